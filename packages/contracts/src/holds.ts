@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { Credits, Price, Units } from './credits.ts';
+import { HoldId, Timestamp } from './ids.ts';
+import { operation } from './operation.ts';
+
+/** What an answer is produced with: prices match on these names. */
+export const Resource = z.strictObject({
+  /** `flowise`, `openai`, or the configured name of an upstream. */
+  upstream: z.string().min(1).max(64),
+  model: z.string().min(1).max(200),
+  chatflowId: z.string().max(200).optional(),
+});
+export type Resource = z.infer<typeof Resource>;
+
+export const OUTCOMES = ['completed', 'failed', 'aborted', 'recovered'] as const;
+export const Outcome = z.enum(OUTCOMES);
+export type Outcome = z.infer<typeof Outcome>;
+
+/** Where the settled units come from: the upstream's own count, our count while streaming, or a flat price per request. */
+export const UsageSource = z.enum(['provider', 'estimated', 'flat', 'checkpoint']);
+export type UsageSource = z.infer<typeof UsageSource>;
+
+export const HOLD_STATUSES = ['active', 'settled', 'voided', 'expired'] as const;
+
+export const Hold = z.object({
+  holdId: HoldId,
+  status: z.enum(HOLD_STATUSES),
+  heldCredits: Credits,
+  /** Grows with every takeover; a renewal or settlement that names an older one is refused. */
+  fence: z.int().min(1),
+  leaseExpiresAt: Timestamp,
+  price: Price,
+  /** The most units this hold pays for; the proxy sends `output` upstream as max_tokens. */
+  units: Units,
+  /** The balance did not cover what was asked, so `units.output` is lower than asked. */
+  clamped: z.boolean(),
+  /** What the payer has left beside this hold. */
+  availableCredits: Credits,
+});
+export type Hold = z.infer<typeof Hold>;
+
+/** The final state of a hold; the same answer for every repetition of the call that closed it. */
+export const ClosedHold = z.object({
+  holdId: HoldId,
+  status: z.enum(['settled', 'voided', 'expired']),
+  outcome: Outcome.nullable(),
+  heldCredits: Credits,
+  chargedCredits: Credits,
+  releasedCredits: Credits,
+  /** Produced but not paid by the user: the balance did not cover it (policy `absorb`). */
+  writtenOffCredits: Credits,
+  availableCredits: Credits,
+  /** The hold was closed before this call; nothing was moved by it. */
+  alreadyFinal: z.boolean(),
+});
+export type ClosedHold = z.infer<typeof ClosedHold>;
+
+const holdParams = z.strictObject({ holdId: HoldId });
+const Metadata = z.record(z.string().max(64), z.union([z.string().max(1000), z.number(), z.boolean(), z.null()]));
+
+export const holdCredits = operation({
+  id: 'holdCredits',
+  method: 'POST',
+  path: '/api/holds',
+  summary: 'Reserve credits of the user for one answer, at most what `units` cost',
+  permission: 'holds:write',
+  idempotencyKey: 'required',
+  status: 201,
+  body: z.strictObject({
+    /** Made and journalled by the caller before this call, so that a lost answer can be asked for again (and is the chat's request id). */
+    holdId: HoldId,
+    resource: Resource,
+    /** An upper bound of what the answer may use; `request: 1` for the flat part. */
+    units: Units,
+    /** The smallest output worth producing; a poorer balance is refused with 402 instead of clamped. Absent: never clamp. */
+    minOutput: z.int().min(1).max(1_000_000).optional(),
+    metadata: Metadata.optional(),
+  }),
+  result: Hold,
+  errors: ['INSUFFICIENT_CREDITS', 'MODEL_NOT_PRICED', 'HOLD_CLOSED', 'IDEMPOTENCY_KEY_REUSED'],
+});
+
+export const readHold = operation({
+  id: 'readHold',
+  method: 'GET',
+  path: '/api/holds/:holdId',
+  summary: 'The state of a hold',
+  permission: 'holds:write',
+  params: holdParams,
+  result: z.union([Hold, ClosedHold]),
+  errors: ['NOT_FOUND'],
+});
+
+export const extendHold = operation({
+  id: 'extendHold',
+  method: 'POST',
+  path: '/api/holds/:holdId/extend',
+  summary: 'Raise a hold to what `units` cost; takes the whole difference or nothing',
+  permission: 'holds:write',
+  idempotencyKey: 'required',
+  params: holdParams,
+  body: z.strictObject({ fence: z.int().min(1), units: Units }),
+  result: Hold,
+  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'INSUFFICIENT_CREDITS'],
+});
+
+const Renewal = z.strictObject({
+  holdId: HoldId,
+  fence: z.int().min(1),
+  /** Units produced so far; what the sweeper charges when nobody settles. Absent: nothing billable yet. */
+  checkpoint: Units.optional(),
+});
+
+/** One call of a proxy for all of its running answers. Not bound to one user: the service token alone. */
+export const renewHolds = operation({
+  id: 'renewHolds',
+  method: 'POST',
+  path: '/api/holds/renew',
+  summary: 'Renew the leases of up to 1,000 holds, with a progress checkpoint for each',
+  permission: 'holds:write',
+  body: z.strictObject({ holds: z.array(Renewal).min(1).max(1000) }),
+  result: z.object({
+    holds: z.array(
+      z.object({
+        holdId: HoldId,
+        outcome: z.enum(['renewed', 'closed', 'fenced', 'unknown']),
+        leaseExpiresAt: Timestamp.nullable(),
+      }),
+    ),
+  }),
+  bodyLimit: 1_048_576,
+});
+
+export const renewHold = operation({
+  id: 'renewHold',
+  method: 'POST',
+  path: '/api/holds/:holdId/renew',
+  summary: 'Renew the lease of one hold',
+  permission: 'holds:write',
+  params: holdParams,
+  body: Renewal.omit({ holdId: true }),
+  result: z.object({ holdId: HoldId, leaseExpiresAt: Timestamp }),
+  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED'],
+});
+
+export const settleHold = operation({
+  id: 'settleHold',
+  method: 'POST',
+  path: '/api/holds/:holdId/settle',
+  summary: 'Charge what was produced and release the rest; for ever idempotent per hold',
+  permission: 'holds:write',
+  idempotencyKey: 'required',
+  params: holdParams,
+  body: z.strictObject({
+    outcome: Outcome,
+    units: Units,
+    usageSource: UsageSource,
+    /** The upstream's own usage object, kept for disputes. */
+    rawUsage: z.json().optional(),
+    metadata: Metadata.optional(),
+  }),
+  result: ClosedHold,
+  errors: ['NOT_FOUND'],
+});
+
+export const voidHold = operation({
+  id: 'voidHold',
+  method: 'POST',
+  path: '/api/holds/:holdId/void',
+  summary: 'Release the whole hold: nothing billable happened',
+  permission: 'holds:write',
+  idempotencyKey: 'required',
+  params: holdParams,
+  body: z.strictObject({ reason: z.string().trim().min(1).max(200), metadata: Metadata.optional() }),
+  result: ClosedHold,
+  errors: ['NOT_FOUND'],
+});

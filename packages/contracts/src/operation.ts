@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import type { ErrorCode } from './error-codes.ts';
+import type { Permission } from './permissions.ts';
+
+/** Media types of an answer that arrives piece by piece. */
+export const STREAM_TYPES = ['text/event-stream', 'application/x-ndjson'] as const;
+
+export interface OperationSpec {
+  readonly id: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** With `:name` for parameters. */
+  readonly path: string;
+  readonly summary: string;
+  readonly permission: Permission;
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  /** `required`: a money POST, refused without an Idempotency-Key header. */
+  readonly idempotencyKey?: 'required' | 'optional';
+  /** Success status; 200 when absent. */
+  readonly status?: number;
+  /** Further success statuses the handler may choose by `reply(status, body)`. */
+  readonly alsoStatus?: readonly number[];
+  /** The answer's schema; `streams: true` says that it arrives as SSE or NDJSON instead. */
+  readonly result: z.ZodType;
+  readonly streams?: boolean;
+  /** Errors the caller has to handle, beside the ones every operation has. */
+  readonly errors?: readonly ErrorCode[];
+  /** The sentence older clients match on when the request is not valid. */
+  readonly invalidDetail?: string;
+  /** Bytes; 64 KiB when absent. */
+  readonly bodyLimit?: number;
+}
+
+/** Declares one operation: validation, types, documentation and typed client come from this one object. */
+export const operation = <const S extends OperationSpec>(spec: S): S => spec;
+
+type Part<S, K extends 'params' | 'query' | 'body', Side extends 'in' | 'out'> = S extends {
+  readonly [P in K]: infer Z extends z.ZodType;
+}
+  ? { readonly [P in K]: Side extends 'in' ? z.input<Z> : z.output<Z> }
+  : { readonly [P in K]?: undefined };
+
+/** What a server's handler receives: parsed and bounded. */
+export type ServerInput<S extends OperationSpec> = Part<S, 'params', 'out'> &
+  Part<S, 'query', 'out'> &
+  Part<S, 'body', 'out'>;
+/** What a client passes. */
+export type ClientInput<S extends OperationSpec> = Part<S, 'params', 'in'> &
+  Part<S, 'query', 'in'> &
+  Part<S, 'body', 'in'>;
+/** What a handler returns. */
+export type ServerResult<S extends OperationSpec> = z.input<S['result']>;
+/** What a client receives. */
+export type ClientResult<S extends OperationSpec> = z.output<S['result']>;
+
+/**
+ * Accepts a second spelling of fields on input: `aliases` maps the other name to the name in `schema`.
+ * When both are sent, the name of the schema wins and the other one is dropped.
+ */
+export function withAliases<T extends z.ZodType>(schema: T, aliases: Readonly<Record<string, string>>) {
+  return z.preprocess((value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    const entries = Object.entries(value).filter(([name]) => !Object.hasOwn(aliases, name));
+    const named = new Map(entries);
+    for (const [other, name] of Object.entries(aliases)) {
+      if (Object.hasOwn(value, other) && !named.has(name)) named.set(name, (value as Record<string, unknown>)[other]);
+    }
+    return Object.fromEntries(named);
+  }, schema);
+}
+
+/** Keyset page: at most 100 rows, an opaque cursor of the server's own making. */
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+  cursor: z.string().max(512).optional(),
+});
