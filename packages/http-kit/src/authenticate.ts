@@ -1,0 +1,122 @@
+import { type Role, type ServiceName, UserId } from '@tollgate/contracts';
+import { parseCookie } from 'cookie';
+import { AppError } from './app-error.ts';
+import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
+
+/** The claims this package reads from a verified access token (contract.md, Tokens). */
+export interface AccessIdentity {
+  readonly sub: string;
+  readonly username?: string | undefined;
+  readonly email?: string | undefined;
+  readonly role: Role;
+  readonly iat: number;
+  readonly exp: number;
+  readonly jti?: string | undefined;
+  readonly sid?: string | undefined;
+  readonly wid?: string | undefined;
+}
+
+export interface AuthenticatorOptions {
+  /** Throws for anything but a valid access token for this service. */
+  readonly verifyAccess: (token: string) => Promise<AccessIdentity>;
+  /** Throws for anything but a valid service token for this service. Absent: services are not accepted. */
+  readonly verifyService?: (token: string) => Promise<{ readonly sub: ServiceName }>;
+  /** Auth alone accepts its access cookie; state-changing calls then need an allowed Origin. */
+  readonly cookie?: { readonly name: string; readonly allowedOrigins: readonly string[] };
+}
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+const MAX_TOKEN_LENGTH = 8192;
+
+/**
+ * Reads who is calling from `Authorization: Bearer` (RFC 6750, section 2.1), the service's cookie, and `X-On-Behalf-Of`.
+ * A bad bearer never falls back to a cookie.
+ */
+export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
+  return async ({ method, headers }) => {
+    const authorization = single(headers, 'authorization');
+    if (authorization !== undefined) return bearerCaller(options, bearerToken(authorization), headers);
+    const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
+    if (!options.cookie || cookie === undefined) return undefined;
+    if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
+    return userCaller(options, cookie);
+  };
+}
+
+async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {
+  if (options.verifyService && tokenKind(token) === 'service') return serviceCaller(options, token, headers);
+  return userCaller(options, token);
+}
+
+async function userCaller(options: AuthenticatorOptions, token: string): Promise<UserCaller> {
+  const claims = await verified(() => options.verifyAccess(token));
+  return {
+    kind: 'user',
+    userId: UserId.parse(claims.sub),
+    username: claims.username ?? '',
+    email: claims.email ?? '',
+    role: claims.role,
+    ...(claims.wid !== undefined && { workspaceId: claims.wid }),
+    ...(claims.sid !== undefined && { sessionId: claims.sid }),
+    ...(claims.jti !== undefined && { tokenId: claims.jti }),
+    token,
+    issuedAt: claims.iat * 1000,
+    expiresAt: claims.exp * 1000,
+  };
+}
+
+async function serviceCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<ServiceCaller> {
+  const { verifyService } = options;
+  if (!verifyService) throw new AppError('INVALID_TOKEN');
+  const { sub: service } = await verified(() => verifyService(token));
+  const subject = single(headers, 'x-on-behalf-of')?.replace(/^Bearer /i, '');
+  if (subject === undefined) return { kind: 'service', service };
+  const id = UserId.safeParse(subject);
+  if (id.success) return { kind: 'service', service, onBehalfOf: { userId: id.data } };
+  const user = await userCaller(options, subject);
+  return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
+}
+
+async function verified<T>(verify: () => Promise<T>): Promise<T> {
+  try {
+    return await verify();
+  } catch (error) {
+    throw new AppError('INVALID_TOKEN', undefined, {
+      cause: error,
+      headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+    });
+  }
+}
+
+function bearerToken(authorization: string): string {
+  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization);
+  const token = match?.[1];
+  if (token === undefined || token.length > MAX_TOKEN_LENGTH) {
+    throw new AppError('INVALID_TOKEN', undefined, { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } });
+  }
+  return token;
+}
+
+/** Only chooses the verifier; nothing in the payload is believed before that verifier has accepted it. */
+function tokenKind(token: string): unknown {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    return Object(payload).type;
+  } catch {
+    return undefined;
+  }
+}
+
+/** OWASP CSRF cheat sheet, "Verifying Origin": browsers send Origin with every state-changing request. */
+function requireAllowedOrigin(headers: Headers, allowed: readonly string[]): void {
+  const origin = single(headers, 'origin');
+  if (origin === undefined || !allowed.includes(origin)) throw new AppError('CSRF_REJECTED');
+}
+
+function single(headers: Headers, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+const cookieValue = (header: string | undefined, name: string): string | undefined =>
+  header === undefined ? undefined : parseCookie(header)[name];

@@ -1,0 +1,36 @@
+import type { Role, ServiceName, UserId } from '@tollgate/contracts';
+
+/** A person, proven by an access token that this service verified itself. */
+export interface UserCaller {
+  readonly kind: 'user';
+  readonly userId: UserId;
+  readonly username: string;
+  readonly email: string;
+  readonly role: Role;
+  readonly workspaceId?: string;
+  readonly sessionId?: string;
+  readonly tokenId?: string;
+  /** The bearer token itself, for calls to neighbours on behalf of this user. Never log it. */
+  readonly token: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+/** One of our services. `user` is present when X-On-Behalf-Of carried the user's own bearer token, else only the id is known. */
+export interface ServiceCaller {
+  readonly kind: 'service';
+  readonly service: ServiceName;
+  readonly onBehalfOf?: { readonly userId: UserId; readonly user?: UserCaller };
+}
+
+export type Caller = UserCaller | ServiceCaller;
+
+/** Header names are lower case, as Node gives them. */
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Who is calling; undefined when no credential was sent. Throws UNAUTHENTICATED or INVALID_TOKEN for a bad one. */
+export type Authenticate = (request: {
+  readonly method: string;
+  readonly headers: Headers;
+}) => Promise<Caller | undefined>;

@@ -1,0 +1,184 @@
+import {
+  type ClientInput,
+  type ClientResult,
+  codeFromWire,
+  type ErrorCode,
+  type OperationSpec,
+  type UserId,
+} from '@tollgate/contracts';
+import { Agent, type Dispatcher, request } from 'undici';
+import { AppError, unavailable } from './app-error.ts';
+import { requestContext } from './request-context.ts';
+
+export interface ClientOptions {
+  /** With or without a trailing slash or `/api`. */
+  readonly baseUrl: string;
+  /** Milliseconds for one attempt, from the first byte sent to the last one read. */
+  readonly timeoutMs: number;
+  /** Bearer token of each call, unless the call brings its own. */
+  readonly token?: () => string | Promise<string>;
+  /** What a neighbour that cannot be reached, answers 5xx or takes too long turns into; DEPENDENCY_UNAVAILABLE when absent. */
+  readonly onUnavailable?: ErrorCode;
+  /** Open connections to the neighbour; 64 when absent. */
+  readonly connections?: number;
+}
+
+export interface CallOptions {
+  readonly idempotencyKey?: string;
+  /** A user's bearer token or id: the service acts for this user. */
+  readonly onBehalfOf?: string | UserId;
+  readonly token?: string;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+type Arguments<S extends OperationSpec> =
+  Record<never, never> extends ClientInput<S>
+    ? [input?: ClientInput<S>, call?: CallOptions]
+    : [input: ClientInput<S>, call?: CallOptions];
+
+export type Client<Operations extends Readonly<Record<string, OperationSpec>>> = {
+  readonly [Name in keyof Operations]: (
+    ...input: Arguments<Operations[Name]>
+  ) => Promise<ClientResult<Operations[Name]>>;
+} & { close(): Promise<void> };
+
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+const RETRY_AFTER_SECONDS = 2;
+/** Refusals that concern the caller, whichever operation answers them. */
+const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
+  'UNAUTHENTICATED',
+  'INVALID_TOKEN',
+  'FORBIDDEN',
+  'RATE_LIMITED',
+  'NOT_FOUND',
+  'VALIDATION_FAILED',
+  'INVALID_AMOUNT',
+]);
+
+/**
+ * Typed functions for a neighbour's operations. Every call has a deadline. A GET, or a call with an Idempotency-Key, is tried
+ * once more with the same key when the first attempt got no answer. Unknown response fields are dropped.
+ * Throws the neighbour's own code when the operation lists it, else `onUnavailable`.
+ */
+export function createClient<const Operations extends Readonly<Record<string, OperationSpec>>>(
+  operations: Operations,
+  options: ClientOptions,
+): Client<Operations> {
+  const agent = new Agent({
+    connections: options.connections ?? 64,
+    connect: { timeout: Math.min(3000, options.timeoutMs) },
+    pipelining: 1,
+  });
+  const baseUrl = options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, '');
+  const calls = Object.entries(operations).map(([name, operation]) => [
+    name,
+    (input: AnyInput = {}, call: CallOptions = {}) => callTwice({ operation, options, agent, baseUrl }, input, call),
+  ]);
+  return { ...Object.fromEntries(calls), close: () => agent.destroy() } as Client<Operations>;
+}
+
+interface AnyInput {
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+}
+
+interface Target {
+  readonly operation: OperationSpec;
+  readonly options: ClientOptions;
+  readonly agent: Agent;
+  readonly baseUrl: string;
+}
+
+async function callTwice(target: Target, input: AnyInput, call: CallOptions): Promise<unknown> {
+  const repeatable = target.operation.method === 'GET' || call.idempotencyKey !== undefined;
+  try {
+    return await callOnce(target, input, call);
+  } catch (error) {
+    const noAnswer = error instanceof AppError && error.status >= 500;
+    if (!repeatable || !noAnswer || call.signal?.aborted) throw error;
+    return callOnce(target, input, call);
+  }
+}
+
+async function callOnce(
+  { operation, options, agent, baseUrl }: Target,
+  input: AnyInput,
+  call: CallOptions,
+): Promise<unknown> {
+  const deadline = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs);
+  const onUnavailable = options.onUnavailable ?? 'DEPENDENCY_UNAVAILABLE';
+  const headers = await headersOf(options, input, call);
+  let answer: { status: number; body: unknown };
+  try {
+    const response = await request(baseUrl + pathOf(operation, input), {
+      method: operation.method,
+      headers,
+      dispatcher: agent,
+      signal: call.signal ? AbortSignal.any([deadline, call.signal]) : deadline,
+      ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
+    });
+    answer = { status: response.statusCode, body: await jsonOf(response) };
+  } catch (error) {
+    throw unavailable(onUnavailable, RETRY_AFTER_SECONDS, error);
+  }
+  if (answer.status >= 200 && answer.status < 400) {
+    const result = operation.result.safeParse(answer.body);
+    if (!result.success)
+      throw new AppError(onUnavailable, `${operation.id} answered against its contract`, { cause: result.error });
+    return result.data;
+  }
+  throw refusal(operation, answer, onUnavailable);
+}
+
+function refusal(
+  operation: OperationSpec,
+  { status, body }: { status: number; body: unknown },
+  onUnavailable: ErrorCode,
+): AppError {
+  const { code: wire, detail } = Object(body) as { code?: unknown; detail?: unknown };
+  const code = codeFromWire(wire);
+  const sentence = typeof detail === 'string' ? detail : undefined;
+  if (code && status < 500 && (operation.errors?.includes(code) || PASSED_ON.has(code)))
+    return new AppError(code, sentence);
+  const cause = new Error(`${operation.id} answered ${status} ${String(wire ?? '')}: ${sentence ?? ''}`);
+  return status >= 500
+    ? unavailable(onUnavailable, RETRY_AFTER_SECONDS, cause)
+    : new AppError('INTERNAL', cause.message, { cause });
+}
+
+async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
+  const token = call.token ?? (await options.token?.());
+  const requestId = requestContext.get()?.requestId;
+  return {
+    accept: 'application/json',
+    ...(input.body !== undefined && { 'content-type': 'application/json' }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(call.onBehalfOf !== undefined && { 'x-on-behalf-of': call.onBehalfOf }),
+    ...(call.idempotencyKey !== undefined && { 'idempotency-key': call.idempotencyKey }),
+    ...(requestId !== undefined && { 'x-request-id': requestId }),
+  };
+}
+
+function pathOf(operation: OperationSpec, input: AnyInput): string {
+  const path = operation.path.replaceAll(/:(\w+)/g, (_, name: string) =>
+    encodeURIComponent(String(input.params?.[name])),
+  );
+  const query = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
+  return query.length > 0 ? `${path}?${new URLSearchParams(query)}` : path;
+}
+
+async function jsonOf(response: Dispatcher.ResponseData): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString();
+  return text === '' ? undefined : JSON.parse(text);
+}

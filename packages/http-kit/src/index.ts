@@ -1,0 +1,10 @@
+export * from './app-error.ts';
+export * from './authenticate.ts';
+export * from './caller.ts';
+export * from './health.ts';
+export * from './lifecycle.ts';
+export * from './problem.ts';
+export * from './rate-limit.ts';
+export * from './request-context.ts';
+export * from './route.ts';
+export type { Limit, Logger, ObserveRequest, ServiceOptions } from './service-options.ts';

@@ -1,0 +1,105 @@
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type OperationSpec,
+  PERMISSIONS,
+  Problem,
+  STREAM_TYPES,
+  wireCode,
+} from '@tollgate/contracts';
+import { z } from 'zod';
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+
+/** Errors any operation may answer with, beside the ones it lists. */
+const COMMON_ERRORS: readonly ErrorCode[] = ['VALIDATION_FAILED', 'RATE_LIMITED', 'INTERNAL', 'DEPENDENCY_UNAVAILABLE'];
+const IdempotencyKeyHeader = z
+  .string()
+  .min(1)
+  .max(255)
+  .meta({ description: 'One value per intended effect; a repetition returns the first answer' });
+
+/** The OpenAPI 3.1 document of a service, made from its operations. */
+export function openApiDocument(
+  title: string,
+  version: string,
+  operations: readonly OperationSpec[],
+): ReturnType<typeof createDocument> {
+  const paths: ZodOpenApiPathsObject = {};
+  for (const operation of operations) {
+    const path = operation.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(operation) };
+  }
+  return createDocument({
+    openapi: '3.1.0',
+    info: { title, version, license: { name: 'MIT', identifier: 'MIT' } },
+    paths,
+    components: {
+      securitySchemes: {
+        user: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'An access token of the auth service',
+        },
+        service: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'A service token, with X-On-Behalf-Of naming the user',
+        },
+      },
+    },
+  });
+}
+
+function describe(operation: OperationSpec): ZodOpenApiOperationObject {
+  const callers = PERMISSIONS[operation.permission];
+  const security = callers === 'anyone' ? [] : [{ [callers === 'service' ? 'service' : 'user']: [] }];
+  return {
+    operationId: operation.id,
+    summary: operation.summary,
+    security,
+    'x-permission': operation.permission,
+    'x-callers': callers,
+    requestParams: {
+      ...(operation.params && { path: operation.params as z.ZodObject }),
+      ...(operation.query && { query: operation.query as z.ZodObject }),
+      ...(operation.idempotencyKey && {
+        header: z.object({
+          'Idempotency-Key':
+            operation.idempotencyKey === 'required' ? IdempotencyKeyHeader : IdempotencyKeyHeader.optional(),
+        }),
+      }),
+    },
+    ...(operation.body && {
+      requestBody: { required: true, content: { 'application/json': { schema: operation.body } } },
+    }),
+    responses: { ...successes(operation), ...failures(operation, callers !== 'anyone') },
+  };
+}
+
+function successes(operation: OperationSpec) {
+  const content = operation.streams
+    ? Object.fromEntries(STREAM_TYPES.map((type) => [type, { schema: z.string() }]))
+    : { 'application/json': { schema: operation.result } };
+  const statuses = [operation.status ?? 200, ...(operation.alsoStatus ?? [])];
+  return Object.fromEntries(statuses.map((status) => [String(status), { description: 'Success', content }]));
+}
+
+function failures(operation: OperationSpec, needsCaller: boolean) {
+  const codes = new Set<ErrorCode>([
+    ...COMMON_ERRORS,
+    ...(operation.errors ?? []),
+    ...(needsCaller ? (['UNAUTHENTICATED', 'FORBIDDEN'] as const) : []),
+  ]);
+  const byStatus = Map.groupBy(codes, (code) => ERROR_CODES[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => [
+      String(status),
+      {
+        description: ofStatus.map((code) => `\`${wireCode(code)}\``).join(', '),
+        content: { 'application/problem+json': { schema: Problem } },
+      },
+    ]),
+  );
+}

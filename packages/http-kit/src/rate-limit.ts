@@ -1,0 +1,84 @@
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterMongo,
+  RateLimiterPostgres,
+  RateLimiterRes,
+} from 'rate-limiter-flexible';
+import { AppError } from './app-error.ts';
+
+export interface RateLimitOptions {
+  /** Names the policy in the RateLimit-Policy header and prefixes the stored keys. */
+  readonly name: string;
+  /** Units per window. */
+  readonly points: number;
+  readonly windowSeconds: number;
+  /**
+   * Where the counts live. `mongo`: a connected MongoClient or mongoose connection; `postgres`: a pg Pool whose table exists.
+   * Absent: this process only. A store that fails is replaced by this process's own count, never by no limit.
+   */
+  readonly store?:
+    | { readonly kind: 'mongo'; readonly client: unknown; readonly dbName?: string; readonly collection: string }
+    | { readonly kind: 'postgres'; readonly client: unknown; readonly table: string };
+}
+
+export interface RateLimiter {
+  /**
+   * Spends `points` units of the key's window. Returns RateLimit headers (IETF httpapi ratelimit-headers draft);
+   * throws RATE_LIMITED with Retry-After when the window is spent.
+   */
+  consume(key: string, points?: number): Promise<Record<string, string>>;
+  /** Forgets what the key has spent. */
+  reset(key: string): Promise<void>;
+}
+
+export function createRateLimiter(options: RateLimitOptions): RateLimiter {
+  const limiter = limiterOf(options);
+  const policy = `"${options.name}";q=${options.points};w=${options.windowSeconds}`;
+  const headers = (state: RateLimiterRes) => ({
+    'ratelimit-policy': policy,
+    ratelimit: `"${options.name}";r=${Math.max(0, state.remainingPoints)};t=${Math.ceil(state.msBeforeNext / 1000)}`,
+  });
+  return {
+    async consume(key, points = 1) {
+      try {
+        return headers(await limiter.consume(key, points));
+      } catch (refusal) {
+        if (!(refusal instanceof RateLimiterRes)) throw refusal;
+        const retryAfter = String(Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)));
+        throw new AppError('RATE_LIMITED', undefined, {
+          headers: { ...headers(refusal), 'retry-after': retryAfter },
+          extra: { 'violated-policies': [options.name] },
+        });
+      }
+    },
+    async reset(key) {
+      await limiter.delete(key);
+    },
+  };
+}
+
+function limiterOf({ name, points, windowSeconds, store }: RateLimitOptions): RateLimiterAbstract {
+  const own = { keyPrefix: name, points, duration: windowSeconds };
+  const insuranceLimiter = new RateLimiterMemory(own);
+  if (store?.kind === 'mongo') {
+    return new RateLimiterMongo({
+      ...own,
+      insuranceLimiter,
+      storeClient: store.client,
+      tableName: store.collection,
+      ...(store.dbName !== undefined && { dbName: store.dbName }),
+    });
+  }
+  if (store?.kind === 'postgres') {
+    return new RateLimiterPostgres({
+      ...own,
+      insuranceLimiter,
+      storeClient: store.client,
+      storeType: 'pool',
+      tableName: store.table,
+      tableCreated: true,
+    });
+  }
+  return insuranceLimiter;
+}

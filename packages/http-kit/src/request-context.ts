@@ -1,0 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+
+export interface RequestIds {
+  readonly requestId: string;
+  /** Filled in once the caller is known. */
+  userId?: string;
+  service?: string;
+}
+
+const storage = new AsyncLocalStorage<RequestIds>();
+const PLAUSIBLE_ID = /^[\w.:-]{8,128}$/;
+
+/** The ids of the request that is being answered, for logs and for calls to neighbours. */
+export const requestContext = {
+  get: (): RequestIds | undefined => storage.getStore(),
+  run: <T>(ids: RequestIds, work: () => T): T => storage.run(ids, work),
+};
+
+/** A caller's `x-request-id` when it is harmless (8-128 of letters, digits and `._:-`), else a new UUID. */
+export const requestIdFrom = (header: unknown): string =>
+  typeof header === 'string' && PLAUSIBLE_ID.test(header) ? header : randomUUID();

@@ -1,0 +1,96 @@
+import { IdempotencyKey, PERMISSIONS } from '@tollgate/contracts';
+import { z } from 'zod';
+import { AppError, type FieldFault } from './app-error.ts';
+import type { Authenticate, Caller, Headers } from './caller.ts';
+import { Reply, type RequestContext, type Route, StreamReply } from './route.ts';
+
+export interface RawRequest {
+  readonly method: string;
+  readonly headers: Headers;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+/** The caller of a route, or the refusal: runs before the body is read. */
+export async function admit(
+  route: Route,
+  authenticate: Authenticate,
+  request: Pick<RawRequest, 'method' | 'headers'>,
+): Promise<Caller | undefined> {
+  const callers = PERMISSIONS[route.operation.permission];
+  if (callers === 'anyone') return undefined;
+  const caller = await authenticate(request);
+  if (!caller) throw new AppError('UNAUTHENTICATED', undefined, { headers: { 'www-authenticate': 'Bearer' } });
+  if (callers === 'service') {
+    if (caller.kind !== 'service') throw new AppError('SERVICE_TOKEN_REQUIRED');
+    return caller;
+  }
+  if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
+  return caller;
+}
+
+/** Validates the request, runs the handler and strips the answer to what the contract names. */
+export async function runRoute(
+  route: Route,
+  request: RawRequest,
+  caller: Caller | undefined,
+  context: Omit<RequestContext, 'idempotencyKey'>,
+): Promise<Reply | StreamReply> {
+  const { operation } = route;
+  const idempotencyKey = readIdempotencyKey(route, request.headers);
+  const input = {
+    params: parsed(operation.params, request.params, route),
+    query: parsed(operation.query, request.query, route),
+    body: parsed(operation.body, request.body, route),
+  };
+  const full: RequestContext = idempotencyKey === undefined ? context : { ...context, idempotencyKey };
+  const answer: unknown = await route.handle(input as never, caller as never, full);
+  if (answer instanceof StreamReply) return answer;
+  const { status, body, headers, cookies } =
+    answer instanceof Reply ? answer : new Reply(operation.status ?? 200, answer, {}, []);
+  return new Reply(status, stripped(route, body), headers, cookies);
+}
+
+function readIdempotencyKey(route: Route, headers: Headers): string | undefined {
+  const wanted = route.operation.idempotencyKey;
+  const value = headers['idempotency-key'];
+  if (wanted === undefined) return undefined;
+  if (value === undefined) {
+    if (wanted === 'required') throw new AppError('IDEMPOTENCY_KEY_REQUIRED');
+    return undefined;
+  }
+  const key = IdempotencyKey.safeParse(value);
+  if (!key.success)
+    throw invalid(route, [{ path: 'Idempotency-Key', message: 'must be 1-255 printable ASCII characters' }]);
+  return key.data;
+}
+
+function parsed(schema: z.ZodType | undefined, value: unknown, route: Route): unknown {
+  if (!schema) return undefined;
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues
+    .slice(0, 20)
+    .map(({ path, message }) => ({ path: path.map(String).join('.').slice(0, 200), message }));
+  throw invalid(route, faults, result.error);
+}
+
+/** 422 when nothing is wrong but an amount, else 400. */
+function invalid(route: Route, errors: FieldFault[], error?: z.ZodError): AppError {
+  const amountsOnly =
+    error?.issues.every((issue) => issue.code === 'custom' && issue.params?.code === 'INVALID_AMOUNT') ?? false;
+  return new AppError(amountsOnly ? 'INVALID_AMOUNT' : 'VALIDATION_FAILED', route.operation.invalidDetail, { errors });
+}
+
+/** An answer that breaks its own contract is our fault: 500, and the reason only in the log. */
+function stripped(route: Route, body: unknown): unknown {
+  const result = route.operation.result.safeParse(body);
+  if (!result.success) {
+    throw new AppError(
+      'INTERNAL',
+      `${route.operation.id} answered against its contract: ${z.prettifyError(result.error)}`,
+    );
+  }
+  return result.data;
+}

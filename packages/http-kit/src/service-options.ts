@@ -1,0 +1,74 @@
+import type { Authenticate, Caller } from './caller.ts';
+import type { Health } from './health.ts';
+import type { Route } from './route.ts';
+
+/** The part of a logger this package uses; winston fits. */
+export interface Logger {
+  info(message: string, fields?: object): unknown;
+  warn(message: string, fields?: object): unknown;
+  error(message: string, fields?: object): unknown;
+}
+
+/** Called once per finished request; feeds the RED metrics. */
+export type ObserveRequest = (observed: { method: string; route: string; status: number; seconds: number }) => void;
+
+/** Spends a unit of the limits that apply; throws RATE_LIMITED, or returns the RateLimit headers of the answer. */
+export type Limit = (request: {
+  route: Route;
+  caller: Caller | undefined;
+  ip: string;
+}) => Promise<Readonly<Record<string, string>> | undefined>;
+
+export interface ServiceOptions {
+  readonly service: string;
+  readonly version: string;
+  readonly routes: readonly Route[];
+  readonly authenticate: Authenticate;
+  readonly health: Health;
+  readonly logger: Logger;
+  readonly observe?: ObserveRequest;
+  /** Prometheus text. Shown to loopback and private addresses only, unless `metricsToken` is set and sent. */
+  readonly metrics?: () => Promise<string>;
+  readonly metricsToken?: string;
+  readonly limit?: Limit;
+  /** Origins that browsers may call from; empty: none. `*` is refused, because credentials are allowed. */
+  readonly allowedOrigins: readonly string[];
+  /** How many reverse proxies stand before this service; decides which X-Forwarded-For entry is believed. */
+  readonly trustProxyHops: number;
+  /** HSTS is sent in production only. */
+  readonly production: boolean;
+}
+
+/** helmet's options, the same for both frameworks. The documentation page alone needs scripts and styles of its own origin. */
+export const securityHeaders = (production: boolean) => ({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", 'data:'],
+      connectSrc: ["'self'"],
+      frameAncestors: ["'none'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+    },
+  },
+  strictTransportSecurity: production ? { maxAge: 31_536_000, includeSubDomains: true } : false,
+  referrerPolicy: { policy: 'no-referrer' as const },
+  crossOriginResourcePolicy: { policy: 'same-origin' as const },
+});
+
+/** CORS for the configured origins only (Fetch standard, CORS protocol). */
+export function corsOptions(allowedOrigins: readonly string[]) {
+  if (allowedOrigins.some((origin) => origin === '*' || origin === 'null')) {
+    throw new Error('Allowed origins must be listed one by one: "*" and "null" cannot be combined with credentials');
+  }
+  return {
+    origin: [...allowedOrigins],
+    credentials: true,
+    maxAge: 600,
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['x-request-id', 'retry-after', 'ratelimit', 'ratelimit-policy', 'idempotency-replayed'],
+  };
+}
