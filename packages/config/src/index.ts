@@ -1,0 +1,18 @@
+export { describeConfig, type VariableRow } from './describe.ts';
+export { parseDuration } from './duration.ts';
+export { ConfigError, type ConfigFault, type Environment, readConfig, type ReadOptions } from './read-config.ts';
+export { Secret } from './secret.ts';
+export {
+  alias,
+  baseUrl,
+  bool,
+  databaseUrl,
+  duration,
+  durationMs,
+  keyRing,
+  list,
+  type NamedSecret,
+  port,
+  secret,
+  whole,
+} from './variables.ts';
