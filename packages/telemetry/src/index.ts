@@ -1,0 +1,14 @@
+export { createEvents, type Emit, type EventDefinition, type EventDefinitions, type EventPayload } from './events.ts';
+export { type FastifyLogger, toFastifyLogger } from './fastify-logger.ts';
+export { createLogger, type Fields, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
+export {
+  type CounterMetric,
+  createMetrics,
+  type GaugeMetric,
+  type HistogramMetric,
+  type LabelRules,
+  type Labels,
+  type Metrics,
+  type MetricsOptions,
+} from './metrics.ts';
+export { redact, type RedactOptions } from './redact.ts';
