@@ -1,0 +1,12 @@
+export { type Answerer, type Ask, countTokens, echo, splitWords, type Turn } from './answers.ts';
+export type { CallWatch, Closing, RecordedCall, RecordedRequest } from './call-log.ts';
+export { type ChaosProxy, type ChaosProxyOptions, startChaosProxy } from './chaos-proxy.ts';
+export { type Clock, type ManualClock, type Moment, manualClock, systemClock } from './clock.ts';
+export { type DemoUpstream, type DemoUpstreamOptions, startDemoUpstream } from './demo-upstream.ts';
+export { type FakeFlowise, type FakeFlowiseOptions, startFakeFlowise } from './fake-flowise.ts';
+export { type FakeOpenAi, type FakeOpenAiOptions, startFakeOpenAi } from './fake-openai.ts';
+export type { FlowiseCall, RecordedAbort } from './flowise-context.ts';
+export { AGENT_FLOW, CHAIN_FLOW, type FakeFlow, FLOWISE_SECRETS } from './flowise-flows.ts';
+export type { StoredMessage } from './flowise-messages.ts';
+export { directive, Scenario, ScenarioError } from './scenario.ts';
+export { type Mail, type SmtpSink, type SmtpSinkOptions, startSmtpSink } from './smtp-sink.ts';
