@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   INSUFFICIENT_CREDITS: { status: 402, title: 'Insufficient credits' },
   MODEL_NOT_PRICED: { status: 402, title: 'This model has no price and cannot be used' },
 
+  LAST_ADMIN: { status: 403, title: 'The last administrator must remain one' },
   FORBIDDEN: { status: 403, title: 'You may not do this' },
   SERVICE_TOKEN_REQUIRED: { status: 403, title: 'Only a service of the platform may do this' },
   CHATFLOW_ACCESS_DENIED: { status: 403, title: 'Access denied to this chatflow' },
@@ -59,6 +60,7 @@ export const ERROR_CODES = {
   ACCOUNTING_UNAVAILABLE: { status: 503, title: 'Credits cannot be checked at the moment' },
   STORAGE_FULL: { status: 503, title: 'Storage is full' },
   SHUTTING_DOWN: { status: 503, title: 'The service is shutting down' },
+  SERVER_SHUTDOWN: { status: 503, title: 'The service was stopped while it answered; please ask again' },
   UPSTREAM_TIMEOUT: { status: 504, title: 'The AI server took too long to answer' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -26,7 +26,7 @@ export const Hold = z.object({
   holdId: HoldId,
   status: z.enum(HOLD_STATUSES),
   heldCredits: Credits,
-  /** Grows with every takeover; a renewal or settlement that names an older one is refused. */
+  /** A process that takes a hold over renews it with the next number; who then names an older one is refused. */
   fence: z.int().min(1),
   leaseExpiresAt: Timestamp,
   price: Price,
@@ -45,12 +45,21 @@ export const ClosedHold = z.object({
   status: z.enum(['settled', 'voided', 'expired']),
   outcome: Outcome.nullable(),
   heldCredits: Credits,
+  /** What the user paid or owes for it. */
   chargedCredits: Credits,
+  /** Back on the user's lots. */
   releasedCredits: Credits,
+  /** The part of the rest whose lot lapsed or was revoked while it was held. */
+  expiredCredits: Credits,
   /** Produced but not paid by the user: the balance did not cover it (policy `absorb`). */
   writtenOffCredits: Credits,
+  /** Part of `chargedCredits` that the balance did not cover (policy `debt`); the next grant repays it. */
+  debtCredits: Credits,
   availableCredits: Credits,
-  /** The hold was closed before this call; nothing was moved by it. */
+  /**
+   * The hold was closed before this call. A late settlement of a hold that its lease had closed still corrects the charge:
+   * less is refunded, more is taken as far as the balance goes; everything else moves nothing.
+   */
   alreadyFinal: z.boolean(),
 });
 export type ClosedHold = z.infer<typeof ClosedHold>;

@@ -13,6 +13,7 @@ export const PERMISSIONS = {
   'profile:own': EVERY_USER,
   'dashboard:read': EVERY_USER,
   'reports:read': STAFF,
+  'users:look-up': EVERY_USER,
   'users:read': ADMIN,
   'users:write': ADMIN,
   'credits:read-own': EVERY_USER,

@@ -1,0 +1,181 @@
+import { z } from 'zod';
+import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from './credits.ts';
+import { HoldId, Timestamp } from './ids.ts';
+import { operation, PageQuery, withAliases } from './operation.ts';
+
+/** A lot of a user: credits granted together, with one expiry. */
+export const ActiveAllocation = z.object({
+  id: z.int(),
+  credits: Credits,
+  expiresAt: Timestamp.nullable(),
+  allocatedAt: Timestamp,
+});
+
+/** `totalCredits`, `credits`, `remainingCredits` and `available` are one number: what can be spent now. */
+export const Balance = z.object({
+  totalCredits: Credits,
+  credits: Credits,
+  remainingCredits: Credits,
+  available: Credits,
+  /** Reserved by answers that are being produced. */
+  held: Credits,
+  activeAllocations: z.array(ActiveAllocation),
+});
+export type Balance = z.infer<typeof Balance>;
+
+export const readBalance = operation({
+  id: 'readBalance',
+  method: 'GET',
+  path: '/api/credits/balance',
+  summary: 'Own balance with the lots it consists of',
+  permission: 'credits:read-own',
+  result: Balance,
+});
+
+export const readTotalBalance = operation({
+  id: 'readTotalBalance',
+  method: 'GET',
+  path: '/api/credits/total-balance',
+  summary: 'Own balance as a number',
+  permission: 'credits:read-own',
+  result: z.object({
+    totalCredits: Credits,
+    credits: Credits,
+    available: Credits,
+    held: Credits,
+    /** Part of `available` that lapses within seven days. */
+    expiringSoon: Credits,
+  }),
+});
+
+export const readBalanceOfUser = operation({
+  id: 'readBalanceOfUser',
+  method: 'GET',
+  path: '/api/credits/balance/:userId',
+  summary: 'Balance of a user, found by id or e-mail address',
+  permission: 'credits:read-any',
+  params: z.strictObject({ userId: z.string().trim().min(1).max(254) }),
+  result: Balance,
+  errors: ['NOT_FOUND'],
+});
+
+export const checkCredits = operation({
+  id: 'checkCredits',
+  method: 'POST',
+  path: '/api/credits/check',
+  summary: 'Whether the own balance covers an amount; reserves nothing',
+  permission: 'credits:read-own',
+  body: withAliases(z.strictObject({ requiredCredits: TargetBalance }), { credits: 'requiredCredits' }),
+  result: z.union([
+    z.object({ sufficient: z.literal(true), credits: Credits, requiredCredits: Credits }),
+    z.object({ sufficient: z.literal(false), message: z.string(), credits: Credits, requiredCredits: Credits }),
+  ]),
+});
+
+const TokenCount = z.int().min(0).max(MAX_AMOUNT);
+
+export const calculateCredits = operation({
+  id: 'calculateCredits',
+  method: 'POST',
+  path: '/api/credits/calculate',
+  summary: 'What a request would cost at most: `tokens` counts as output, `units` names each class',
+  permission: 'credits:read-own',
+  body: z
+    .strictObject({
+      modelId: z.string().trim().min(1).max(200),
+      tokens: TokenCount.optional(),
+      units: Units.optional(),
+      upstream: z.string().min(1).max(64).default('openai'),
+      chatflowId: z.string().max(200).optional(),
+    })
+    .refine(({ tokens, units }) => (tokens === undefined) !== (units === undefined), 'needs either tokens or units'),
+  result: z.object({ credits: Credits, price: Price }),
+  errors: ['MODEL_NOT_PRICED'],
+  invalidDetail: 'Valid modelId and tokens required',
+});
+
+export const deductCredits = operation({
+  id: 'deductCredits',
+  method: 'POST',
+  path: '/api/credits/deduct',
+  summary: 'Spend credits of the own account at once',
+  permission: 'credits:deduct-own',
+  idempotencyKey: 'required',
+  body: withAliases(z.strictObject({ credits: Amount, reason: z.string().trim().max(200).optional() }), {
+    totalCredits: 'credits',
+  }),
+  result: z.object({
+    success: z.literal(true),
+    message: z.string(),
+    remainingBalance: Credits,
+    newBalance: Credits,
+  }),
+  errors: ['INSUFFICIENT_CREDITS', 'IDEMPOTENCY_IN_PROGRESS', 'IDEMPOTENCY_KEY_REUSED'],
+  invalidDetail: 'Valid, positive credits amount required',
+});
+
+export const TRANSACTION_TYPES = [
+  'grant',
+  'hold',
+  'extend',
+  'settle',
+  'void',
+  'late_settle',
+  'refund',
+  'expire',
+  'revoke',
+  'adjustment',
+] as const;
+
+/** One balanced entry set of the ledger, seen from the account it belongs to. */
+export const Transaction = z.object({
+  id: z.int(),
+  /** Position in the account's own gapless sequence. */
+  sequence: z.int(),
+  type: z.enum(TRANSACTION_TYPES),
+  /** Change of what can be spent. */
+  availableChange: z.int(),
+  heldChange: z.int(),
+  debtChange: z.int(),
+  availableAfter: Credits,
+  heldAfter: Credits,
+  entries: z.array(z.object({ account: z.string(), amount: z.int() })),
+  holdId: HoldId.nullable(),
+  allocationId: z.int().nullable(),
+  actor: z.string(),
+  reason: z.string().nullable(),
+  requestId: z.string().nullable(),
+  createdAt: Timestamp,
+});
+export type Transaction = z.infer<typeof Transaction>;
+
+export const listTransactions = operation({
+  id: 'listTransactions',
+  method: 'GET',
+  path: '/api/credits/transactions',
+  summary: 'Own ledger, newest first',
+  permission: 'credits:read-own',
+  query: PageQuery,
+  result: z.object({ transactions: z.array(Transaction), nextCursor: z.string().nullable() }),
+});
+
+export const verifyLedger = operation({
+  id: 'verifyLedger',
+  method: 'GET',
+  path: '/api/credits/ledger/verify',
+  summary: 'Check balances, lots, holds and entries against each other; names the first offending row of each fault',
+  permission: 'ledger:verify',
+  result: z.object({
+    ok: z.boolean(),
+    checkedAt: Timestamp,
+    checks: z.array(
+      z.object({
+        invariant: z.string(),
+        title: z.string(),
+        ok: z.boolean(),
+        offenders: z.int().min(0),
+        first: z.record(z.string(), z.json()).nullable(),
+      }),
+    ),
+  }),
+});

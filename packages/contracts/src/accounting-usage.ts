@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { Credits, TargetBalance } from './credits.ts';
+import { Timestamp, UserId } from './ids.ts';
+import { operation } from './operation.ts';
+
+const Metadata = z.record(z.string().max(64), z.union([z.string().max(1000), z.number(), z.boolean(), z.null()]));
+const Name = z.string().trim().min(1).max(100);
+
+export const recordUsage = operation({
+  id: 'recordUsage',
+  method: 'POST',
+  path: '/api/usage/record',
+  summary: 'Note usage of the user that has no hold; moves no credits',
+  permission: 'usage:record',
+  idempotencyKey: 'required',
+  status: 201,
+  body: z.strictObject({ service: Name, operation: Name, credits: TargetBalance, metadata: Metadata.default({}) }),
+  result: z.object({ id: z.int(), service: z.string(), operation: z.string(), credits: Credits, timestamp: Timestamp }),
+  errors: ['IDEMPOTENCY_IN_PROGRESS', 'IDEMPOTENCY_KEY_REUSED'],
+  invalidDetail: 'Missing or invalid required fields',
+});
+
+/** An instant or a calendar day (UTC). */
+const Moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
+const Period = z.strictObject({ startDate: Moment.optional(), endDate: Moment.optional() });
+
+/** Credits are the net sum: a late correction of a charge counts with its sign. */
+const Sums = z.record(z.string(), z.int());
+
+export const UsageStats = z.object({
+  totalRecords: z.int(),
+  totalCredits: z.int(),
+  byService: Sums,
+  byDay: Sums,
+  byModel: Sums,
+  recentActivity: z.array(
+    z.object({
+      id: z.int(),
+      userId: z.string(),
+      service: z.string(),
+      operation: z.string(),
+      model: z.string().nullable(),
+      chatflowId: z.string().nullable(),
+      credits: z.int(),
+      inputTokens: z.int().nullable(),
+      outputTokens: z.int().nullable(),
+      outcome: z.string().nullable(),
+      reason: z.string().nullable(),
+      /** The chat's request id. */
+      holdId: z.string().nullable(),
+      timestamp: Timestamp,
+    }),
+  ),
+});
+export type UsageStats = z.infer<typeof UsageStats>;
+
+export const readOwnUsage = operation({
+  id: 'readOwnUsage',
+  method: 'GET',
+  path: '/api/usage/stats',
+  summary: 'Own usage in a period (last 30 days when absent)',
+  permission: 'usage:read-own',
+  query: Period,
+  result: UsageStats,
+});
+
+export const readUsageOfUser = operation({
+  id: 'readUsageOfUser',
+  method: 'GET',
+  path: '/api/usage/stats/:userId',
+  summary: 'Usage of a user in a period',
+  permission: 'usage:read-any',
+  params: z.strictObject({ userId: UserId }),
+  query: Period,
+  result: UsageStats,
+});
+
+export const readSystemUsage = operation({
+  id: 'readSystemUsage',
+  method: 'GET',
+  path: '/api/usage/system-stats',
+  summary: 'Usage of everybody in a period; `byUser` names the 100 largest',
+  permission: 'usage:read-all',
+  query: Period,
+  result: UsageStats.extend({ byUser: Sums }),
+});

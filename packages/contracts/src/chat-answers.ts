@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { Credits } from './credits.ts';
+import { ChatflowId, HoldId, SessionId } from './ids.ts';
+import { operation, withAliases } from './operation.ts';
+
+const LONGEST_QUESTION = 100_000;
+const LONGEST_TURN = 100_000;
+const MOST_TURNS = 100;
+const MOST_UPLOADS = 10;
+/** Base64 of 10 MiB, with the head of a data URL. */
+const LONGEST_UPLOAD = 14_000_000;
+/** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
+const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+
+/** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
+const Turn = withAliases(
+  z.strictObject({
+    role: z.enum(['apiMessage', 'userMessage', 'assistant', 'user']),
+    content: z.string().max(LONGEST_TURN),
+  }),
+  { message: 'content', type: 'role' },
+);
+
+/** A file inside a chat request: raw base64 or a data URL; what it is, is told by its bytes. */
+const Upload = z.strictObject({
+  data: z.string().min(1).max(LONGEST_UPLOAD),
+  type: z.enum(['file', 'file:full', 'file:rag', 'audio']).default('file'),
+  name: z.string().trim().min(1).max(255),
+  mime: z.string().trim().min(1).max(127),
+});
+export type Upload = z.infer<typeof Upload>;
+
+const ChatBody = withAliases(
+  z.strictObject({
+    question: z.string().trim().min(1).max(LONGEST_QUESTION),
+    chatflow_id: ChatflowId,
+    /** A UUID, or empty for a new conversation. */
+    sessionId: z.string().max(200).nullish(),
+    history: z.array(Turn).max(MOST_TURNS).nullish(),
+    uploads: z.array(Upload).max(MOST_UPLOADS).nullish(),
+    /** Only what the administrator has allowed for the chatflow; anything else is refused. */
+    overrideConfig: z.record(z.string().max(100), z.json()).nullish(),
+  }),
+  { session_id: 'sessionId', chatflowId: 'chatflow_id', override_config: 'overrideConfig' },
+);
+
+/** What an answer cost, as the `usage` event and as metadata of an answer in one piece. */
+export const AnswerUsage = z.object({
+  credits: Credits,
+  remaining_credits: Credits,
+  input_tokens: z.int().min(0),
+  output_tokens: z.int().min(0),
+  /** Our own count, because the upstream gave none (or none that can be believed). */
+  estimated: z.boolean(),
+  request_id: HoldId,
+  /** The balance allowed only a shorter answer than usual: at most so many output tokens. */
+  clamped_to: z.int().min(1).optional(),
+});
+export type AnswerUsage = z.infer<typeof AnswerUsage>;
+
+const BEFORE_THE_FIRST_BYTE = [
+  'CHATFLOW_ACCESS_DENIED',
+  'INSUFFICIENT_CREDITS',
+  'MODEL_NOT_PRICED',
+  'NOT_FOUND',
+  'SESSION_BUSY',
+  'RATE_LIMITED',
+  'UPSTREAM_FAILED',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_PROTOCOL_ERROR',
+  'UPSTREAM_INTERRUPTED',
+  'UPSTREAM_TIMEOUT',
+  'ACCOUNTING_UNAVAILABLE',
+  'DEPENDENCY_UNAVAILABLE',
+  'SERVER_SHUTDOWN',
+] as const;
+
+export const predict = operation({
+  id: 'predict',
+  method: 'POST',
+  path: '/api/v1/chat/predict',
+  summary: 'Ask a chatflow and get the answer in one piece; keeps no history',
+  permission: 'chat:use',
+  body: ChatBody,
+  bodyLimit: CHAT_BODY_BYTES,
+  result: z.object({
+    response: z.string(),
+    metadata: z.object({
+      chatflow_id: ChatflowId,
+      cost: Credits,
+      remaining_credits: Credits,
+      session_id: SessionId,
+      user: z.string(),
+      usage: AnswerUsage,
+      request_id: HoldId,
+      streaming: z.literal(false),
+    }),
+  }),
+  errors: BEFORE_THE_FIRST_BYTE,
+});
+
+/** One line of a streamed answer. `data:` of an SSE frame or a line of NDJSON. */
+export const ChatEvent = z.looseObject({ event: z.string(), data: z.unknown() });
+export type ChatEvent = z.infer<typeof ChatEvent>;
+
+export const predictStream = operation({
+  id: 'predictStream',
+  method: 'POST',
+  path: '/api/v1/chat/predict/stream',
+  summary: 'Ask a chatflow and get the answer as events; keeps no history',
+  permission: 'chat:use',
+  body: ChatBody,
+  bodyLimit: CHAT_BODY_BYTES,
+  result: ChatEvent,
+  streams: true,
+  errors: BEFORE_THE_FIRST_BYTE,
+});
+
+export const predictStreamStore = operation({
+  id: 'predictStreamStore',
+  method: 'POST',
+  path: '/api/v1/chat/predict/stream/store',
+  summary: 'Ask a chatflow and get the answer as events; both messages go into the history of the session',
+  permission: 'chat:use',
+  body: ChatBody,
+  bodyLimit: CHAT_BODY_BYTES,
+  result: ChatEvent,
+  streams: true,
+  errors: BEFORE_THE_FIRST_BYTE,
+});
+
+export const readOwnCredits = operation({
+  id: 'readOwnCredits',
+  method: 'GET',
+  path: '/api/v1/chat/credits',
+  summary: 'Own balance, as accounting has it',
+  permission: 'chat:use',
+  result: z.object({ credits: Credits, totalCredits: Credits }),
+  errors: ['ACCOUNTING_UNAVAILABLE'],
+});

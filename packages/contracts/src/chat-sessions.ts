@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { Credits } from './credits.ts';
+import { ChatflowId, SessionId, Timestamp, UserId } from './ids.ts';
+import { operation, PageQuery } from './operation.ts';
+
+const sessionParams = z.strictObject({ sessionId: SessionId });
+const Page = PageQuery.extend({ limit: PageQuery.shape.limit.unwrap().default(100) });
+
+export const listSessions = operation({
+  id: 'listSessions',
+  method: 'GET',
+  path: '/api/v1/chat/sessions',
+  summary: 'Own conversations, the one used last first',
+  permission: 'chat:use',
+  query: Page,
+  result: z.object({
+    sessions: z.array(
+      z.object({
+        session_id: SessionId,
+        chatflow_id: ChatflowId,
+        topic: z.string(),
+        created_at: Timestamp,
+        first_message: z.string(),
+      }),
+    ),
+    count: z.int(),
+    next_cursor: z.string().nullable(),
+  }),
+});
+
+/** A file of a message, with the addresses it can be read at. */
+const StoredUpload = z.object({
+  file_id: z.string(),
+  name: z.string(),
+  mime: z.string(),
+  size: z.int(),
+  type: z.string(),
+  url: z.string(),
+  download_url: z.string(),
+  is_image: z.boolean(),
+  uploaded_at: Timestamp,
+  thumbnail_url: z.string().nullable(),
+  thumbnail_small: z.string().nullable(),
+  thumbnail_medium: z.string().nullable(),
+});
+
+export const MESSAGE_STATUSES = ['completed', 'failed', 'aborted'] as const;
+
+export const HistoryMessage = z.object({
+  id: z.string(),
+  role: z.enum(['user', 'assistant']),
+  content: z.string(),
+  created_at: Timestamp,
+  session_id: SessionId,
+  file_ids: z.array(z.string()),
+  has_files: z.boolean(),
+  uploads: z.array(StoredUpload),
+  status: z.enum(MESSAGE_STATUSES),
+  /** What the answer cost, and the request it was; null for a question. */
+  credits: Credits.nullable(),
+  usage: z.object({ input_tokens: z.int(), output_tokens: z.int(), estimated: z.boolean() }).nullable(),
+  request_id: z.string().nullable(),
+  /** The events of the answer beside its text. */
+  events: z.array(z.looseObject({ event: z.string(), data: z.unknown() })),
+});
+
+export const readHistory = operation({
+  id: 'readHistory',
+  method: 'GET',
+  path: '/api/v1/chat/sessions/:sessionId/history',
+  summary: 'The newest messages of an own conversation, oldest first; `next_cursor` leads to earlier ones',
+  permission: 'chat:use',
+  params: sessionParams,
+  query: Page,
+  result: z.object({ history: z.array(HistoryMessage), count: z.int(), next_cursor: z.string().nullable() }),
+  errors: ['NOT_FOUND'],
+});
+
+export const deleteSession = operation({
+  id: 'deleteSession',
+  method: 'DELETE',
+  path: '/api/v1/chat/sessions/:sessionId',
+  summary: 'Delete an own conversation, here and at the upstream',
+  permission: 'chat:use',
+  params: sessionParams,
+  result: z.object({ message: z.string(), session_id: SessionId, messages_deleted: z.int(), user_id: UserId }),
+  errors: ['NOT_FOUND'],
+});
+
+export const deleteHistory = operation({
+  id: 'deleteHistory',
+  method: 'DELETE',
+  path: '/api/v1/chat/history',
+  summary: 'Delete all own conversations, here and at the upstream',
+  permission: 'chat:use',
+  result: z.object({
+    message: z.string(),
+    sessions_deleted: z.int(),
+    messages_deleted: z.int(),
+    user_id: UserId,
+  }),
+});
