@@ -49,10 +49,13 @@ async function bearerCaller(options: AuthenticatorOptions, token: string, header
 }
 
 async function userCaller(options: AuthenticatorOptions, token: string): Promise<UserCaller> {
-  const claims = await verified(() => options.verifyAccess(token));
+  const claims = await verified(async () => {
+    const { sub, ...others } = await options.verifyAccess(token);
+    return { userId: UserId.parse(sub), ...others };
+  });
   return {
     kind: 'user',
-    userId: UserId.parse(claims.sub),
+    userId: claims.userId,
     username: claims.username ?? '',
     email: claims.email ?? '',
     role: claims.role,
@@ -81,6 +84,8 @@ async function verified<T>(verify: () => Promise<T>): Promise<T> {
   try {
     return await verify();
   } catch (error) {
+    // A verifier that could not decide says so itself; that is no bad token.
+    if (error instanceof AppError) throw error;
     throw new AppError('INVALID_TOKEN', undefined, {
       cause: error,
       headers: { 'www-authenticate': 'Bearer error="invalid_token"' },

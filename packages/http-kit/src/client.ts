@@ -45,10 +45,9 @@ export type Client<Operations extends Readonly<Record<string, OperationSpec>>> =
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 2;
+const CREDENTIAL_CODES: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'INVALID_TOKEN']);
 /** Refusals that concern the caller, whichever operation answers them. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
-  'UNAUTHENTICATED',
-  'INVALID_TOKEN',
   'FORBIDDEN',
   'RATE_LIMITED',
   'NOT_FOUND',
@@ -58,8 +57,8 @@ const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Typed functions for a neighbour's operations. Every call has a deadline. A GET, or a call with an Idempotency-Key, is tried
- * once more with the same key when the first attempt got no answer. Unknown response fields are dropped.
- * Throws the neighbour's own code when the operation lists it, else `onUnavailable`.
+ * once more with the same key when the first attempt got no answer or a 5xx. Unknown response fields are dropped.
+ * Throws the neighbour's own code when the operation lists it, else `onUnavailable`; the reason of `signal` when that aborts.
  */
 export function createClient<const Operations extends Readonly<Record<string, OperationSpec>>>(
   operations: Operations,
@@ -80,7 +79,7 @@ export function createClient<const Operations extends Readonly<Record<string, Op
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, unknown>>;
-  readonly query?: Readonly<Record<string, unknown>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
 }
 
@@ -92,61 +91,88 @@ interface Target {
 }
 
 async function callTwice(target: Target, input: AnyInput, call: CallOptions): Promise<unknown> {
-  const repeatable = target.operation.method === 'GET' || call.idempotencyKey !== undefined;
-  try {
-    return await callOnce(target, input, call);
-  } catch (error) {
-    const noAnswer = error instanceof AppError && error.status >= 500;
-    if (!repeatable || !noAnswer || call.signal?.aborted) throw error;
-    return callOnce(target, input, call);
-  }
+  const isRepeatable = target.operation.method === 'GET' || call.idempotencyKey !== undefined;
+  const first = await attempt(target, input, call);
+  const last = isRepeatable && mayHelpToRepeat(first) ? await attempt(target, input, call) : first;
+  return resultOf(target, last, call);
 }
 
-async function callOnce(
+/** What came of one attempt: an answer, or the fault that kept it away. */
+type Attempt =
+  | { readonly fault: unknown }
+  | { readonly status: number; readonly body: unknown; readonly retryAfter: string | undefined };
+
+/** A refusal stays a refusal; only silence and the neighbour's own failures may pass. */
+const mayHelpToRepeat = (attempted: Attempt): boolean => 'fault' in attempted || attempted.status >= 500;
+
+async function attempt(
   { operation, options, agent, baseUrl }: Target,
   input: AnyInput,
   call: CallOptions,
-): Promise<unknown> {
-  const deadline = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs);
-  const onUnavailable = options.onUnavailable ?? 'DEPENDENCY_UNAVAILABLE';
+): Promise<Attempt> {
+  const url = baseUrl + pathOf(operation, input);
   const headers = await headersOf(options, input, call);
-  let answer: { status: number; body: unknown };
+  const deadline = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs);
   try {
-    const response = await request(baseUrl + pathOf(operation, input), {
+    const response = await request(url, {
       method: operation.method,
       headers,
       dispatcher: agent,
       signal: call.signal ? AbortSignal.any([deadline, call.signal]) : deadline,
       ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
     });
-    answer = { status: response.statusCode, body: await jsonOf(response) };
-  } catch (error) {
-    throw unavailable(onUnavailable, RETRY_AFTER_SECONDS, error);
+    const retryAfter = response.headers['retry-after'];
+    return {
+      status: response.statusCode,
+      body: await jsonOf(response),
+      retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+    };
+  } catch (fault) {
+    // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
+    call.signal?.throwIfAborted();
+    return { fault };
   }
-  if (answer.status >= 200 && answer.status < 400) {
-    const result = operation.result.safeParse(answer.body);
-    if (!result.success)
-      throw new AppError(onUnavailable, `${operation.id} answered against its contract`, { cause: result.error });
-    return result.data;
-  }
-  throw refusal(operation, answer, onUnavailable);
+}
+
+function resultOf({ operation, options }: Target, attempted: Attempt, call: CallOptions): unknown {
+  const onUnavailable = options.onUnavailable ?? 'DEPENDENCY_UNAVAILABLE';
+  if ('fault' in attempted) throw unavailable(onUnavailable, RETRY_AFTER_SECONDS, attempted.fault);
+  const { status, body } = attempted;
+  if (status < 200 || status >= 400) throw refusal(operation, attempted, call, onUnavailable);
+  const result = operation.result.safeParse(body);
+  if (result.success) return result.data;
+  throw new AppError(onUnavailable, `${operation.id} answered against its contract`, {
+    cause: result.error,
+    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
+  });
 }
 
 function refusal(
   operation: OperationSpec,
-  { status, body }: { status: number; body: unknown },
+  { status, body, retryAfter }: Exclude<Attempt, { fault: unknown }>,
+  call: CallOptions,
   onUnavailable: ErrorCode,
 ): AppError {
   const { code: wire, detail } = Object(body) as { code?: unknown; detail?: unknown };
   const code = codeFromWire(wire);
+  const named = typeof wire === 'string' ? wire.slice(0, 100) : 'without a code';
   const sentence = typeof detail === 'string' ? detail : undefined;
-  if (code && status < 500 && (operation.errors?.includes(code) || PASSED_ON.has(code)))
-    return new AppError(code, sentence);
-  const cause = new Error(`${operation.id} answered ${status} ${String(wire ?? '')}: ${sentence ?? ''}`);
+  if (code && (operation.errors?.includes(code) || isPassedOn(code, call)))
+    return new AppError(code, sentence, {
+      ...(retryAfter !== undefined && { headers: { 'retry-after': retryAfter } }),
+    });
+  const cause = new Error(`${operation.id} answered ${status} ${named}: ${sentence ?? ''}`);
   return status >= 500
     ? unavailable(onUnavailable, RETRY_AFTER_SECONDS, cause)
     : new AppError('INTERNAL', cause.message, { cause });
 }
+
+/** A 401 is the user's only when the user's own token was sent; our service token being refused is our fault. */
+const isPassedOn = (code: ErrorCode, call: CallOptions): boolean =>
+  PASSED_ON.has(code) || (CREDENTIAL_CODES.has(code) && (call.token !== undefined || isToken(call.onBehalfOf)));
+
+/** An `onBehalfOf` that is a bearer token and not an id. */
+const isToken = (onBehalfOf: string | undefined): boolean => onBehalfOf?.includes('.') ?? false;
 
 async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
   const token = call.token ?? (await options.token?.());
@@ -162,13 +188,17 @@ async function headersOf(options: ClientOptions, input: AnyInput, call: CallOpti
 }
 
 function pathOf(operation: OperationSpec, input: AnyInput): string {
-  const path = operation.path.replaceAll(/:(\w+)/g, (_, name: string) =>
-    encodeURIComponent(String(input.params?.[name])),
-  );
+  const path = operation.path.replaceAll(/:(\w+)/g, (_, name: string) => segment(String(input.params?.[name])));
   const query = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, String(value)] as [string, string]],
   );
-  return query.length > 0 ? `${path}?${new URLSearchParams(query)}` : path;
+  return query.length > 0 ? `${path}?${new URLSearchParams(query).toString()}` : path;
+}
+
+/** A dot segment, encoded or not, would climb to another operation (URL standard, section 4.4). */
+function segment(value: string): string {
+  if (value === '' || value === '.' || value === '..') throw new AppError('NOT_FOUND');
+  return encodeURIComponent(value);
 }
 
 async function jsonOf(response: Dispatcher.ResponseData): Promise<unknown> {

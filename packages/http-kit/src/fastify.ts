@@ -1,21 +1,20 @@
+import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
-import { parseCookie } from 'cookie';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError } from './app-error.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { Caller } from './caller.ts';
-import { isJson } from './media-type.ts';
-import { pagesOf } from './pages.ts';
+import { answerBrokenRequest } from './broken-request.ts';
+import { bodyOf } from './json-body.ts';
+import { pagesOf, visitOf } from './pages.ts';
 import { toAppError } from './problem.ts';
 import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
-import { outgoing, outgoingError } from './respond.ts';
+import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from './respond.ts';
 import { type Route, StreamReply } from './route.ts';
-import { admit, runRoute } from './run-route.ts';
-import { corsOptions, securityHeaders, type ServiceOptions } from './service-options.ts';
+import { admit, contextOf, runRoute } from './run-route.ts';
+import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './service-options.ts';
 import { writeStream } from './write-stream.ts';
-
-const BODY_LIMIT = 65_536;
 
 interface Seen {
   ids: RequestIds;
@@ -27,10 +26,11 @@ const seenOf = new WeakMap<FastifyRequest, Seen>();
 export async function createFastifyApp(options: ServiceOptions): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     trustProxy: (_address: string, hop: number) => hop < options.trustProxyHops,
-    bodyLimit: BODY_LIMIT,
     genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
-    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 512 },
-    disableRequestLogging: true,
+    // The length of a parameter is the contract's affair, as in Express; Node bounds the whole request line.
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 16_384 },
+    rewriteUrl: routablePath,
+    clientErrorHandler: answerBrokenRequest,
     forceCloseConnections: 'idle',
   });
   app.addHook('onRequest', (request, reply, done) => {
@@ -42,19 +42,21 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   if (options.observe) observe(app, options.observe);
   await app.register(fastifyHelmet, securityHeaders(options.production));
   await app.register(fastifyCors, corsOptions(options.allowedOrigins));
-  acceptJsonOnly(app);
-  for (const page of pagesOf(options)) {
+  app.addHook('onRequest', async ({ raw }) => {
+    if (unreadable.has(raw)) throw new AppError('VALIDATION_FAILED', 'The path is not valid');
+  });
+  leaveBodiesUnread(app);
+  const pages = pagesOf(options);
+  for (const page of pages) {
     app.get(page.path, async (request, reply) => {
-      const answer = await page.answer({
-        remoteAddress: request.socket.remoteAddress ?? '',
-        authorization: request.headers.authorization,
-      });
-      return reply.code(answer.status).type(answer.type).send(answer.body);
+      const { status, headers, body } = await page.answer(visitOf(request.headers, request.ip, options));
+      return reply.code(status).headers(headers).send(body);
     });
   }
   for (const route of options.routes) mount(app, route, options);
+  const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.setNotFoundHandler(async (request, reply) => {
-    const methods = allowedMethods(options.routes, request.url.split('?')[0] ?? '');
+    const methods = allowedMethods(mounted, request.url.split('?')[0] ?? '');
     const error =
       methods.length > 0
         ? new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: methods.join(', ') } })
@@ -70,9 +72,10 @@ function mount(app: FastifyInstance, route: Route, options: ServiceOptions): voi
   app.route({
     method: operation.method,
     url: operation.path,
-    bodyLimit: operation.bodyLimit ?? BODY_LIMIT,
     // Before the body is read.
     onRequest: async (request, reply) => {
+      // Fastify lets a parameter be empty; `/things/` is not `/things/:id`.
+      if (Object.values(Object(request.params)).includes('')) throw new AppError('NOT_FOUND');
       const caller = await admit(route, options.authenticate, request);
       const seen = seenOf.get(request);
       if (seen) {
@@ -81,44 +84,36 @@ function mount(app: FastifyInstance, route: Route, options: ServiceOptions): voi
       }
       reply.headers((await options.limit?.({ route, caller, ip: request.ip })) ?? {});
     },
-    handler: async (request, reply) => answer(route, request, reply),
+    handler: async (request, reply) => answer(route, request, reply, options),
   });
 }
 
-async function answer(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const seen = seenOf.get(request);
-  const left = clientLeft(reply);
+async function answer(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { logger }: ServiceOptions,
+): Promise<FastifyReply> {
+  const left = clientLeft(reply.raw);
+  const { method, headers, params, query } = request;
   const result = await runRoute(
     route,
-    {
-      method: request.method,
-      headers: request.headers,
-      params: request.params,
-      query: request.query,
-      body: request.body,
-    },
-    seen?.caller,
-    {
-      requestId: request.id,
-      signal: left,
-      ip: request.ip,
-      userAgent: request.headers['user-agent']?.slice(0, 512) ?? '',
-      cookies: parseCookie(request.headers.cookie ?? '') as Record<string, string>,
-      headers: request.headers as Record<string, string>,
-    },
+    { method, headers, params, query, body: await bodyOf(route.operation, request.raw) },
+    seenOf.get(request)?.caller,
+    contextOf(request, request.id, left),
   );
   if (!(result instanceof StreamReply)) {
-    const { status, headers, body } = outgoing(result);
-    return reply.code(status).headers(headers).send(body);
+    const sent = outgoing(result);
+    return reply.code(sent.status).headers(sent.headers).send(sent.body);
   }
   reply.hijack();
-  reply.raw.writeHead(200, {
+  reply.raw.writeHead(route.operation.status ?? 200, {
     ...definedHeaders(reply),
     'content-type': result.contentType,
     'cache-control': 'no-cache',
     ...result.headers,
   });
-  await writeStream(reply.raw, result, left);
+  await writeStream(reply.raw, result, left, logger);
   return reply;
 }
 
@@ -129,33 +124,29 @@ const definedHeaders = (reply: FastifyReply): Record<string, string | number | s
     ),
   );
 
-function clientLeft(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
-}
-
 async function sendError(reply: FastifyReply, error: AppError, { logger }: ServiceOptions): Promise<FastifyReply> {
-  const { status, headers, body } = outgoingError(error, logger);
+  logFailure(error, logger, clientLeft(reply.raw));
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return reply;
   }
+  const { status, headers, body } = outgoingError(error);
   return reply.code(status).headers(headers).send(body);
 }
 
-/** Nothing but JSON is parsed; `__proto__` and `constructor.prototype` keys are refused as malformed. */
-function acceptJsonOnly(app: FastifyInstance): void {
+/** Fastify's router answers a path that it cannot decode by itself, without headers: it is given a path it can. */
+function routablePath(request: IncomingMessage): string {
+  const url = request.url ?? '/';
+  if (isReadablePath(url.split('?')[0] ?? '')) return url;
+  unreadable.add(request);
+  return '/';
+}
+const unreadable = new WeakSet<IncomingMessage>();
+
+/** The handler reads the body, by the same function as in Express. */
+function leaveBodiesUnread(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    const text = String(body);
-    if (text === '') return done(null, undefined);
-    if (!isJson(request.headers['content-type'])) return done(new AppError('UNSUPPORTED_MEDIA_TYPE'));
-    return parse(request, text, done);
-  });
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 }
 
 function observe(app: FastifyInstance, report: NonNullable<ServiceOptions['observe']>): void {
@@ -165,7 +156,7 @@ function observe(app: FastifyInstance, report: NonNullable<ServiceOptions['obser
       report({
         method: request.method,
         route: request.routeOptions.url ?? 'other',
-        status: reply.raw.statusCode,
+        status: observedStatus(reply.raw),
         seconds: (performance.now() - start) / 1000,
       }),
     );

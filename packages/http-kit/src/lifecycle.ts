@@ -1,5 +1,6 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import closeWithGrace from 'close-with-grace';
+import { answerBrokenRequests } from './broken-request.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './service-options.ts';
 
@@ -75,6 +76,7 @@ export async function runService(options: RunOptions): Promise<number> {
   server.headersTimeout = 15_000;
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 65_000;
+  answerBrokenRequests(server);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen(options.port, options.host, resolve);
@@ -97,14 +99,23 @@ export async function runService(options: RunOptions): Promise<number> {
   return port;
 }
 
+/** Milliseconds between two looks for connections whose last answer is out. */
+const IDLE_CHECK_MS = 50;
+
 async function stopGracefully({ server, health, acceptMs, drainMs, endAnswers, close }: RunOptions): Promise<void> {
   health.drain();
+  // Whoever asks now is told to use another connection for the next request.
+  server.prependListener('request', (_request, response: ServerResponse) => {
+    response.shouldKeepAlive = false;
+  });
   if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const drained = setTimeout(() => endAnswers?.(), drainMs);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs + CLOSING_MS / 2);
   await closed;
+  clearInterval(idle);
   clearTimeout(drained);
   clearTimeout(cut);
   await close();

@@ -1,16 +1,35 @@
+import { hash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { AppError } from './app-error.ts';
+import type { Headers } from './caller.ts';
 import { openApiDocument } from './openapi.ts';
 import type { ServiceOptions } from './service-options.ts';
 
-export interface Page {
-  readonly path: string;
-  answer(request: {
-    remoteAddress: string;
-    authorization: string | undefined;
-  }): Promise<{ status: number; type: string; body: string | Buffer }>;
+interface Visit {
+  /** Calls from this machine or a private network, and not for somebody outside. */
+  readonly isInternal: boolean;
+  readonly authorization: string | undefined;
 }
+
+export interface Page {
+  readonly method: 'GET';
+  readonly path: string;
+  answer(visit: Visit): Promise<PageAnswer>;
+}
+
+interface PageAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Buffer;
+}
+
+/** What a page may know of a request: `ip` is the address that the trusted proxies vouch for. */
+export const visitOf = (headers: Headers, ip: string | undefined, { trustProxyHops }: ServiceOptions): Visit => ({
+  isInternal: isInternal(ip ?? '') && (trustProxyHops > 0 || headers['x-forwarded-for'] === undefined),
+  authorization: typeof headers.authorization === 'string' ? headers.authorization : undefined,
+});
 
 const DOCS_FILES: Readonly<Record<string, string>> = {
   'swagger-ui.css': 'text/css; charset=utf-8',
@@ -39,46 +58,51 @@ export function pagesOf(options: ServiceOptions): readonly Page[] {
       options.routes.map(({ operation }) => operation),
     ),
   );
-  const json = (status: number, body: unknown) => ({
-    status,
-    type: 'application/json; charset=utf-8',
-    body: JSON.stringify(body),
-  });
-  const text = (type: string, body: string | Buffer) => ({ status: 200, type, body });
   return [
-    ...['/health', '/api/health'].map((path) => ({ path, answer: async () => json(200, options.health.summary()) })),
-    { path: '/health/live', answer: async () => json(200, options.health.live()) },
-    {
-      path: '/health/ready',
-      answer: async () => {
-        const { ready, status, checks } = await options.health.ready();
-        return json(ready ? 200 : 503, { status, checks });
-      },
-    },
-    { path: '/metrics', answer: async (request) => metricsPage(options, request) },
-    { path: '/openapi.json', answer: async () => text('application/json; charset=utf-8', document) },
-    { path: '/docs', answer: async () => text('text/html; charset=utf-8', docsPage(title)) },
-    { path: '/docs/start.js', answer: async () => text('text/javascript; charset=utf-8', START_DOCS) },
-    ...Object.entries(DOCS_FILES).map(([name, type]) => ({
-      path: `/docs/${name}`,
-      answer: async () => text(type, await readFile(join(docsFolder(), name))),
-    })),
+    page('/health', () => json(200, options.health.summary())),
+    page('/api/health', () => json(200, options.health.summary())),
+    page('/health/live', () => json(200, options.health.live())),
+    page('/health/ready', async () => {
+      const { ready, status, checks } = await options.health.ready();
+      return json(ready ? 200 : 503, { status, checks });
+    }),
+    page('/metrics', (visit) => metricsPage(options, visit)),
+    page('/openapi.json', () => text(200, JSON_TYPE, document)),
+    page('/docs', () => text(200, 'text/html; charset=utf-8', docsPage(title))),
+    page('/docs/start.js', () => text(200, 'text/javascript; charset=utf-8', START_DOCS)),
+    ...Object.entries(DOCS_FILES).map(([name, type]) =>
+      page(`/docs/${name}`, async () => text(200, type, await readFile(join(docsFolder(), name)))),
+    ),
   ];
 }
 
+const page = (path: string, answer: (visit: Visit) => PageAnswer | Promise<PageAnswer>): Page => ({
+  method: 'GET',
+  path,
+  answer: async (visit) => answer(visit),
+});
+
+const text = (status: number, type: string, body: string | Buffer): PageAnswer => ({
+  status,
+  headers: { 'content-type': type, 'cache-control': 'no-store' },
+  body,
+});
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const json = (status: number, body: unknown): PageAnswer => text(status, JSON_TYPE, JSON.stringify(body));
+
 const docsFolder = (): string => dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-async function metricsPage(
-  options: ServiceOptions,
-  request: { remoteAddress: string; authorization: string | undefined },
-) {
-  const allowed =
-    options.metricsToken === undefined
-      ? isInternal(request.remoteAddress)
-      : request.authorization === `Bearer ${options.metricsToken}`;
-  if (!allowed || !options.metrics) return { status: 404, type: 'text/plain; charset=utf-8', body: 'Not found\n' };
-  return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await options.metrics() };
+async function metricsPage({ metrics, metricsToken }: ServiceOptions, visit: Visit): Promise<PageAnswer> {
+  const isAllowed =
+    metricsToken === undefined ? visit.isInternal : isSame(visit.authorization ?? '', `Bearer ${metricsToken}`);
+  if (!isAllowed || !metrics) throw new AppError('NOT_FOUND');
+  return text(200, 'text/plain; version=0.0.4; charset=utf-8', await metrics());
 }
+
+/** Compares digests, so that the time taken tells nothing about the secret or its length. */
+const isSame = (sent: string, expected: string): boolean =>
+  timingSafeEqual(hash('sha256', sent, 'buffer'), hash('sha256', expected, 'buffer'));
 
 /** Loopback and the private ranges of RFC 1918 and RFC 4193. */
 const isInternal = (address: string): boolean =>

@@ -4,7 +4,7 @@ import { requestContext } from './request-context.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
-/** What a framework or a body parser throws before our code runs, by its `status`/`statusCode`. */
+/** What a framework throws before our code runs, by its status. */
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'VALIDATION_FAILED',
   404: 'NOT_FOUND',
@@ -18,12 +18,10 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 /** Any thrown value as an AppError; what is not ours becomes INTERNAL with the original as its cause. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  const { status, statusCode, type, code } = Object(thrown) as Record<string, unknown>;
-  if (type === 'entity.parse.failed' || code === 'FST_ERR_CTP_INVALID_JSON_BODY' || thrown instanceof SyntaxError) {
-    // Without the cause: a body parser puts the raw body into its error, and that must never reach a log.
-    return new AppError('MALFORMED_JSON');
-  }
-  const known = CODE_BY_STATUS[Number(status ?? statusCode)];
+  const { statusCode, code } = Object(thrown) as Record<string, unknown>;
+  // Only a framework's own errors: a driver's or a neighbour's 404 is no 404 of ours.
+  const isFrameworks = typeof code === 'string' && code.startsWith('FST_');
+  const known = isFrameworks ? CODE_BY_STATUS[Number(statusCode)] : undefined;
   return known ? new AppError(known) : new AppError('INTERNAL', undefined, { cause: thrown });
 }
 

@@ -14,7 +14,8 @@ export interface RateLimitOptions {
   readonly points: number;
   readonly windowSeconds: number;
   /**
-   * Where the counts live. `mongo`: a connected MongoClient or mongoose connection; `postgres`: a pg Pool whose table exists.
+   * Where the counts live. `mongo`: a MongoClient whose collection has a unique index on `key` and a TTL index on `expire`;
+   * `postgres`: a pg Pool whose table exists.
    * Absent: this process only. A store that fails is replaced by this process's own count, never by no limit.
    */
   readonly store?:
@@ -32,6 +33,8 @@ export interface RateLimiter {
   reset(key: string): Promise<void>;
 }
 
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
+
 export function createRateLimiter(options: RateLimitOptions): RateLimiter {
   const limiter = limiterOf(options);
   const policy = `"${options.name}";q=${options.points};w=${options.windowSeconds}`;
@@ -48,7 +51,8 @@ export function createRateLimiter(options: RateLimitOptions): RateLimiter {
         const retryAfter = String(Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)));
         throw new AppError('RATE_LIMITED', undefined, {
           headers: { ...headers(refusal), 'retry-after': retryAfter },
-          extra: { 'violated-policies': [options.name] },
+          // The problem type of the same draft, section "Problem Types".
+          extra: { type: QUOTA_EXCEEDED, 'violated-policies': [options.name] },
         });
       }
     },
@@ -67,6 +71,8 @@ function limiterOf({ name, points, windowSeconds, store }: RateLimitOptions): Ra
       insuranceLimiter,
       storeClient: store.client,
       tableName: store.collection,
+      // Migrations own the indexes; the library would print its failure to make them to the console.
+      disableIndexesCreation: true,
       ...(store.dbName !== undefined && { dbName: store.dbName }),
     });
   }

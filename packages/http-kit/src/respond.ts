@@ -17,19 +17,17 @@ export function outgoing(reply: Reply): Outgoing {
   return {
     status: reply.status,
     headers: {
-      'content-type': 'application/json; charset=utf-8',
+      ...(reply.body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
       'cache-control': 'no-store',
       ...reply.headers,
       ...(cookies.length > 0 && { 'set-cookie': cookies }),
     },
-    body: JSON.stringify(reply.body),
+    body: reply.body === undefined ? '' : JSON.stringify(reply.body),
   };
 }
 
-/** An error as problem+json; logged here, once, when it is ours. */
-export function outgoingError(error: AppError, logger: Logger): Outgoing {
-  if (error.status >= 500)
-    logger.error('request failed', { code: error.code, detail: error.detail, cause: error.cause });
+/** An error as problem+json. */
+export function outgoingError(error: AppError): Outgoing {
   return {
     status: error.status,
     headers: { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store', ...error.headers },
@@ -37,11 +35,36 @@ export function outgoingError(error: AppError, logger: Logger): Outgoing {
   };
 }
 
+/** Logs an error once, where it is answered, when it is ours; a client that left is nobody's failure. */
+export function logFailure(error: AppError, logger: Logger, left?: AbortSignal): void {
+  const isAbort = Object(error.cause).name === 'AbortError';
+  if (error.status < 500 || (left?.aborted && isAbort)) return;
+  logger.error('request failed', { code: error.code, detail: error.detail, cause: error.cause });
+}
+
+/** Aborts when the connection closes before the answer is complete. One signal for each response. */
+export function clientLeft(response: ServerResponse): AbortSignal {
+  const known = signals.get(response);
+  if (known) return known;
+  const controller = new AbortController();
+  signals.set(response, controller.signal);
+  if (response.destroyed) controller.abort();
+  response.once('close', () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+const signals = new WeakMap<ServerResponse, AbortSignal>();
+
+/** The status for the metrics; 499 (nginx's convention) when the client left before there was one. */
+export const observedStatus = (response: ServerResponse): number => (response.headersSent ? response.statusCode : 499);
+
 /** For the raw response of either framework. */
 export function send(response: ServerResponse, { status, headers, body }: Outgoing): void {
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('content-length', Buffer.byteLength(body));
+  // RFC 9110, section 8.6: a 204 must not have a Content-Length.
+  if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
   response.end(body);
 }
 

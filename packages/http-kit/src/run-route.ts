@@ -1,4 +1,5 @@
 import { IdempotencyKey, PERMISSIONS } from '@tollgate/contracts';
+import { parseCookie } from 'cookie';
 import { z } from 'zod';
 import { AppError, type FieldFault } from './app-error.ts';
 import type { Authenticate, Caller, Headers } from './caller.ts';
@@ -29,6 +30,22 @@ export async function admit(
   if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
   return caller;
 }
+
+const USER_AGENT_LENGTH = 512;
+
+/** What a handler learns of a request beside its input. */
+export const contextOf = (
+  { headers, ip }: { readonly headers: Headers; readonly ip?: string | undefined },
+  requestId: string,
+  signal: AbortSignal,
+): Omit<RequestContext, 'idempotencyKey'> => ({
+  requestId,
+  signal,
+  ip: ip ?? '',
+  userAgent: String(headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH),
+  cookies: parseCookie(String(headers['cookie'] ?? '')) as Record<string, string>,
+  headers: headers as Record<string, string>,
+});
 
 /** Validates the request, runs the handler and strips the answer to what the contract names. */
 export async function runRoute(
@@ -72,7 +89,7 @@ function parsed(schema: z.ZodType | undefined, value: unknown, route: Route): un
   if (result.success) return result.data;
   const faults = result.error.issues
     .slice(0, 20)
-    .map(({ path, message }) => ({ path: path.map(String).join('.').slice(0, 200), message }));
+    .map(({ path, message }) => ({ path: path.map(String).join('.').slice(0, 200), message: message.slice(0, 200) }));
   throw invalid(route, faults, result.error);
 }
 

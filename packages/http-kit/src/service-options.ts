@@ -27,7 +27,10 @@ export interface ServiceOptions {
   readonly health: Health;
   readonly logger: Logger;
   readonly observe?: ObserveRequest;
-  /** Prometheus text. Shown to loopback and private addresses only, unless `metricsToken` is set and sent. */
+  /**
+   * Prometheus text. Shown only to who sends `metricsToken` as a bearer; when that is not set, to loopback and private
+   * addresses that call directly: a request which came through more reverse proxies than `trustProxyHops` is not internal.
+   */
   readonly metrics?: () => Promise<string>;
   readonly metricsToken?: string;
   readonly limit?: Limit;
@@ -68,7 +71,19 @@ export function corsOptions(allowedOrigins: readonly string[]) {
     origin: [...allowedOrigins],
     credentials: true,
     maxAge: 600,
+    // OPTIONS without the headers of a preflight is answered all the same, as `cors` for Express does.
+    strictPreflight: false,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['x-request-id', 'retry-after', 'ratelimit', 'ratelimit-policy', 'idempotency-replayed'],
   };
+}
+
+/** Whether a path's percent-encoding can be decoded (RFC 3986, section 2.1, and UTF-8). */
+export function isReadablePath(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ErrorCode } from '@tollgate/contracts';
+import helmet from 'helmet';
+import { AppError } from './app-error.ts';
+import { PROBLEM_TYPE, toProblem } from './problem.ts';
+import { requestContext } from './request-context.ts';
+import { securityHeaders } from './service-options.ts';
+
+/** What Node's HTTP parser refuses before any framework sees a request. */
+const CODE_BY_FAULT: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'BODY_TOO_LARGE',
+  ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
+};
+
+/** Answers broken, oversized and overdue requests, and CONNECT, with a problem document like every other error. */
+export function answerBrokenRequests(server: Server): void {
+  if (server.listenerCount('clientError') === 0) server.on('clientError', answerBrokenRequest);
+  server.on('connect', (_request, socket: Duplex) =>
+    write(socket, new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: '' } })),
+  );
+}
+
+/** A listener for the server's `clientError`; the connection ends with the answer. */
+export function answerBrokenRequest(fault: NodeJS.ErrnoException, socket: Duplex): void {
+  if (fault.code === 'ECONNRESET' || !socket.writable || hasBegunAnswer(socket)) {
+    socket.destroy();
+    return;
+  }
+  const code = CODE_BY_FAULT[fault.code ?? ''];
+  write(socket, code ? new AppError(code) : new AppError('VALIDATION_FAILED', 'The request is not valid HTTP'));
+}
+
+/** Node keeps the answer that a socket is carrying under this name; a second status line inside it would be garbage. */
+const hasBegunAnswer = (socket: Duplex): boolean =>
+  (socket as { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent ?? false;
+
+function write(socket: Duplex, error: AppError): void {
+  const requestId = randomUUID();
+  const body = requestContext.run({ requestId }, () => JSON.stringify(toProblem(error)));
+  const headers = {
+    ...hardening(),
+    ...error.headers,
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': requestId,
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  // Ending, not destroying: a reset could overtake the answer.
+  socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join('')}\r\n${body}`);
+}
+
+/** helmet's headers as values, read from a response that is never sent. */
+function hardening(): Record<string, string> {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  helmet(securityHeaders(false))(request, response, () => undefined);
+  return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
+}

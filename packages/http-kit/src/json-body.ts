@@ -1,0 +1,81 @@
+import type { IncomingMessage } from 'node:http';
+import type { OperationSpec } from '@tollgate/contracts';
+import { AppError } from './app-error.ts';
+import { isJson } from './media-type.ts';
+
+const BODY_LIMIT_BYTES = 65_536;
+/** Deeper nesting serves nobody and overflows the stack of whatever walks it. */
+const MAX_DEPTH = 64;
+/** ECMA-262 JSON.parse makes own properties of these names; merging such an object elsewhere would reach a prototype. */
+const POISONED_NAME = '__proto__';
+
+/** The body of an operation's request, or undefined when the operation has none: it is then left unread. */
+export const bodyOf = async (operation: OperationSpec, request: IncomingMessage): Promise<unknown> =>
+  operation.body ? readJson(request, operation.bodyLimit ?? BODY_LIMIT_BYTES) : undefined;
+
+/**
+ * The parsed JSON body of a request; `undefined` when it is empty. Both frameworks read bodies by this function, so that they
+ * cannot disagree. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE (before buffering more than `limitBytes`), or MALFORMED_JSON
+ * for text that is not UTF-8, not JSON, nested too deep, or names `__proto__` or `constructor.prototype`.
+ */
+async function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  if (request.headers['transfer-encoding'] === undefined && declaredBytes === 0) return undefined;
+  if (!isJson(request.headers['content-type']) || request.headers['content-encoding'] !== undefined) {
+    throw new AppError('UNSUPPORTED_MEDIA_TYPE');
+  }
+  if (declaredBytes > limitBytes) throw new AppError('BODY_TOO_LARGE');
+  const bytes = await readBytes(request, limitBytes);
+  return bytes.length === 0 ? undefined : parseJson(bytes);
+}
+
+async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    // Destroying the request would take the connection away from the answer.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limitBytes) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause: error });
+  }
+  if (size <= limitBytes) return Buffer.concat(chunks);
+  request.resume();
+  throw new AppError('BODY_TOO_LARGE');
+}
+
+/** Never carries a cause: a parser's message quotes the body, and that must not reach a log. */
+function parseJson(bytes: Uint8Array): unknown {
+  const value = parsedText(bytes);
+  requireHarmless(value);
+  return value;
+}
+
+function parsedText(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new AppError('MALFORMED_JSON');
+  }
+}
+
+/** Walks level by level, without recursion. */
+function requireHarmless(root: unknown): void {
+  let level = [root].filter(isContainer);
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === MAX_DEPTH) throw new AppError('MALFORMED_JSON', `The body is nested deeper than ${MAX_DEPTH} levels`);
+    if (level.some(isPoisoned)) throw new AppError('MALFORMED_JSON', 'The body has a forbidden key');
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+  }
+}
+
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+function isPoisoned(container: object): boolean {
+  if (Object.hasOwn(container, POISONED_NAME)) return true;
+  const own = Object.getOwnPropertyDescriptor(container, 'constructor')?.value as unknown;
+  return isContainer(own) && Object.hasOwn(own, 'prototype');
+}

@@ -1,0 +1,84 @@
+import { createServer } from 'node:http';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createClient } from '../src/client.ts';
+import { AppError } from '../src/index.ts';
+import { alice, listen, stop, within } from './kit.ts';
+import {
+  closeLater,
+  leaveNeighbours,
+  neighbour,
+  operations,
+  paid,
+  payment,
+  problem,
+  refusalOf,
+  reset,
+  silence,
+} from './neighbour.ts';
+
+afterEach(leaveNeighbours);
+
+describe('A neighbour that does not answer', () => {
+  it('is given up at the deadline, twice for a GET, with a 503 that says when to come back', async () => {
+    const { client, visits } = await neighbour(silence, { timeoutMs: 150, onUnavailable: 'ACCOUNTING_UNAVAILABLE' });
+    const began = performance.now();
+    const refusal = await refusalOf(client.ping());
+    expect(refusal).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE', status: 503, headers: { 'retry-after': '2' } });
+    expect(performance.now() - began).toBeLessThan(1500);
+    expect(visits).toHaveLength(2);
+  });
+
+  it('is given up at the deadline too when the answer begins and never ends', async () => {
+    const { client } = await neighbour((response) => response.writeHead(200).write('{"pong":'));
+    expect(await within(1500, refusalOf(client.ping(undefined, { timeoutMs: 100 })))).toMatchObject({
+      code: 'DEPENDENCY_UNAVAILABLE',
+    });
+  });
+
+  it('is asked once more with the same key, and that answer counts', async () => {
+    const { client, visits } = await neighbour((response, attempt) =>
+      (attempt === 1 ? reset : paid)(response, attempt),
+    );
+    await expect(client.payThing(payment, { idempotencyKey: 'k1' })).resolves.toMatchObject({ payer: alice });
+    expect(visits.map(({ headers, body }) => [headers['idempotency-key'], body])).toEqual([
+      ['k1', '{"amount":5}'],
+      ['k1', '{"amount":5}'],
+    ]);
+  });
+
+  it('is asked no second time for what might then happen twice', async () => {
+    const { client, visits } = await neighbour(reset);
+    expect(await refusalOf(client.echo({ body: 1 }))).toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    expect(visits).toHaveLength(1);
+  });
+
+  it('is asked no third time', async () => {
+    const { client, visits } = await neighbour(problem(503, 'storage_full'));
+    expect(await refusalOf(client.ping())).toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    expect(visits).toHaveLength(2);
+  });
+
+  it('and does not even listen is unavailable at once', async () => {
+    const server = createServer();
+    const port = await listen(server);
+    await stop(server);
+    const client = createClient(operations, {
+      baseUrl: `http://127.0.0.1:${port}`,
+      timeoutMs: 2000,
+      onUnavailable: 'ACCOUNTING_UNAVAILABLE',
+    });
+    closeLater(() => client.close());
+    const refusal = await within(1000, refusalOf(client.ping()));
+    expect(refusal).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE', headers: { 'retry-after': '2' } });
+    expect(refusal.cause).toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('is left when the caller of the call leaves, without blame and without a second try', async () => {
+    const leaving = new AbortController();
+    const { client, visits } = await neighbour(() => leaving.abort());
+    const refusal = await within(1000, refusalOf(client.ping(undefined, { signal: leaving.signal })));
+    expect(refusal).toMatchObject({ name: 'AbortError' });
+    expect(refusal).not.toBeInstanceOf(AppError);
+    expect(visits).toHaveLength(1);
+  });
+});

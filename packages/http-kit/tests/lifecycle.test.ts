@@ -1,0 +1,185 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Agent, request } from 'undici';
+import { createClosers } from '../src/index.ts';
+import { call, eventually, memoryLogger, type Wire, wire, within } from './kit.ts';
+
+interface Event {
+  readonly event: string;
+  readonly port?: number;
+  readonly resource?: string;
+}
+
+interface Process {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly port: number;
+  readonly events: Event[];
+  /** Resolves with the exit code. */
+  readonly exited: Promise<number | null>;
+}
+
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children.clear();
+});
+
+async function launch(framework: string, { acceptMs = 0, drainMs = 2000, fault = '' } = {}): Promise<Process> {
+  const file = join(import.meta.dirname, 'fixtures', 'service.ts');
+  const child = spawn(
+    process.execPath,
+    ['--conditions=source', file, framework, String(acceptMs), String(drainMs), fault],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  children.add(child);
+  const events: Event[] = [];
+  const ready = Promise.withResolvers<number>();
+  const exited = Promise.withResolvers<number | null>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = JSON.parse(line) as Event;
+    events.push(event);
+    if (event.event === 'ready' && event.port !== undefined) ready.resolve(event.port);
+  });
+  child.once('close', (code) => {
+    exited.resolve(code);
+    ready.reject(new Error(`the service ended with ${code}`));
+  });
+  const port = await ready.promise;
+  return { child, url: `http://127.0.0.1:${port}`, port, events, exited: exited.promise };
+}
+
+const listenTo = (service: Process, count: number): Wire =>
+  wire(service.port, `GET /api/ticks/${count} HTTP/1.1\r\nHost: x\r\n\r\n`);
+const names = (service: Process): string[] => service.events.map(({ event }) => event);
+
+describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (framework) => {
+  it('says so while it still accepts, finishes what runs, closes in reverse and exits with 0', async () => {
+    const service = await launch(framework, { acceptMs: 400 });
+    const idle = new Agent({ keepAliveTimeout: 60_000 });
+    const ping = () => request(`${service.url}/health/ready`, { dispatcher: idle });
+    expect((await ping()).statusCode).toBe(200);
+    const story = listenTo(service, 60);
+    await story.until('tick 1\n');
+    const began = performance.now();
+    service.child.kill('SIGTERM');
+    await eventually(() => names(service).includes('stopping'));
+    const ready = await call(service, 'GET /health/ready');
+    expect([ready.status, ready.json['status']]).toEqual([503, 'draining']);
+    expect((await call(service, 'GET /health/live')).status).toBe(200);
+    expect(await story.until('0\r\n\r\n')).toContain('end of story');
+    expect(await within(4000, service.exited)).toBe(0);
+    expect(performance.now() - began).toBeLessThan(4000);
+    const closing = service.events.filter(({ event, resource }) => event.includes('closed') || resource !== undefined);
+    expect(closing).toMatchObject([
+      { event: 'last opened, first closed' },
+      { event: 'resource did not close cleanly', resource: 'broken' },
+      { event: 'database closed' },
+    ]);
+    expect(names(service).at(-1)).toBe('stopped');
+    await idle.destroy();
+  });
+
+  it('does not wait for a connection that was answered and kept open', async () => {
+    const service = await launch(framework, { drainMs: 6000 });
+    const story = listenTo(service, 10);
+    await story.until('tick 1\n');
+    const began = performance.now();
+    service.child.kill('SIGTERM');
+    expect(await story.until('0\r\n\r\n')).toContain('end of story');
+    expect(await within(3000, service.exited)).toBe(0);
+    expect(performance.now() - began).toBeLessThan(3000);
+  });
+
+  it('accepts nothing new once it drains, and tells answers that take too long to end', async () => {
+    const service = await launch(framework, { drainMs: 500 });
+    const story = listenTo(service, 100_000);
+    await story.until('tick 1\n');
+    service.child.kill('SIGTERM');
+    await eventually(() => names(service).includes('stopping'));
+    await expect(call(service, 'GET /health/live')).rejects.toMatchObject({
+      code: expect.stringMatching(/ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/),
+    });
+    expect(await story.until('0\r\n\r\n')).toContain('server_shutdown');
+    expect(await within(3000, service.exited)).toBe(0);
+  });
+
+  it('twice ends at once', async () => {
+    const service = await launch(framework, { drainMs: 20_000 });
+    const story = listenTo(service, 100_000);
+    await story.until('tick 1\n');
+    service.child.kill('SIGTERM');
+    await eventually(() => names(service).includes('stopping'));
+    const began = performance.now();
+    service.child.kill('SIGINT');
+    expect(await within(2000, service.exited)).toBe(1);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+});
+
+describe('A service', () => {
+  it('ends in spite of a resource that never closes', async () => {
+    const service = await launch('Express', { fault: 'hang' });
+    service.child.kill('SIGTERM');
+    expect(await within(3000, service.exited)).toBe(0);
+    expect(service.events).toContainEqual(
+      expect.objectContaining({ event: 'resource did not close cleanly', resource: 'hanging' }),
+    );
+    expect(names(service)).toContain('database closed');
+  });
+
+  it('stops in order, with exit code 1, after an error that nobody handled', async () => {
+    const service = await launch('Express');
+    await call(service, 'GET /api/crash').catch(() => undefined);
+    expect(await within(4000, service.exited)).toBe(1);
+    expect(names(service)).toEqual(
+      expect.arrayContaining(['stopping after an error nobody handled', 'database closed']),
+    );
+  });
+
+  it('answers headers over the limit like every other refusal', async () => {
+    const service = await launch('Express');
+    const answer = await wire(
+      service.port,
+      `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(20_000)}\r\n\r\n`,
+    ).ended();
+    expect(answer).toMatch(/^HTTP\/1\.1 431 [^]*"code":"headers_too_large"/);
+  });
+});
+
+describe('Closers', () => {
+  it('close in reverse, each one once, and report what fails without stopping', async () => {
+    const logger = memoryLogger();
+    const closers = createClosers(logger);
+    const order: string[] = [];
+    const pool = closers.add('pool', { close: async () => order.push('pool') });
+    closers.addClose('throws', () => {
+      throw new Error('no');
+    });
+    closers.addClose('rejects', () => Promise.reject(new Error('no')));
+    closers.addClose('last', () => order.push('last'));
+    await closers.closeAll();
+    await closers.closeAll();
+    expect(order).toEqual(['last', 'pool']);
+    expect(logger.lines.map(({ level, fields }) => [level, fields?.['resource']])).toEqual([
+      ['warn', 'rejects'],
+      ['warn', 'throws'],
+    ]);
+    expect(pool.close).toBeInstanceOf(Function);
+  });
+
+  it('give up on what hangs and still close the rest within the deadline', async () => {
+    const logger = memoryLogger();
+    const closers = createClosers(logger);
+    const order: string[] = [];
+    closers.addClose('first', () => order.push('first'));
+    closers.addClose('hangs', () => new Promise(() => undefined));
+    await within(1000, closers.closeAll(150));
+    expect(order).toEqual(['first']);
+    expect(logger.lines.map(({ fields }) => fields?.['resource'])).toEqual(['hangs']);
+  });
+});
