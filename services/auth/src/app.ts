@@ -1,0 +1,78 @@
+import type { RequestListener } from 'node:http';
+import { createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
+import { createExpressApp } from '@tollgate/http-kit/express';
+import type { Deps } from './deps.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { adminUserRoutes } from './routes/admin-users.ts';
+import { ACCESS_COOKIE } from './routes/origin.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { testingRoutes } from './routes/testing.ts';
+
+const MILLISECONDS = 1000;
+
+/** The HTTP application of the auth service. */
+export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
+  const { config, logger, metrics, version } = deps;
+  const health = createHealth({ service: 'auth', checks: deps.checks });
+  const app = createExpressApp({
+    service: 'auth',
+    version,
+    routes: routesOf(deps),
+    authenticate: authenticateWith(deps),
+    health,
+    logger,
+    metrics: () => metrics.text(),
+    observe: requestObserver(deps),
+    allowedOrigins: config.allowedOrigins,
+    trustProxyHops: config.trustProxyHops,
+    production: config.isProduction,
+    ...(config.metricsToken && { metricsToken: config.metricsToken.reveal() }),
+  });
+  return { app, health };
+}
+
+function routesOf({ config, flows }: Deps): Route[] {
+  const cookies = {
+    isSecure: config.isProduction,
+    accessMs: config.tokens.accessSeconds * MILLISECONDS,
+    refreshMs: config.tokens.refreshSeconds * MILLISECONDS,
+    allowedOrigins: config.allowedOrigins,
+  };
+  return [
+    ...sessionRoutes(flows, cookies),
+    ...accountRoutes(flows),
+    ...adminUserRoutes(flows),
+    ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
+  ];
+}
+
+function authenticateWith({ config, flows, verifyAccess }: Deps) {
+  const authenticate = createAuthenticator({
+    verifyAccess,
+    cookie: { name: ACCESS_COOKIE, allowedOrigins: config.allowedOrigins },
+  });
+  return async (request: Parameters<typeof authenticate>[0]) => {
+    const caller = await authenticate(request);
+    if (caller?.kind === 'user') await flows.requireLiveSession(caller);
+    return caller;
+  };
+}
+
+/** Upper bounds in seconds, around what a lookup and what a bcrypt hash take. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const MOST_ROUTES = 100;
+
+function requestObserver({ metrics }: Deps) {
+  const durations = metrics.histogram({
+    name: 'tollgate_http_request_seconds',
+    help: 'Time from request to answer',
+    buckets: BUCKETS,
+    labels: {
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      route: { atMost: MOST_ROUTES },
+      status: { atMost: MOST_ROUTES },
+    },
+  });
+  return ({ method, route, status, seconds }: { method: string; route: string; status: number; seconds: number }) =>
+    durations.observe(seconds, { method: method as 'GET', route, status: String(status) }); // the metric maps others to "other"
+}

@@ -1,0 +1,74 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { unavailable } from '@tollgate/http-kit';
+import { Piscina } from 'piscina';
+import type { Passwords } from '../ports.ts';
+
+type Pepper = Readonly<{ kid: string; secret: { reveal(): string } }>;
+
+export type PasswordPoolOptions = Readonly<{
+  /** The bcrypt cost: each step doubles the work. */
+  cost: number;
+  /** The current one first; the others only check. */
+  peppers: readonly Pepper[];
+  /** Worker threads; 0: one less than the machine has processors. */
+  threads: number;
+}>;
+
+/** A stored hash: which pepper, then bcrypt's own text with its cost. */
+const STORED = /^v1\.(?<kid>[\w.-]{1,64})(?<bcrypt>\$2[aby]\$(?<cost>\d\d)\$[./A-Za-z0-9]{53})$/;
+/** Beyond this many waiting, an answer would come too late to matter. */
+const LONGEST_QUEUE = 256;
+
+/**
+ * Hashes passwords with bcrypt in worker threads. bcrypt looks at 72 bytes and stops at NUL, so it is given a keyed digest
+ * (HMAC-SHA-256 in base64, 44 bytes): every character counts, and a stolen table is worth nothing without the pepper.
+ */
+export async function createPasswordPool(
+  options: PasswordPoolOptions,
+): Promise<Passwords & { close(): Promise<void> }> {
+  const { cost, peppers, threads } = options;
+  const [current] = peppers;
+  if (!current) throw new RangeError('a password pool needs a pepper');
+  const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const pool = new Piscina({
+    filename: new URL(`./password-worker.${suffix}`, import.meta.url).href,
+    minThreads: 1,
+    maxThreads: threads || Math.max(1, availableParallelism() - 1),
+    maxQueue: LONGEST_QUEUE,
+    idleTimeout: 60_000,
+  });
+
+  async function run<T>(task: object, name: string): Promise<T> {
+    if (pool.queueSize >= LONGEST_QUEUE) throw unavailable('DEPENDENCY_UNAVAILABLE', 2);
+    return pool.run(task, { name }) as Promise<T>;
+  }
+
+  async function hash(password: string): Promise<string> {
+    const hashed = await run<string>({ prepared: prepare(password, current as Pepper), cost }, 'hashPassword');
+    return `v1.${(current as Pepper).kid}${hashed}`;
+  }
+
+  // What unknown users are checked against; nobody knows its password.
+  const nobody = await hash(randomBytes(32).toString('base64'));
+
+  return {
+    hash,
+    async check(password, storedHash) {
+      const parts = STORED.exec(storedHash ?? nobody)?.groups;
+      const pepper = peppers.find(({ kid }) => kid === parts?.['kid']);
+      if (!parts?.['bcrypt'] || !pepper) throw new Error('a stored password hash has an unknown form or pepper');
+      const isMatch = await run<boolean>(
+        { prepared: prepare(password, pepper), hashed: parts['bcrypt'] },
+        'comparePassword',
+      );
+      const matches = isMatch && storedHash !== undefined;
+      return { matches, outdated: pepper !== current || Number(parts['cost']) < cost };
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** NIST SP 800-63B, 3.1.1.2: normalised (NFKC), so that the same characters typed elsewhere are the same password. */
+const prepare = (password: string, pepper: Pepper): string =>
+  createHmac('sha256', pepper.secret.reveal()).update(password.normalize('NFKC')).digest('base64');

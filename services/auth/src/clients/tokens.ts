@@ -1,0 +1,88 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { SERVICE_NAMES, UserId } from '@tollgate/contracts';
+import { createRefreshVerifier, createVerifier, type KeyRing, TokenError } from '@tollgate/jwt-claims';
+import { createSigner } from '@tollgate/jwt-claims/sign';
+import type { Clock, Tokens } from '../ports.ts';
+
+export type TokenOptions = Readonly<{
+  accessKeys: KeyRing;
+  refreshKeys: KeyRing;
+  issuer: string;
+  profile: 'strict' | 'compatible';
+  accessSeconds: number;
+  refreshSeconds: number;
+  /** The workspace that access tokens name. */
+  workspaceId: string;
+  clock: Clock;
+}>;
+
+/** Signs and reads the tokens of users, and keeps a successor of a refresh token readable for its predecessor alone. */
+export function createTokens(options: TokenOptions) {
+  const { accessKeys, refreshKeys, issuer, profile, clock, workspaceId } = options;
+  const signer = createSigner({
+    access: { keys: accessKeys, ttlSeconds: options.accessSeconds },
+    refresh: { keys: refreshKeys, ttlSeconds: options.refreshSeconds },
+    issuer,
+    audience: SERVICE_NAMES,
+    clock,
+  });
+  const verifier = createVerifier({ keys: accessKeys, issuer, audience: 'auth', profile, clock });
+  const refreshVerifier = createRefreshVerifier({ keys: refreshKeys, issuer, clock });
+
+  const tokens: Tokens = {
+    async access({ id, username, email, role }, sid) {
+      return (await signer.signAccess({ sub: id, username, email, role, sid, wid: workspaceId })).token;
+    },
+    async refresh(sub, sid, endsAt) {
+      return (await signer.signRefresh({ sub, sid, notAfter: Math.floor(endsAt.getTime() / 1000) })).token;
+    },
+    async readRefresh(token) {
+      const claims = await unlessRefused(refreshVerifier.verifyRefresh(token));
+      return claims && { userId: UserId.parse(claims.sub), sessionId: claims.sid };
+    },
+    readAccessSession: async (token) => (await unlessRefused(verifier.verifyAccess(token)))?.sid,
+    hash: (token) => createHash('sha256').update(token).digest('base64url'),
+    seal,
+    unseal,
+  };
+  return { tokens, verifyAccess: verifier.verifyAccess };
+}
+
+async function unlessRefused<Claims>(verification: Promise<Claims>): Promise<Claims | undefined> {
+  try {
+    return await verification;
+  } catch (error) {
+    if (error instanceof TokenError) return undefined;
+    throw error;
+  }
+}
+
+const CIPHER = 'aes-256-gcm';
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** The key is the predecessor itself, so a copy of the database opens nothing. */
+const keyFrom = (token: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', token, '', 'tollgate refresh successor', KEY_BYTES));
+
+function seal(successor: string, token: string): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, keyFrom(token), nonce, { authTagLength: TAG_BYTES });
+  const sealed = Buffer.concat([cipher.update(successor, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url');
+}
+
+function unseal(sealed: string, token: string): string | undefined {
+  const bytes = Buffer.from(sealed, 'base64url');
+  const decipher = createDecipheriv(CIPHER, keyFrom(token), bytes.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  try {
+    return decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)).toString('utf8') + decipher.final('utf8');
+  } catch {
+    // GCM says only "not this key": another token than the predecessor.
+    return undefined;
+  }
+}

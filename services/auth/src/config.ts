@@ -1,0 +1,262 @@
+import {
+  alias,
+  baseUrl,
+  bool,
+  databaseUrl,
+  duration,
+  type Environment,
+  keyRing,
+  list,
+  parseDuration,
+  port,
+  readConfig,
+  secret,
+  whole,
+} from '@tollgate/config';
+import { z } from 'zod';
+
+const MILLISECONDS = 1000;
+const PRODUCTION_BCRYPT_COST = 12;
+
+/** What each limit counts, and its default: so many per so long. */
+const DEFAULT_LIMITS = {
+  'sign-up-per-address': ['60/1h', 'New accounts'],
+  'log-in-per-address': ['300/15m', 'Logins'],
+  'log-in-per-identifier': ['5/15m', 'Wrong passwords'],
+  'refresh-per-address': ['1200/15m', 'Refreshes'],
+  'mail-per-address': ['60/1h', 'Requests for a mail'],
+  'mail-per-recipient': ['5/1h', 'Requested mails'],
+  'verify-per-address': ['60/15m', 'Verification codes'],
+  'verify-per-account': ['5/15m', 'Wrong verification codes'],
+  'verify-misses': ['200/15m', 'Wrong verification codes without an e-mail address, of everybody together'],
+  'reset-per-address': ['60/15m', 'Reset tokens'],
+  'password-per-user': ['5/15m', 'Wrong current passwords'],
+} as const;
+type LimitName = keyof typeof DEFAULT_LIMITS;
+const LIMITS = Object.keys(DEFAULT_LIMITS) as LimitName[]; // they are its keys
+
+type VariableName = `LIMIT_${string}`;
+const variableOf = (name: LimitName): VariableName => `LIMIT_${name.toUpperCase().replaceAll('-', '_')}`;
+
+type LimitRule = { points: number; windowSeconds: number };
+
+const Rule = z.string().transform((text, context) => {
+  const [, points, span] = /^(\d{1,9})\/(\w{1,12})$/.exec(text) ?? [];
+  const windowMs = span === undefined ? Number.NaN : durationOf(span);
+  if (!(Number(points) > 0 && windowMs >= 1000)) {
+    context.addIssue({ code: 'custom', message: 'must be a number and a duration, such as 5/15m' });
+    return z.NEVER;
+  }
+  return { points: Number(points), windowSeconds: Math.ceil(windowMs / 1000) };
+});
+
+function durationOf(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch {
+    return Number.NaN;
+  }
+}
+
+const described = (name: LimitName) => {
+  const [rule, counts] = DEFAULT_LIMITS[name];
+  const per = name.includes('-per-') ? ` per ${name.slice(name.indexOf('-per-') + '-per-'.length)}` : '';
+  return Rule.prefault(rule).describe(`${counts}${per}`);
+};
+
+/** One variable per limit: `LIMIT_LOG_IN_PER_IDENTIFIER=5/15m`. */
+const limitVariables: Readonly<Record<VariableName, ReturnType<typeof described>>> = Object.fromEntries(
+  LIMITS.map((name) => [variableOf(name), described(name)]),
+);
+
+/** Every variable of the auth service. */
+export const AuthEnvironment = z
+  .object({
+    NODE_ENV: z
+      .enum(['development', 'test', 'production'])
+      .prefault('development')
+      .describe('development, test or production'),
+    HOST: z.string().max(255).prefault('127.0.0.1').describe('Address to listen on'),
+    PORT: port().prefault('3000').describe('Port to listen on; 0: any free one'),
+    LOG_LEVEL: z
+      .enum(['silent', 'error', 'warn', 'info', 'debug'])
+      .prefault('info')
+      .describe('Least important log level'),
+    MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(
+      'The database of this service; tollgate_auth when the address names none',
+    ),
+    MIGRATE_ON_START: bool().prefault('false').describe('Bring the database to the newest schema at start'),
+
+    JWT_ACCESS_SECRET: keyRing().describe('Keys of access tokens, current one first; the same in all services'),
+    JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
+    JWT_ISSUER: z
+      .string()
+      .min(1)
+      .max(254)
+      .prefault('tollgate')
+      .describe('Issuer named in tokens; the same in all services'),
+    JWT_CLAIMS_PROFILE: z
+      .enum(['strict', 'compatible'])
+      .prefault('strict')
+      .describe('Whether jti, iss and aud are required'),
+    ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
+    REFRESH_IDLE_TTL: duration({ min: '1m' })
+      .prefault('7d')
+      .describe('A session that is not refreshed for so long ends'),
+    REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
+    REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
+    DEFAULT_WORKSPACE_ID: z
+      .string()
+      .regex(/^[\w.:-]{1,64}$/)
+      .prefault('default')
+      .describe('Workspace named in access tokens'),
+
+    PASSWORD_PEPPER: keyRing().describe('Keys of password digests, current one first'),
+    TOKEN_HASH_SECRET: secret().describe('Key of the stored hashes of mailed codes'),
+    BCRYPT_COST: whole({ min: 10, max: 15 })
+      .prefault('12')
+      .describe('Work per password hash; at least 12 in production'),
+    PASSWORD_MIN_LENGTH: whole({ min: 8, max: 64 })
+      .prefault('8')
+      .describe('Shortest password, in characters; 15 advised'),
+    PASSWORD_WORKERS: whole({ max: 64 }).prefault('0').describe('Threads that hash passwords; 0: processors less one'),
+
+    PUBLIC_BASE_URL: baseUrl().prefault('http://localhost:3000').describe('Where links in mails lead'),
+    SMTP_URL: databaseUrl(['smtp:', 'smtps:']).describe('Mail server, smtp://user:password@host:port'),
+    MAIL_FROM: z.string().min(3).max(254).prefault('Tollgate <no-reply@localhost>').describe('Sender of mails'),
+    MAIL_POLL: duration({ min: '1s' }).prefault('5s').describe('How often the mail queue is looked at when idle'),
+    MAIL_LEASE: duration({ min: '60s' }).prefault('2m').describe('How long a process may take for one mail'),
+    MAIL_RETRY_FIRST: duration({ min: '1s' })
+      .prefault('5s')
+      .describe('Pause after a first failed delivery; doubles each time'),
+    MAIL_RETRY_LONGEST: duration({ min: '1s' }).prefault('30m').describe('Longest pause between two tries'),
+    MAIL_GIVE_UP: duration({ min: '1m' })
+      .prefault('24h')
+      .describe('A mail that cannot be delivered for so long is dropped'),
+    VERIFICATION_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of a verification code'),
+    EMAIL_CHANGE_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of the confirmation of a new address'),
+    PASSWORD_RESET_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of a reset token'),
+    WELCOME_TTL: duration({ min: '1m' }).prefault('3d').describe('Life of the link to choose a first password'),
+    UNVERIFIED_TTL: duration({ min: '1h' })
+      .prefault('7d')
+      .describe('An account not verified for so long gives its name free'),
+
+    ALLOWED_ORIGINS: alias(list(z.url().transform((url) => new URL(url).origin)), ['CORS_ORIGIN'])
+      .prefault('')
+      .describe('Origins of browser pages, between commas'),
+    TRUST_PROXY_HOPS: alias(whole({ max: 10 }), ['TRUST_PROXY'])
+      .prefault('0')
+      .describe('Reverse proxies in front of this service'),
+    METRICS_TOKEN: secret().optional().describe('Bearer token of /metrics from other than private addresses'),
+    SHUTDOWN_ACCEPT: duration({ max: '60s' })
+      .prefault('0s')
+      .describe('Time to keep accepting after readiness went 503'),
+    SHUTDOWN_DRAIN: duration({ max: '10m' }).prefault('10s').describe('Time running requests get to finish'),
+    ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
+    RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
+    ...limitVariables,
+  })
+  .refine((env) => !(env.NODE_ENV === 'production' && env.ENABLE_TESTING_ROUTES), {
+    path: ['ENABLE_TESTING_ROUTES'],
+    error: 'is refused in production: it hands out verification codes',
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.RATE_LIMITS, {
+    path: ['RATE_LIMITS'],
+    error: 'cannot be switched off in production',
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.BCRYPT_COST >= PRODUCTION_BCRYPT_COST, {
+    path: ['BCRYPT_COST'],
+    error: `must be at least ${PRODUCTION_BCRYPT_COST} in production`,
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.PUBLIC_BASE_URL.startsWith('https://'), {
+    path: ['PUBLIC_BASE_URL'],
+    error: 'must be an https address in production',
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || !env.MAIL_FROM.includes('@localhost'), {
+    path: ['MAIL_FROM'],
+    error: 'must be an address of yours in production',
+  })
+  .refine((env) => env.REFRESH_IDLE_TTL <= env.REFRESH_ABSOLUTE_TTL, {
+    path: ['REFRESH_IDLE_TTL'],
+    error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
+  })
+  .refine(
+    (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
+    { path: ['JWT_REFRESH_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
+  )
+  .refine((env) => env.JWT_ACCESS_SECRET.every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))), {
+    path: ['PASSWORD_PEPPER'],
+    error: 'must differ from JWT_ACCESS_SECRET',
+  });
+
+export type Config = ReturnType<typeof readAuthConfig>;
+
+/**
+ * The configuration of the auth service out of the environment.
+ * @throws ConfigError with every fault.
+ */
+export function readAuthConfig(env: Environment = process.env) {
+  const read = readConfig(AuthEnvironment, env);
+  const isProduction = read.NODE_ENV === 'production';
+  return {
+    isProduction,
+    listen: { host: read.HOST, port: read.PORT },
+    logLevel: read.LOG_LEVEL,
+    mongoUrl: read.MONGODB_URI,
+    migrateOnStart: read.MIGRATE_ON_START,
+    tokens: {
+      accessKeys: read.JWT_ACCESS_SECRET,
+      refreshKeys: read.JWT_REFRESH_SECRET,
+      issuer: read.JWT_ISSUER,
+      profile: read.JWT_CLAIMS_PROFILE,
+      accessSeconds: read.ACCESS_TOKEN_TTL,
+      refreshSeconds: read.REFRESH_IDLE_TTL,
+      workspaceId: read.DEFAULT_WORKSPACE_ID,
+    },
+    sessions: {
+      idleMs: read.REFRESH_IDLE_TTL * MILLISECONDS,
+      absoluteMs: read.REFRESH_ABSOLUTE_TTL * MILLISECONDS,
+      graceMs: read.REFRESH_GRACE * MILLISECONDS,
+    },
+    passwords: {
+      peppers: read.PASSWORD_PEPPER,
+      cost: read.BCRYPT_COST,
+      minLength: read.PASSWORD_MIN_LENGTH,
+      threads: read.PASSWORD_WORKERS,
+    },
+    mail: {
+      url: read.SMTP_URL,
+      from: read.MAIL_FROM,
+      publicBaseUrl: read.PUBLIC_BASE_URL,
+      pollMs: read.MAIL_POLL * MILLISECONDS,
+      times: {
+        leaseMs: read.MAIL_LEASE * MILLISECONDS,
+        firstRetryMs: read.MAIL_RETRY_FIRST * MILLISECONDS,
+        lastRetryMs: read.MAIL_RETRY_LONGEST * MILLISECONDS,
+        giveUpMs: read.MAIL_GIVE_UP * MILLISECONDS,
+      },
+    },
+    tokenHashSecret: read.TOKEN_HASH_SECRET,
+    codeLives: {
+      'verify-email': read.VERIFICATION_TTL * MILLISECONDS,
+      'change-email': read.EMAIL_CHANGE_TTL * MILLISECONDS,
+      'reset-password': read.PASSWORD_RESET_TTL * MILLISECONDS,
+      welcome: read.WELCOME_TTL * MILLISECONDS,
+    },
+    abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
+    allowedOrigins: read.ALLOWED_ORIGINS,
+    trustProxyHops: read.TRUST_PROXY_HOPS,
+    metricsToken: read.METRICS_TOKEN,
+    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT * MILLISECONDS, drainMs: read.SHUTDOWN_DRAIN * MILLISECONDS },
+    hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
+    limits: limitRules(read),
+  };
+}
+
+/** The limits of a configuration; undefined when they are switched off. */
+function limitRules(
+  read: Readonly<Record<VariableName, LimitRule>> & { RATE_LIMITS: boolean },
+): Record<LimitName, LimitRule> | undefined {
+  if (!read.RATE_LIMITS) return undefined;
+  return Object.fromEntries(LIMITS.map((name) => [name, read[variableOf(name)]])) as Record<LimitName, LimitRule>; // one entry for each
+}

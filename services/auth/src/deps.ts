@@ -1,0 +1,220 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Check, type Closers, createClosers, requestContext, unavailable } from '@tollgate/http-kit';
+import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
+import { z } from 'zod';
+import { readCommonPasswords } from './clients/common-passwords.ts';
+import { createMailedSecrets } from './clients/mailed-secrets.ts';
+import { createMailer } from './clients/mailer.ts';
+import { createPasswordPool } from './clients/password-pool.ts';
+import { createTokens } from './clients/tokens.ts';
+import type { Config } from './config.ts';
+import type { PasswordRules } from './domain/password-rules.ts';
+import { createAuditedEvents } from './events.ts';
+import { createChangePassword } from './flows/change-password.ts';
+import { createChangeRole } from './flows/change-role.ts';
+import { createCreateUser, createCreateUsers, createInviteUser } from './flows/create-users.ts';
+import { createDeleteAllUsers, createDeleteUser } from './flows/delete-users.ts';
+import { createDeliverMail } from './flows/deliver-mail.ts';
+import { createEnsureUser } from './flows/ensure-user.ts';
+import { createLogIn } from './flows/log-in.ts';
+import { createLogOut, createLogOutAll } from './flows/log-out.ts';
+import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/read-users.ts';
+import { createRefreshSession } from './flows/refresh-session.ts';
+import { createRequestMail } from './flows/request-mail.ts';
+import { createRequireLiveSession } from './flows/require-live-session.ts';
+import { createResetPassword } from './flows/reset-password.ts';
+import { createResetUserPassword } from './flows/reset-user-password.ts';
+import { createSignUp } from './flows/sign-up.ts';
+import { createReadMailedSecret, createVerifyDirectly } from './flows/test-accounts.ts';
+import { createReadProfile, createUpdateProfile } from './flows/update-profile.ts';
+import { createVerifyEmail } from './flows/verify-email.ts';
+import type { Clock, Limits, Ports } from './ports.ts';
+import { createRounds, type Rounds } from './schedule.ts';
+import { createAdminRoster } from './store/admin-roster.ts';
+import { createAuditLog } from './store/audit-log.ts';
+import { createLimits } from './store/limits.ts';
+import { createMailQueue } from './store/mail-queue.ts';
+import { createMailedCodes } from './store/mailed-codes.ts';
+import { hasNewestSchema, runMigrations } from './store/migrate.ts';
+import { isUnreachable, type Mongo, openMongo } from './store/mongo.ts';
+import { createSessions } from './store/sessions.ts';
+import { createUsers } from './store/users.ts';
+
+export type Overrides = Readonly<{ clock?: Clock; logger?: Logger }>;
+export type Deps = Readonly<{
+  config: Config;
+  version: string;
+  logger: Logger;
+  metrics: Metrics;
+  verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
+  /** What readiness asks for. */
+  checks: Readonly<Record<string, Check>>;
+  flows: Flows;
+  /** Resolves when the database answers. */
+  connected: Promise<void>;
+  /** Begins what needs the database, when it is there; requests are answered before, with 503. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}>;
+export type Flows = ReturnType<typeof createFlows>;
+
+const CLOSE_MS = 8000;
+
+/** Builds the service in order; nothing of it waits for the database. */
+export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
+  const logger = overrides.logger ?? createLogger({ service: 'auth', level: config.logLevel, context: requestIds });
+  const clock = overrides.clock ?? { now: () => Date.now() };
+  const metrics = createMetrics({ service: 'auth' });
+  const closers = createClosers(logger);
+  const mongo = openDatabase(config, closers, logger);
+  const { tokens, verifyAccess } = createTokens({ ...config.tokens, clock });
+  const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
+  const rules: PasswordRules = { minLength: config.passwords.minLength, common: await readCommonPasswords() };
+  const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
+  const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { idleMs: config.mail.pollMs, logger }));
+  return {
+    config,
+    logger,
+    metrics,
+    verifyAccess,
+    connected: mongo.connected,
+    checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
+    version: await ownVersion(),
+    flows: createFlows(config, { ...ports, tokens, mailQueue: nudging(ports.mailQueue, mailRounds) }, rules),
+    async start() {
+      await mongo.connected;
+      if (config.migrateOnStart) await migrateUntilDone(mongo, logger);
+      mailRounds.start();
+    },
+    close: () => closers.closeAll(CLOSE_MS),
+  };
+}
+
+/** Traffic comes only after the migrations: without the unique indexes two accounts could share a name. */
+async function requireSchema(mongo: Mongo): Promise<void> {
+  if (!(await hasNewestSchema(mongo.db()))) throw new Error('migrations are missing');
+}
+
+const MIGRATION_RETRY_MS = 2000;
+
+/** A database that goes away in the middle of a migration is no reason to end the service. */
+async function migrateUntilDone(mongo: Mongo, logger: Logger): Promise<void> {
+  for (;;) {
+    try {
+      const steps = await runMigrations(mongo.db());
+      logger.info('the database has the newest schema', { steps });
+      return;
+    } catch (error) {
+      logger.error('a migration failed and will be tried again', { error });
+      await pause(MIGRATION_RETRY_MS);
+    }
+  }
+}
+
+function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
+  const { abandonMs, codeLives, sessions: lives } = config;
+  const deps = { ...ports, rules, abandonMs, codeLives, lives };
+  return {
+    signUp: createSignUp(deps),
+    verifyEmail: createVerifyEmail(deps),
+    requestMail: createRequestMail(deps),
+    resetPassword: createResetPassword(deps),
+    logIn: createLogIn(deps),
+    refreshSession: createRefreshSession(deps),
+    logOut: createLogOut(deps),
+    logOutAll: createLogOutAll(deps),
+    requireLiveSession: createRequireLiveSession(deps),
+    readProfile: createReadProfile(deps),
+    updateProfile: createUpdateProfile(deps),
+    changePassword: createChangePassword(deps),
+    lookUpUser: createLookUpUser(deps),
+    readUserByEmail: createReadUserByEmail(deps),
+    listUsers: createListUsers(deps),
+    createUser: createCreateUser(deps),
+    createUsers: createCreateUsers({ inviteUser: createInviteUser(deps) }),
+    changeRole: createChangeRole(deps),
+    deleteUser: createDeleteUser(deps),
+    deleteAllUsers: createDeleteAllUsers(deps),
+    resetUserPassword: createResetUserPassword(deps),
+    ensureUser: createEnsureUser(deps),
+    readMailedSecret: createReadMailedSecret(deps),
+    verifyDirectly: createVerifyDirectly(deps),
+  };
+}
+
+function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
+  const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
+  return closers.add(
+    'database',
+    openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: 'tollgate_auth', onFault }),
+  );
+}
+
+type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
+
+async function createPorts(
+  config: Config,
+  { mongo, closers, logger, metrics, clock }: Surroundings,
+): Promise<Omit<Ports, 'tokens'>> {
+  const { connection } = mongo;
+  return {
+    clock,
+    users: reachable(createUsers(connection)),
+    sessions: reachable(createSessions(connection)),
+    mailedCodes: reachable(createMailedCodes(connection)),
+    mailQueue: reachable(createMailQueue(connection)),
+    adminRoster: reachable(createAdminRoster(connection)),
+    events: createAuditedEvents(reachable(createAuditLog(connection)), logger, metrics, clock),
+    limits: config.limits ? reachable(createLimits(mongo, config.limits)) : NO_LIMITS,
+    mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
+    passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
+    secrets: createMailedSecrets(config.tokenHashSecret, clock),
+  };
+}
+
+const NO_LIMITS: Limits = {
+  spend: async () => {},
+  check: async () => {},
+  guess: (_name, _key, guess) => guess(),
+};
+
+/** A new order wakes the mail rounds of this process; other processes find it at their next look. */
+const nudging = (queue: Ports['mailQueue'], rounds: Rounds): Ports['mailQueue'] => ({
+  ...queue,
+  async add(order, now) {
+    await queue.add(order, now);
+    rounds.nudge();
+  },
+});
+
+const RETRY_AFTER_SECONDS = 2;
+
+/** A database that cannot be reached is a 503 that says when to come back, not a 500. */
+function reachable<Store extends object>(store: Store): Store {
+  return new Proxy(store, {
+    get(target, name, receiver) {
+      const operation: unknown = Reflect.get(target, name, receiver);
+      if (typeof operation !== 'function') return operation;
+      return async (...inputs: unknown[]) => {
+        try {
+          return await Reflect.apply(operation, target, inputs);
+        } catch (error) {
+          throw isUnreachable(error) ? unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error) : error;
+        }
+      };
+    },
+  });
+}
+
+/** Puts the request under way into each of its log lines. */
+function requestIds(): Record<string, string> | undefined {
+  const ids = requestContext.get();
+  return ids && { requestId: ids.requestId, ...(ids.userId !== undefined && { userId: ids.userId }) };
+}
+
+/** The version of this package; it lies at the same distance from `src` and from `dist`. */
+async function ownVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}

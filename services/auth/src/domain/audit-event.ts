@@ -1,0 +1,36 @@
+import type { UserId } from '@tollgate/contracts';
+
+/** Where a request came from. */
+export type Origin = Readonly<{ ip: string; userAgent: string; requestId: string }>;
+
+export const AUDIT_ACTIONS = [
+  'account.signed-up',
+  'account.sign-up-refused',
+  'account.created',
+  'account.renamed',
+  'account.role-changed',
+  'account.deleted',
+  'accounts.deleted',
+  'email.verified',
+  'email.change-requested',
+  'email.changed',
+  'password.changed',
+  'password.reset',
+  'password.set-by-admin',
+  'session.opened',
+  'session.refused',
+  'session.ended',
+  'session.all-ended',
+  'session.refresh-reused',
+  'mail.given-up',
+] as const;
+type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** One line of the audit log. Facts are small and never hold a secret. */
+export type AuditEvent = Readonly<{
+  action: AuditAction;
+  actorId?: UserId;
+  targetId?: UserId;
+  origin?: Origin;
+  facts?: Readonly<Record<string, string | number | boolean>>;
+}>;

@@ -1,0 +1,114 @@
+/** What is put into a mail; every text in it may come from a stranger. */
+export type MailFacts =
+  | Readonly<{ kind: 'verification'; username: string; code: string }>
+  | Readonly<{ kind: 'already-registered' }>
+  | Readonly<{ kind: 'password-reset'; username: string; token: string }>
+  | Readonly<{ kind: 'welcome'; username: string; token: string }>
+  | Readonly<{ kind: 'email-change'; username: string; token: string }>
+  | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
+  | Readonly<{ kind: 'password-changed'; username: string }>
+  | Readonly<{ kind: 'session-theft'; username: string }>;
+
+export type MailText = Readonly<{ subject: string; text: string; html: string }>;
+
+/** A paragraph of words, or a link on a line of its own. */
+type Block = string | Readonly<{ link: string; label: string }>;
+type Letter = Readonly<{ subject: string; blocks: readonly Block[] }>;
+
+/**
+ * The words of a mail, as plain text and as HTML. Links begin with `baseUrl`, whatever host a request named; secrets stand
+ * in the fragment, which browsers send to no server and to no next page.
+ */
+export function writeMail(facts: MailFacts, baseUrl: string): MailText {
+  const { subject, blocks } = letterOf(facts, baseUrl);
+  const paragraphs = blocks.map(htmlOf).join('\n');
+  return {
+    subject,
+    text: `${blocks.map(textOf).join('\n\n')}\n`,
+    html: `<!doctype html>\n<html lang="en"><body>\n${paragraphs}\n</body></html>\n`,
+  };
+}
+
+function letterOf(facts: MailFacts, baseUrl: string): Letter {
+  switch (facts.kind) {
+    case 'verification':
+      return {
+        subject: 'Your verification code',
+        blocks: [
+          `Hello ${facts.username},`,
+          `Your verification code: ${facts.code}`,
+          { link: `${baseUrl}/verify-email#code=${facts.code}`, label: 'Confirm this address' },
+          NOT_YOU,
+        ],
+      };
+    case 'already-registered':
+      return {
+        subject: 'You already have an account',
+        blocks: [
+          'Somebody tried to open an account with this e-mail address, but it already belongs to one.',
+          'If it was you, log in, or choose a new password:',
+          { link: `${baseUrl}/forgot-password`, label: 'Choose a new password' },
+          NOT_YOU,
+        ],
+      };
+    case 'password-reset':
+      return withToken(facts, {
+        subject: 'Choose a new password',
+        intro: 'You asked for a new password. The link works once and only for a short time.',
+        link: { link: `${baseUrl}/reset-password#token=${facts.token}`, label: 'Choose a new password' },
+        outro: NOT_YOU,
+      });
+    case 'welcome':
+      return withToken(facts, {
+        subject: 'An account was opened for you',
+        intro: `Your user name is ${facts.username}. Choose a password to begin:`,
+        link: { link: `${baseUrl}/reset-password#token=${facts.token}`, label: 'Choose a password' },
+        outro: 'When the link has expired, ask for a new password.',
+      });
+    case 'email-change':
+      return withToken(facts, {
+        subject: 'Confirm your new e-mail address',
+        intro: 'This address will belong to your account as soon as you confirm it.',
+        link: { link: `${baseUrl}/verify-email#token=${facts.token}`, label: 'Confirm this address' },
+        outro: NOT_YOU,
+      });
+    case 'email-changed':
+      return notice(facts, 'Your e-mail address was changed', `Your account now belongs to ${facts.newEmail}.`);
+    case 'password-changed':
+      return notice(facts, 'Your password was changed', 'Your password was changed and other sessions were ended.');
+    case 'session-theft':
+      return notice(facts, 'A session was ended', 'An old session token was used again, so the session was ended.');
+  }
+}
+
+const NOT_YOU = 'If it was not you, ignore this mail.';
+
+function withToken(
+  { username, token }: { username: string; token: string },
+  letter: Readonly<{ subject: string; intro: string; link: Block; outro: string }>,
+): Letter {
+  const { subject, intro, link, outro } = letter;
+  return { subject, blocks: [`Hello ${username},`, intro, link, `Or enter this token: ${token}`, outro] };
+}
+
+const notice = ({ username }: { username: string }, subject: string, sentence: string): Letter => ({
+  subject,
+  blocks: [`Hello ${username},`, sentence, 'If it was not you, choose a new password at once.'],
+});
+
+const textOf = (block: Block): string => (typeof block === 'string' ? block : `${block.label}: ${block.link}`);
+
+const htmlOf = (block: Block): string =>
+  typeof block === 'string'
+    ? `<p>${escapeHtml(block)}</p>`
+    : `<p><a href="${escapeHtml(block.link)}">${escapeHtml(block.label)}</a></p>`;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);

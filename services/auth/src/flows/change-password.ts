@@ -1,0 +1,37 @@
+import { AppError, type UserCaller } from '@tollgate/http-kit';
+import type { Origin } from '../domain/audit-event.ts';
+import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
+import type { Ports } from '../ports.ts';
+import { proveOwnPassword } from './prove-own-password.ts';
+
+type ChangeDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'sessions' | 'users'
+> & { rules: PasswordRules };
+type Change = { currentPassword: string; newPassword: string };
+
+/** Changes the own password. The session that did it goes on; every other one, and every reset link, ends. */
+export const createChangePassword = (deps: ChangeDeps) =>
+  async function changePassword(
+    caller: UserCaller,
+    { currentPassword, newPassword }: Change,
+    origin: Origin,
+  ): Promise<void> {
+    const { users, sessions, passwords, mailedCodes, clock } = deps;
+    const user = await proveOwnPassword(deps, caller.userId, currentPassword);
+    const fault = faultOfPassword(newPassword, user, deps.rules);
+    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+    if (newPassword === currentPassword)
+      throw new AppError('WEAK_PASSWORD', 'The new password must differ from the current one');
+
+    const passwordHash = await passwords.hash(newPassword);
+    const now = new Date(clock.now());
+    const changed = await users.setPassword(user.id, passwordHash, now);
+    if (!changed) throw new AppError('NOT_FOUND');
+    const end = { reason: 'password-changed', now } as const;
+    if (caller.sessionId === undefined) await sessions.endAllOf([user.id], end.reason, now);
+    else await sessions.endOthersOf(user.id, { id: caller.sessionId, tokenVersion: changed.tokenVersion }, end);
+    await mailedCodes.discard(user.id, ['reset-password']);
+    await deps.mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
+    await deps.events.record({ action: 'password.changed', actorId: user.id, targetId: user.id, origin });
+  };

@@ -1,0 +1,68 @@
+import { AppError } from '@tollgate/http-kit';
+import type { Origin } from '../domain/audit-event.ts';
+import { siteOf } from '../domain/client-address.ts';
+import { isOver, judgeReplay, type Session, type SessionLives } from '../domain/session.ts';
+import { mayLogIn } from '../domain/user.ts';
+import type { Ports } from '../ports.ts';
+import type { TokenPair } from './open-session.ts';
+
+type RefreshDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'sessions' | 'tokens' | 'users'> & {
+  lives: SessionLives;
+};
+
+/**
+ * Exchanges a refresh token for its successor. A token works once; asking again within the grace gives the same successor,
+ * and any older token ends the whole session. Name, address and role come from the account, not from the old token.
+ */
+export const createRefreshSession = (deps: RefreshDeps) =>
+  async function refreshSession(token: string | undefined, origin: Origin): Promise<TokenPair> {
+    await deps.limits.spend('refresh-per-address', siteOf(origin.ip));
+    if (token === undefined || token === '') throw new AppError('REFRESH_TOKEN_REQUIRED');
+    const claims = await deps.tokens.readRefresh(token);
+    const session = claims && (await deps.sessions.find(claims.sessionId));
+    if (!session || session.userId !== claims.userId || isOver(session, deps.clock.now())) throw refused();
+    const refreshToken = (await rotate(deps, session, token)) ?? (await repeat(deps, session.id, token, origin));
+    return { accessToken: await accessFor(deps, session), refreshToken };
+  };
+
+const refused = () => new AppError('INVALID_REFRESH_TOKEN');
+
+async function rotate(
+  { tokens, sessions, clock, lives }: RefreshDeps,
+  session: Session,
+  token: string,
+): Promise<string | undefined> {
+  const now = clock.now();
+  const successor = await tokens.refresh(session.userId, session.id, session.endsAt);
+  const rotated = await sessions.rotate(session.id, {
+    fromHash: tokens.hash(token),
+    toHash: tokens.hash(successor),
+    sealedSuccessor: tokens.seal(successor, token),
+    now: new Date(now),
+    idleUntil: new Date(now + lives.idleMs),
+  });
+  return rotated && successor;
+}
+
+/** The token was used before: by a client that did not hear the answer, or by a thief. */
+async function repeat(deps: RefreshDeps, sessionId: string, token: string, origin: Origin): Promise<string> {
+  const { tokens, sessions, events, mailQueue, clock, lives } = deps;
+  const session = await sessions.find(sessionId);
+  const now = clock.now();
+  if (!session || isOver(session, now)) throw refused();
+  const isRepeated = judgeReplay(session, tokens.hash(token), now, lives.graceMs) === 'repeated';
+  const successor = isRepeated && session.sealedSuccessor ? tokens.unseal(session.sealedSuccessor, token) : undefined;
+  if (successor) return successor;
+  if (await sessions.end(session.id, 'refresh-reuse', new Date(now))) {
+    await events.record({ action: 'session.refresh-reused', targetId: session.userId, origin, facts: { sessionId } });
+    await mailQueue.add({ kind: 'session-theft', userId: session.userId }, new Date(now));
+  }
+  throw refused();
+}
+
+/** Read after the rotation: whoever is deleted or demoted before it gets nothing, or the new role. */
+async function accessFor({ users, tokens }: RefreshDeps, session: Session): Promise<string> {
+  const user = await users.find(session.userId);
+  if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
+  return tokens.access(user, session.id);
+}

@@ -1,0 +1,39 @@
+import { AppError } from '@tollgate/http-kit';
+import type { Origin } from '../domain/audit-event.ts';
+import { siteOf } from '../domain/client-address.ts';
+import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
+import { mayLogIn } from '../domain/user.ts';
+import type { Ports } from '../ports.ts';
+
+type ResetDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'secrets' | 'sessions' | 'users'
+> & { rules: PasswordRules };
+
+const failed = () => new AppError('INVALID_CODE', 'Password reset failed');
+
+/**
+ * Sets a new password with a mailed token and ends every session. A password that breaks the rules leaves the token usable.
+ * The token came by mail, so it also proves the address.
+ */
+export const createResetPassword = (deps: ResetDeps) =>
+  async function resetPassword(token: string, newPassword: string, origin: Origin): Promise<void> {
+    const { users, mailedCodes, sessions, mailQueue, clock } = deps;
+    await deps.limits.spend('reset-per-address', siteOf(origin.ip));
+    const hash = deps.secrets.hash('reset-password', token);
+    const code = await mailedCodes.find('reset-password', hash, new Date(clock.now()));
+    const user = code && (await users.find(code.userId));
+    if (!user || !mayLogIn(user) || user.emailKey !== code.emailKey) throw failed();
+    const fault = faultOfPassword(newPassword, user, deps.rules);
+    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+
+    const passwordHash = await deps.passwords.hash(newPassword);
+    const now = new Date(clock.now());
+    if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
+    await users.verify(user.id, code.emailKey, now);
+    await users.setPassword(user.id, passwordHash, now);
+    await sessions.endAllOf([user.id], 'password-reset', now);
+    await mailedCodes.discard(user.id, ['reset-password', 'verify-email']);
+    await mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
+    await deps.events.record({ action: 'password.reset', actorId: user.id, targetId: user.id, origin });
+  };

@@ -1,0 +1,38 @@
+import type { UserId } from '@tollgate/contracts';
+import { AppError, type UserCaller } from '@tollgate/http-kit';
+import type { Origin } from '../domain/audit-event.ts';
+import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
+import type { User } from '../domain/user.ts';
+import type { Ports } from '../ports.ts';
+
+type ResetDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'secrets' | 'sessions' | 'users'
+> & { rules: PasswordRules };
+
+/** Sets another user's password, a generated one when none is given, and ends that user's sessions. */
+export const createResetUserPassword = (deps: ResetDeps) =>
+  async function resetUserPassword(
+    caller: UserCaller,
+    userId: UserId,
+    chosen: string | undefined,
+    origin: Origin,
+  ): Promise<{ user: User; generatedPassword?: string }> {
+    const { users, sessions, secrets, clock } = deps;
+    const user = await users.find(userId);
+    if (!user?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
+    if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Change your own password with the current one');
+    if (user.role === 'admin') throw new AppError('FORBIDDEN', 'Cannot reset the password of another admin user');
+    const fault = chosen === undefined ? undefined : faultOfPassword(chosen, user, deps.rules);
+    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+
+    const password = chosen ?? secrets.password();
+    const passwordHash = await deps.passwords.hash(password);
+    const now = new Date(clock.now());
+    await users.setPassword(userId, passwordHash, now);
+    await sessions.endAllOf([userId], 'password-reset', now);
+    await deps.mailedCodes.discard(userId, ['reset-password']);
+    await deps.mailQueue.add({ kind: 'password-changed', userId }, now);
+    await deps.events.record({ action: 'password.set-by-admin', actorId: caller.userId, targetId: userId, origin });
+    return { user, ...(chosen === undefined && { generatedPassword: password }) };
+  };

@@ -1,0 +1,64 @@
+import { AppError, type UserCaller } from '@tollgate/http-kit';
+import type { Origin } from '../domain/audit-event.ts';
+import { displayName, keyOf, type User } from '../domain/user.ts';
+import type { Ports } from '../ports.ts';
+import { proveOwnPassword } from './prove-own-password.ts';
+
+type ProfileDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'>;
+type Changes = { username?: string | undefined; email?: string | undefined; currentPassword?: string | undefined };
+
+export const createReadProfile = ({ users }: Pick<Ports, 'users'>) =>
+  async function readProfile(caller: UserCaller): Promise<User> {
+    const user = await users.find(caller.userId);
+    if (!user) throw new AppError('NOT_FOUND');
+    return user;
+  };
+
+/**
+ * Changes the user name at once. A new e-mail address needs the password and waits until it is confirmed by the mail sent
+ * to it; whether it belongs to another account is not told, that account's owner is.
+ */
+export const createUpdateProfile = (deps: ProfileDeps) =>
+  async function updateProfile(caller: UserCaller, changes: Changes, origin: Origin): Promise<User> {
+    let user = await createReadProfile(deps)(caller);
+    if (changes.email !== undefined && keyOf(changes.email) !== user.emailKey) {
+      user = await requestNewAddress(deps, user, { ...changes, email: changes.email }, origin);
+    }
+    if (changes.username !== undefined && displayName(changes.username) !== user.username) {
+      user = await rename(deps, user, changes.username, origin);
+    }
+    return user;
+  };
+
+async function rename(
+  { users, events, clock }: ProfileDeps,
+  user: User,
+  username: string,
+  origin: Origin,
+): Promise<User> {
+  const name = { username: displayName(username), usernameKey: keyOf(username) };
+  const renamed = await users.rename(user.id, name, new Date(clock.now()));
+  if (renamed === 'taken') throw new AppError('DUPLICATE_USERNAME', 'Username already taken');
+  if (!renamed) throw new AppError('NOT_FOUND');
+  await events.record({ action: 'account.renamed', actorId: user.id, targetId: user.id, origin });
+  return renamed;
+}
+
+async function requestNewAddress(
+  deps: ProfileDeps,
+  user: User,
+  { email, currentPassword }: Changes & { email: string },
+  origin: Origin,
+): Promise<User> {
+  if (currentPassword === undefined) {
+    throw new AppError('WRONG_PASSWORD', 'Current password is required to change the e-mail address');
+  }
+  await proveOwnPassword(deps, user.id, currentPassword);
+  await deps.limits.spend('mail-per-recipient', keyOf(email));
+  const now = new Date(deps.clock.now());
+  const changed = await deps.users.setPendingEmail(user.id, email, now);
+  if (!changed) throw new AppError('NOT_FOUND');
+  await deps.mailQueue.add({ kind: 'email-change', userId: user.id, email }, now);
+  await deps.events.record({ action: 'email.change-requested', actorId: user.id, targetId: user.id, origin });
+  return changed;
+}

@@ -1,0 +1,184 @@
+import type { Role, UserId } from '@tollgate/contracts';
+import type { AuditEvent } from './domain/audit-event.ts';
+import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
+import type { MailText } from './domain/mails.ts';
+import type { EndReason, Session } from './domain/session.ts';
+import type { NewUser, User } from './domain/user.ts';
+
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number;
+};
+
+type EmailAddress = Readonly<{ email: string; emailKey: string }>;
+
+export type Users = {
+  /** False when the user name or the address belongs to somebody. */
+  insert(user: NewUser): Promise<boolean>;
+  /** Deletes accounts with this name or address that nobody verified in time. */
+  removeAbandoned(keys: { usernameKey: string; emailKey: string }, now: Date): Promise<void>;
+  find(id: UserId): Promise<User | undefined>;
+  findByName(usernameKey: string): Promise<User | undefined>;
+  findByEmail(emailKey: string): Promise<User | undefined>;
+  /** Accounts in the order of their ids, decoys left out. */
+  list(page: { after?: UserId; limit: number }): Promise<User[]>;
+  /** False when the account does not own this address (any more). */
+  verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
+  /** Changes the password and ends the validity of every session opened before. */
+  setPassword(id: UserId, passwordHash: string, now: Date): Promise<User | undefined>;
+  /** Puts a stronger hash of the same password in place, unless the password has changed meanwhile. */
+  replaceHash(id: UserId, hashes: { from: string; to: string }): Promise<void>;
+  rename(id: UserId, name: { username: string; usernameKey: string }, now: Date): Promise<User | 'taken' | undefined>;
+  setPendingEmail(id: UserId, email: string, now: Date): Promise<User | undefined>;
+  /** Only while `email` is the address that waits for confirmation; false also when another account has it. */
+  confirmEmail(id: UserId, address: EmailAddress, now: Date): Promise<boolean>;
+  setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;
+  markDeleted(ids: readonly UserId[], now: Date): Promise<number>;
+  /** Up to `limit` accounts that "delete all" would delete. */
+  idsBeside(keep: { id: UserId; admins: boolean }, limit: number): Promise<UserId[]>;
+};
+
+type Rotation = Readonly<{
+  fromHash: string;
+  toHash: string;
+  sealedSuccessor: string;
+  now: Date;
+  idleUntil: Date;
+}>;
+
+export type Sessions = {
+  insert(session: Session): Promise<void>;
+  find(id: string): Promise<Session | undefined>;
+  /** The one atomic step of a refresh; undefined when `fromHash` is not the current token of a living session. */
+  rotate(id: string, rotation: Rotation): Promise<Session | undefined>;
+  /** False when it had ended before. */
+  end(id: string, reason: EndReason, now: Date): Promise<boolean>;
+  endAllOf(userIds: readonly UserId[], reason: EndReason, now: Date): Promise<void>;
+  endOthersOf(
+    userId: UserId,
+    kept: { id: string; tokenVersion: number },
+    end: { reason: EndReason; now: Date },
+  ): Promise<void>;
+};
+
+export type MailedCodes = {
+  /** False when another code has the same hash: draw again. */
+  insert(code: MailedCode): Promise<boolean>;
+  find(kind: CodeKind, hash: string, now: Date): Promise<MailedCode | undefined>;
+  /** Uses the code up; undefined for everybody but the first. */
+  take(kind: CodeKind, hash: string, now: Date): Promise<MailedCode | undefined>;
+  hasOutstanding(kind: CodeKind, userId: UserId, now: Date): Promise<boolean>;
+  discard(userId: UserId, kinds: readonly CodeKind[]): Promise<void>;
+};
+
+/**
+ * What is to be mailed. Secrets are made when the mail is written, so that none lies in the queue, and addresses are
+ * looked up then, so that a request for an unknown address does exactly the same work as for a known one.
+ */
+export type MailOrder =
+  | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
+  | OrderOf<'welcome' | 'session-theft' | 'password-changed', { userId: UserId }>
+  | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>;
+type OrderOf<Kind, Fields> = Kind extends string ? Readonly<{ kind: Kind } & Fields> : never;
+
+export type LeasedMail = Readonly<{ id: string; leaseId: string; attempts: number; orderedAt: Date; order: MailOrder }>;
+
+export type MailQueue = {
+  add(order: MailOrder, now: Date): Promise<void>;
+  /** The mail that waits longest, for this process alone until `until`. */
+  lease(now: Date, until: Date): Promise<LeasedMail | undefined>;
+  remove(mail: LeasedMail): Promise<void>;
+  retryAt(mail: LeasedMail, at: Date, reason: string): Promise<void>;
+};
+
+export type AdminRoster = {
+  add(id: UserId): Promise<void>;
+  /**
+   * Strikes an administrator off in one atomic step: false unless `actorId` is on the roster at that moment and somebody
+   * remains, so that administrators who strike off each other leave one.
+   */
+  strike(id: UserId, actorId: UserId): Promise<boolean>;
+  /** Strikes off everybody but the actor; false unless the actor is on the roster. */
+  strikeOthers(actorId: UserId): Promise<boolean>;
+};
+
+export type Events = {
+  /** Writes one line of the audit log, and counts and logs the fact. */
+  record(event: AuditEvent): Promise<void>;
+};
+
+export type Mailer = {
+  /** `refused`: the server will never take this mail. Throws when another try may succeed. */
+  send(mail: MailText & { to: string }): Promise<'sent' | 'refused'>;
+};
+
+export type Passwords = {
+  hash(password: string): Promise<string>;
+  /** Takes as long without a stored hash (unknown user) as with one. */
+  check(password: string, storedHash: string | undefined): Promise<{ matches: boolean; outdated: boolean }>;
+};
+
+export type Tokens = {
+  access(user: User, sessionId: string): Promise<string>;
+  /** `endsAt`: no refresh token outlives its session. */
+  refresh(userId: UserId, sessionId: string, endsAt: Date): Promise<string>;
+  /** Undefined for everything but a valid refresh token of ours. */
+  readRefresh(token: string): Promise<{ userId: UserId; sessionId: string } | undefined>;
+  /** The session of a valid access token. */
+  readAccessSession(token: string): Promise<string | undefined>;
+  hash(token: string): string;
+  /** Makes `successor` readable only for somebody who has `token`. */
+  seal(successor: string, token: string): string;
+  unseal(sealed: string, token: string): string | undefined;
+};
+
+export type MailedSecrets = {
+  /** A new secret and the keyed hash to store. */
+  create(kind: CodeKind): { secret: string; hash: string };
+  hash(kind: CodeKind, secret: string): string;
+  /** A password nobody has to remember: random, easy to read out. */
+  password(): string;
+  userId(): UserId;
+  uuid(): string;
+};
+
+export type LimitName =
+  | 'sign-up-per-address'
+  | 'log-in-per-address'
+  | 'log-in-per-identifier'
+  | 'refresh-per-address'
+  | 'mail-per-address'
+  | 'mail-per-recipient'
+  | 'verify-per-address'
+  | 'verify-per-account'
+  | 'verify-misses'
+  | 'reset-per-address'
+  | 'password-per-user';
+export type LimitRules = Readonly<Record<LimitName, Readonly<{ points: number; windowSeconds: number }>>>;
+
+export type Limits = {
+  /** Spends one unit; throws RATE_LIMITED when there is none left. */
+  spend(name: LimitName, key: string): Promise<void>;
+  /** Throws RATE_LIMITED when there is none left, and spends nothing. */
+  check(name: LimitName, key: string): Promise<void>;
+  /**
+   * Counts wrong guesses only. Runs one guess per key at a time, so that guesses made at once cannot outrun the count;
+   * throws RATE_LIMITED when the wrong ones are used up. `undefined` is a wrong guess; a right one forgets them all.
+   */
+  guess<T>(name: LimitName, key: string, guess: () => Promise<T | undefined>): Promise<T | undefined>;
+};
+
+export type Ports = {
+  clock: Clock;
+  users: Users;
+  sessions: Sessions;
+  mailedCodes: MailedCodes;
+  mailQueue: MailQueue;
+  adminRoster: AdminRoster;
+  events: Events;
+  mailer: Mailer;
+  passwords: Passwords;
+  tokens: Tokens;
+  secrets: MailedSecrets;
+  limits: Limits;
+};

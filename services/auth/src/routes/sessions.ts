@@ -1,0 +1,27 @@
+import { auth } from '@tollgate/contracts';
+import { reply, type Route, serve } from '@tollgate/http-kit';
+import type { Flows } from '../deps.ts';
+import { accessTokenOf, clearedCookies, type CookieRules, originOf, refreshCookie, tokenCookies } from './origin.ts';
+import { publicUser } from './views.ts';
+
+export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
+  serve(auth.logIn).with(async ({ body }, _caller, context) => {
+    const { user, ...pair } = await flows.logIn(body.username, body.password, originOf(context));
+    const answer = { message: 'Login successful', ...pair, user: publicUser(user) };
+    return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
+  }),
+  serve(auth.refreshSession).with(async ({ body }, _caller, context) => {
+    const token = refreshCookie(context, cookies) ?? body.refreshToken;
+    const pair = await flows.refreshSession(token, originOf(context));
+    return reply(200, { message: 'Token refreshed successfully', ...pair }, { cookies: tokenCookies(pair, cookies) });
+  }),
+  serve(auth.logOut).with(async ({ body }, _caller, context) => {
+    const proofs = { refreshToken: body.refreshToken, accessToken: accessTokenOf(context, cookies) };
+    await flows.logOut(proofs, originOf(context));
+    return reply(200, { message: 'Logout successful' }, { cookies: clearedCookies(cookies) });
+  }),
+  serve(auth.logOutAll).with(async (_input, caller, context) => {
+    await flows.logOutAll(caller.userId, originOf(context));
+    return reply(200, { message: 'Logged out from all devices' }, { cookies: clearedCookies(cookies) });
+  }),
+];

@@ -1,0 +1,47 @@
+import type { auth } from '@tollgate/contracts';
+import type { User } from '../domain/user.ts';
+
+/** How accounts are shown on the wire. */
+
+export const publicUser = ({ id, username, email, isVerified, role }: User): auth.PublicUser => ({
+  id,
+  username,
+  email,
+  isVerified,
+  role,
+});
+
+export const accountView = (user: User): auth.AccountView => ({
+  _id: user.id,
+  username: user.username,
+  email: user.email,
+  isVerified: user.isVerified,
+  role: user.role,
+  createdAt: user.createdAt.toISOString(),
+  updatedAt: user.updatedAt.toISOString(),
+});
+
+export const profileView = (user: User) => ({
+  ...accountView(user),
+  ...(user.pendingEmail !== undefined && { pendingEmail: user.pendingEmail }),
+  __v: user.revision,
+});
+
+/** This one view of the service document is written in snake_case. */
+export const adminView = (user: User) => ({
+  user_id: user.id,
+  username: user.username,
+  email: user.email,
+  role: user.role,
+  is_verified: user.isVerified,
+  created_at: user.createdAt.toISOString(),
+  updated_at: user.updatedAt.toISOString(),
+});
+
+export const existenceView = (user: User, isAdmin: boolean) => ({
+  username: user.username,
+  active: user.status === 'active',
+  deleted: false as const,
+  _id: user.id,
+  ...(isAdmin && accountView(user)),
+});

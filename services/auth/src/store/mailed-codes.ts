@@ -1,0 +1,47 @@
+import { UserId } from '@tollgate/contracts';
+import { type Connection, Schema, trusted, type Types } from 'mongoose';
+import type { MailedCode } from '../domain/mailed-code.ts';
+import type { MailedCodes } from '../ports.ts';
+import { objectId, unlessDuplicate } from './mongo.ts';
+
+type CodeRecord = Omit<MailedCode, 'hash' | 'userId'> & { _id: string; userId: Types.ObjectId };
+
+const schema = new Schema<CodeRecord>(
+  {
+    /** The keyed hash of the secret; unique, so that a code alone names its account. */
+    _id: String,
+    kind: { type: String, required: true },
+    userId: { type: Schema.Types.ObjectId, required: true },
+    email: { type: String, required: true },
+    emailKey: { type: String, required: true },
+    createdAt: { type: Date, required: true },
+    expiresAt: { type: Date, required: true },
+  },
+  { versionKey: false, collection: 'mailed_codes' },
+);
+
+/** Secrets that were mailed, as keyed hashes. An expired one is never found, whether or not it was cleared away yet. */
+export function createMailedCodes(connection: Connection): MailedCodes {
+  const model = connection.model('MailedCode', schema);
+  const open = (now: Date) => ({ expiresAt: trusted({ $gt: now }) });
+
+  return {
+    async insert({ hash, userId, ...code }) {
+      await model.deleteOne({ _id: hash, expiresAt: trusted({ $lte: code.createdAt }) });
+      return unlessDuplicate(model.create({ _id: hash, userId: objectId(userId), ...code }));
+    },
+    find: async (kind, hash, now) => toCode(await model.findOne({ _id: hash, kind, ...open(now) }).lean()),
+    take: async (kind, hash, now) => toCode(await model.findOneAndDelete({ _id: hash, kind, ...open(now) }).lean()),
+    hasOutstanding: async (kind, userId, now) =>
+      (await model.exists({ kind, userId: objectId(userId), ...open(now) })) !== null,
+    async discard(userId, kinds) {
+      await model.deleteMany({ userId: objectId(userId), kind: trusted({ $in: [...kinds] }) });
+    },
+  };
+}
+
+function toCode(record: CodeRecord | null): MailedCode | undefined {
+  if (!record) return undefined;
+  const { _id, userId, ...code } = record;
+  return { hash: _id, userId: UserId.parse(userId.toHexString()), ...code };
+}

@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Auth, type Answer, newPerson, PASSWORD, statuses, times } from './auth.ts';
+
+let auth: Auth;
+beforeAll(async () => {
+  auth = await Auth.start({ env: { ENABLE_TESTING_ROUTES: 'true' } });
+});
+afterAll(() => auth.stop());
+
+/** Everything an observer can compare, without ids, dates and the length that follows from them. */
+function shape({ status, text, headers }: Answer): object {
+  const body = text
+    .replaceAll(/"userId":"[0-9a-f]{24}"/g, '"userId"')
+    .replaceAll(/"requestId":"[^"]+"/g, '"requestId"');
+  const seen = [...headers].filter(([name]) => !['date', 'x-request-id'].includes(name));
+  return { status, body, seen };
+}
+
+describe('whether an address is known', () => {
+  it('is not told by sign-up: same answer, user name taken as well, and a mail to the owner', async () => {
+    const [alice, bob, carol] = [await auth.member(), newPerson('bob'), newPerson('carol')];
+    const known = await auth.signUp({ ...bob, email: alice.email });
+    const unknown = await auth.signUp(carol);
+    expect(shape(known)).toEqual(shape(unknown));
+    await auth.mails.waitForMail(alice.email, (mail) => mail.subject === 'You already have an account');
+
+    for (const { username } of [bob, carol]) {
+      const again = await auth.signUp({ ...newPerson('dave'), username });
+      expect([again.status, again.body.error]).toEqual([400, 'Username already exists']);
+      expect((await auth.logIn(username, PASSWORD)).body.code).toBe('email_not_verified');
+      expect((await auth.logIn(username, 'not-the-password')).body.code).toBe('invalid_credentials');
+    }
+    const observer = await auth.loggedIn('observer');
+    for (const { body } of [known, unknown]) {
+      expect((await auth.call('GET', `/api/auth/users/${body.userId}`, { token: observer.accessToken })).status).toBe(
+        404,
+      );
+    }
+    expect((await auth.logIn(alice.email, PASSWORD)).body.user.username).toBe(alice.username);
+  });
+
+  it('is not turned into an account by any other way, not even by the testing routes', async () => {
+    const [alice, bob, root] = [await auth.member(), newPerson('bob'), await auth.admin()];
+    const { body } = await auth.signUp({ ...bob, email: alice.email });
+    const { body: code } = await auth.call('GET', `/api/testing/verification-token/${body.userId}`);
+    expect((await auth.post('/api/auth/verify-email', { token: code.token })).status).toBe(400);
+    expect((await auth.post(`/api/testing/verify-user/${body.userId}`)).status).toBe(404);
+    expect((await auth.call('GET', `/api/admin/users/${body.userId}`, { token: root.accessToken })).status).toBe(404);
+    expect((await auth.logIn(bob.username, PASSWORD)).status).toBe(401);
+  });
+
+  it('is not told by login, forgot-password and resend-verification', async () => {
+    const alice = await auth.member();
+    const stranger = newPerson('stranger');
+    const answersFor = (person: { username: string; email: string }) =>
+      Promise.all([
+        auth.logIn(person.username, 'not-the-password'),
+        auth.logIn(person.email, 'not-the-password'),
+        auth.post('/api/auth/forgot-password', { email: person.email }),
+        auth.post('/api/auth/resend-verification', { email: person.email }),
+      ]);
+    const [known, unknown] = [await answersFor(alice), await answersFor(stranger)];
+    expect(known.map(shape)).toEqual(unknown.map(shape));
+    expect(known.map(({ status }) => status)).toEqual([401, 401, 200, 200]);
+    await auth.mails.waitForMail(alice.email, (mail) => mail.subject === 'Choose a new password');
+    expect(auth.mails.mails(stranger.email)).toEqual([]);
+  });
+
+  it('costs a login the same hashing work for known and unknown names', async () => {
+    const alice = await auth.member();
+    const median = async (name: string) => {
+      const spans: number[] = [];
+      for (let round = 0; round < 9; round += 1) {
+        const start = performance.now();
+        await auth.logIn(name, 'not-the-password');
+        spans.push(performance.now() - start);
+      }
+      return spans.sort((a, b) => a - b)[4] ?? 0;
+    };
+    const [known, unknown] = [await median(alice.username), await median('nobody-at-all')];
+    // One bcrypt hash of cost 10 is far more than half of either; without it an answer takes a few milliseconds.
+    expect(Math.min(known, unknown)).toBeGreaterThan(Math.max(known, unknown) / 2);
+  });
+});
+
+describe('simultaneous sign-ups', () => {
+  it('open one account for 20 spellings of one name and address', async () => {
+    const { username, email } = newPerson('straße');
+    const address = email.replace('straße', 'street');
+    const spellings = [
+      username,
+      username.toUpperCase(),
+      username.replace('ß', 'SS'),
+      username.replace('s', 'ｓ'),
+      username.replace('t', 'T'),
+    ];
+    const answers = await times(20, (index) =>
+      auth.signUp({
+        username: spellings[index % spellings.length] ?? '',
+        email: index % 2 === 0 ? address : address.toUpperCase(),
+        password: PASSWORD,
+      }),
+    );
+    expect(statuses(answers)).toEqual({ 201: 1, 400: 19 });
+    expect(await auth.db.collection('users').countDocuments({ emailKey: address })).toBe(1);
+  });
+
+  it('open one account for 20 names with one address, and answer all alike', async () => {
+    const { email } = newPerson('shared');
+    const answers = await times(20, () => auth.signUp({ ...newPerson('name'), email }));
+    expect(statuses(answers)).toEqual({ 201: 20 });
+    expect(await auth.db.collection('users').countDocuments({ emailKey: email })).toBe(1);
+  });
+});
