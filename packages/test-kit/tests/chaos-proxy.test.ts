@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChaosProxy, startChaosProxy } from '../src/chaos-proxy.ts';
-import { startFakeOpenAi } from '../src/fake-openai.ts';
+import { startFakeOpenAi } from '../src/fakes/fake-openai.ts';
 import { post } from './wire.ts';
 
 let server: Server;

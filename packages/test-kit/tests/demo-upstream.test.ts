@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
-import { startDemoUpstream } from '../src/demo-upstream.ts';
-import { directive } from '../src/scenario.ts';
+import { startDemoUpstream } from '../src/fakes/demo-upstream.ts';
+import { directive } from '../src/fakes/scenario.ts';
 import { payloads, post } from './wire.ts';
 
 const fast = directive({});
@@ -46,7 +46,7 @@ describe('the demo upstream', () => {
   });
 
   it('runs as a program that announces itself and ends on SIGTERM', async () => {
-    const program = new URL('../src/demo-upstream.ts', import.meta.url).pathname;
+    const program = new URL('../src/fakes/demo-upstream.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, ['--conditions=source', program, '--port', '0', '--flowise-key', 'fk'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type FakeOpenAi, startFakeOpenAi } from '../src/fake-openai.ts';
-import type { Scenario } from '../src/scenario.ts';
+import { type FakeOpenAi, startFakeOpenAi } from '../src/fakes/fake-openai.ts';
+import type { Scenario } from '../src/fakes/scenario.ts';
 import { payloads, post, rawExchange, readChunks } from './wire.ts';
 
 let fake: FakeOpenAi;

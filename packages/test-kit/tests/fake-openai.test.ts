@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
-import { type FakeOpenAi, startFakeOpenAi } from '../src/fake-openai.ts';
-import { directive } from '../src/scenario.ts';
+import { type FakeOpenAi, startFakeOpenAi } from '../src/fakes/fake-openai.ts';
+import { directive } from '../src/fakes/scenario.ts';
 import { payloads, post, rawExchange, readChunks } from './wire.ts';
 
 let fake: FakeOpenAi;

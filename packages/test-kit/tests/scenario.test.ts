@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { directive, readDirectives, Scenario, ScenarioError } from '../src/scenario.ts';
-import { createScenarioQueue } from '../src/scenario-queue.ts';
+import { directive, readDirectives, Scenario, ScenarioError } from '../src/fakes/scenario.ts';
+import { createScenarioQueue } from '../src/fakes/scenario-queue.ts';
 
 describe('scenario directives', () => {
   it('are taken out of the message together with the space around them', () => {

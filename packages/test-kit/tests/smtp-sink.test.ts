@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 import { manualClock } from '../src/clock.ts';
-import { type SmtpSink, startSmtpSink } from '../src/smtp-sink.ts';
+import { type SmtpSink, startSmtpSink } from '../src/mail/smtp-sink.ts';
 
 let sink: SmtpSink;
 beforeAll(async () => {

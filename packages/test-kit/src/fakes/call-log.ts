@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CheckedScenario } from './scenario.ts';
-import { createWaitingRoom } from './waiting.ts';
+import { createWaitingRoom } from '../waiting.ts';
 
 /** One HTTP request as it arrived at a fake. */
 export type RecordedRequest = {

@@ -10,7 +10,7 @@ import { callerHistory, withoutDirectives } from './flowise-messages.ts';
 import { answerRun, errorFrames, STREAM_HEADERS, streamRun, toolUsageOf } from './flowise-runs.ts';
 import { playInstead } from './playback.ts';
 import { ScenarioError } from './scenario.ts';
-import { untilAborted } from './waiting.ts';
+import { untilAborted } from '../waiting.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TOKENS_PER_MESSAGE = 3; // what the chat template adds around a message

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { CallLog, RecordedCall } from './call-log.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { CheckedScenario } from './scenario.ts';
-import { pause } from './waiting.ts';
+import { pause } from '../waiting.ts';
 
 const LINE_ENDS = { lf: '\n', crlf: '\r\n', cr: '\r' };
 

@@ -20,7 +20,7 @@ import {
 } from './openai-frames.ts';
 import { playTokens, type Stage } from './playback.ts';
 import { readDirectives } from './scenario.ts';
-import { pause, untilAborted } from './waiting.ts';
+import { pause, untilAborted } from '../waiting.ts';
 
 const TOOL_ARGUMENT_PIECE = 8;
 const TOKENS_PER_MESSAGE = 3; // what the chat template adds around a message

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
-import { type Clock, systemClock } from './clock.ts';
-import { listen, sendJson, sendText, type Visit } from './fake-server.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { listen, sendJson, sendText, type Visit } from '../fakes/fake-server.ts';
 import { createMailbox, type Mail, type Mailbox } from './mailbox.ts';
 import { mailPage, PAGE_POLICY } from './mail-page.ts';
 

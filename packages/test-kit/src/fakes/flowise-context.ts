@@ -1,6 +1,6 @@
 import type { Answerer } from './answers.ts';
 import type { CallLog, RecordedCall } from './call-log.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Exchange } from './exchange.ts';
 import type { FakeFlow } from './flowise-flows.ts';
 import type { MessageStore } from './flowise-messages.ts';

@@ -1,5 +1,5 @@
 import PostalMime, { type Address } from 'postal-mime';
-import { createWaitingRoom } from './waiting.ts';
+import { createWaitingRoom } from '../waiting.ts';
 
 /** A mail as it was delivered. */
 export type Mail = {

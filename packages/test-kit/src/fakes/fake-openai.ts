@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { type Answerer, countTokens, echo } from './answers.ts';
 import { type CallLog, type CallWatch, createCallLog, type RecordedCall, watchOf } from './call-log.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { type Exchange, openExchange } from './exchange.ts';
 import { type Handler, listen, sendJson, type Visit } from './fake-server.ts';
 import { answerChat, type ChatBody, lastQuestion } from './openai-chat.ts';
@@ -10,7 +10,7 @@ import { errorBody } from './openai-frames.ts';
 import { createFailureCount, type FailureCount, playInstead } from './playback.ts';
 import { type Scenario, ScenarioError } from './scenario.ts';
 import { createScenarioQueue, type ScenarioControl, type ScenarioQueue } from './scenario-queue.ts';
-import { createStopSignal } from './waiting.ts';
+import { createStopSignal } from '../waiting.ts';
 
 export type FakeOpenAiOptions = {
   /** 0 or absent: chosen by the system. */

@@ -1,7 +1,7 @@
 import { type Exchange, withScenarioHeaders } from './exchange.ts';
 import { sendText } from './fake-server.ts';
 import { bytesOf, type CheckedScenario } from './scenario.ts';
-import { pause, untilAborted } from './waiting.ts';
+import { pause, untilAborted } from '../waiting.ts';
 
 const PAGE =
   '<!DOCTYPE html>\n<html lang="en"><head><title>A page</title></head><body>Not an API answer</body></html>\n';

@@ -1,6 +1,6 @@
 import { type Answerer, echo } from './answers.ts';
 import { type CallWatch, createCallLog, watchOf } from './call-log.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { type Handler, listen } from './fake-server.ts';
 import type { FlowiseCall, FlowiseContext, RecordedAbort } from './flowise-context.ts';
 import { AGENT_FLOW, CHAIN_FLOW, type FakeFlow } from './flowise-flows.ts';
@@ -10,7 +10,7 @@ import { answerFlowise } from './flowise-routes.ts';
 import { createFailureCount } from './playback.ts';
 import type { Scenario } from './scenario.ts';
 import { createScenarioQueue, type ScenarioControl } from './scenario-queue.ts';
-import { createStopSignal, createWaitingRoom } from './waiting.ts';
+import { createStopSignal, createWaitingRoom } from '../waiting.ts';
 
 export type FakeFlowiseOptions = {
   /** 0 or absent: chosen by the system. */

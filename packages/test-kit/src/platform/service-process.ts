@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const REPOSITORY = new URL('../../../../', import.meta.url);
+const READY_TIMEOUT_MS = 30_000;
+const POLL_MS = 25;
+const MAX_LOG_CHARACTERS = 200_000;
+
+export interface ServiceProcessOptions {
+  readonly name: 'auth' | 'chat-proxy' | 'accounting';
+  readonly port: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One of our services as a process of its own, to be talked to over HTTP and killed without warning. */
+export class ServiceProcess {
+  readonly name: string;
+  readonly url: string;
+  readonly #options: ServiceProcessOptions;
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  constructor(options: ServiceProcessOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.url = `http://127.0.0.1:${options.port}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** What the process has printed, for failure messages and canary searches; the newest 200,000 characters. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts the process and waits until it is ready for work. */
+  async start(): Promise<this> {
+    await this.launch();
+    await this.untilReady();
+    return this;
+  }
+
+  /** Starts the process without waiting. */
+  async launch(): Promise<void> {
+    const child = spawn(process.execPath, ['--conditions=source', `services/${this.name}/src/main.ts`], {
+      cwd: fileURLToPath(REPOSITORY),
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        HOST: '127.0.0.1',
+        PORT: String(this.#options.port),
+        ...this.#options.env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const output of [child.stdout, child.stderr]) {
+      output.setEncoding('utf8').on('data', (text: string) => {
+        this.#log = (this.#log + text).slice(-MAX_LOG_CHARACTERS);
+      });
+    }
+    this.#child = child;
+    await once(child, 'spawn');
+  }
+
+  async untilReady(): Promise<void> {
+    const end = performance.now() + READY_TIMEOUT_MS;
+    while (performance.now() < end) {
+      if (this.#child?.exitCode !== null) break;
+      const response = await fetch(`${this.url}/health/ready`).catch(() => undefined);
+      await response?.body?.cancel();
+      if (response?.ok) return;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    throw new Error(`${this.name} did not become ready:\n${this.#log.slice(-4000)}`);
+  }
+
+  /** Sends the signal and waits for the end. SIGKILL gives the process no chance to tidy up. */
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    const [code] = (await exit) as [number | null];
+    return code;
+  }
+}
