@@ -1,0 +1,12 @@
+import { join, resolve } from 'node:path';
+
+/** Everything `scripts/dev` keeps lies in one git-ignored folder. */
+export const folder = '.tollgate';
+export const paths = {
+  state: join(folder, 'dev.json'),
+  pid: join(folder, 'dev.pid'),
+  secrets: join(folder, 'secrets.json'),
+  databases: resolve(folder, 'data'),
+  logs: join(folder, 'logs'),
+  runnerLog: join(folder, 'logs', 'dev.log'),
+} as const;
