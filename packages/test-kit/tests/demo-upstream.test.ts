@@ -47,7 +47,7 @@ describe('the demo upstream', () => {
 
   it('runs as a program that announces itself and ends on SIGTERM', async () => {
     const program = new URL('../src/fakes/demo-upstream.ts', import.meta.url).pathname;
-    const child = spawn(process.execPath, ['--conditions=source', program, '--port', '0', '--flowise-key', 'fk'], {
+    const child = spawn(process.execPath, ['--conditions=tollgate', program, '--port', '0', '--flowise-key', 'fk'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exit = once(child, 'exit');

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
+import type { Role } from '@tollgate/contracts';
 import { type Books, type BooksOfUser, openBooks } from './books.ts';
 import { createPostgresDatabase, mongoDatabaseUrl } from './databases.ts';
 import { type FakeFlowise, startFakeFlowise } from '../fakes/fake-flowise.ts';
@@ -43,7 +44,7 @@ export interface Platform {
     readonly priced: string;
   };
   /** Somebody new who has logged in, with this many credits and, unless `assign` is false, every chatflow. */
-  user(options: { credits: number; assign?: boolean }): Promise<Person>;
+  user(options: { credits: number; assign?: boolean; role?: Role }): Promise<Person>;
   assignEverything(person: Person): Promise<void>;
   /** The books of a user once no hold of theirs is open. */
   untilNoOpenHold(userId: string): Promise<BooksOfUser>;
@@ -134,8 +135,8 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     }),
     chatflows,
     assignEverything,
-    user: async ({ credits, assign = true }) => {
-      const person = await createPerson(admin, urls);
+    user: async ({ credits, assign = true, role = 'enduser' }) => {
+      const person = await createPerson(admin, urls, role);
       if (assign) await assignEverything(person);
       // The first call with the person's own token opens the account that credits can be allocated to.
       await person.balance();
@@ -176,7 +177,7 @@ async function seededAdmin(authEnvironment: Readonly<Record<string, string>>, ur
   return new Person({ ...identity, userId: seeded?.id ?? '' }, urls).logIn();
 }
 
-async function createPerson(admin: Person, urls: Urls): Promise<Person> {
+async function createPerson(admin: Person, urls: Urls, role: Role): Promise<Person> {
   const id = randomUUID().slice(0, 13);
   const identity = {
     username: `user-${id}`,
@@ -186,7 +187,7 @@ async function createPerson(admin: Person, urls: Urls): Promise<Person> {
   const { body } = await expectOk(
     admin.auth<{ userId: string }>('POST', '/api/admin/users', {
       ...identity,
-      role: 'enduser',
+      role,
       skipVerification: true,
     }),
   );

@@ -116,7 +116,7 @@ export async function seedAccounts(
     await writeFile(file, JSON.stringify(users), { mode: 0o600 });
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--conditions=source', 'services/auth/src/seed.ts', file],
+      ['--conditions=tollgate', 'services/auth/src/seed.ts', file],
       {
         cwd: fileURLToPath(new URL('../../../../', import.meta.url)),
         env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },

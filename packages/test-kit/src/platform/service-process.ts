@@ -45,7 +45,7 @@ export class ServiceProcess {
 
   /** Starts the process without waiting. */
   async launch(): Promise<void> {
-    const child = spawn(process.execPath, ['--conditions=source', `services/${this.name}/src/main.ts`], {
+    const child = spawn(process.execPath, ['--conditions=tollgate', `services/${this.name}/src/main.ts`], {
       cwd: fileURLToPath(REPOSITORY),
       env: {
         PATH: process.env.PATH,

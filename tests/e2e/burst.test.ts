@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type Platform, startPlatform } from '@tollgate/test-kit';
+
+let platform: Platform;
+beforeAll(async () => {
+  // A burst of 1,000 on a small machine may queue for longer than a caller should be kept waiting in production.
+  const patient = '30s';
+  platform = await startPlatform({
+    chatProxy: { ACCOUNTING_TIMEOUT: patient, MONGO_OPERATION_TIMEOUT: patient },
+    accounting: { DB_ACQUIRE_TIMEOUT: patient },
+  });
+}, 120_000);
+afterAll(() => platform.stop());
+
+it('lets exactly 500 of 1,000 simultaneous 1-credit chats through on a balance of 500', async () => {
+  const erin = await platform.user({ credits: 500 });
+  const callsBefore = platform.flowise.calls();
+  const chats = Array.from({ length: 1000 }, async (_, index) => {
+    const call = await erin.chat({ question: `Question ${index}`, chatflow_id: platform.chatflows.chain });
+    await call.toEnd();
+    return call;
+  });
+  const calls = await Promise.all(chats);
+  const count = (status: number): number => calls.filter((call) => call.status === status).length;
+  expect({ paid: count(200), refused: count(402) }).toEqual({ paid: 500, refused: 500 });
+  expect(calls.filter((call) => call.status === 200).every((call) => call.events.at(-1)?.event === 'end')).toBe(true);
+  expect(platform.flowise.calls() - callsBefore).toBe(500);
+  expect(await platform.books.ofUser(erin.userId)).toEqual({
+    available: 0,
+    held: 0,
+    openHolds: 0,
+    terminalHolds: 500,
+    charged: 500,
+  });
+  expect(await platform.books.sumOfAllEntries()).toBe(0);
+}, 120_000);
