@@ -28,7 +28,7 @@ const CHECKS: readonly Check[] = [
     command: [tool('depcruise'), '--config', '.dependency-cruiser.mjs', 'packages', 'services', 'scripts', 'tests'],
   },
   { name: 'lint', command: [tool('oxlint')] },
-  { name: 'unused', command: [tool('knip'), '--no-progress'] },
+  { name: 'unused', command: [tool('knip'), '--no-progress', '--no-config-hints'] },
   { name: 'format', command: [tool('biome'), 'format', '--max-diagnostics=50'] },
   { name: 'shape', command: script('check-shape.ts') },
   { name: 'environment', command: script('check-env.ts') },

@@ -1,5 +1,6 @@
 // Fills a fresh installation through its own interfaces: people, their credits, and the chatflows they may use.
 // Everything is repeatable: accounts keep their passwords, credits are granted once per idempotency key.
+import { callJson } from '@tollgate/test-kit/call-json';
 import { seedAccounts, type WantedUser } from '@tollgate/test-kit/service-environments';
 
 export interface Target {
@@ -40,61 +41,36 @@ export async function seed({ urls, authEnvironment, passwords }: Target): Promis
   });
   const users = { admin: withId(wanted.admin), supervisor: withId(wanted.supervisor), demo: withId(wanted.demo) };
 
-  const { accessToken } = await call<{ accessToken: string }>('POST', `${urls.auth}/api/auth/login`, undefined, {
-    username: users.admin.username,
-    password: users.admin.password,
-  });
+  const token = await logIn(urls.auth, users.admin);
   for (const user of [users.supervisor, users.demo]) {
-    await openAccount(urls.accounting, accessToken, user);
+    const { id: sub, email, role, username } = user;
+    const account = { sub, email, role, username };
+    // 409 says that the account is there already.
+    await expectOk('POST', `${urls.accounting}/api/admin/users`, { token, body: account }, 409);
     const grant = { userId: user.id, credits: DEMO_CREDITS, expiryDays: CREDIT_DAYS, notes: 'first credits' };
-    await call('POST', `${urls.accounting}/api/credits/allocate`, accessToken, grant, `seed-${user.id}`);
+    const once = { 'idempotency-key': `first-credits-${user.id}` };
+    await expectOk('POST', `${urls.accounting}/api/credits/allocate`, { token, body: grant, headers: once });
   }
   const admin = `${urls.chatProxy}/api/v1/admin/chatflows`;
-  await call('POST', `${admin}/sync`, accessToken);
-  const chatflows = await call<{ flowise_id: string; name: string }[]>('GET', admin, accessToken);
+  await expectOk('POST', `${admin}/sync`, { token });
+  const chatflows = await expectOk<{ flowise_id: string; name: string }[]>('GET', admin, { token });
+  const emails = [users.demo.email, users.supervisor.email];
   for (const { flowise_id } of chatflows) {
-    await call('POST', `${admin}/${encodeURIComponent(flowise_id)}/users/bulk-add`, accessToken, {
-      emails: [users.demo.email, users.supervisor.email],
-    });
+    await expectOk('POST', `${admin}/${encodeURIComponent(flowise_id)}/users/bulk-add`, { token, body: { emails } });
   }
   return { users, chatflows: chatflows.map(({ flowise_id, name }) => ({ id: flowise_id, name })) };
 }
 
-/** 409 says that the account is there already. */
-async function openAccount(
-  accounting: string,
-  token: string,
-  { id, email, role, username }: SeededUser,
-): Promise<void> {
-  await call(
-    'POST',
-    `${accounting}/api/admin/users`,
-    token,
-    { sub: id, email, role, username },
-    `seed-account-${id}`,
-    [409],
-  );
+async function logIn(auth: string, { username, password }: SeededUser): Promise<string> {
+  const body = { username, password };
+  return (await expectOk<{ accessToken: string }>('POST', `${auth}/api/auth/login`, { body })).accessToken;
 }
 
-async function call<T>(
-  method: string,
-  url: string,
-  token?: string,
-  body?: unknown,
-  key?: string,
-  tolerated: readonly number[] = [],
-): Promise<T> {
-  const response = await fetch(url, {
-    method,
-    headers: {
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(key !== undefined && { 'idempotency-key': key }),
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  if (!response.ok && !tolerated.includes(response.status))
-    throw new Error(`${method} ${url} answered ${response.status}: ${text}`);
-  return JSON.parse(text) as T;
+type Call = Parameters<typeof callJson>[2];
+
+async function expectOk<T>(method: string, url: string, call: Call, tolerated?: number): Promise<T> {
+  const { status, body } = await callJson<T>(method, url, call);
+  if (status >= 300 && status !== tolerated)
+    throw new Error(`${method} ${url} answered ${status}: ${JSON.stringify(body)}`);
+  return body;
 }

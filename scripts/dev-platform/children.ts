@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { paths } from './paths.ts';
 import { step, Trouble } from './progress.ts';
@@ -82,7 +82,11 @@ async function untilReady(spec: ServiceSpec, hasGivenUp: () => boolean): Promise
     if (response?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
-  throw new Trouble(`${spec.name} did not become ready. Its log: ${join(paths.logs, `${spec.name}.log`)}`);
+  const log = join(paths.logs, `${spec.name}.log`);
+  const lastWords = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-3);
+  throw new Trouble(
+    `${spec.name} did not become ready. The end of ${log}:\n${lastWords.map((line) => line.slice(0, 500)).join('\n')}`,
+  );
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

@@ -73,7 +73,7 @@ async function run(): Promise<void> {
   });
   const mail = await keep(startSmtpSink({ httpPort: await convenientPort(MAIL_PORT) }), (sink) => sink.stop());
   const upstreams = await keep(upstreamsFrom(process.env), (servers) => servers.stop());
-  step(`mail sink ${mail.httpUrl}, AI server ${upstreams.description}`);
+  step(`mail sink ${mail.httpUrl}, AI servers: ${upstreams.description}`);
 
   const environments = environmentsOf({
     ports,

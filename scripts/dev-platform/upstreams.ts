@@ -9,21 +9,34 @@ export interface Upstreams {
 
 /** The AI servers the environment names; the built-in demo server stands in for those it does not. */
 export async function upstreamsFrom(env: NodeJS.ProcessEnv): Promise<Upstreams> {
-  const { FLOWISE_API_URL, FLOWISE_API_KEY = '', OPENAI_BASE_URL, OPENAI_API_KEY = '', OPENAI_MODELS = '' } = env;
-  const demo = FLOWISE_API_URL === undefined || OPENAI_BASE_URL === undefined ? await startDemoUpstream({}) : undefined;
+  const own = { flowise: ownFlowise(env), openai: ownOpenai(env) };
+  if (own.flowise && own.openai)
+    return {
+      flowise: own.flowise,
+      openai: own.openai,
+      description: described(own.flowise.url, own.openai.url),
+      stop: async () => undefined,
+    };
+  const demo = await startDemoUpstream({});
+  const flowise = own.flowise ?? { url: demo.flowiseUrl, apiKey: demo.flowiseApiKey };
+  const openai = own.openai ?? { url: demo.openAiUrl, apiKey: 'demo', models: demo.models };
+  const name = (url: string, isOwn: boolean): string => (isOwn ? url : `the built-in demo (${url})`);
   return {
-    flowise:
-      FLOWISE_API_URL === undefined
-        ? { url: demo?.flowiseUrl ?? '', apiKey: demo?.flowiseApiKey ?? '' }
-        : { url: FLOWISE_API_URL, apiKey: FLOWISE_API_KEY },
-    openai:
-      OPENAI_BASE_URL === undefined
-        ? { url: demo?.openAiUrl ?? '', apiKey: 'demo', models: demo?.models ?? [] }
-        : { url: OPENAI_BASE_URL, apiKey: OPENAI_API_KEY, models: OPENAI_MODELS.split(',').filter(Boolean) },
-    description: [
-      FLOWISE_API_URL ?? `demo Flowise ${demo?.flowiseUrl}`,
-      OPENAI_BASE_URL ?? `demo OpenAI ${demo?.openAiUrl}`,
-    ].join(', '),
-    stop: async () => demo?.stop(),
+    flowise,
+    openai,
+    description: described(name(flowise.url, own.flowise !== undefined), name(openai.url, own.openai !== undefined)),
+    stop: () => demo.stop(),
   };
 }
+
+const described = (flowise: string, openai: string): string => `Flowise: ${flowise}; OpenAI: ${openai}`;
+
+const ownFlowise = ({ FLOWISE_API_URL: url, FLOWISE_API_KEY: apiKey = '' }: NodeJS.ProcessEnv) =>
+  url === undefined ? undefined : { url, apiKey };
+
+const ownOpenai = ({
+  OPENAI_BASE_URL: url,
+  OPENAI_API_KEY: apiKey = '',
+  OPENAI_MODELS: models = '',
+}: NodeJS.ProcessEnv) =>
+  url === undefined ? undefined : { url, apiKey, models: models.split(',').filter((model) => model !== '') };

@@ -76,7 +76,8 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       OPENAI_BASE_URL: installation.openai.url,
       OPENAI_API_KEY: installation.openai.apiKey,
       OPENAI_MODELS: installation.openai.models.join(','),
-      ...(test && proxyPace(test.leaseSeconds)),
+      // Whoever points a local installation at another AI server means it; the guard is for servers that answer an empty list.
+      ...(test ? proxyPace(test.leaseSeconds) : { SYNC_MAX_DELETED_PERCENT: '100' }),
     },
   };
 }

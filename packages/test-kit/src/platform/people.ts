@@ -1,0 +1,38 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Role } from '@tollgate/contracts';
+import type { Answer } from './call-json.ts';
+import { Person, type Urls } from './person.ts';
+import { seedAccounts } from './service-environments.ts';
+
+/** The first administrator, opened by auth's own seed command. */
+export async function seededAdmin(authEnvironment: Readonly<Record<string, string>>, urls: Urls): Promise<Person> {
+  const password = randomBytes(12).toString('base64url');
+  const identity = { username: 'admin', email: 'admin@example.test', password };
+  const [seeded] = await seedAccounts(authEnvironment, [{ ...identity, role: 'admin' }]);
+  return new Person({ ...identity, userId: seeded?.id ?? '' }, urls).logIn();
+}
+
+/** Somebody new, verified and logged in. */
+export async function createPerson(admin: Person, urls: Urls, role: Role): Promise<Person> {
+  const id = randomUUID().slice(0, 13);
+  const identity = {
+    username: `user-${id}`,
+    email: `user-${id}@example.test`,
+    password: randomBytes(12).toString('base64url'),
+  };
+  const { body } = await expectOk(
+    admin.auth<{ userId: string }>('POST', '/api/admin/users', {
+      ...identity,
+      role,
+      skipVerification: true,
+    }),
+  );
+  return new Person({ ...identity, userId: body.userId }, urls).logIn();
+}
+
+/** For the preparation of a test, which must not fail. */
+export async function expectOk<T>(call: Promise<Answer<T>>): Promise<Answer<T>> {
+  const answer = await call;
+  if (answer.status >= 300) throw new Error(`the platform's preparation was refused: ${JSON.stringify(answer)}`);
+  return answer;
+}

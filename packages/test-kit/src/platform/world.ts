@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import type { ServiceName } from '@tollgate/contracts';
+import { type FakeFlowise, startFakeFlowise } from '../fakes/fake-flowise.ts';
+import { type FakeOpenAi, startFakeOpenAi } from '../fakes/fake-openai.ts';
+import { type SmtpSink, startSmtpSink } from '../mail/smtp-sink.ts';
+import { createTestTokens, type TestTokens } from '../tokens.ts';
+import { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './databases.ts';
+import { freePorts } from './free-ports.ts';
+import type { Urls } from './person.ts';
+import { type ServiceEnvironments, serviceEnvironments } from './service-environments.ts';
+import { ServiceProcess } from './service-process.ts';
+
+export interface WorldOptions {
+  /** Extra environment of single services. */
+  readonly auth?: Readonly<Record<string, string>>;
+  readonly accounting?: Readonly<Record<string, string>>;
+  readonly chatProxy?: Readonly<Record<string, string>>;
+  /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
+  readonly leaseSeconds?: number;
+}
+
+/** Three service processes, their databases, and fakes for the world outside. */
+export interface World {
+  readonly urls: Urls;
+  readonly services: Readonly<Record<'auth' | 'accounting' | 'chatProxy', ServiceProcess>>;
+  readonly environments: ServiceEnvironments;
+  readonly database: TestDatabase;
+  readonly flowise: FakeFlowise;
+  readonly openai: FakeOpenAi;
+  readonly mails: SmtpSink;
+  readonly tokens: TestTokens;
+  stop(): Promise<void>;
+}
+
+const MODELS = ['fake-small', 'priced'];
+const KID = 'k1';
+
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const [database, ports, flowise, openai, mails] = await Promise.all([
+    createPostgresDatabase(),
+    freePorts(3),
+    startFakeFlowise(),
+    startFakeOpenAi({ models: MODELS }),
+    startSmtpSink({}),
+  ]);
+  const [auth = 0, accounting = 0, chatProxy = 0] = ports;
+  const secrets = randomSecrets();
+  const environments = serviceEnvironments({
+    ports: { auth, accounting, chatProxy },
+    secrets: { ...secrets, ...named(secrets) },
+    postgresUrl: database.url,
+    mongo: { auth: mongoDatabaseUrl(), chatProxy: mongoDatabaseUrl() },
+    smtpUrl: mails.smtpUrl,
+    flowise: { url: flowise.url, apiKey: flowise.apiKey },
+    openai: { url: openai.url, apiKey: 'fake', models: MODELS },
+    test: { leaseSeconds: options.leaseSeconds ?? 60 },
+  });
+  const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
+    new ServiceProcess({ name, port, env: { ...environments[key], ...options[key] } });
+  const services = {
+    auth: process('auth', auth, 'auth'),
+    accounting: process('accounting', accounting, 'accounting'),
+    chatProxy: process('chat-proxy', chatProxy, 'chatProxy'),
+  };
+  await Promise.all(Object.values(services).map((service) => service.start()));
+  return {
+    urls: { auth: services.auth.url, accounting: services.accounting.url, chatProxy: services.chatProxy.url },
+    services,
+    environments,
+    database,
+    flowise,
+    openai,
+    mails,
+    tokens: createTestTokens({
+      accessSecret: secrets.access,
+      refreshSecret: secrets.refresh,
+      serviceSecret: secrets.service,
+    }),
+    stop: async () => {
+      await Promise.all(Object.values(services).map((service) => service.end('SIGTERM')));
+      await Promise.all([flowise.stop(), openai.stop(), mails.stop()]);
+      await database.drop();
+    },
+  };
+}
+
+const randomSecret = (): string => randomBytes(48).toString('base64url');
+const randomSecrets = () => ({
+  access: randomSecret(),
+  refresh: randomSecret(),
+  service: randomSecret(),
+  pepper: randomSecret(),
+  tokenHash: randomSecret(),
+});
+
+/** Test tokens carry a key id, and services must know the secret under it. */
+const named = ({ access, refresh, service }: ReturnType<typeof randomSecrets>) => ({
+  access: `${KID}:${access}`,
+  refresh: `${KID}:${refresh}`,
+  service: `${KID}:${service}`,
+});
