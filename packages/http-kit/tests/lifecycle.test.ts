@@ -31,7 +31,7 @@ async function launch(framework: string, { acceptMs = 0, drainMs = 2000, fault =
   const file = join(import.meta.dirname, 'fixtures', 'service.ts');
   const child = spawn(
     process.execPath,
-    ['--conditions=source', file, framework, String(acceptMs), String(drainMs), fault],
+    ['--conditions=tollgate', file, framework, String(acceptMs), String(drainMs), fault],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },

@@ -5,7 +5,7 @@ import { readAuthConfig } from './config.ts';
 import { createDeps } from './deps.ts';
 
 /*
- * node --conditions=source services/auth/src/seed.ts users.json
+ * node --conditions=tollgate services/auth/src/seed.ts users.json
  * Opens the accounts of an installation, the first administrator among them, and prints them with their ids as JSON.
  * The file: [{ "username", "email", "password", "role" }]. Existing accounts keep their passwords.
  */

@@ -61,7 +61,7 @@ describe('the configuration', () => {
   it('ends a production process with testing routes before it listens', async () => {
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
     const env: Record<string, string> = { ...production(), ENABLE_TESTING_ROUTES: 'true', PORT: '0' };
-    const child = spawn(process.execPath, ['--conditions=source', main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--conditions=tollgate', main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     child.stdout.on('data', (text) => (said += text));
     child.stderr.on('data', (text) => (said += text));

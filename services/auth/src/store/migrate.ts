@@ -10,9 +10,11 @@ const MIGRATIONS: readonly Migration[] = [accountsAndSessions];
 type Step = { _id: string; appliedAt: Date };
 type Lock = { _id: 'lock'; owner: string; until: Date };
 
-const LOCK_MS = 300_000;
-const LOCK_WAIT_MS = 500;
-const LOCK_TRIES = 240;
+const LOCK_MS = 15_000;
+const LOCK_RENEW_MS = 3_000;
+const LOCK_WAIT_MS = 250;
+/** A long migration of another process is waited for as long as that process renews its lock, up to ten minutes. */
+const LOCK_TRIES = 2_400;
 
 /**
  * Brings the database to the newest schema, one process at a time, and gives the names of the steps it took.
@@ -22,9 +24,14 @@ export async function runMigrations(db: mongo.Db, steps: readonly Migration[] = 
   const locks = db.collection<Lock>('migration_lock');
   const owner = randomUUID();
   await acquire(locks, owner);
+  const renewal = setInterval(() => {
+    // A renewal that fails shortens the lease; the next one may succeed, and the steps themselves can be repeated.
+    locks.updateOne({ _id: 'lock', owner }, { $set: { until: new Date(Date.now() + LOCK_MS) } }).catch(() => undefined);
+  }, LOCK_RENEW_MS);
   try {
     return await applyMissing(db, steps);
   } finally {
+    clearInterval(renewal);
     await locks.deleteOne({ _id: 'lock', owner });
   }
 }
@@ -48,7 +55,7 @@ async function applyMissing(db: mongo.Db, steps: readonly Migration[]): Promise<
   return missing.map(({ name }) => name);
 }
 
-/** A lock that its owner lost, by dying, is free again after five minutes. */
+/** A lock whose owner died is free again when its lease has run out. */
 async function acquire(locks: mongo.Collection<Lock>, owner: string): Promise<void> {
   for (let attempt = 0; attempt < LOCK_TRIES; attempt += 1) {
     const now = Date.now();
