@@ -2,16 +2,16 @@ import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { AppError } from './app-error.ts';
-import { allowedMethods } from './allowed-methods.ts';
-import { bodyOf } from './json-body.ts';
-import { pagesOf, visitOf } from './pages.ts';
+import { allowedMethods } from './server/allowed-methods.ts';
+import { bodyOf } from './server/json-body.ts';
+import { pagesOf, visitOf } from './server/pages.ts';
 import { toAppError } from './problem.ts';
 import { requestContext, requestIdFrom } from './request-context.ts';
-import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send } from './respond.ts';
+import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
-import { admit, contextOf, runRoute } from './run-route.ts';
-import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './service-options.ts';
-import { writeStream } from './write-stream.ts';
+import { admit, contextOf, runRoute } from './server/run-route.ts';
+import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { writeStream } from './server/write-stream.ts';
 
 /** An Express 5 application with everything every service has: ids, headers, health, documentation, routes, problem+json. */
 export function createExpressApp(options: ServiceOptions): Express {

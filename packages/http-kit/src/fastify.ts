@@ -3,18 +3,18 @@ import fastifyCors from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError } from './app-error.ts';
-import { allowedMethods } from './allowed-methods.ts';
+import { allowedMethods } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
-import { answerBrokenRequest } from './broken-request.ts';
-import { bodyOf } from './json-body.ts';
-import { pagesOf, visitOf } from './pages.ts';
+import { answerBrokenRequest } from './server/broken-request.ts';
+import { bodyOf } from './server/json-body.ts';
+import { pagesOf, visitOf } from './server/pages.ts';
 import { toAppError } from './problem.ts';
 import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
-import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from './respond.ts';
+import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
-import { admit, contextOf, runRoute } from './run-route.ts';
-import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './service-options.ts';
-import { writeStream } from './write-stream.ts';
+import { admit, contextOf, runRoute } from './server/run-route.ts';
+import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { writeStream } from './server/write-stream.ts';
 
 interface Seen {
   ids: RequestIds;

@@ -7,4 +7,4 @@ export * from './problem.ts';
 export * from './rate-limit.ts';
 export * from './request-context.ts';
 export * from './route.ts';
-export type { Limit, Logger, ObserveRequest, ServiceOptions } from './service-options.ts';
+export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';

@@ -1,8 +1,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import closeWithGrace from 'close-with-grace';
-import { answerBrokenRequests } from './broken-request.ts';
+import { answerBrokenRequests } from './server/broken-request.ts';
 import type { Health } from './health.ts';
-import type { Logger } from './service-options.ts';
+import type { Logger } from './server/service-options.ts';
 
 type Close = () => unknown;
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { answerBrokenRequests } from '../src/broken-request.ts';
+import { answerBrokenRequests } from '../src/server/broken-request.ts';
 import { createExpressApp } from '../src/express.ts';
 import { createFastifyApp } from '../src/fastify.ts';
 import { type ServiceOptions, serve } from '../src/index.ts';

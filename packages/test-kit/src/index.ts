@@ -5,9 +5,9 @@ export { type Clock, type ManualClock, type Moment, manualClock, systemClock } f
 export { type DemoUpstream, type DemoUpstreamOptions, startDemoUpstream } from './fakes/demo-upstream.ts';
 export { type FakeFlowise, type FakeFlowiseOptions, startFakeFlowise } from './fakes/fake-flowise.ts';
 export { type FakeOpenAi, type FakeOpenAiOptions, startFakeOpenAi } from './fakes/fake-openai.ts';
-export type { FlowiseCall, RecordedAbort } from './fakes/flowise-context.ts';
-export { AGENT_FLOW, CHAIN_FLOW, type FakeFlow, FLOWISE_SECRETS } from './fakes/flowise-flows.ts';
-export type { StoredMessage } from './fakes/flowise-messages.ts';
+export type { FlowiseCall, RecordedAbort } from './fakes/flowise/flowise-context.ts';
+export { AGENT_FLOW, CHAIN_FLOW, type FakeFlow, FLOWISE_SECRETS } from './fakes/flowise/flowise-flows.ts';
+export type { StoredMessage } from './fakes/flowise/flowise-messages.ts';
 export { directive, Scenario, ScenarioError } from './fakes/scenario.ts';
 export { type Mail, type SmtpSink, type SmtpSinkOptions, startSmtpSink } from './mail/smtp-sink.ts';
 export { type Books, type BooksOfUser, openBooks } from './platform/books.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 import { type FakeFlowise, startFakeFlowise } from '../src/fakes/fake-flowise.ts';
-import { CHAIN_FLOW } from '../src/fakes/flowise-flows.ts';
+import { CHAIN_FLOW } from '../src/fakes/flowise/flowise-flows.ts';
 import { directive, type Scenario } from '../src/fakes/scenario.ts';
 import { payloads, post, rawExchange } from './wire.ts';
 

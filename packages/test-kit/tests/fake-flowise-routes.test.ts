@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 import { type FakeFlowise, startFakeFlowise } from '../src/fakes/fake-flowise.ts';
-import { AGENT_FLOW, CHAIN_FLOW, FLOWISE_SECRETS } from '../src/fakes/flowise-flows.ts';
+import { AGENT_FLOW, CHAIN_FLOW, FLOWISE_SECRETS } from '../src/fakes/flowise/flowise-flows.ts';
 import { post } from './wire.ts';
 
 let fake: FakeFlowise;

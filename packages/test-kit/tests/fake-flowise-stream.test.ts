@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type FakeFlowise, startFakeFlowise } from '../src/fakes/fake-flowise.ts';
-import { FLOWISE_SECRETS } from '../src/fakes/flowise-flows.ts';
+import { FLOWISE_SECRETS } from '../src/fakes/flowise/flowise-flows.ts';
 import { directive, type Scenario } from '../src/fakes/scenario.ts';
 import { payloads, post, rawExchange, readChunks } from './wire.ts';
 

@@ -3,7 +3,7 @@ import type { Answerer } from './answers.ts';
 import { createFlowiseService } from './fake-flowise.ts';
 import { createOpenAiService } from './fake-openai.ts';
 import { listen } from './fake-server.ts';
-import { AGENT_FLOW, CHAIN_FLOW, type FakeFlow } from './flowise-flows.ts';
+import { AGENT_FLOW, CHAIN_FLOW, type FakeFlow } from './flowise/flowise-flows.ts';
 
 export type DemoUpstreamOptions = {
   /** 0 or absent: chosen by the system. */

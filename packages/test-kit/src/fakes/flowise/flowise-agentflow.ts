@@ -1,7 +1,7 @@
-import { claimedUsage, type TokenUse } from './claimed-usage.ts';
+import { claimedUsage, type TokenUse } from '../claimed-usage.ts';
 import { FLOWISE_SECRETS, modelConfig } from './flowise-flows.ts';
 import { END_FRAME, flowError, frame, frameWithUsage, usageJson, usageSlot } from './flowise-frames.ts';
-import type { CheckedScenario } from './scenario.ts';
+import type { CheckedScenario } from '../scenario.ts';
 
 const START = { nodeId: 'startAgentflow_0', nodeLabel: 'Start' };
 const AGENT = { nodeId: 'agentAgentflow_0', nodeLabel: 'Answerer' };

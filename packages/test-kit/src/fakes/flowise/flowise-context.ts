@@ -1,11 +1,11 @@
-import type { Answerer } from './answers.ts';
-import type { CallLog, RecordedCall } from './call-log.ts';
-import type { Clock } from '../clock.ts';
-import type { Exchange } from './exchange.ts';
+import type { Answerer } from '../answers.ts';
+import type { CallLog, RecordedCall } from '../call-log.ts';
+import type { Clock } from '../../clock.ts';
+import type { Exchange } from '../exchange.ts';
 import type { FakeFlow } from './flowise-flows.ts';
 import type { MessageStore } from './flowise-messages.ts';
-import type { FailureCount } from './playback.ts';
-import type { ScenarioQueue } from './scenario-queue.ts';
+import type { FailureCount } from '../playback.ts';
+import type { ScenarioQueue } from '../scenario-queue.ts';
 
 /** A prediction, with the identities that Flowise settled on. */
 export type FlowiseCall = RecordedCall & { flowId: string; chatId: string; sessionId: string };

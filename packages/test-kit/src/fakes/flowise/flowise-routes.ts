@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { isForm, readForm, sendJson, sendText, type Visit } from './fake-server.ts';
+import { isForm, readForm, sendJson, sendText, type Visit } from '../fake-server.ts';
 import { FLOWISE_HEADERS, type FlowiseContext, runningKey } from './flowise-context.ts';
 import { type FakeFlow, flowList, flowRow, NO_UPLOADS, publicConfig } from './flowise-flows.ts';
 import { errorBody } from './flowise-frames.ts';

@@ -2,9 +2,9 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { AppError } from './app-error.ts';
-import type { Headers } from './caller.ts';
-import { openApiDocument } from './openapi.ts';
+import { AppError } from '../app-error.ts';
+import type { Headers } from '../caller.ts';
+import { openApiDocument } from '../openapi.ts';
 import type { ServiceOptions } from './service-options.ts';
 
 interface Visit {

@@ -1,9 +1,9 @@
 import { IdempotencyKey, PERMISSIONS } from '@tollgate/contracts';
 import { parseCookie } from 'cookie';
 import { z } from 'zod';
-import { AppError, type FieldFault } from './app-error.ts';
-import type { Authenticate, Caller, Headers } from './caller.ts';
-import { Reply, type RequestContext, type Route, StreamReply } from './route.ts';
+import { AppError, type FieldFault } from '../app-error.ts';
+import type { Authenticate, Caller, Headers } from '../caller.ts';
+import { Reply, type RequestContext, type Route, StreamReply } from '../route.ts';
 
 export interface RawRequest {
   readonly method: string;

@@ -1,6 +1,6 @@
-import type { Authenticate, Caller } from './caller.ts';
-import type { Health } from './health.ts';
-import type { Route } from './route.ts';
+import type { Authenticate, Caller } from '../caller.ts';
+import type { Health } from '../health.ts';
+import type { Route } from '../route.ts';
 
 /** The part of a logger this package uses; winston fits. */
 export interface Logger {

@@ -4,9 +4,9 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '@tollgate/contracts';
 import helmet from 'helmet';
-import { AppError } from './app-error.ts';
-import { PROBLEM_TYPE, toProblem } from './problem.ts';
-import { requestContext } from './request-context.ts';
+import { AppError } from '../app-error.ts';
+import { PROBLEM_TYPE, toProblem } from '../problem.ts';
+import { requestContext } from '../request-context.ts';
 import { securityHeaders } from './service-options.ts';
 
 /** What Node's HTTP parser refuses before any framework sees a request. */

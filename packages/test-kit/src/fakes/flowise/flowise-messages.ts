@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Turn } from './answers.ts';
-import { readDirectives, ScenarioError } from './scenario.ts';
+import type { Turn } from '../answers.ts';
+import { readDirectives, ScenarioError } from '../scenario.ts';
 
 /** A row of Flowise's message table. */
 export type StoredMessage = {

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { answerTokens, countTokens } from './answers.ts';
-import { type Exchange, openExchange } from './exchange.ts';
-import { isForm, readForm, sendJson, type Visit } from './fake-server.ts';
+import { answerTokens, countTokens } from '../answers.ts';
+import { type Exchange, openExchange } from '../exchange.ts';
+import { isForm, readForm, sendJson, type Visit } from '../fake-server.ts';
 import { FLOWISE_HEADERS, type FlowiseCall, type FlowiseContext, runningKey } from './flowise-context.ts';
 import { FLOWISE_SECRETS, type FakeFlow } from './flowise-flows.ts';
 import { errorBody, flowError } from './flowise-frames.ts';
 import { callerHistory, withoutDirectives } from './flowise-messages.ts';
 import { answerRun, errorFrames, STREAM_HEADERS, streamRun, toolUsageOf } from './flowise-runs.ts';
-import { playInstead } from './playback.ts';
-import { ScenarioError } from './scenario.ts';
-import { untilAborted } from '../waiting.ts';
+import { playInstead } from '../playback.ts';
+import { ScenarioError } from '../scenario.ts';
+import { untilAborted } from '../../waiting.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TOKENS_PER_MESSAGE = 3; // what the chat template adds around a message

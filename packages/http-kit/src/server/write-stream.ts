@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { toAppError } from './problem.ts';
+import { toAppError } from '../problem.ts';
 import { logFailure } from './respond.ts';
-import type { StreamReply } from './route.ts';
+import type { StreamReply } from '../route.ts';
 import type { Logger } from './service-options.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { type Claim, stringifyWith } from './claimed-usage.ts';
+import { type Claim, stringifyWith } from '../claimed-usage.ts';
 
 // The framing of Flowise: a field that parsers skip, the kind of event inside the JSON, no space after `data:`.
 export const HEARTBEAT = ':heartbeat\n\n';

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { stringifySetCookie } from 'cookie';
-import type { AppError } from './app-error.ts';
-import { PROBLEM_TYPE, toProblem } from './problem.ts';
-import type { Cookie, Reply } from './route.ts';
+import type { AppError } from '../app-error.ts';
+import { PROBLEM_TYPE, toProblem } from '../problem.ts';
+import type { Cookie, Reply } from '../route.ts';
 import type { Logger } from './service-options.ts';
 
 export interface Outgoing {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { OperationSpec } from '@tollgate/contracts';
-import { AppError } from './app-error.ts';
+import { AppError } from '../app-error.ts';
 import { isJson } from './media-type.ts';
 
 const BODY_LIMIT_BYTES = 65_536;

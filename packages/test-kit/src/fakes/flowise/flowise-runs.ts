@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { countTokens } from './answers.ts';
-import type { TokenUse } from './claimed-usage.ts';
-import type { Exchange } from './exchange.ts';
-import { sendJson } from './fake-server.ts';
+import { countTokens } from '../answers.ts';
+import type { TokenUse } from '../claimed-usage.ts';
+import type { Exchange } from '../exchange.ts';
+import { sendJson } from '../fake-server.ts';
 import {
   type AgentRun,
   closingFrames,
@@ -24,7 +24,7 @@ import {
   jsonWithUsage,
   UNKNOWN_FRAME,
 } from './flowise-frames.ts';
-import { playTokens, type Stage } from './playback.ts';
+import { playTokens, type Stage } from '../playback.ts';
 
 /** One run of a flow. Its signal is the flow's own: a client that leaves does not stop it. */
 export type Run = {
