@@ -1,16 +1,17 @@
 import {
-  alias,
   baseUrl,
   bool,
   databaseUrl,
   duration,
   type Environment,
   keyRing,
-  list,
+  mongoVariables,
   parseDuration,
   port,
+  portVariable,
   readConfig,
   secret,
+  serviceVariables,
   whole,
 } from '@tollgate/config';
 import { z } from 'zod';
@@ -72,33 +73,11 @@ const limitVariables: Readonly<Record<VariableName, ReturnType<typeof described>
 /** Every variable of the auth service. */
 export const AuthEnvironment = z
   .object({
-    NODE_ENV: z
-      .enum(['development', 'test', 'production'])
-      .prefault('development')
-      .describe('development, test or production'),
-    HOST: z.string().max(255).prefault('127.0.0.1').describe('Address to listen on'),
-    PORT: port().prefault('3000').describe('Port to listen on; 0: any free one'),
-    LOG_LEVEL: z
-      .enum(['silent', 'error', 'warn', 'info', 'debug'])
-      .prefault('info')
-      .describe('Least important log level'),
-    MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(
-      'The database of this service; tollgate_auth when the address names none',
-    ),
-    MIGRATE_ON_START: bool().prefault('false').describe('Bring the database to the newest schema at start'),
+    ...serviceVariables,
+    ...portVariable(3000),
+    ...mongoVariables,
 
-    JWT_ACCESS_SECRET: keyRing().describe('Keys of access tokens, current one first; the same in all services'),
     JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
-    JWT_ISSUER: z
-      .string()
-      .min(1)
-      .max(254)
-      .prefault('tollgate')
-      .describe('Issuer named in tokens; the same in all services'),
-    JWT_CLAIMS_PROFILE: z
-      .enum(['strict', 'compatible'])
-      .prefault('strict')
-      .describe('Whether jti, iss and aud are required'),
     ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
     REFRESH_IDLE_TTL: duration({ min: '1m' })
       .prefault('7d')
@@ -141,17 +120,6 @@ export const AuthEnvironment = z
       .prefault('7d')
       .describe('An account not verified for so long gives its name free'),
 
-    ALLOWED_ORIGINS: alias(list(z.url().transform((url) => new URL(url).origin)), ['CORS_ORIGIN'])
-      .prefault('')
-      .describe('Origins of browser pages, between commas'),
-    TRUST_PROXY_HOPS: alias(whole({ max: 10 }), ['TRUST_PROXY'])
-      .prefault('0')
-      .describe('Reverse proxies in front of this service'),
-    METRICS_TOKEN: secret().optional().describe('Bearer token of /metrics from other than private addresses'),
-    SHUTDOWN_ACCEPT: duration({ max: '60s' })
-      .prefault('0s')
-      .describe('Time to keep accepting after readiness went 503'),
-    SHUTDOWN_DRAIN: duration({ max: '10m' }).prefault('10s').describe('Time running requests get to finish'),
     ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     ...limitVariables,
@@ -247,7 +215,7 @@ export function readAuthConfig(env: Environment = process.env) {
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
     metricsToken: read.METRICS_TOKEN,
-    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT * MILLISECONDS, drainMs: read.SHUTDOWN_DRAIN * MILLISECONDS },
+    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };

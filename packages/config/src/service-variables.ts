@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
+
+/** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
+const Origin = z.url({ protocol: /^https?$/ }).transform((url) => new URL(url).origin);
+
+/** The variables that mean the same in every service; one `.env` may feed them all. */
+export const serviceVariables = {
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'])
+    .prefault('development')
+    .describe('production refuses weak settings and sends HSTS'),
+  HOST: z.string().max(255).prefault('127.0.0.1').describe('Address to listen on'),
+  LOG_LEVEL: z
+    .enum(['silent', 'error', 'warn', 'info', 'debug'])
+    .prefault('info')
+    .describe('The least important level that is logged'),
+  ALLOWED_ORIGINS: alias(list(Origin), ['CORS_ORIGIN', 'CORS_ORIGINS'])
+    .prefault('')
+    .describe('Origins of browser pages that may call, between commas'),
+  TRUST_PROXY_HOPS: alias(whole({ max: 10 }), ['TRUST_PROXY'])
+    .prefault('0')
+    .describe('How many reverse proxies stand before the service'),
+  METRICS_TOKEN: secret()
+    .optional()
+    .describe('Bearer token for /metrics from outside; without it only private addresses read it'),
+  MIGRATE_ON_START: bool()
+    .prefault('false')
+    .describe('Whether a service brings its database to the newest schema at start'),
+  JWT_ACCESS_SECRET: keyRing().describe('Keys of access tokens, the current one first; the same in all services'),
+  JWT_ISSUER: z
+    .string()
+    .min(1)
+    .max(254)
+    .prefault('tollgate')
+    .describe('Issuer named in tokens; the same in all services'),
+  JWT_CLAIMS_PROFILE: z
+    .enum(['strict', 'compatible'])
+    .prefault('strict')
+    .describe('compatible also takes tokens without jti, iss and aud'),
+  SHUTDOWN_ACCEPT: durationMs({ max: '60s' })
+    .prefault('5s')
+    .describe('How long requests are still taken after the signal to stop'),
+  SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+};
+
+/** For services that call each other. */
+export const serviceTokenVariables = {
+  JWT_SERVICE_SECRET: keyRing().describe('Keys of the tokens services show each other, the current one first'),
+};
+
+/** For services whose store is MongoDB. */
+export const mongoVariables = {
+  MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(
+    'The MongoDB database of the service, with its name',
+  ),
+};
+
+/** The port a service listens on; each has a standard one. */
+export const portVariable = (standard: number) => ({
+  PORT: port().prefault(String(standard)).describe('Port to listen on; 0 lets the system choose'),
+});
