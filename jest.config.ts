@@ -11,8 +11,8 @@ const config: Config = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
-  globalSetup: '<rootDir>/packages/test-kit/src/global-setup.ts',
-  globalTeardown: '<rootDir>/packages/test-kit/src/global-teardown.ts',
+  globalSetup: '<rootDir>/packages/test-kit/jest/setup.mjs',
+  globalTeardown: '<rootDir>/packages/test-kit/jest/teardown.mjs',
   testTimeout: 30_000,
 };
 

@@ -1,0 +1,2 @@
+// See setup.mjs.
+export { default } from '../src/global-teardown.ts';
