@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 
 /** Everything `scripts/dev` keeps lies in one git-ignored folder. */
-export const folder = '.tollgate';
+const folder = '.tollgate';
 export const paths = {
   state: join(folder, 'dev.json'),
   pid: join(folder, 'dev.pid'),

@@ -6,7 +6,7 @@ import { goodbye, welcome } from './banner.ts';
 import { type RunningService, startService } from './children.ts';
 import { environmentsOf } from './environments.ts';
 import { paths } from './paths.ts';
-import { convenientPort, HOST, servicePort } from './ports.ts';
+import { convenientPort, servicePort } from './ports.ts';
 import { step, Trouble } from './progress.ts';
 import { devSecrets } from './secrets.ts';
 import { seed } from '../seed.ts';

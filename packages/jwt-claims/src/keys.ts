@@ -14,7 +14,7 @@ export type NamedSecret = Readonly<{ kid: string; secret: SecretSource }>;
 export type KeyRing = readonly NamedSecret[];
 
 /** RFC 7518 §3.2: a key of the same size as the hash output or larger must be used. */
-export const HS256_KEY_BYTES = 32;
+const HS256_KEY_BYTES = 32;
 const MOST_KEYS = 8;
 const KID = /^[\w.-]{1,64}$/;
 

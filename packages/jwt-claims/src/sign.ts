@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Role, ServiceName } from '@tollgate/contracts';
 import { CompactSign } from 'jose';
 import {
-  AccessClaims,
+  type AccessClaims,
   type CommonClaims,
   readClaims,
   RefreshClaims,

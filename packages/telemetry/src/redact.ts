@@ -34,10 +34,7 @@ class Redaction {
   visit(value: unknown, key: string): unknown {
     if (hidesSecret(key, value) || (!this.#showPrompts && hidesPrompt(key, value))) return REDACTED;
     if (typeof value === 'string') return this.#text(isAddress(key) ? withoutQuery(value) : value);
-    if (typeof value === 'bigint') return String(value);
-    if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-    if (typeof value === 'function' || typeof value === 'symbol') return `[${typeof value}]`;
-    if (typeof value !== 'object' || value === null) return value;
+    if (typeof value !== 'object' || value === null) return plain(value);
     return this.#object(value, key);
   }
 
@@ -105,4 +102,11 @@ class Redaction {
     if ('errors' in error && !own.includes('errors')) entries.push(['errors', error.errors]);
     return this.#entries(entries);
   }
+}
+
+/** A value without parts as JSON can hold it. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  return typeof value === 'function' || typeof value === 'symbol' ? `[${typeof value}]` : value;
 }
