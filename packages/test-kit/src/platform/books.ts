@@ -19,6 +19,15 @@ export interface Books {
   close(): Promise<void>;
 }
 
+/** One statement, so that all figures are of one moment. */
+const ONE_USER = `
+  SELECT a.total_credits AS available, a.held_credits AS held, h.open AS "openHolds", h.terminal AS "terminalHolds", h.charged
+  FROM user_accounts a, LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'active') AS open, count(*) FILTER (WHERE status <> 'active') AS terminal,
+           coalesce(sum(charged_credits), 0) AS charged
+    FROM streaming_sessions WHERE user_id = a.id
+  ) h WHERE a.id = $1`;
+
 /** Opens accounting's database beside the service, read only by intent. */
 export function openBooks(url: string): Books {
   const pool = new pg.Pool({ connectionString: url, max: 2 });
@@ -31,16 +40,15 @@ export function openBooks(url: string): Books {
   return {
     query,
     async ofUser(userId) {
-      const [available, held, openHolds, terminalHolds, charged] = await Promise.all([
-        number('SELECT total_credits AS value FROM user_accounts WHERE id = $1', [userId]),
-        number('SELECT held_credits AS value FROM user_accounts WHERE id = $1', [userId]),
-        number("SELECT count(*) AS value FROM streaming_sessions WHERE user_id = $1 AND status = 'active'", [userId]),
-        number("SELECT count(*) AS value FROM streaming_sessions WHERE user_id = $1 AND status <> 'active'", [userId]),
-        number('SELECT coalesce(sum(charged_credits), 0) AS value FROM streaming_sessions WHERE user_id = $1', [
-          userId,
-        ]),
-      ]);
-      return { available, held, openHolds, terminalHolds, charged };
+      const [row] = await query<Record<keyof BooksOfUser, string>>(ONE_USER, [userId]);
+      const { available = 0, held = 0, openHolds = 0, terminalHolds = 0, charged = 0 } = row ?? {};
+      return {
+        available: Number(available),
+        held: Number(held),
+        openHolds: Number(openHolds),
+        terminalHolds: Number(terminalHolds),
+        charged: Number(charged),
+      };
     },
     sumOfAllEntries: () => number('SELECT coalesce(sum(amount), 0) AS value FROM credit_entries'),
     openHolds: () => number("SELECT count(*) AS value FROM streaming_sessions WHERE status = 'active'"),
