@@ -14,6 +14,7 @@ export { type Books, type BooksOfUser, openBooks } from './platform/books.ts';
 export { type ChatAsk, type ChatCall, type ChatEvent, startChat } from './platform/chat-call.ts';
 export { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './platform/databases.ts';
 export { type Answer, callJson } from './platform/call-json.ts';
+export { freePorts } from './platform/free-ports.ts';
 export { Person, type Urls } from './platform/person.ts';
 export { type Platform, type PlatformOptions, startPlatform } from './platform/platform.ts';
 export { ServiceProcess } from './platform/service-process.ts';
