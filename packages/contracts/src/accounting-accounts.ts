@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Email, RoleInput, RoleName, Timestamp } from './ids.ts';
+import { line } from './accounting-text.ts';
 import { operation } from './operation.ts';
 
 export const createAccount = operation({
@@ -13,7 +14,10 @@ export const createAccount = operation({
     sub: z.string().regex(/^[0-9a-f]{24,32}$/, 'must be 24 to 32 hex digits'),
     email: Email,
     role: RoleInput.default('enduser'),
-    username: z.string().trim().min(1).max(64).optional(),
+    /** Without `@`, so that it is never taken for an e-mail address. */
+    username: line(64)
+      .regex(/^[^@]*$/, 'must not hold an @')
+      .optional(),
   }),
   result: z.object({
     userId: z.string(),

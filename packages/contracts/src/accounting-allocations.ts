@@ -1,12 +1,13 @@
 import { z } from 'zod';
+import { line, notes } from './accounting-text.ts';
 import { Adjustment, Amount, Credits, TargetBalance } from './credits.ts';
 import { Email, Timestamp } from './ids.ts';
 import { operation, PageQuery, withAliases } from './operation.ts';
 
 /** An account's id, its user name, or its e-mail address. */
-const AccountName = z.string().trim().min(1).max(254);
-const Notes = z.string().trim().max(500);
-const Reason = Notes.min(1);
+const AccountName = line(254);
+const Notes = notes(500);
+const Reason = line(500);
 /** Days a new lot lives; null: it never lapses. */
 const ExpiryDays = z.int().min(1).max(3650).nullable().default(30);
 const SECOND_NAME = { totalCredits: 'credits' } as const;

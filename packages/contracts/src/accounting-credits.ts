@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { line, notes } from './accounting-text.ts';
 import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from './credits.ts';
 import { HoldId, Timestamp } from './ids.ts';
 import { operation, PageQuery, withAliases } from './operation.ts';
@@ -54,7 +55,7 @@ export const readBalanceOfUser = operation({
   path: '/api/credits/balance/:userId',
   summary: 'Balance of a user, found by id or e-mail address',
   permission: 'credits:read-any',
-  params: z.strictObject({ userId: z.string().trim().min(1).max(254) }),
+  params: z.strictObject({ userId: line(254) }),
   result: Balance,
   errors: ['NOT_FOUND'],
 });
@@ -82,11 +83,11 @@ export const calculateCredits = operation({
   permission: 'credits:read-own',
   body: z
     .strictObject({
-      modelId: z.string().trim().min(1).max(200),
+      modelId: line(200),
       tokens: TokenCount.optional(),
       units: Units.optional(),
-      upstream: z.string().min(1).max(64).default('openai'),
-      chatflowId: z.string().max(200).optional(),
+      upstream: line(64).default('openai'),
+      chatflowId: line(200).optional(),
     })
     .refine(({ tokens, units }) => (tokens === undefined) !== (units === undefined), 'needs either tokens or units'),
   result: z.object({ credits: Credits, price: Price }),
@@ -101,7 +102,7 @@ export const deductCredits = operation({
   summary: 'Spend credits of the own account at once',
   permission: 'credits:deduct-own',
   idempotencyKey: 'required',
-  body: withAliases(z.strictObject({ credits: Amount, reason: z.string().trim().max(200).optional() }), {
+  body: withAliases(z.strictObject({ credits: Amount, reason: notes(200).optional() }), {
     totalCredits: 'credits',
   }),
   result: z.object({

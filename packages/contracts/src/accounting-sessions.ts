@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { line } from './accounting-text.ts';
 import { Credits, MAX_AMOUNT } from './credits.ts';
 import { HOLD_STATUSES, OUTCOMES } from './holds.ts';
 import { Timestamp, UserId } from './ids.ts';
 import { operation, withAliases } from './operation.ts';
 
 /** A label inside the caller's own namespace; never an id by itself. */
-const SessionLabel = z.string().trim().min(1).max(200);
+const SessionLabel = line(200);
 const TokenCount = z.int().min(0).max(MAX_AMOUNT);
 const SECOND_NAME = { session_id: 'sessionId' } as const;
 const both = { sessionId: z.string(), session_id: z.string() };
@@ -21,7 +22,7 @@ export const initializeSession = operation({
   body: withAliases(
     z.strictObject({
       sessionId: SessionLabel,
-      modelId: z.string().trim().min(1).max(200),
+      modelId: line(200),
       estimatedTokens: TokenCount.min(1),
     }),
     SECOND_NAME,

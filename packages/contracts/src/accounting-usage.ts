@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { line, Metadata } from './accounting-text.ts';
 import { Credits, TargetBalance } from './credits.ts';
 import { Timestamp, UserId } from './ids.ts';
 import { operation } from './operation.ts';
 
-const Metadata = z.record(z.string().max(64), z.union([z.string().max(1000), z.number(), z.boolean(), z.null()]));
-const Name = z.string().trim().min(1).max(100);
+const Name = line(100);
 
 export const recordUsage = operation({
   id: 'recordUsage',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { line, Metadata } from './accounting-text.ts';
 import { Credits, Price, Units } from './credits.ts';
 import { HoldId, Timestamp } from './ids.ts';
 import { operation } from './operation.ts';
@@ -6,9 +7,9 @@ import { operation } from './operation.ts';
 /** What an answer is produced with: prices match on these names. */
 export const Resource = z.strictObject({
   /** `flowise`, `openai`, or the configured name of an upstream. */
-  upstream: z.string().min(1).max(64),
-  model: z.string().min(1).max(200),
-  chatflowId: z.string().max(200).optional(),
+  upstream: line(64),
+  model: line(200),
+  chatflowId: line(200).optional(),
 });
 export type Resource = z.infer<typeof Resource>;
 
@@ -65,7 +66,6 @@ export const ClosedHold = z.object({
 export type ClosedHold = z.infer<typeof ClosedHold>;
 
 const holdParams = z.strictObject({ holdId: HoldId });
-const Metadata = z.record(z.string().max(64), z.union([z.string().max(1000), z.number(), z.boolean(), z.null()]));
 
 export const holdCredits = operation({
   id: 'holdCredits',
@@ -180,7 +180,7 @@ export const voidHold = operation({
   permission: 'holds:write',
   idempotencyKey: 'required',
   params: holdParams,
-  body: z.strictObject({ reason: z.string().trim().min(1).max(200), metadata: Metadata.optional() }),
+  body: z.strictObject({ reason: line(200), metadata: Metadata.optional() }),
   result: ClosedHold,
   errors: ['NOT_FOUND'],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ChatflowConfig, chatflowParams } from './chat-chatflows.ts';
-import { ChatflowId, Email, Timestamp } from './ids.ts';
-import { operation } from './operation.ts';
+import { ChatflowConfig, chatflowParams } from './chatflows.ts';
+import { ChatflowId, Email, Timestamp } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 const MOST_EMAILS = 100;
 

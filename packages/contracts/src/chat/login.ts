@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { RoleName, UserId } from './ids.ts';
-import { operation } from './operation.ts';
+import { RoleName, UserId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 /** Fields that older clients send along are dropped. */
 const Login = z.object({ username: z.string().trim().min(1).max(254), password: z.string().min(1).max(256) });

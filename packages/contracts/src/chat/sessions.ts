@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { Credits } from './credits.ts';
-import { ChatflowId, SessionId, Timestamp, UserId } from './ids.ts';
-import { operation, PageQuery } from './operation.ts';
+import { Credits } from '../credits.ts';
+import { ChatflowId, SessionId, Timestamp, UserId } from '../ids.ts';
+import { operation, PageQuery } from '../operation.ts';
 
 const sessionParams = z.strictObject({ sessionId: SessionId });
 const Page = PageQuery.extend({ limit: PageQuery.shape.limit.unwrap().default(100) });

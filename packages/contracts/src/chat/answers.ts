@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { Credits } from './credits.ts';
-import { ChatflowId, HoldId, SessionId } from './ids.ts';
-import { operation, withAliases } from './operation.ts';
+import { Credits } from '../credits.ts';
+import { ChatflowId, HoldId, SessionId } from '../ids.ts';
+import { operation, withAliases } from '../operation.ts';
 
 const LONGEST_QUESTION = 100_000;
 const LONGEST_TURN = 100_000;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { ChatflowId, Timestamp } from './ids.ts';
-import { operation } from './operation.ts';
+import { ChatflowId, Timestamp } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 export const chatflowParams = z.strictObject({ id: ChatflowId });
 

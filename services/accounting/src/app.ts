@@ -1,0 +1,63 @@
+import type { RequestListener } from 'node:http';
+import { createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
+import { createExpressApp } from '@tollgate/http-kit/express';
+import type { Deps } from './deps.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { allocationRoutes } from './routes/allocations.ts';
+import { creditRoutes } from './routes/credits.ts';
+import { holdRoutes } from './routes/holds.ts';
+import { pricingRoutes } from './routes/pricing.ts';
+import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
+import { usageRoutes } from './routes/usage.ts';
+
+/** The HTTP application of the accounting service. */
+export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
+  const { config, logger, metrics, version, verifyAccess, verifyService, callsPerUser } = deps;
+  const health = createHealth({ service: 'accounting-service', version, checks: deps.checks });
+  const app = createExpressApp({
+    service: 'accounting',
+    version,
+    routes: routesOf(deps),
+    authenticate: createAuthenticator({ verifyAccess, verifyService }),
+    health,
+    logger,
+    metrics: () => metrics.text(),
+    observe: requestObserver(deps),
+    // Services call for many users; their own limit stands at the proxy.
+    limit: async ({ caller }) => (caller?.kind === 'user' ? callsPerUser?.consume(caller.userId) : undefined),
+    allowedOrigins: config.allowedOrigins,
+    trustProxyHops: config.trustProxyHops,
+    production: config.isProduction,
+    ...(config.metricsToken && { metricsToken: config.metricsToken.reveal() }),
+  });
+  return { app, health };
+}
+
+const routesOf = ({ flows }: Deps): Route[] => [
+  ...creditRoutes(flows),
+  ...allocationRoutes(flows),
+  ...holdRoutes(flows),
+  ...streamingSessionRoutes(flows),
+  ...usageRoutes(flows),
+  ...pricingRoutes(flows),
+  ...accountRoutes(flows),
+];
+
+/** Upper bounds in seconds, around what one statement and what a report take. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const MOST_ROUTES = 100;
+
+function requestObserver({ metrics }: Deps) {
+  const durations = metrics.histogram({
+    name: 'tollgate_http_request_seconds',
+    help: 'Time from request to answer',
+    buckets: BUCKETS,
+    labels: {
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      route: { atMost: MOST_ROUTES },
+      status: { atMost: MOST_ROUTES },
+    },
+  });
+  return ({ method, route, status, seconds }: { method: string; route: string; status: number; seconds: number }) =>
+    durations.observe(seconds, { method: method as 'GET', route, status: String(status) }); // the metric maps others to "other"
+}

@@ -1,0 +1,35 @@
+import type { Price, Units } from '@tollgate/contracts';
+import { AppError } from '@tollgate/http-kit';
+import { payableCharge } from '../domain/charge-line.ts';
+import type { Resource } from '../domain/price-match.ts';
+import type { Ports } from '../ports.ts';
+
+/** The price a request has now. A model that nobody priced is refused, never free. */
+export async function priceOf(
+  { prices, events }: Pick<Ports, 'prices' | 'events'>,
+  resource: Resource,
+  userId: string,
+): Promise<Price> {
+  const price = await prices.find(resource);
+  if (price) return price;
+  events.refused({ reason: 'model_not_priced', userId });
+  throw new AppError('MODEL_NOT_PRICED', `${resource.upstream}/${resource.model} has no price`);
+}
+
+/** The charge for units at a price. */
+export function chargeOf(price: Price, units: Units): number {
+  const charge = payableCharge(price, units);
+  if (charge === undefined) throw new AppError('INVALID_AMOUNT', 'The units cost more than can be booked');
+  return charge;
+}
+
+/** What a request would cost at most; reserves nothing. */
+export const createCalculateCredits = (deps: Pick<Ports, 'prices' | 'events'>) =>
+  async function calculateCredits(
+    userId: string,
+    resource: Resource,
+    units: Units,
+  ): Promise<{ credits: number; price: Price }> {
+    const price = await priceOf(deps, resource, userId);
+    return { credits: chargeOf(price, units), price };
+  };

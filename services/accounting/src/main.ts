@@ -1,0 +1,20 @@
+import { createServer } from 'node:http';
+import { runService } from '@tollgate/http-kit';
+import { buildApp } from './app.ts';
+import { readAccountingConfig } from './config.ts';
+import { createDeps } from './deps.ts';
+
+const config = readAccountingConfig();
+const deps = await createDeps(config);
+const { app, health } = buildApp(deps);
+
+await runService({
+  service: 'accounting',
+  server: createServer(app),
+  ...config.listen,
+  ...config.shutdown,
+  health,
+  logger: deps.logger,
+  close: deps.close,
+});
+await deps.start();

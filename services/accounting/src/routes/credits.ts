@@ -1,0 +1,65 @@
+import { accounting, type ServerResult } from '@tollgate/contracts';
+import { type Route, serve } from '@tollgate/http-kit';
+import type { BalanceWithLots } from '../flows/read-balance.ts';
+import type { Flows } from '../flows.ts';
+import { answered, callOf, nextCursor, pageOf } from './answers.ts';
+
+export const creditRoutes = (flows: Flows): Route[] => [
+  serve(accounting.readBalance).with(async (_input, caller) => balanceBody(await flows.readOwnBalance(caller))),
+  serve(accounting.readTotalBalance).with(async (_input, caller) => {
+    const { available, held, expiringSoon } = await flows.readOwnBalance(caller);
+    return { totalCredits: available, credits: available, available, held, expiringSoon };
+  }),
+  serve(accounting.readBalanceOfUser).with(async ({ params }) => balanceBody(await flows.readBalanceOf(params.userId))),
+  serve(accounting.checkCredits).with(async ({ body: { requiredCredits } }, caller) => {
+    const { available: credits } = await flows.readOwnBalance(caller);
+    return credits >= requiredCredits
+      ? { sufficient: true, credits, requiredCredits }
+      : { sufficient: false, message: 'Insufficient credits', credits, requiredCredits };
+  }),
+  serve(accounting.calculateCredits).with(({ body: { modelId, tokens, units, upstream, chatflowId } }, caller) =>
+    flows.calculateCredits(
+      caller.userId,
+      { upstream, model: modelId, chatflowId },
+      units ?? { request: 1, output: tokens ?? 0 },
+    ),
+  ),
+  serve(accounting.deductCredits).with(async ({ body }, caller, context) => {
+    const answer = await flows.deductCredits(caller, body, callOf(context));
+    return answered(200, answer, (remaining) => ({
+      success: true as const,
+      message: `Successfully deducted ${body.credits} credits.`,
+      remainingBalance: remaining,
+      newBalance: remaining,
+    }));
+  }),
+  serve(accounting.listTransactions).with(async ({ query }, caller) => {
+    const transactions = await flows.listTransactions(caller.userId, pageOf(query));
+    return {
+      transactions,
+      nextCursor: nextCursor(
+        transactions.map(({ sequence }) => sequence),
+        query.limit,
+      ),
+    };
+  }),
+  serve(accounting.verifyLedger).with(async () => {
+    const { ok, checkedAt, checks } = await flows.verifyLedger();
+    const bodies = checks.map((check) => ({ ...check, ok: check.offenders === 0 }));
+    return { ok, checkedAt: checkedAt.toISOString(), checks: bodies } as ServerResult<typeof accounting.verifyLedger>; // `first` is JSON from the database
+  }),
+];
+
+const balanceBody = ({ available, held, lots }: BalanceWithLots) => ({
+  totalCredits: available,
+  credits: available,
+  remainingCredits: available,
+  available,
+  held,
+  activeAllocations: lots.map(({ id, credits, expiresAt, allocatedAt }) => ({
+    id,
+    credits,
+    expiresAt: expiresAt?.toISOString() ?? null,
+    allocatedAt: allocatedAt.toISOString(),
+  })),
+});

@@ -1,0 +1,91 @@
+import type { Role } from '@tollgate/contracts';
+import type { Claims } from '../domain/callers.ts';
+import type { Account, Accounts } from '../ports.ts';
+import { type Query, sqlState } from './postgres.ts';
+
+type Row = {
+  id: string;
+  username: string | null;
+  email: string | null;
+  role: Role;
+  created_at: Date;
+  updated_at: Date;
+};
+
+const accountOf = (row: Row): Account => ({
+  id: row.id,
+  username: row.username,
+  email: row.email,
+  role: row.role,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+/** Claims in the shape of the SQL type `account_claims`. */
+export const claimsRow = ({ id, username, email, role, issuedAt }: Claims) => ({
+  id,
+  username,
+  email,
+  role,
+  issued_at: issuedAt?.toISOString(),
+});
+
+const COLUMNS = 'id, username, email, role, created_at, updated_at';
+/** Lots that can be spent at an instant, read without any job having booked what lapsed. */
+const SPENDABLE = 'remaining_credits > 0 AND effective_at <= n.now AND (expires_at IS NULL OR expires_at > n.now)';
+
+export function createAccounts(query: Query): Accounts {
+  return {
+    async touch(claims) {
+      await query('SELECT lock_account(jsonb_populate_record(NULL::account_claims, $1))', [
+        JSON.stringify(claimsRow(claims)),
+      ]);
+    },
+    async find(name) {
+      const rows = await query<Row>(
+        `SELECT ${COLUMNS} FROM user_accounts WHERE id = $1 OR lower(email) = lower($1) OR username = $1
+         ORDER BY id = $1 DESC, lower(email) = lower($1) DESC, profile_issued_at DESC, id LIMIT 1`,
+        [name],
+      );
+      return rows[0] && accountOf(rows[0]);
+    },
+    async create({ id, email, username, role }) {
+      try {
+        const rows = await query<Row>(
+          `INSERT INTO user_accounts (id, email, username, role)
+           SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower($2) AND id <> $1)
+           RETURNING ${COLUMNS}`,
+          [id, email, username, role],
+        );
+        return rows[0] ? accountOf(rows[0]) : 'email';
+      } catch (error) {
+        if (sqlState(error) !== '23505') throw error;
+        return 'id';
+      }
+    },
+    async balance(userId) {
+      const [row] = await query<{ available: number; held: number; expiring_soon: number }>(
+        `SELECT coalesce(sum(l.remaining_credits), 0)::bigint AS available, a.held_credits::bigint AS held,
+                coalesce(sum(l.remaining_credits) FILTER (WHERE l.expires_at <= n.now + interval '7 days'), 0)::bigint AS expiring_soon
+         FROM (SELECT ledger_now() AS now OFFSET 0) n JOIN user_accounts a ON a.id = $1
+         LEFT JOIN credit_allocations l ON l.user_id = a.id AND ${SPENDABLE} GROUP BY a.id`,
+        [userId],
+      );
+      return { available: row?.available ?? 0, held: row?.held ?? 0, expiringSoon: row?.expiring_soon ?? 0 };
+    },
+    async activeLots(userId) {
+      const rows = await query<{ id: number; credits: number; expires_at: Date | null; allocated_at: Date }>(
+        `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at
+         FROM credit_allocations, (SELECT ledger_now() AS now OFFSET 0) n WHERE user_id = $1 AND ${SPENDABLE}
+         ORDER BY priority, credit_allocations.expires_at NULLS LAST, is_paid, effective_at, id LIMIT 1000`,
+        [userId],
+      );
+      return rows.map((row) => ({
+        id: row.id,
+        credits: row.credits,
+        expiresAt: row.expires_at,
+        allocatedAt: row.allocated_at,
+      }));
+    },
+  };
+}

@@ -1,0 +1,194 @@
+import { chargeLine } from '../domain/charge-line.ts';
+import type { CloseHold, ClosedRecord, ExtendedHold, Holds, OpenedHold, OpenHold, RenewedHold } from '../ports.ts';
+import { claimsRow } from './accounts.ts';
+import { type AnswerRow, holdOf, type HoldRow } from './hold-rows.ts';
+import { createBatch } from './batch.ts';
+import type { Query } from './postgres.ts';
+
+/** Open holds whose price is remembered, so that a settlement by the same instance is one statement. */
+const MOST_REMEMBERED = 50_000;
+
+/** A few connections with full batches do more on a busy account than many that wait for its lock. */
+const BATCHES = { lanes: 3, mostItems: 100, waitMs: 2000 };
+
+export function createHolds(query: Query): Holds {
+  const batchOf = <Row>(sql: string) =>
+    createBatch((rows: readonly Row[]) => query<AnswerRow>(sql, [JSON.stringify(rows)]), BATCHES);
+  const open = batchOf<ReturnType<typeof openRow>>('SELECT * FROM open_holds($1)');
+  const close = batchOf<ReturnType<typeof closeRow>>('SELECT * FROM close_holds($1)');
+  const pinned = new Map<string, { userId: string; ruleId: string | null }>();
+
+  function remember(holdId: string, userId: string, ruleId: string | null): void {
+    pinned.set(holdId, { userId, ruleId });
+    const oldest = pinned.size > MOST_REMEMBERED ? pinned.keys().next().value : undefined;
+    if (oldest !== undefined) pinned.delete(oldest);
+  }
+
+  return {
+    async open(request) {
+      const opened = openedOf(await open(openRow(request)));
+      if ('hold' in opened) remember(opened.hold.holdId, opened.hold.userId, opened.hold.priceRuleId);
+      return opened;
+    },
+    async extend({ holdId, userId, fence, charge, units, actor, requestId }) {
+      const item = { hold_id: holdId, user_id: userId, fence, charge, units, actor, request_id: requestId };
+      const rows = await query<AnswerRow>(
+        'SELECT * FROM extend_hold(jsonb_populate_record(NULL::extension_request, $1))',
+        [JSON.stringify(item)],
+      );
+      return extendedOf(rows[0]);
+    },
+    async renew(renewals, leaseSeconds) {
+      const items = renewals.map(({ holdId, fence, checkpoint, userId }) => ({
+        hold_id: holdId,
+        user_id: userId,
+        fence,
+        checkpoint,
+      }));
+      const rows = await query<{ hold_id: string; outcome: RenewedHold['outcome']; lease_expires_at: Date | null }>(
+        'SELECT * FROM renew_holds($1, $2)',
+        [JSON.stringify(items), leaseSeconds],
+      );
+      return rows.map((row) => ({ holdId: row.hold_id, outcome: row.outcome, leaseExpiresAt: row.lease_expires_at }));
+    },
+    async close(request) {
+      const closed = closedOf(await close(closeRow(request)));
+      pinned.delete(request.holdId);
+      return closed;
+    },
+    async deduct(request, credits) {
+      const [row] = await query<AnswerRow>(
+        'SELECT * FROM deduct_credits(jsonb_populate_record(NULL::hold_request, $1), $2, $3)',
+        [JSON.stringify(openRow(request)), credits, request.reason],
+      );
+      if (row?.outcome === 'short') return { outcome: 'short', available: row.available_credits ?? 0 };
+      return closedOf(row);
+    },
+    ...createHoldReads(query),
+    async pinnedRule(holdId, userId) {
+      const known = pinned.get(holdId);
+      if (known) return known.userId === userId ? known.ruleId : undefined;
+      const rows = await query<{ price_rule_id: string | null }>(
+        'SELECT price_rule_id FROM streaming_sessions WHERE id = $1 AND user_id = $2',
+        [holdId, userId],
+      );
+      return rows[0]?.price_rule_id;
+    },
+  };
+}
+
+const createHoldReads = (query: Query): Pick<Holds, 'find' | 'findSession' | 'due'> => ({
+  async find(holdId, userId) {
+    const rows = await query<{ hold: HoldRow; available: number }>(
+      `SELECT to_jsonb(s) AS hold, spendable_credits(s.user_id, ledger_now()) AS available
+       FROM streaming_sessions s WHERE id = $1 AND user_id = $2`,
+      [holdId, userId],
+    );
+    return rows[0] && { hold: holdOf(rows[0].hold), available: rows[0].available };
+  },
+  async findSession(userId, sessionId) {
+    const rows = await query<{ hold: HoldRow }>(
+      `SELECT to_jsonb(s) AS hold FROM streaming_sessions s WHERE user_id = $1 AND session_id = $2 AND opened_by = 'user'`,
+      [userId, sessionId],
+    );
+    return rows[0] && holdOf(rows[0].hold);
+  },
+  async due(limit) {
+    const rows = await query<{ hold: HoldRow }>(
+      `SELECT to_jsonb(s) AS hold FROM streaming_sessions s
+       WHERE status = 'active' AND lease_expires_at <= (SELECT ledger_now()) ORDER BY lease_expires_at LIMIT $1`,
+      [limit],
+    );
+    return rows.map(({ hold }) => holdOf(hold));
+  },
+});
+
+/** A request in the shape of the SQL type `hold_request`; numbers of any size go as text. */
+function openRow(request: OpenHold) {
+  const { price, units, resource, claims } = request;
+  const line = price
+    ? chargeLine(price, units)
+    : { flat: BigInt(units.request ?? 0), base: 0n, slope: 0n, divisor: 1n };
+  return {
+    hold_id: request.holdId,
+    claims: claimsRow(claims),
+    opened_by: request.openedBy,
+    session_id: request.sessionId,
+    open_key: request.key,
+    open_hash: request.fingerprint,
+    upstream: resource?.upstream,
+    model: resource?.model,
+    chatflow_id: resource?.chatflowId,
+    workspace_id: request.workspaceId,
+    price_rule_id: price?.ruleId,
+    units,
+    metadata: request.metadata,
+    flat: String(line.flat),
+    base: String(line.base),
+    slope: String(line.slope),
+    divisor: String(line.divisor),
+    output: units.output ?? 0,
+    min_output: request.minOutput,
+    lease_seconds: request.leaseSeconds,
+    actor: request.actor,
+    request_id: request.requestId,
+  };
+}
+
+/** A request in the shape of the SQL type `close_request`. */
+const closeRow = (request: CloseHold) => ({
+  hold_id: request.holdId,
+  user_id: request.userId,
+  cause: request.cause,
+  charge: request.charge,
+  outcome: request.outcome,
+  usage_source: request.usageSource,
+  units: request.units,
+  raw_usage: storable(request.rawUsage),
+  reason: request.reason,
+  metadata: request.metadata,
+  close_key: request.key,
+  close_hash: request.fingerprint,
+  policy: request.policy,
+  seen_lease: request.seenLease,
+  actor: request.actor,
+  request_id: request.requestId,
+});
+
+/** A NUL or half a surrogate pair, as JSON writes them. PostgreSQL refuses both. */
+const UNSTORABLE = /\\u(0000|d[89a-f])/i;
+
+/** What an upstream said must never keep a hold from closing: what cannot be stored as it is, is stored as Base64 of its JSON. */
+function storable(value: unknown): unknown {
+  const json = JSON.stringify(value) ?? '';
+  return UNSTORABLE.test(json) ? { base64: Buffer.from(json).toString('base64') } : value;
+}
+
+function openedOf(row: AnswerRow | undefined): OpenedHold {
+  const outcome = row?.outcome;
+  if (outcome === 'mismatch') return { outcome };
+  if (outcome === 'short') return { outcome, available: row?.available_credits ?? 0 };
+  if (row?.hold && (outcome === 'opened' || outcome === 'replayed' || outcome === 'closed')) {
+    return { outcome, available: row.available_credits ?? 0, hold: holdOf(row.hold) };
+  }
+  throw new Error(`open_holds answered ${outcome}`);
+}
+
+function extendedOf(row: AnswerRow | undefined): ExtendedHold {
+  const outcome = row?.outcome;
+  if (outcome === 'unknown') return { outcome };
+  if (row?.hold && (outcome === 'extended' || outcome === 'closed' || outcome === 'fenced' || outcome === 'short')) {
+    return { outcome, available: row.available_credits ?? 0, hold: holdOf(row.hold) };
+  }
+  throw new Error(`extend_hold answered ${outcome}`);
+}
+
+function closedOf(row: AnswerRow | undefined): ClosedRecord {
+  const outcome = row?.outcome;
+  if (outcome === 'mismatch' || outcome === 'alive' || outcome === 'unknown') return { outcome };
+  if (row?.hold && (outcome === 'done' || outcome === 'same' || outcome === 'final')) {
+    const hold = holdOf(row.hold);
+    return { outcome, available: row.available_credits ?? hold.availableAfter ?? 0, hold };
+  }
+  throw new Error(`closing a hold answered ${outcome}`);
+}

@@ -1,0 +1,165 @@
+-- Closing a hold: one winner, one terminal row, for ever the same answer.
+
+CREATE TYPE close_request AS (
+  hold_id uuid,
+  -- null: the sweeper, which may close any hold whose lease is over.
+  user_id text,
+  cause text, -- settle | void | sweep
+  charge bigint, outcome text, usage_source text, units jsonb, raw_usage jsonb, reason text, metadata jsonb,
+  close_key text, close_hash text,
+  -- Who pays what the balance does not cover: absorb (nobody) | debt (the user's next grant).
+  policy text,
+  -- The lease that the sweeper saw, as text; a renewal in the meantime keeps the hold alive.
+  seen_lease timestamptz,
+  actor text, request_id text
+);
+
+CREATE TYPE released_lots AS (used bigint, released bigint, expired bigint, issuers text[], revoked bigint[]);
+
+-- Charges up to p_charge to the lots of a hold, in burn order, and gives the rest back: to the lot itself, or to `expired` when the
+-- lot lapsed, or to its issuer when it was revoked while it was held.
+CREATE FUNCTION release_lots(p_hold_id uuid, p_charge bigint, p_now timestamptz) RETURNS released_lots LANGUAGE plpgsql AS $$
+DECLARE
+  v released_lots := ROW(0, 0, 0, '{}'::text[], '{}'::bigint[]);
+  l record;
+  v_used bigint;
+  v_rest bigint;
+BEGIN
+  FOR l IN
+    SELECT a.id, t.held_credits AS held, a.source, a.voided_at IS NOT NULL AS is_revoked,
+           a.voided_at IS NULL AND a.expires_at <= p_now IS TRUE AS is_expired
+    FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
+    WHERE t.hold_id = p_hold_id
+    ORDER BY a.priority, a.expires_at NULLS LAST, a.is_paid, a.effective_at, a.id
+  LOOP
+    v_used := least(l.held, p_charge - v.used);
+    v_rest := l.held - v_used;
+    UPDATE credit_allocations SET
+      held_credits = held_credits - l.held,
+      consumed_credits = consumed_credits + v_used,
+      revoked_credits = revoked_credits + CASE WHEN l.is_revoked THEN v_rest ELSE 0 END,
+      expired_credits = expired_credits + CASE WHEN l.is_expired THEN v_rest ELSE 0 END,
+      remaining_credits = remaining_credits + CASE WHEN l.is_revoked OR l.is_expired THEN 0 ELSE v_rest END
+      WHERE id = l.id;
+    IF v_used > 0 THEN
+      UPDATE hold_lots SET consumed_credits = consumed_credits + v_used WHERE hold_id = p_hold_id AND allocation_id = l.id;
+    END IF;
+    v.used := v.used + v_used;
+    IF l.is_revoked THEN
+      v.issuers := v.issuers || ('issuance:' || l.source);
+      v.revoked := v.revoked || v_rest;
+    ELSIF l.is_expired THEN
+      v.expired := v.expired + v_rest;
+    ELSE
+      v.released := v.released + v_rest;
+    END IF;
+  END LOOP;
+  RETURN v;
+END $$;
+
+-- The row of usage that belongs to a closed hold, or to the correction of one.
+CREATE FUNCTION log_hold_usage(h streaming_sessions, p close_request, p_credits bigint, p_written_off bigint, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_logs (
+    tenant_id, user_id, service, operation, credits, written_off_credits, hold_id, is_correction, upstream, model, chatflow_id,
+    workspace_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
+  ) VALUES (
+    h.tenant_id, h.user_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
+    CASE WHEN h.price_rule_id IS NULL THEN 'deduct' WHEN h.opened_by = 'user' THEN 'streaming-session' ELSE 'chat' END,
+    p_credits, p_written_off, h.id, h.closed_at IS NOT NULL, h.upstream, h.model, h.chatflow_id, h.workspace_id,
+    (p.units ->> 'input')::bigint + coalesce((p.units ->> 'cache_read')::bigint, 0)
+      + coalesce((p.units ->> 'cache_write_5m')::bigint, 0) + coalesce((p.units ->> 'cache_write_1h')::bigint, 0),
+    (p.units ->> 'output')::bigint, p.units, p.usage_source, p.raw_usage, p.outcome, p.reason, h.price_rule_id,
+    h.metadata || coalesce(p.metadata, '{}'), p_now
+  );
+END $$;
+
+-- outcome: done | same (a repetition of the closing call) | final (closed by another call) | mismatch (key with another body)
+--          | alive (to the sweeper: renewed meanwhile) | unknown
+CREATE FUNCTION close_hold(p close_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
+DECLARE
+  h streaming_sessions;
+  v_user text;
+  v_now timestamptz;
+BEGIN
+  SELECT user_id INTO v_user FROM streaming_sessions WHERE id = p.hold_id AND (p.user_id IS NULL OR user_id = p.user_id);
+  IF NOT FOUND THEN
+    RETURN ROW('unknown', NULL, NULL)::hold_answer;
+  END IF;
+  PERFORM FROM user_accounts WHERE id = v_user FOR UPDATE;
+  SELECT * INTO h FROM streaming_sessions WHERE id = p.hold_id FOR UPDATE;
+  v_now := ledger_now();
+  IF h.status <> 'active' THEN
+    RETURN close_again(h, p, v_now);
+  END IF;
+  IF p.cause = 'sweep' AND (h.lease_expires_at > v_now OR h.lease_expires_at <> p.seen_lease) THEN
+    RETURN ROW('alive', NULL, NULL)::hold_answer;
+  END IF;
+  RETURN ROW('done', NULL, to_jsonb(finish_hold(h, p, v_now)))::hold_answer;
+END $$;
+
+-- The one transition out of `active`. The account and the hold are locked.
+CREATE FUNCTION finish_hold(h streaming_sessions, p close_request, p_now timestamptz) RETURNS streaming_sessions LANGUAGE plpgsql AS $$
+DECLARE
+  v released_lots := release_lots(h.id, least(p.charge, h.held_credits), p_now);
+  v_extra lot_plan := plan_lots(
+    h.user_id, greatest(p.charge - h.held_credits, 0), h.upstream, h.model, h.workspace_id, p_now);
+  v_short bigint := greatest(p.charge - h.held_credits, 0) - v_extra.total;
+  v_debt bigint := CASE p.policy WHEN 'debt' THEN v_short ELSE 0 END;
+  v_charged bigint := v.used + v_extra.total + v_debt;
+  v_result streaming_sessions;
+BEGIN
+  PERFORM take_lots(h.id, v_extra, true);
+  IF h.held_credits > 0 OR p.charge > 0 THEN
+    PERFORM ledger_post(
+      h.user_id, ROW(CASE p.charge WHEN 0 THEN 'void' ELSE 'settle' END, h.id, NULL, NULL, p.actor, p.reason, p.request_id)::ledger_note,
+      v.released - v_extra.total, -h.held_credits, v_debt,
+      ARRAY['revenue', 'writeoff', 'expired'] || v.issuers,
+      ARRAY[p.charge, v_debt - v_short, v.expired] || v.revoked, p_now);
+  END IF;
+  UPDATE streaming_sessions SET
+    status = CASE WHEN p.cause = 'sweep' THEN 'expired' WHEN p.cause = 'void' OR (p.charge = 0 AND held_credits > 0) THEN 'voided' ELSE 'settled' END,
+    closed_at = p_now, close_key = p.close_key, close_hash = p.close_hash, outcome = p.outcome,
+    charged_credits = v_charged, released_credits = v.released, lapsed_credits = held_credits - v.used - v.released,
+    overrun_credits = v_extra.total, debt_credits = v_debt, written_off_credits = v_short - v_debt,
+    available_after = spendable_credits(h.user_id, p_now)
+    WHERE id = h.id RETURNING * INTO v_result;
+  PERFORM log_hold_usage(h, p, v_charged, v_short - v_debt, p_now);
+  RETURN v_result;
+END $$;
+
+CREATE FUNCTION close_holds(p_items jsonb) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
+DECLARE
+  r close_request;
+BEGIN
+  IF jsonb_array_length(p_items) > 1 THEN
+    PERFORM FROM user_accounts WHERE id IN (
+      SELECT s.user_id FROM jsonb_array_elements(p_items) i JOIN streaming_sessions s ON s.id = (i ->> 'hold_id')::uuid)
+      ORDER BY id FOR UPDATE;
+    PERFORM FROM streaming_sessions WHERE id IN (SELECT (i ->> 'hold_id')::uuid FROM jsonb_array_elements(p_items) i) ORDER BY id FOR UPDATE;
+  END IF;
+  FOR r IN SELECT * FROM jsonb_populate_recordset(NULL::close_request, p_items) LOOP
+    RETURN NEXT close_hold(r);
+  END LOOP;
+END $$;
+
+-- Spends credits at once: a hold and its settlement in one step, once for each key. outcome: done | same | mismatch | short
+CREATE FUNCTION deduct_credits(p hold_request, p_charge bigint, p_reason text) RETURNS hold_answer LANGUAGE plpgsql AS $$
+DECLARE
+  v_account user_accounts := lock_account(p.claims);
+  h streaming_sessions;
+  v_answer hold_answer;
+BEGIN
+  SELECT * INTO h FROM streaming_sessions WHERE user_id = v_account.id AND open_key = p.open_key;
+  IF FOUND THEN
+    RETURN ROW(CASE WHEN h.open_hash = p.open_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
+  END IF;
+  v_answer := open_hold(p);
+  IF v_answer.outcome <> 'opened' THEN
+    RETURN v_answer;
+  END IF;
+  RETURN close_hold(ROW(
+    p.hold_id, v_account.id, 'settle', p_charge, 'completed', 'flat', p.units, NULL, p_reason, '{}'::jsonb, p.open_key, p.open_hash,
+    'absorb', NULL, p.actor, p.request_id)::close_request);
+END $$;

@@ -1,0 +1,111 @@
+import pg from 'pg';
+import { DataTypes, type ModelAttributes, Sequelize } from 'sequelize';
+
+const USER_ACCOUNT = {
+  id: { type: DataTypes.TEXT, primaryKey: true },
+  username: DataTypes.TEXT,
+  email: DataTypes.TEXT,
+  role: DataTypes.TEXT,
+  totalCredits: DataTypes.BIGINT,
+  heldCredits: DataTypes.BIGINT,
+  debtCredits: DataTypes.BIGINT,
+  createdAt: DataTypes.DATE,
+  updatedAt: DataTypes.DATE,
+} satisfies ModelAttributes;
+
+const CREDIT_ALLOCATION = {
+  id: { type: DataTypes.BIGINT, primaryKey: true },
+  userId: DataTypes.TEXT,
+  source: DataTypes.TEXT,
+  priority: DataTypes.INTEGER,
+  totalCredits: DataTypes.BIGINT,
+  remainingCredits: DataTypes.BIGINT,
+  heldCredits: DataTypes.BIGINT,
+  consumedCredits: DataTypes.BIGINT,
+  expiredCredits: DataTypes.BIGINT,
+  revokedCredits: DataTypes.BIGINT,
+  effectiveAt: DataTypes.DATE,
+  expiresAt: DataTypes.DATE,
+  allocatedBy: DataTypes.TEXT,
+  notes: DataTypes.TEXT,
+  allocatedAt: DataTypes.DATE,
+  voidedAt: DataTypes.DATE,
+} satisfies ModelAttributes;
+
+const CREDIT_TRANSACTION = {
+  id: { type: DataTypes.BIGINT, primaryKey: true },
+  userId: DataTypes.TEXT,
+  accountSeq: DataTypes.BIGINT,
+  type: DataTypes.TEXT,
+  availableChange: DataTypes.BIGINT,
+  heldChange: DataTypes.BIGINT,
+  debtChange: DataTypes.BIGINT,
+  availableAfter: DataTypes.BIGINT,
+  heldAfter: DataTypes.BIGINT,
+  holdId: DataTypes.UUID,
+  allocationId: DataTypes.BIGINT,
+  actor: DataTypes.TEXT,
+  reason: DataTypes.TEXT,
+  requestId: DataTypes.TEXT,
+  createdAt: DataTypes.DATE,
+} satisfies ModelAttributes;
+
+const CREDIT_ENTRY = {
+  transactionId: { type: DataTypes.BIGINT, primaryKey: true },
+  entryNo: { type: DataTypes.SMALLINT, primaryKey: true },
+  account: DataTypes.TEXT,
+  amount: DataTypes.BIGINT,
+} satisfies ModelAttributes;
+
+const USAGE_LOG = {
+  id: { type: DataTypes.BIGINT, primaryKey: true },
+  userId: DataTypes.TEXT,
+  service: DataTypes.TEXT,
+  operation: DataTypes.TEXT,
+  credits: DataTypes.BIGINT,
+  holdId: DataTypes.UUID,
+  model: DataTypes.TEXT,
+  chatflowId: DataTypes.TEXT,
+  inputTokens: DataTypes.BIGINT,
+  outputTokens: DataTypes.BIGINT,
+  outcome: DataTypes.TEXT,
+  reason: DataTypes.TEXT,
+  timestamp: DataTypes.DATE,
+} satisfies ModelAttributes;
+
+/**
+ * The tables as Sequelize models, for lists and reports alone: decisions about money are functions of the database (migrations/).
+ * The schema comes from the migrations; nothing is ever synchronised from here.
+ */
+export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize: number; acquireMs: number }) {
+  const sequelize = new Sequelize(url, {
+    dialect: 'postgres',
+    dialectModule: pg,
+    logging: false,
+    pool: { max: poolSize, acquire: acquireMs, idle: IDLE_MS },
+    dialectOptions: {
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: STATEMENT_TIMEOUT_MS + 1000,
+      idle_in_transaction_session_timeout: IDLE_MS,
+      application_name: 'tollgate-accounting-reports',
+    },
+    define: { timestamps: false, underscored: true },
+  });
+  const model = (name: string, tableName: string, attributes: ModelAttributes) =>
+    sequelize.define(name, attributes, { tableName });
+
+  const UserAccount = model('UserAccount', 'user_accounts', USER_ACCOUNT);
+  const CreditAllocation = model('CreditAllocation', 'credit_allocations', CREDIT_ALLOCATION);
+  const CreditTransaction = model('CreditTransaction', 'credit_transactions', CREDIT_TRANSACTION);
+  const CreditEntry = model('CreditEntry', 'credit_entries', CREDIT_ENTRY);
+  const UsageLog = model('UsageLog', 'usage_logs', USAGE_LOG);
+
+  CreditAllocation.belongsTo(UserAccount, { as: 'UserAccount', foreignKey: 'userId' });
+  CreditTransaction.hasMany(CreditEntry, { as: 'entries', foreignKey: 'transactionId' });
+  return { sequelize, UserAccount, CreditAllocation, CreditTransaction, CreditEntry, UsageLog };
+}
+
+export type Models = ReturnType<typeof openModels>;
+
+const STATEMENT_TIMEOUT_MS = 3000;
+const IDLE_MS = 10_000;

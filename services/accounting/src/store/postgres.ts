@@ -1,0 +1,159 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+
+/** Runs one statement and gives its rows. BIGINT comes as a number. */
+export type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export type Postgres = Readonly<{
+  /** A statement that is a transaction in itself. */
+  query: Query;
+  /** One transaction; repeated from the start when PostgreSQL undid it in favour of another. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** One read-only snapshot for a long report, on the reserved connection's pool and with its own time limit. */
+  snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Asks on a connection of its own, which busy money connections cannot keep away. */
+  ping(): Promise<void>;
+  /** For what needs a pool, such as the rate limiter. */
+  pool: pg.Pool;
+  close(): Promise<void>;
+}>;
+
+export type PostgresOptions = Readonly<{
+  url: string;
+  poolSize: number;
+  /** Longest wait for a connection, in ms. */
+  acquireMs: number;
+  /** Told about connections that break while nobody uses them. */
+  onFault: (error: Error) => void;
+}>;
+
+const LOCK_TIMEOUT_MS = 1000;
+const STATEMENT_TIMEOUT_MS = 3000;
+const IDLE_IN_TRANSACTION_MS = 10_000;
+/** Somewhat longer than the server's own limit: only a server that does not answer at all runs into it. */
+const NO_ANSWER_MS = 4000;
+const REPORT_MS = 120_000;
+
+/** Opens the pools; nothing connects before the first statement. */
+export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOptions): Postgres {
+  const open = (max: number, statementMs: number) => {
+    const pool = new pg.Pool({
+      connectionString: url,
+      max,
+      connectionTimeoutMillis: acquireMs,
+      statement_timeout: statementMs,
+      query_timeout: statementMs + NO_ANSWER_MS - STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      keepAlive: true,
+      application_name: 'tollgate-accounting',
+      types: { getTypeParser: typeParser },
+    });
+    pool.on('error', onFault);
+    return pool;
+  };
+  const money = open(poolSize, STATEMENT_TIMEOUT_MS);
+  const reserved = open(1, STATEMENT_TIMEOUT_MS);
+  const reports = open(1, REPORT_MS);
+  const query = queryOn(money);
+  return {
+    query: (sql, values) => retried(() => query(sql, values)),
+    transaction: (work) => retried(() => inTransaction(money, 'BEGIN', work)),
+    snapshot: (work) => inTransaction(reports, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work),
+    async ping() {
+      await reserved.query('SELECT 1');
+    },
+    pool: money,
+    async close() {
+      await Promise.all([money.end(), reserved.end(), reports.end()]);
+    },
+  };
+}
+
+const queryOn =
+  (connection: pg.Pool | pg.PoolClient): Query =>
+  async <Row>(sql: string, values: readonly unknown[] = []) =>
+    (await connection.query(sql, [...values])).rows as Row[];
+
+async function inTransaction<T>(pool: pg.Pool, begin: string, work: (query: Query) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let fault: unknown;
+  // A connection that breaks between two statements says so by an event; without a listener that would end the process.
+  const onBreak = (error: Error) => {
+    fault = error;
+  };
+  client.on('error', onBreak);
+  try {
+    await client.query(begin);
+    const result = await work(queryOn(client));
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    fault ??= await rollBack(client);
+    throw error;
+  } finally {
+    client.off('error', onBreak);
+    // A connection that could not even roll back is not put back.
+    client.release(fault instanceof Error ? fault : undefined);
+  }
+}
+
+async function rollBack(client: pg.PoolClient): Promise<unknown> {
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** serialization_failure and deadlock_detected: undone whole, so that a repetition has exactly one effect. */
+const UNDONE = new Set(['40001', '40P01']);
+const MOST_RETRIES = 3;
+const RETRY_MS = 20;
+
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!UNDONE.has(sqlState(error)) || attempt === MOST_RETRIES) throw error;
+      await pause(RETRY_MS * 2 ** attempt * (1 + Math.random()));
+    }
+  }
+}
+
+const INT8 = pg.types.builtins.INT8;
+
+const typeParser: typeof pg.types.getTypeParser = (oid: number, format?: string) =>
+  oid === INT8 ? toNumber : pg.types.getTypeParser(oid, format as 'text');
+
+/** Credits and ids stay below 2^53 by the database's own checks; anything else must not be rounded in silence. */
+function toNumber(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${text} is larger than a number can hold`);
+  return number;
+}
+
+/** The SQLSTATE of an error, or ''. */
+export const sqlState = (error: unknown): string => {
+  const { code } = Object(error) as { code?: unknown };
+  return typeof code === 'string' ? code : '';
+};
+
+/** Two classes of trouble that are nobody's fault and pass: the database is away or too busy; its disk is full. */
+export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
+  const state = sqlState(error);
+  if (state === '53100') return 'full';
+  const isAway = AWAY.test(state) || (error instanceof Error && SAID_AWAY.test(error.message));
+  return isAway ? 'unavailable' : undefined;
+}
+
+/**
+ * Connection exceptions (08), operator intervention (57P0x), too many connections, cancelled or waited too long (57014, 55P03),
+ * undone too often (40001, 40P01), a standby (25006), a schema not migrated yet (42P01, 42883), and what the socket says.
+ */
+const AWAY =
+  /^(08\w{3}|57P0\d|53300|53400|57014|55P03|40001|40P01|25006|25P03|42P01|42883|3D000|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/;
+const SAID_AWAY =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;

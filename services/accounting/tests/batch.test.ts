@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+import { createBatch } from '../src/store/batch.ts';
+
+const OPTIONS = { lanes: 1, mostItems: 3, waitMs: 60_000 };
+
+/** A database whose every statement waits until the test lets it go. */
+function database(fails: (items: readonly number[]) => unknown = () => undefined) {
+  const statements: { items: readonly number[]; go: () => void }[] = [];
+  const { promise: stopped, resolve: open } = Promise.withResolvers<void>();
+  let isOpen = false;
+  return {
+    statements,
+    openGate() {
+      isOpen = true;
+      for (const { go } of statements) go();
+      open();
+    },
+    async run(items: readonly number[]) {
+      const gate = Promise.withResolvers<void>();
+      statements.push({ items, go: gate.resolve });
+      if (!isOpen) await Promise.race([gate.promise, stopped]);
+      const error = fails(items);
+      if (error instanceof Error) throw error;
+      return items.map((item) => item * 10);
+    },
+  };
+}
+
+const fault = (code: string) => Object.assign(new Error(code), { code });
+
+describe('a batch', () => {
+  it('sends the first call at once and gathers what arrives meanwhile, in order and bounded', async () => {
+    const { run, statements, openGate } = database();
+    const call = createBatch(run, OPTIONS);
+    const answers = [1, 2, 3, 4, 5].map((item) => call(item));
+    expect(statements.map(({ items }) => items)).toEqual([[1]]);
+    openGate();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
+    expect(statements.map(({ items }) => items)).toEqual([[1], [2, 3, 4], [5]]);
+  });
+
+  it('lets a bad item fail alone', async () => {
+    const { run, openGate } = database((items) => (items.includes(3) ? fault('23514') : undefined));
+    const call = createBatch(run, OPTIONS);
+    openGate();
+    const answers = await Promise.allSettled([1, 2, 3, 4].map((item) => call(item)));
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('asks a database that is away once, not once for each item', async () => {
+    const { run, statements, openGate } = database(() => fault('ECONNREFUSED'));
+    const call = createBatch(run, OPTIONS);
+    const answers = [1, 2, 3].map((item) => call(item));
+    openGate();
+    expect((await Promise.allSettled(answers)).map(({ status }) => status)).toEqual([
+      'rejected',
+      'rejected',
+      'rejected',
+    ]);
+    expect(statements).toHaveLength(2);
+  });
+
+  it('refuses what has waited too long for its turn', async () => {
+    const { run, openGate } = database();
+    const call = createBatch(run, { ...OPTIONS, waitMs: 0 });
+    const answers = [1, 2].map((item) => call(item));
+    openGate();
+    expect((await Promise.allSettled(answers)).map(({ status }) => status)).toContain('rejected');
+  });
+});

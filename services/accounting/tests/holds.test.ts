@@ -1,0 +1,257 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Accounting, type User } from './accounting.ts';
+
+let accounting: Accounting;
+beforeAll(async () => {
+  accounting = await Accounting.start();
+});
+afterAll(async () => {
+  expect(await accounting.faults()).toEqual([]);
+  await accounting.stop();
+});
+
+const statuses = (answers: { status: number }[], status: number) =>
+  answers.filter((answer) => answer.status === status).length;
+
+describe('holding', () => {
+  it('lets one of two simultaneous holds of 80 through when the balance is 100 (case 1)', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const answers = await Promise.all([accounting.hold(alice, { output: 80 }), accounting.hold(alice, { output: 80 })]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 402]));
+    expect(answers.find(({ status }) => status === 402)?.body).toMatchObject({
+      code: 'insufficient_credits',
+      availableCredits: 20,
+    });
+    expect(await accounting.balance(alice)).toEqual({ available: 20, held: 80 });
+  });
+
+  it('lets exactly 500 of 1,000 holds of 1 through on a balance of 500, over two instances (case 2)', async () => {
+    const alice = await accounting.user({ credits: 500 });
+    const { url } = await accounting.another();
+    const answers = await Promise.all(
+      Array.from({ length: 1000 }, (_, n) => accounting.hold(alice, { output: 1 }, n % 2 ? { url } : {})),
+    );
+    expect([statuses(answers, 201), statuses(answers, 402)]).toEqual([500, 500]);
+    expect(await accounting.balance(alice)).toEqual({ available: 0, held: 500 });
+  });
+
+  it('opens the account of a user it has never seen, with nothing on it (case 22)', async () => {
+    const userId = 'c0ffee'.padEnd(24, '0');
+    const bob: User = { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
+    expect(await accounting.hold(bob, { output: 1 })).toMatchObject({ status: 402 });
+    expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
+  });
+
+  it('opens one account for eight first requests at once (case 23)', async () => {
+    const userId = 'beef'.padEnd(24, '0');
+    const bob: User = { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => accounting.hold(bob, { output: 1 })));
+    expect(statuses(answers, 402)).toBe(8);
+    expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
+  });
+
+  it('clamps the output to what the balance buys while that is worth having (case 26)', async () => {
+    const alice = await accounting.user({ credits: 300 });
+    const { status, body } = await accounting.hold(alice, { input: 10, output: 1024 }, { minOutput: 256 });
+    expect(status).toBe(201);
+    expect(body).toMatchObject({
+      clamped: true,
+      heldCredits: 300,
+      units: { input: 10, output: 300 },
+      availableCredits: 0,
+    });
+  });
+
+  it('refuses instead of clamping below the least output', async () => {
+    const alice = await accounting.user({ credits: 255 });
+    expect(await accounting.hold(alice, { output: 1024 }, { minOutput: 256 })).toMatchObject({ status: 402 });
+    expect(await accounting.balance(alice)).toEqual({ available: 255, held: 0 });
+  });
+
+  it('allows a free model without credits (case 46)', async () => {
+    const alice = await accounting.user();
+    const { status, body } = await accounting.hold(
+      alice,
+      { output: 50 },
+      { resource: { upstream: 'openai', model: 'free' } },
+    );
+    expect([status, body['heldCredits']]).toEqual([201, 0]);
+    expect(await accounting.settle(alice, body['holdId'], 40)).toMatchObject({
+      status: 200,
+      body: { chargedCredits: 0, status: 'settled' },
+    });
+  });
+
+  it('refuses what has no price, whatever the balance (case 47)', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const answer = await accounting.hold(alice, { output: 1 }, { resource: { upstream: 'elsewhere', model: 'gpt' } });
+    expect(answer).toMatchObject({ status: 402, body: { code: 'model_not_priced' } });
+  });
+
+  it('gives the same hold to a repeated request and charges nothing twice (case 48)', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = randomUUID();
+    const [first, ...again] = await Promise.all(
+      Array.from({ length: 5 }, () => accounting.hold(alice, { output: 30 }, { holdId, key: holdId })),
+    );
+    for (const answer of again) expect(answer.body).toEqual(first?.body);
+    expect(again.filter(({ headers }) => headers.get('idempotency-replayed') === 'true').length).toBeGreaterThanOrEqual(
+      4 - 1,
+    );
+    expect(await accounting.balance(alice)).toEqual({ available: 70, held: 30 });
+  });
+
+  it('answers a request for a hold that was closed meanwhile with 409 and its final state (case 48)', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 30);
+    await accounting.settle(alice, holdId, 10);
+    const answer = await accounting.hold(alice, { output: 30 }, { holdId });
+    expect(answer).toMatchObject({ status: 409, body: { code: 'hold_closed', hold: { chargedCredits: 10 } } });
+  });
+
+  it('refuses a hold id or a key that was used for another request', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const bob = await accounting.user({ credits: 100 });
+    const holdId = randomUUID();
+    accounting.expect(201, await accounting.hold(alice, { output: 30 }, { holdId, key: 'k' }));
+    expect(await accounting.hold(alice, { output: 31 }, { holdId, key: 'k' })).toMatchObject({
+      status: 422,
+      body: { code: 'idempotency_key_reused' },
+    });
+    expect(await accounting.hold(alice, { output: 30 }, { key: 'k' })).toMatchObject({ status: 422 });
+    expect(await accounting.hold(bob, { output: 30 }, { holdId })).toMatchObject({ status: 422 });
+    expect(await accounting.balance(bob)).toEqual({ available: 100, held: 0 });
+  });
+
+  it('keeps the price of the hold when the model gets another one (case 43)', async () => {
+    const admin = await accounting.user({ role: 'admin' });
+    const alice = await accounting.user({ credits: 100 });
+    const price = (output: number) =>
+      accounting.call('POST', '/api/pricing', {
+        token: admin.token,
+        body: { upstream: 'openai', model: 'moving', unitPrices: { output } },
+      });
+    accounting.expect(201, await price(1_000_000));
+    const resource = { upstream: 'openai', model: 'moving' };
+    const { body: before } = await accounting.hold(alice, { output: 10 }, { resource });
+    accounting.expect(201, await price(3_000_000));
+    const { body: after } = await accounting.hold(alice, { output: 10 }, { resource });
+    expect([before['heldCredits'], after['heldCredits']]).toEqual([10, 30]);
+    const { body: settled } = await accounting.settle(alice, before['holdId'], 10);
+    expect(settled['chargedCredits']).toBe(10);
+  });
+});
+
+describe('extending and renewing', () => {
+  it('takes the whole difference or nothing', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 40);
+    const extend = (output: number, fence = 1) =>
+      accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, { body: { fence, units: { output } } });
+    expect(await extend(90)).toMatchObject({ status: 200, body: { heldCredits: 90, availableCredits: 10 } });
+    expect(await extend(90)).toMatchObject({ status: 200, body: { heldCredits: 90, availableCredits: 10 } });
+    expect(await extend(101)).toMatchObject({ status: 402 });
+    expect(await accounting.balance(alice)).toEqual({ available: 10, held: 90 });
+    expect(await accounting.settle(alice, holdId, 95)).toMatchObject({ body: { chargedCredits: 95 } });
+  });
+
+  it('refuses who was overtaken: the higher fence wins', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 40);
+    expect(await accounting.renew(alice, holdId, { fence: 2 })).toMatchObject({ status: 200 });
+    expect(await accounting.renew(alice, holdId, { fence: 1 })).toMatchObject({
+      status: 409,
+      body: { code: 'hold_fenced' },
+    });
+    const extend = await accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, {
+      body: { fence: 1, units: { output: 41 } },
+    });
+    expect(extend).toMatchObject({ status: 409, body: { code: 'hold_fenced' } });
+  });
+
+  it('renews many holds of many users in one call, each with its own outcome', async () => {
+    const [alice, bob] = [await accounting.user({ credits: 10 }), await accounting.user({ credits: 10 })];
+    const open = await accounting.held(alice, 1);
+    const fenced = await accounting.held(bob, 1);
+    await accounting.renew(bob, fenced, { fence: 7 });
+    const closed = await accounting.held(bob, 1);
+    await accounting.void(bob, closed);
+    const unknown = randomUUID();
+    const token = await accounting.tokens.service('chat-proxy', 'accounting');
+    const holds = [open, fenced, closed, unknown].map((holdId) => ({ holdId, fence: 1, checkpoint: { output: 1 } }));
+    const { body } = accounting.expect(
+      200,
+      await accounting.call('POST', '/api/holds/renew', { token, body: { holds } }),
+    );
+    const outcomes = new Map(
+      (body['holds'] as { holdId: string; outcome: string }[]).map(({ holdId, outcome }) => [holdId, outcome]),
+    );
+    expect([open, fenced, closed, unknown].map((id) => outcomes.get(id))).toEqual([
+      'renewed',
+      'fenced',
+      'closed',
+      'unknown',
+    ]);
+  });
+});
+
+describe('lots', () => {
+  it('burns the earliest expiry first and gives back to the lots it took from (case 11)', async () => {
+    const alice = await accounting.user();
+    const never = await accounting.grant(alice, { credits: 10, days: null });
+    const friday = await accounting.grant(alice, { credits: 10, days: 2 });
+    const holdId = await accounting.held(alice, 15);
+    expect([await accounting.lot(friday), await accounting.lot(never)]).toEqual([
+      [0, 10, 0, 0, 0],
+      [5, 5, 0, 0, 0],
+    ]);
+    await accounting.settle(alice, holdId, 12);
+    expect([await accounting.lot(friday), await accounting.lot(never)]).toEqual([
+      [0, 0, 10, 0, 0],
+      [8, 0, 2, 0, 0],
+    ]);
+  });
+
+  it('burns a lower priority number first, and a gift before what was paid for (case 16)', async () => {
+    const alice = await accounting.user();
+    const paid = await accounting.grant(alice, { credits: 5, source: 'topup', days: null });
+    const promo = await accounting.grant(alice, { credits: 5, source: 'promo', days: null });
+    const first = await accounting.grant(alice, { credits: 5, priority: 1, days: null });
+    await accounting.held(alice, 8);
+    expect([await accounting.lot(first), await accounting.lot(promo), await accounting.lot(paid)]).toEqual([
+      [0, 5, 0, 0, 0],
+      [2, 3, 0, 0, 0],
+      [5, 0, 0, 0, 0],
+    ]);
+  });
+
+  it('skips a lot that is for another model (case 17)', async () => {
+    const alice = await accounting.user();
+    const other = await accounting.grant(alice, { credits: 50, models: ['another'] });
+    expect(await accounting.hold(alice, { output: 1 })).toMatchObject({ status: 402 });
+    expect(await accounting.lot(other)).toEqual([50, 0, 0, 0, 0]);
+  });
+
+  it('revokes only what is not held; the held part settles and its rest is revoked too (case 18)', async () => {
+    const admin = await accounting.user({ role: 'admin' });
+    const alice = await accounting.user();
+    const id = await accounting.grant(alice, { credits: 100 });
+    const holdId = await accounting.held(alice, 40);
+    const revoke = () => accounting.call('DELETE', `/api/credits/allocations/${id}`, { token: admin.token });
+    expect(await revoke()).toMatchObject({ status: 200, body: { revokedCredits: 60, heldCredits: 40 } });
+    expect(await revoke()).toMatchObject({ status: 200, body: { revokedCredits: 60 } });
+    expect(await accounting.settle(alice, holdId, 30)).toMatchObject({
+      body: { chargedCredits: 30, releasedCredits: 0, expiredCredits: 10 },
+    });
+    expect(await accounting.lot(id)).toEqual([0, 0, 30, 0, 70]);
+    expect(await accounting.balance(alice)).toEqual({ available: 0, held: 0 });
+  });
+
+  it('spends no lot before its time', async () => {
+    const alice = await accounting.user();
+    await accounting.grant(alice, { credits: 10, in: '1 hour' });
+    expect(await accounting.balance(alice)).toEqual({ available: 0, held: 0 });
+    expect(await accounting.hold(alice, { output: 1 })).toMatchObject({ status: 402 });
+  });
+});

@@ -1,0 +1,160 @@
+import { readdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createPostgresDatabase, startChaosProxy } from '@tollgate/test-kit';
+import pg from 'pg';
+import { readAccountingConfig } from '../src/config.ts';
+import { runMigrations } from '../src/store/migrate.ts';
+import { openPostgres } from '../src/store/postgres.ts';
+import { bestPrice } from '../src/domain/price-match.ts';
+import { Accounting } from './accounting.ts';
+
+const SECRETS = {
+  JWT_ACCESS_SECRET: `k1:${'Zm9vYmFy'.repeat(3)}Q9x7LwPz41mN`,
+  JWT_SERVICE_SECRET: 'k1:uV3nR8sT2yB6wE0qK5hJ1dF7gA4cX9zL',
+};
+
+describe('the configuration', () => {
+  it('takes the database as one address or in parts', () => {
+    const parts = {
+      ...SECRETS,
+      DB_HOST: 'db.example.test',
+      DB_NAME: 'ledger',
+      DB_USER: 'app',
+      DB_PASSWORD: 'p@ss/word',
+    };
+    const { database } = readAccountingConfig(parts);
+    expect(database.url.reveal()).toBe('postgres://app:p%40ss%2Fword@db.example.test:5432/ledger');
+    expect(() => readAccountingConfig(SECRETS)).toThrow('DATABASE_URL');
+  });
+
+  it('refuses one secret for users and services', () => {
+    const same = {
+      ...SECRETS,
+      JWT_SERVICE_SECRET: SECRETS.JWT_ACCESS_SECRET,
+      DATABASE_URL: 'postgres://db.example.test/x',
+    };
+    expect(() => readAccountingConfig(same)).toThrow('must differ');
+  });
+});
+
+describe('prices', () => {
+  const rule = (chatflow: string, model: string, upstream = 'u') => ({ upstream, model, chatflow, group: '*' });
+
+  it.each([
+    ['a name before a pattern', [rule('*', 'gpt-*'), rule('*', 'gpt-5')], 1],
+    ['the longer of two patterns', [rule('*', 'gpt-5-*'), rule('*', 'gpt-*')], 0],
+    ['a chatflow before a model', [rule('*', 'gpt-5-mini'), rule('flow-1', '*')], 1],
+    ['nothing of another upstream', [rule('*', '*', 'other'), rule('*', '*mini*')], 1],
+  ])('go by the most specific rule: %s', (_what, rules, expected) => {
+    const model = rules.some((candidate) => candidate.model === 'gpt-5') ? 'gpt-5' : 'gpt-5-mini';
+    expect(bestPrice(rules, { upstream: 'u', model, chatflowId: 'flow-1' })).toBe(rules[expected]);
+  });
+
+  it('match patterns without backtracking', () => {
+    const pattern = rule('*', `${'a*'.repeat(100)}b`);
+    expect(bestPrice([pattern], { upstream: 'u', model: 'a'.repeat(100_000) })).toBeUndefined();
+  });
+});
+
+describe('migrations', () => {
+  it('run once, whoever starts first', async () => {
+    const database = await createPostgresDatabase();
+    const taken = await Promise.all([
+      runMigrations(database.url),
+      runMigrations(database.url),
+      runMigrations(database.url),
+    ]);
+    const files = (await readdir(new URL('../src/store/migrations/', import.meta.url))).sort();
+    expect(taken.map((steps) => steps.length).sort((one, other) => one - other)).toEqual([0, 0, files.length]);
+    expect(taken.flat()).toEqual(files);
+    await database.drop();
+  });
+
+  it('refuse a step that was changed or is unknown, and take a failing one back whole', async () => {
+    const database = await createPostgresDatabase();
+    const step = (name: string, hash: string, sql: string) => ({ name, hash, sql });
+    const first = step('0001', 'a', 'CREATE TABLE one (id int)');
+    await runMigrations(database.url, [first]);
+    await expect(runMigrations(database.url, [{ ...first, hash: 'b' }])).rejects.toThrow('was changed');
+    await expect(runMigrations(database.url, [])).rejects.toThrow('newer');
+    const broken = step('0002', 'c', 'CREATE TABLE two (id int); SELECT 1/0');
+    await expect(runMigrations(database.url, [first, broken])).rejects.toThrow();
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    expect((await client.query("SELECT to_regclass('two') AS two")).rows).toEqual([{ two: null }]);
+    await client.end();
+    await database.drop();
+  });
+});
+
+describe('a transaction that PostgreSQL undid for another', () => {
+  it('is repeated up to three times, with one effect', async () => {
+    const database = await createPostgresDatabase();
+    const postgres = openPostgres({ url: database.url, poolSize: 2, acquireMs: 1000, onFault: () => undefined });
+    // A sequence is the one thing that a rollback leaves as it is: it counts the tries.
+    await postgres.query(`CREATE SEQUENCE tries`);
+    await postgres.query(`CREATE TABLE effects (id int)`);
+    await postgres.query(`CREATE FUNCTION luck(p_needed int) RETURNS void LANGUAGE plpgsql AS $$
+      BEGIN
+        INSERT INTO effects VALUES (1);
+        IF nextval('tries') % p_needed <> 0 THEN RAISE EXCEPTION 'again' USING ERRCODE = 'serialization_failure'; END IF;
+      END $$`);
+    await postgres.query('SELECT luck(4)');
+    await postgres.transaction((query) => query('SELECT luck(4)'));
+    expect(await postgres.query('SELECT * FROM effects')).toHaveLength(2);
+    await expect(postgres.query('SELECT luck(1000)')).rejects.toMatchObject({ code: '40001' });
+    expect(await postgres.query('SELECT last_value FROM tries')).toEqual([{ last_value: 12 }]);
+    await postgres.close();
+    await database.drop();
+  });
+});
+
+describe('a database that is away', () => {
+  let accounting: Accounting;
+  let cut: Awaited<ReturnType<typeof startChaosProxy>>;
+  beforeAll(async () => {
+    const { port } = new URL(process.env['TEST_POSTGRES_URL'] ?? '');
+    cut = await startChaosProxy({ target: Number(port) });
+    accounting = await Accounting.start({}, { databasePort: cut.port });
+  });
+  afterAll(async () => {
+    await accounting.stop();
+    await cut.stop();
+  });
+
+  it('is a 503 with Retry-After within 2 s, and work goes on when it is back', async () => {
+    const alice = await accounting.user({ credits: 10 });
+    const holdId = await accounting.held(alice, 5);
+    await cut.refuse(true);
+    cut.resetAll();
+    const start = performance.now();
+    const [balance, settle, ready, live] = await Promise.all([
+      accounting.call('GET', '/api/credits/balance', { token: alice.token }),
+      accounting.settle(alice, holdId, 5, { key: 'k' }),
+      accounting.call('GET', '/health/ready'),
+      accounting.call('GET', '/health/live'),
+    ]);
+    expect([balance.status, settle.status, ready.status, live.status]).toEqual([503, 503, 503, 200]);
+    expect([balance.body.code, balance.headers.get('retry-after')]).toEqual(['dependency_unavailable', '2']);
+    expect(performance.now() - start).toBeLessThan(2500);
+    await cut.refuse(false);
+    await accounting.untilConnected();
+    expect(await accounting.settle(alice, holdId, 5, { key: 'k' })).toMatchObject({
+      status: 200,
+      body: { chargedCredits: 5 },
+    });
+    expect(await accounting.balance(alice)).toEqual({ available: 5, held: 0 });
+  });
+
+  it('gives up a lock after 1 s: 503, and nothing has happened', async () => {
+    const alice = await accounting.user({ credits: 10 });
+    const client = await accounting.db.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM user_accounts WHERE id = $1 FOR UPDATE', [alice.userId]);
+    const answer = await accounting.hold(alice, { output: 5 });
+    await client.query('COMMIT');
+    client.release();
+    expect([answer.status, answer.body.code]).toEqual([503, 'dependency_unavailable']);
+    expect(await accounting.balance(alice)).toEqual({ available: 10, held: 0 });
+  });
+});
