@@ -1,6 +1,6 @@
-export * as accounting from './accounting.ts';
-export * as auth from './auth.ts';
-export * as chat from './chat.ts';
+export * as accounting from './accounting/accounting.ts';
+export * as auth from './auth/auth.ts';
+export * as chat from './chat/chat.ts';
 export * from './credits.ts';
 export * from './error-codes.ts';
 export * from './ids.ts';

@@ -7,7 +7,6 @@ import {
   keyRing,
   mongoVariables,
   parseDuration,
-  port,
   portVariable,
   readConfig,
   secret,

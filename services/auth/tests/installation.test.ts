@@ -79,7 +79,10 @@ describe('a process whose database is away', () => {
       PORT: '0',
       MIGRATE_ON_START: 'true',
     };
-    const child = spawn(process.execPath, ['--conditions=tollgate', main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--conditions=tollgate', main], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const ended = once(child, 'close');
     try {
       const url = `http://127.0.0.1:${await listeningPort(child.stdout)}`;

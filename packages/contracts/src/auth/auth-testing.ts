@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { INVALID_USER_ID, userParams } from './auth-fields.ts';
-import { Timestamp, UserId } from './ids.ts';
-import { operation } from './operation.ts';
+import { Timestamp, UserId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 /*
  * For automated tests of clients. Mounted only with ENABLE_TESTING_ROUTES=true, and a service that runs in production

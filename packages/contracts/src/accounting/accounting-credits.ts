@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { line, notes } from './accounting-text.ts';
-import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from './credits.ts';
-import { HoldId, Timestamp } from './ids.ts';
-import { operation, PageQuery, withAliases } from './operation.ts';
+import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from '../credits.ts';
+import { HoldId, Timestamp } from '../ids.ts';
+import { operation, PageQuery, withAliases } from '../operation.ts';
 
 /** A lot of a user: credits granted together, with one expiry. */
 export const ActiveAllocation = z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RoleName, UserId, Username } from './ids.ts';
+import { RoleName, UserId, Username } from '../ids.ts';
 
 /** A user name or an e-mail address. */
 export const Identifier = z.string().trim().min(1).max(254);

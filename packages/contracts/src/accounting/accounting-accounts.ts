@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { Email, RoleInput, RoleName, Timestamp } from './ids.ts';
+import { Email, RoleInput, RoleName, Timestamp } from '../ids.ts';
 import { line } from './accounting-text.ts';
-import { operation } from './operation.ts';
+import { operation } from '../operation.ts';
 
 export const createAccount = operation({
   id: 'createAccount',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { PRICE_MODES, Price, UnitPrices } from './credits.ts';
-import { Timestamp } from './ids.ts';
-import { operation } from './operation.ts';
+import { PRICE_MODES, Price, UnitPrices } from '../credits.ts';
+import { Timestamp } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 /** A name in which `*` stands for any characters. */
 const Pattern = z

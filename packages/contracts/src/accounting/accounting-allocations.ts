@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { line, notes } from './accounting-text.ts';
-import { Adjustment, Amount, Credits, TargetBalance } from './credits.ts';
-import { Email, Timestamp } from './ids.ts';
-import { operation, PageQuery, withAliases } from './operation.ts';
+import { Adjustment, Amount, Credits, TargetBalance } from '../credits.ts';
+import { Email, Timestamp } from '../ids.ts';
+import { operation, PageQuery, withAliases } from '../operation.ts';
 
 /** An account's id, its user name, or its e-mail address. */
 const AccountName = line(254);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { line } from './accounting-text.ts';
-import { Credits, MAX_AMOUNT } from './credits.ts';
+import { Credits, MAX_AMOUNT } from '../credits.ts';
 import { HOLD_STATUSES, OUTCOMES } from './holds.ts';
-import { Timestamp, UserId } from './ids.ts';
-import { operation, withAliases } from './operation.ts';
+import { Timestamp, UserId } from '../ids.ts';
+import { operation, withAliases } from '../operation.ts';
 
 /** A label inside the caller's own namespace; never an id by itself. */
 const SessionLabel = line(200);

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { line, Metadata } from './accounting-text.ts';
-import { Credits, Price, Units } from './credits.ts';
-import { HoldId, Timestamp } from './ids.ts';
-import { operation } from './operation.ts';
+import { Credits, Price, Units } from '../credits.ts';
+import { HoldId, Timestamp } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 /** What an answer is produced with: prices match on these names. */
 export const Resource = z.strictObject({

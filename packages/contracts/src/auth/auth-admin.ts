@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AccountView, INVALID_USER_ID, Message, NewUsername, Password, userParams } from './auth-fields.ts';
-import { Email, RoleInput, RoleName, UserId } from './ids.ts';
-import { operation, PageQuery } from './operation.ts';
+import { Email, RoleInput, RoleName, UserId } from '../ids.ts';
+import { operation, PageQuery } from '../operation.ts';
 
 export const listUsers = operation({
   id: 'listUsers',

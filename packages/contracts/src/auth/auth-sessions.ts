@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Identifier, Ignored, Message, Password } from './auth-fields.ts';
-import { RoleName, UserId } from './ids.ts';
-import { operation } from './operation.ts';
+import { RoleName, UserId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 export { NewUsername, Password } from './auth-fields.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { line, Metadata } from './accounting-text.ts';
-import { Credits, TargetBalance } from './credits.ts';
-import { Timestamp, UserId } from './ids.ts';
-import { operation } from './operation.ts';
+import { Credits, TargetBalance } from '../credits.ts';
+import { Timestamp, UserId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 const Name = line(100);
 

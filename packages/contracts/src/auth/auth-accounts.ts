@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AccountView, INVALID_USER_ID, Ignored, Message, NewUsername, Password, userParams } from './auth-fields.ts';
-import { Email, RoleName, UserId } from './ids.ts';
-import { operation } from './operation.ts';
+import { Email, RoleName, UserId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 export { AccountView } from './auth-fields.ts';
 

@@ -1,0 +1,6 @@
+export * from './admin.ts';
+export * from './answers.ts';
+export * from './chatflows.ts';
+export * from './login.ts';
+export * from './service.ts';
+export * from './sessions.ts';
