@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { wireCode } from '@tollgate/contracts';
+import { AppError, toAppError } from '@tollgate/http-kit';
+import type { Config } from './config.ts';
+import type { Tell } from './domain/facts.ts';
+import type { HoldId } from './domain/wire-types.ts';
+import { chat, type ChatDeps } from './flows/chat.ts';
+import { createConversations } from './flows/hold-conversation.ts';
+import { createHolds } from './flows/hold-credits.ts';
+import { createLeaseKeeper } from './flows/keep-leases.ts';
+import type { Ask } from './flows/prepare-ask.ts';
+import { createSaveBuffer } from './flows/save-later.ts';
+import { createSettler } from './flows/settle-leftovers.ts';
+import type { Accounting, Asker, Clock } from './ports.ts';
+import type { Stores } from './store-deps.ts';
+import type { Upstreams } from './upstream-deps.ts';
+
+const SOON_MS = 50;
+
+interface Neighbours {
+  readonly stores: Stores;
+  readonly accounting: Accounting;
+  readonly upstreams: Upstreams;
+  readonly clock: Clock;
+  readonly tell: Tell;
+}
+
+/** Everything a chat request passes through, and what looks after it in the background. */
+export function createAnswering(config: Config, neighbours: Neighbours) {
+  const { stores, accounting, upstreams, clock, tell } = neighbours;
+  const { sessions, messages, journal, chatflows } = stores;
+  const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
+  const leases = { journalLeaseMs, sessionLeaseMs };
+  const stopping = new AbortController();
+
+  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
+  const soon = (work: () => void) => void setTimeout(work, SOON_MS);
+  const keeper = createLeaseKeeper({ accounting, journal, sessions, clock, tell, soon, ...leases });
+  const saveLater = createSaveBuffer({ clock, tell });
+  const deps: ChatDeps = {
+    chatflows,
+    conversations: createConversations({
+      sessions,
+      messages,
+      saveLater,
+      newId: randomUUID,
+      clock,
+      pause,
+      sessionLeaseMs,
+    }),
+    holds: createHolds({
+      accounting,
+      journal,
+      keeper,
+      settler,
+      clock,
+      journalLeaseMs,
+      defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
+      minOutput: config.MIN_OUTPUT_TOKENS,
+    }),
+    upstreams: upstreams.by,
+    newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
+    clock,
+    stopping: stopping.signal,
+    finished: tellFinished(tell),
+  };
+
+  return {
+    settler,
+    keeper,
+    saveLater,
+    chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
+    endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
+    /** Resolves when every answer has been settled, or is kept for a later attempt. */
+    idle: async () => {
+      await settler.idle();
+      await saveLater.tick();
+    },
+  };
+}
+
+const tellFinished =
+  (tell: Tell): ChatDeps['finished'] =>
+  ({ chatflow: { upstream, id: chatflowId }, hold: { id: holdId, userId, reply }, error }) => {
+    const code = error === undefined ? undefined : wireCode(toAppError(error).code);
+    const outputTokens = reply.tokens().output;
+    tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });
+    if (reply.hasBadUsage) tell('usage_not_believed', { holdId, upstream });
+  };

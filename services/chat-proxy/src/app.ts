@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+import { createFastifyApp } from '@tollgate/http-kit/fastify';
+import type { Route, ServiceOptions } from '@tollgate/http-kit';
+import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
+import { type ChatFlows, chatRoutes } from './routes/chat.ts';
+import { chatflowRoutes } from './routes/chatflows.ts';
+import { loginRoutes } from './routes/login.ts';
+import { serviceRoutes } from './routes/service.ts';
+import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
+
+export interface AppFlows {
+  readonly chat: ChatFlows;
+  readonly login: Parameters<typeof loginRoutes>[0];
+  readonly sessions: SessionFlows;
+  readonly chatflows: Parameters<typeof chatflowRoutes>[0];
+  readonly admin: AdminChatflowFlows;
+}
+
+export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & { readonly flows: AppFlows };
+
+const SERVICE = 'chat-proxy';
+
+const routesOf = (flows: AppFlows, version: string): Route[] => [
+  ...serviceRoutes(version),
+  ...loginRoutes(flows.login),
+  ...chatRoutes(flows.chat),
+  ...sessionRoutes(flows.sessions),
+  ...chatflowRoutes(flows.chatflows),
+  ...adminChatflowRoutes(flows.admin),
+];
+
+/** The HTTP face of the service. */
+export const buildApp = ({ flows, ...options }: AppOptions): Promise<FastifyInstance> =>
+  createFastifyApp({ ...options, service: SERVICE, routes: routesOf(flows, options.version) });

@@ -1,0 +1,65 @@
+import { auth as operations } from '@tollgate/contracts';
+import { AppError } from '@tollgate/http-kit';
+import { createClient } from '@tollgate/http-kit/client';
+import type { Auth, AuthUser } from '../ports.ts';
+
+export interface AuthOptions {
+  readonly baseUrl: string;
+  /** Milliseconds for one attempt; a login takes a slow password hash. */
+  readonly timeoutMs: number;
+}
+
+export interface AuthClient extends Auth {
+  close(): Promise<void>;
+}
+
+const { logIn, refreshSession, logOutAll, readProfile, readUserByEmail } = operations;
+
+/** The auth service, always called with the user's own credentials. */
+export function authClient({ baseUrl, timeoutMs }: AuthOptions): AuthClient {
+  const client = createClient(
+    { logIn, refreshSession, logOutAll, readProfile, readUserByEmail },
+    { baseUrl, timeoutMs },
+  );
+
+  return {
+    async logIn(username, password) {
+      const { accessToken, refreshToken, user } = await client.logIn({ body: { username, password } });
+      return { accessToken, refreshToken, user };
+    },
+    async refresh(refreshToken) {
+      const tokens = await client.refreshSession({ body: { refreshToken } });
+      return { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken };
+    },
+    async logOutAll(token) {
+      await client.logOutAll({}, { token });
+    },
+    async readProfile(token) {
+      return userOf((await client.readProfile({}, { token })).user);
+    },
+    async findByEmail(token, email) {
+      try {
+        return userOf((await client.readUserByEmail({ params: { email } }, { token })).user);
+      } catch (error) {
+        if (error instanceof AppError && (error.code === 'NOT_FOUND' || error.code === 'VALIDATION_FAILED'))
+          return undefined;
+        throw error;
+      }
+    },
+    close: () => client.close(),
+  };
+}
+
+const userOf = ({
+  _id,
+  username,
+  email,
+  isVerified,
+  role,
+}: Omit<AuthUser, 'id'> & { _id: AuthUser['id'] }): AuthUser => ({
+  id: _id,
+  username,
+  email,
+  isVerified,
+  role,
+});

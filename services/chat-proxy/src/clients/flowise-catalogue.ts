@@ -1,0 +1,87 @@
+import { ChatflowId } from '@tollgate/contracts';
+import { AppError } from '@tollgate/http-kit';
+import type { ChatflowConfig } from '../domain/wire-types.ts';
+import type { FoundChatflow } from '../ports.ts';
+import { fieldsOf, listOf } from './reported-usage.ts';
+
+const LONGEST_NAME = 200;
+const LONGEST_TEXT = 2000;
+const MOST_PROMPTS = 20;
+
+/** The rows of `GET /api/v1/chatflows` without anything secret: flow data, keys and credential ids are never kept. */
+export function foundFlows(body: unknown): FoundChatflow[] {
+  const rows = Array.isArray(body) ? body : fieldsOf(body).data;
+  if (!Array.isArray(rows)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of chatflows is no list');
+  return rows.flatMap((row) => foundFlow(fieldsOf(row)) ?? []);
+}
+
+function foundFlow(row: Readonly<Record<string, unknown>>): FoundChatflow | undefined {
+  const id = ChatflowId.safeParse(row.id);
+  if (!id.success) return undefined;
+  const type = textOf(row.type, LONGEST_NAME) ?? 'CHATFLOW';
+  return {
+    id: id.data,
+    upstream: 'flowise',
+    model: type,
+    name: textOf(row.name, LONGEST_NAME) ?? id.data,
+    description: textOf(row.description, LONGEST_TEXT) ?? null,
+    category: textOf(row.category, LONGEST_NAME) ?? null,
+    type,
+    deployed: row.deployed === true,
+    isPublic: row.isPublic === true,
+    config: configOf(row.chatbotConfig),
+    createdAt: dateOf(row.createdDate),
+    updatedAt: dateOf(row.updatedDate),
+  };
+}
+
+/** How a chat window presents the flow; a JSON text at Flowise, with prompts and keys beside what is taken here. */
+function configOf(json: unknown): ChatflowConfig | null {
+  const config = fieldsOf(parsed(json));
+  if (Object.keys(config).length === 0) return null;
+  const { fullFileUpload } = config;
+  return defined({
+    welcomeMessage: textOf(config.welcomeMessage, LONGEST_TEXT),
+    errorMessage: textOf(config.errorMessage, LONGEST_TEXT),
+    title: textOf(config.title, LONGEST_NAME),
+    starterPrompts: promptsOf(config.starterPrompts),
+    chatFeedback: statusOf(config.chatFeedback),
+    leads: statusOf(config.leads),
+    followUpPrompts: statusOf(config.followUpPrompts),
+    fullFileUpload: statusOf(fullFileUpload),
+    allowedUploadFileTypes: textOf(fieldsOf(fullFileUpload).allowedUploadFileTypes, LONGEST_TEXT),
+  });
+}
+
+function promptsOf(value: unknown): string[] | undefined {
+  const list = Array.isArray(value) ? listOf(value) : Object.values(fieldsOf(value));
+  const prompts = list.slice(0, MOST_PROMPTS).flatMap((item) => textOf(fieldsOf(item).prompt, LONGEST_TEXT) ?? []);
+  return prompts.length > 0 ? prompts : undefined;
+}
+
+const statusOf = (value: unknown): boolean | undefined => {
+  const { status } = fieldsOf(value);
+  return typeof status === 'boolean' ? status : undefined;
+};
+
+const textOf = (value: unknown, longest: number): string | undefined =>
+  typeof value === 'string' && value !== '' ? value.slice(0, longest) : undefined;
+
+function dateOf(value: unknown): Date | null {
+  const date = typeof value === 'string' ? new Date(value) : undefined;
+  return date && !Number.isNaN(date.getTime()) ? date : null;
+}
+
+function parsed(json: unknown): unknown {
+  if (typeof json !== 'string') return json;
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+
+const defined = <T extends object>(fields: T): Defined<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;

@@ -1,0 +1,44 @@
+import { AppError } from '@tollgate/http-kit';
+import { Agent } from 'undici';
+import { UpstreamCall } from './upstream-call.ts';
+
+export interface SideCallOptions {
+  readonly baseUrl: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connectMs: number;
+}
+
+/** One small call beside the predictions; gives the JSON of its answer. */
+export type SideCall = (method: 'GET' | 'PUT' | 'DELETE', path: string, limitMs?: number) => Promise<unknown>;
+
+const SIDE_CALL_MS = 5000;
+const CONNECTIONS = 8;
+
+/** Connections of their own: a call that stops an answer must not queue behind the answers. */
+export function flowiseSideCalls(options: SideCallOptions): { sideCall: SideCall; close(): Promise<void> } {
+  const agent = new Agent({ connections: CONNECTIONS, connect: { timeout: options.connectMs }, pipelining: 1 });
+
+  const sideCall: SideCall = async (method, path, limitMs = SIDE_CALL_MS) => {
+    const call = new UpstreamCall({
+      agent,
+      url: `${options.baseUrl}/api/v1/${path}`,
+      method,
+      headers: options.headers,
+      signal: new AbortController().signal,
+      timeouts: { firstByteMs: limitMs, idleMs: limitMs, totalMs: limitMs },
+    });
+    let isComplete = false;
+    try {
+      const { contentType } = await call.open();
+      // An unknown path is answered with Flowise's own page and status 200.
+      if (contentType !== 'application/json') throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
+      const body = await call.json();
+      isComplete = true;
+      return body;
+    } finally {
+      call.close(isComplete);
+    }
+  };
+
+  return { sideCall, close: () => agent.destroy() };
+}

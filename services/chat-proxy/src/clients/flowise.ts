@@ -1,0 +1,135 @@
+import { AppError } from '@tollgate/http-kit';
+import { Agent } from 'undici';
+import type { UpstreamPart } from '../domain/answer.ts';
+import type { Chatflow } from '../domain/chatflow.ts';
+import type { ChatflowId } from '../domain/wire-types.ts';
+import type { Catalogue, Prompt, Upstream } from '../ports.ts';
+import { foundFlows } from './flowise-catalogue.ts';
+import { FlowiseReader, partsOfJson } from './flowise-events.ts';
+import { flowiseSideCalls, type SideCall } from './flowise-side-calls.ts';
+import { fieldsOf, listOf } from './reported-usage.ts';
+import { UpstreamCall, type UpstreamTimeouts } from './upstream-call.ts';
+
+export interface FlowiseOptions {
+  readonly baseUrl: string;
+  readonly apiKey: string | undefined;
+  readonly connections: number;
+  readonly connectMs: number;
+  readonly timeouts: UpstreamTimeouts;
+  /** Told when an answer was left before its end; a chain goes on at Flowise regardless (T-F5). */
+  readonly abandoned: (chatflowId: string) => void;
+}
+
+const LIST_TIMEOUT_MS = 30_000;
+
+export interface Flowise extends Upstream, Catalogue {
+  /** Deletes what Flowise remembers of a conversation. */
+  forget(chatflowId: ChatflowId, chatId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A Flowise server (3.x); what it is known to do wrong is in flowise-wire.md, T-F1 to T-F15. */
+export function flowise(options: FlowiseOptions): Flowise {
+  const agent = new Agent({ connections: options.connections, connect: { timeout: options.connectMs }, pipelining: 1 });
+  const headers = { ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }) };
+  const { sideCall, ...side } = flowiseSideCalls({ ...options, headers });
+
+  async function* answer(
+    chatflow: Chatflow,
+    prompt: Prompt,
+    _maxOutput: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<UpstreamPart, void, undefined> {
+    const call = new UpstreamCall({
+      agent,
+      url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(chatflow.id)}`,
+      method: 'POST',
+      headers,
+      body: bodyOf(prompt),
+      signal,
+      timeouts: options.timeouts,
+    });
+    const reader = new FlowiseReader();
+    let isComplete = false;
+    try {
+      const { contentType } = await call.open();
+      if (contentType === 'application/json') yield* partsOfJson(await call.json());
+      else if (contentType === 'text/event-stream')
+        yield* streamedParts(call, reader, () => storedText(sideCall, { chatflow, prompt, reader }));
+      // Flowise answers unknown paths with its own page and status 200.
+      else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
+      isComplete = true;
+    } finally {
+      call.close(isComplete);
+      if (!isComplete) stopRun(chatflow, prompt, reader.hasBegun);
+    }
+  }
+
+  /** Closing the socket does not stop an agent flow; only this call does, and its answer says nothing. */
+  function stopRun(chatflow: Chatflow, prompt: Prompt, hadBegun: boolean): void {
+    if (hadBegun) options.abandoned(chatflow.id);
+    const path = `chatmessage/abort/${encodeURIComponent(chatflow.id)}/${encodeURIComponent(prompt.upstreamChatId)}`;
+    void sideCall('PUT', path).catch(() => undefined);
+  }
+
+  return {
+    upstream: 'flowise',
+    answer,
+    list: async () => foundFlows(await sideCall('GET', 'chatflows', LIST_TIMEOUT_MS)),
+    forget: async (chatflowId, chatId) => {
+      const query = new URLSearchParams({ chatId });
+      await sideCall('DELETE', `chatmessage/${encodeURIComponent(chatflowId)}?${query.toString()}`);
+    },
+    close: async () => void (await Promise.all([agent.destroy(), side.close()])),
+  };
+}
+
+async function* streamedParts(
+  call: UpstreamCall,
+  reader: FlowiseReader,
+  lastResort: () => Promise<string>,
+): AsyncGenerator<UpstreamPart, void, undefined> {
+  try {
+    for await (const events of call.events(() => reader.hasBegun)) {
+      for (const data of events) yield* reader.read(data);
+      if (reader.isOver) break;
+    }
+  } catch (error) {
+    // Metadata says that the answer is whole; what happened to the stream afterwards does not matter.
+    const isOurs = error instanceof AppError && error.code.startsWith('UPSTREAM_');
+    if (!isOurs || !reader.isComplete) throw error;
+  }
+  if (!reader.isComplete) throw call.unfinished();
+  if (!reader.hasText) yield* reader.text(reader.lastNodeText() || (await lastResort()));
+  yield* reader.rest();
+}
+
+/** The text of an answer that came without tokens, from Flowise's own store (T-F4). */
+async function storedText(
+  sideCall: SideCall,
+  { chatflow, prompt, reader }: { chatflow: Chatflow; prompt: Prompt; reader: FlowiseReader },
+): Promise<string> {
+  if (reader.messageId === undefined) return '';
+  const query = new URLSearchParams({ chatId: prompt.upstreamChatId, order: 'DESC' });
+  const path = `chatmessage/${encodeURIComponent(chatflow.id)}?${query.toString()}`;
+  const rows = await sideCall('GET', path).catch(() => []);
+  const row = listOf(rows)
+    .map(fieldsOf)
+    .find(({ id }) => id === reader.messageId);
+  return typeof row?.content === 'string' ? row.content : '';
+}
+
+function bodyOf({ question, history, uploads, overrides, upstreamChatId, upstreamMemoryId }: Prompt): object {
+  return {
+    question,
+    streaming: true,
+    chatId: upstreamChatId,
+    overrideConfig: { ...overrides, sessionId: upstreamMemoryId },
+    ...(history.length > 0 && {
+      history: history.map(({ role, content }) => ({ role: role === 'user' ? 'userMessage' : 'apiMessage', content })),
+    }),
+    ...(uploads.length > 0 && {
+      uploads: uploads.map(({ type, name, mime, dataUrl }) => ({ type, name, mime, data: dataUrl })),
+    }),
+  };
+}

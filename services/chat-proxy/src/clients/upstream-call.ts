@@ -1,0 +1,192 @@
+import { AppError } from '@tollgate/http-kit';
+import { type Agent, type Dispatcher, request } from 'undici';
+import { SseDecoder } from './sse-decoder.ts';
+
+/** Milliseconds. */
+export interface UpstreamTimeouts {
+  /** From the request to the first event that belongs to the answer. */
+  readonly firstByteMs: number;
+  /** Between two events; comments do not count. */
+  readonly idleMs: number;
+  /** For the whole exchange. */
+  readonly totalMs: number;
+}
+
+export interface UpstreamRequest {
+  readonly agent: Agent;
+  readonly url: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+  readonly timeouts: UpstreamTimeouts;
+}
+
+/** Bytes of one answer, an agent's trace included. */
+const LONGEST_STREAM = 256 * 1024 * 1024;
+const LONGEST_JSON = 32 * 1024 * 1024;
+const LONGEST_ERROR_BODY = 65_536;
+const DRAIN_BYTES = 65_536;
+const DRAIN_MS = 1000;
+
+/** What undici says about a response whose head contradicts itself. */
+const NO_HTTP = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS_OVERFLOW']);
+
+/** One exchange with an upstream: every wait has a limit, and the caller's signal ends all of them. */
+export class UpstreamCall {
+  readonly #request: UpstreamRequest;
+  readonly #abort = new AbortController();
+  readonly #passOn: () => void;
+  #response: Dispatcher.ResponseData | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  #end: NodeJS.Timeout | undefined;
+  readonly #decoder = new SseDecoder();
+
+  constructor(upstreamRequest: UpstreamRequest) {
+    this.#request = upstreamRequest;
+    const { signal } = upstreamRequest;
+    this.#passOn = () => this.#abort.abort(signal.reason);
+    if (signal.aborted) this.#passOn();
+    else signal.addEventListener('abort', this.#passOn, { once: true });
+  }
+
+  /** Sends the request; a status that is no success is thrown. */
+  async open(): Promise<{ contentType: string }> {
+    const { agent, url, method, headers, body, timeouts } = this.#request;
+    this.#listenFor(timeouts.firstByteMs);
+    // Not AbortSignal.timeout, which stays in memory until its time has come, however short the answer was.
+    this.#end = setTimeout(() => this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', 'too long')), timeouts.totalMs);
+    try {
+      this.#response = await request(url, {
+        method,
+        dispatcher: agent,
+        // Bytes are compared with limits as they come, so nothing may be packed.
+        headers: {
+          'accept-encoding': 'identity',
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        signal: this.#abort.signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    } catch (error) {
+      throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
+    }
+    // What breaks after everybody has stopped reading concerns nobody.
+    this.#response.body.on('error', () => undefined);
+    const { statusCode, headers: answered } = this.#response;
+    if (statusCode < 200 || statusCode > 299) throw await this.#refusal(this.#response);
+    if (answered['content-encoding'] !== undefined && answered['content-encoding'] !== 'identity') {
+      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is packed');
+    }
+    return { contentType: single(answered['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '' };
+  }
+
+  /** The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has. */
+  async *events(hasBegun: () => boolean): AsyncGenerator<string[], void, undefined> {
+    const { timeouts } = this.#request;
+    let size = 0;
+    try {
+      for await (const chunk of this.#body) {
+        size += chunk.length;
+        if (size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+        const events = this.#decoder.feed(chunk);
+        if (events.length === 0) continue;
+        // Silence is the upstream's alone: while the client takes its time, nothing is measured.
+        clearTimeout(this.#silence);
+        yield events;
+        this.#listenFor(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
+      }
+    } catch (error) {
+      throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
+    }
+  }
+
+  /** A stream that ended before its answer was complete. */
+  unfinished(): AppError {
+    return this.#decoder.hasGarbage
+      ? new AppError('UPSTREAM_PROTOCOL_ERROR', 'the stream is no event stream')
+      : new AppError('UPSTREAM_INTERRUPTED', 'the stream ended before the answer did');
+  }
+
+  async json(): Promise<unknown> {
+    try {
+      return parseJson(await this.#text(LONGEST_JSON));
+    } catch (error) {
+      throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
+    }
+  }
+
+  /** To be called once, always. After a complete answer the connection is kept, else it is cut. */
+  close(isComplete: boolean): void {
+    clearTimeout(this.#silence);
+    clearTimeout(this.#end);
+    this.#request.signal.removeEventListener('abort', this.#passOn);
+    const body = this.#response?.body;
+    if (isComplete && body && !body.destroyed) {
+      const late = setTimeout(() => body.destroy(), DRAIN_MS);
+      void body
+        .dump({ limit: DRAIN_BYTES })
+        .catch(() => body.destroy())
+        .finally(() => clearTimeout(late));
+      return;
+    }
+    this.#abort.abort(new AppError('UPSTREAM_INTERRUPTED', 'stopped by this side'));
+    body?.destroy();
+  }
+
+  get #body(): AsyncIterable<Buffer> {
+    if (!this.#response) throw new Error('the call is not open');
+    return this.#response.body;
+  }
+
+  #listenFor(ms: number): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`)), ms);
+  }
+
+  async #text(limit: number): Promise<string> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of this.#body) {
+      size += chunk.length;
+      if (size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
+  }
+
+  async #refusal({ statusCode, headers }: Dispatcher.ResponseData): Promise<AppError> {
+    const text = await this.#text(LONGEST_ERROR_BODY).catch(() => '');
+    const cause = new Error(`the upstream answered ${statusCode}: ${text.slice(0, 500)}`);
+    const retryAfter = single(headers['retry-after']);
+    if (statusCode !== 429) return new AppError('UPSTREAM_FAILED', cause.message, { cause });
+    return new AppError('RATE_LIMITED', 'The AI server is busy', {
+      cause,
+      ...(/^\d{1,6}$/.test(retryAfter) && { headers: { 'retry-after': retryAfter } }),
+    });
+  }
+
+  #failure(error: unknown, otherwise: 'UPSTREAM_UNAVAILABLE' | 'UPSTREAM_INTERRUPTED'): unknown {
+    if (error instanceof AppError) return error;
+    const { reason } = this.#abort.signal;
+    if (this.#abort.signal.aborted) return reason;
+    const { name, code } = Object(error) as { name?: unknown; code?: unknown };
+    // A message that is no HTTP: its connection is never used again.
+    const isNoHttp = name === 'HTTPParserError' || (otherwise === 'UPSTREAM_UNAVAILABLE' && NO_HTTP.has(String(code)));
+    return new AppError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), { cause: error });
+  }
+}
+
+const single = (header: string | string[] | undefined): string => (Array.isArray(header) ? header[0] : header) ?? '';
+
+/** @throws AppError UPSTREAM_PROTOCOL_ERROR. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'what should be JSON is not', { cause: error });
+  }
+}

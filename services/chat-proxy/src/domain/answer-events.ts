@@ -1,0 +1,58 @@
+import type { AnswerEvent, UpstreamPart } from './answer.ts';
+import type { CheckedUpload } from './file-rules.ts';
+import { type Bill, spendable } from './price.ts';
+import type { ChatflowId, Hold, SessionId } from './wire-types.ts';
+
+export interface Opening {
+  readonly sessionId: SessionId;
+  readonly hold: Hold;
+  readonly chatflowId: ChatflowId;
+  readonly at: Date;
+  readonly uploads: readonly CheckedUpload[];
+}
+
+/** The events before the upstream's first one. */
+export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Opening): AnswerEvent[] {
+  const first = {
+    event: 'session_id',
+    data: sessionId,
+    chatflow_id: chatflowId,
+    timestamp: at.toISOString(),
+    status: 'streaming_started',
+    request_id: hold.holdId,
+    ...clampOf(hold),
+  };
+  if (uploads.length === 0) return [first];
+  const files = uploads.map(({ name, type, mime, sizeBytes }) => ({ name, type, mime, size: sizeBytes }));
+  return [first, { event: 'files_uploaded', data: files }];
+}
+
+/** What of an upstream's part the client sees; usage is told at the end, in credits. */
+export function eventOf(part: UpstreamPart, sessionId: SessionId): AnswerEvent | undefined {
+  if (part.kind === 'text') return { event: 'token', data: part.text };
+  if (part.kind === 'thinking') return { event: 'thinking', data: part.text };
+  if (part.kind !== 'event') return undefined;
+  const { event, data } = part.event;
+  // Clients of Flowise look for the conversation here; they get ours.
+  return event === 'metadata' ? { event, data: { ...Object(data), chatId: sessionId, sessionId } } : part.event;
+}
+
+/** What the answer cost and what is left, then the end. */
+export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[] {
+  const usage = {
+    credits: bill?.credits ?? 0,
+    remaining_credits: bill?.remainingCredits ?? spendable(hold),
+    input_tokens: bill?.inputTokens ?? 0,
+    output_tokens: bill?.outputTokens ?? 0,
+    estimated: bill?.estimated ?? false,
+    request_id: hold.holdId,
+    ...clampOf(hold),
+  };
+  return [
+    { event: 'usage', data: usage },
+    { event: 'end', data: '[DONE]' },
+  ];
+}
+
+/** The balance allowed only a shorter answer than usual: told before it begins and after it has ended. */
+const clampOf = ({ clamped, units }: Hold) => (clamped ? { clamped_to: units.output } : {});

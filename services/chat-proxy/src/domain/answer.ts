@@ -1,0 +1,30 @@
+/** Token counts as an upstream reported them, in the disjoint classes that prices name. */
+export interface ReportedUsage {
+  readonly input: number;
+  readonly cacheRead: number;
+  readonly output: number;
+  /** The upstream's own object, kept for disputes; small and of plain JSON. */
+  readonly raw: unknown;
+}
+
+/** What an upstream adapter yields. Its normal end is success; a failure is thrown. */
+export type UpstreamPart =
+  | { readonly kind: 'text'; readonly text: string }
+  /** Produced and charged like text, but no part of the answer itself. */
+  | { readonly kind: 'thinking'; readonly text: string }
+  /** Already stripped to what a user may see. */
+  | { readonly kind: 'event'; readonly event: AnswerEvent }
+  /** A running total: each one replaces the one before. */
+  | { readonly kind: 'usage'; readonly usage: ReportedUsage }
+  /** Usage was reported but cannot be believed. */
+  | { readonly kind: 'bad-usage' };
+
+/** One event of an answer in Flowise's vocabulary; every kind of route translates from it. */
+export interface AnswerEvent {
+  readonly event: string;
+  readonly data: unknown;
+  readonly [field: string]: unknown;
+}
+
+export const MESSAGE_STATUSES = ['completed', 'failed', 'aborted'] as const;
+export type MessageStatus = (typeof MESSAGE_STATUSES)[number];

@@ -1,0 +1,38 @@
+import type { MessageStatus } from './answer.ts';
+import type { UpstreamName } from './chatflow.ts';
+import type { HoldId, SessionId, UserId } from './wire-types.ts';
+
+type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
+
+/** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
+export type Facts = Readonly<{
+  chat_finished: Owned &
+    Readonly<{
+      upstream: UpstreamName;
+      outcome: MessageStatus;
+      chatflowId: string;
+      outputTokens: number;
+      code: string | undefined;
+    }>;
+  hold_closed: Owned & Readonly<{ how: 'settled' | 'voided' | 'unknown'; chargedCredits: number; attempts: number }>;
+  hold_left_over: Owned & Readonly<{ reason: string }>;
+  hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' }>;
+  hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' }>;
+  usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
+  message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
+  upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
+  chatflows_synchronised: Readonly<{
+    outcome: 'done' | 'refused' | 'failed';
+    created: number;
+    updated: number;
+    deleted: number;
+    errors: number;
+  }>;
+  background_failed: Readonly<{
+    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'sync';
+    reason: string;
+  }>;
+}>;
+
+/** Tells one fact; never throws. */
+export type Tell = <Name extends keyof Facts>(name: Name, fact: Facts[Name]) => void;

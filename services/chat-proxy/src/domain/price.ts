@@ -1,0 +1,94 @@
+import { chargeFor } from '@tollgate/contracts';
+import type { Chatflow } from './chatflow.ts';
+import type { Reply } from './reply.ts';
+import type { Credits, Hold, Price, Units, UsageSource } from './wire-types.ts';
+
+const MICRO = 1_000_000n;
+/** A hold grows when this share of it is used: credits.md, Life of a request, 5. */
+const EXTEND_AT_PERCENT = 80n;
+/** What a message costs beside its text: role and separators of the chat template, in bytes (more than in tokens). */
+const MESSAGE_OVERHEAD = 8;
+
+/** What an answer costs and why. */
+export interface Bill {
+  readonly units: Units;
+  readonly usageSource: UsageSource;
+  readonly credits: Credits;
+  /** What the payer has left. */
+  readonly remainingCredits: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly estimated: boolean;
+}
+
+/** Upper bound of the input: a token of a byte-level vocabulary covers at least one byte. */
+export function promptBytes(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text) + MESSAGE_OVERHEAD, 0);
+}
+
+/** The most units an answer may use. */
+export const mostUnits = (bytes: number, output: number): Units => ({ request: 1, input: bytes, output });
+
+/** A chain of Flowise never reports usage, so that its answers are charged by the message when the price allows it. */
+export const reportsUsage = (chatflow: Chatflow): boolean =>
+  chatflow.upstream === 'openai' || chatflow.type !== 'CHATFLOW';
+
+/** Whether the price charges a message as such. */
+export const chargesPerMessage = (price: Price): boolean =>
+  price.free || (price.mode !== 'metered' && (price.unitPrices.request ?? 0) > 0);
+
+/**
+ * What is to be settled for an answer as it stands; undefined when nothing billable happened: then the hold is voided.
+ * (credits.md, Outcome policy)
+ */
+export function billFor(hold: Hold, reply: Reply): Bill | undefined {
+  const { price } = hold;
+  if (!reply.hasOutput && !(reply.status === 'completed' && reply.hasReportedUsage)) return undefined;
+  const { input, cacheRead, output, source } = reply.tokens();
+  const isFlat = !reply.hasReportedUsage && chargesPerMessage(price);
+  const units = isFlat ? { request: 1 } : meteredUnits(input, cacheRead, output);
+  const credits = chargeFor(price, units);
+  return {
+    units,
+    usageSource: isFlat ? 'flat' : source,
+    credits,
+    remainingCredits: Math.max(0, spendable(hold) - credits),
+    inputTokens: input + cacheRead,
+    outputTokens: output,
+    estimated: source === 'estimated' || reply.hasBadUsage,
+  };
+}
+
+/** What the payer could spend if the hold were released. */
+export const spendable = (hold: Hold): number => hold.availableCredits + hold.heldCredits;
+
+/** An upstream that says 0 is believed: no token, no charge, also not for the request. */
+function meteredUnits(input: number, cacheRead: number, output: number): Units {
+  const tokens = { input, output, ...(cacheRead > 0 && { cache_read: cacheRead }) };
+  return input + cacheRead + output === 0 ? tokens : { request: 1, ...tokens };
+}
+
+/**
+ * The number of output tokens at which a hold must grow, for an upstream that does not keep to a limit of tokens.
+ * Infinity when more output costs no more.
+ */
+export function extendAtOutput(hold: Hold, inputTokens: number): number {
+  const { price, heldCredits } = hold;
+  const perToken = BigInt(price.unitPrices.output ?? 0);
+  if (price.free || price.mode === 'flat' || perToken === 0n) return Number.POSITIVE_INFINITY;
+  const flat = price.mode === 'flat_plus_metered' ? BigInt(price.unitPrices.request ?? 0) : 0n;
+  const capacity = (BigInt(heldCredits) * MICRO * BigInt(price.markupDenominator)) / BigInt(price.markupNumerator);
+  const spent = flat + BigInt(inputTokens) * BigInt(price.unitPrices.input ?? 0);
+  const left = (capacity * EXTEND_AT_PERCENT) / 100n - spent;
+  return left <= 0n ? 1 : Math.max(1, Number(left / perToken));
+}
+
+/** Twice of what has been produced, so that the number of extensions stays logarithmic. */
+export function extendedUnits(hold: Hold, reply: Reply): Units {
+  const { input, output } = reply.tokens();
+  return {
+    request: 1,
+    input: Math.max(hold.units.input ?? 0, input),
+    output: Math.max(hold.units.output ?? 0, 2 * output),
+  };
+}

@@ -1,0 +1,73 @@
+import { createEvents, type EventDefinition, type Logger, type Metrics } from '@tollgate/telemetry';
+import type { Facts, Tell } from './domain/facts.ts';
+
+type Definitions = {
+  readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
+};
+
+const UPSTREAM = ['flowise', 'openai'] as const;
+const OUTCOME = ['completed', 'failed', 'aborted'] as const;
+
+/** Every business fact of this service: one log line and one counter each. */
+const EVENTS = {
+  chat_finished: {
+    help: 'Answers that reached an upstream',
+    labels: { upstream: UPSTREAM, outcome: OUTCOME },
+    fields: ['holdId', 'userId', 'chatflowId', 'outputTokens', 'code'],
+  },
+  hold_closed: {
+    help: 'Holds that accounting has acknowledged as closed',
+    labels: { how: ['settled', 'voided', 'unknown'] },
+    fields: ['holdId', 'userId', 'chargedCredits', 'attempts'],
+  },
+  hold_left_over: {
+    help: 'Holds that could not be closed at the first attempt',
+    fields: ['holdId', 'userId', 'reason'],
+    level: 'warn',
+  },
+  hold_recovered: {
+    help: 'Holds of dead owners that were taken over',
+    labels: { how: ['settle', 'void'] },
+    fields: ['holdId', 'userId'],
+    level: 'warn',
+  },
+  hold_lost: {
+    help: 'Running answers that were stopped because their hold was closed elsewhere',
+    labels: { how: ['closed', 'fenced', 'unknown'] },
+    fields: ['holdId'],
+    level: 'warn',
+  },
+  usage_not_believed: {
+    help: 'Answers whose upstream reported impossible usage; our own count was charged',
+    labels: { upstream: UPSTREAM },
+    fields: ['holdId'],
+    level: 'warn',
+  },
+  message_lost: {
+    help: 'Messages that could not be saved and were given up',
+    fields: ['sessionId', 'holdId'],
+    level: 'error',
+  },
+  upstream_abandoned: {
+    help: 'Answers that were stopped before the upstream had finished',
+    labels: { upstream: UPSTREAM },
+    fields: ['chatflowId'],
+  },
+  chatflows_synchronised: {
+    help: 'Synchronisations of the chatflow list',
+    labels: { outcome: ['done', 'refused', 'failed'] },
+    fields: ['created', 'updated', 'deleted', 'errors'],
+  },
+  background_failed: {
+    help: 'Turns of a background task that failed and will be repeated',
+    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'sync'] },
+    fields: ['reason'],
+    level: 'warn',
+  },
+} as const satisfies Definitions;
+
+/** Log and metrics behind one function. */
+export function createTell(logger: Logger, metrics: Metrics): Tell {
+  const emit = createEvents<Definitions>(logger, metrics, EVENTS);
+  return (name, fact) => emit(name, fact as never); // EVENTS satisfies the facts, name by name
+}

@@ -1,0 +1,81 @@
+import { AppError } from '@tollgate/http-kit';
+import type { AnswerEvent } from '../domain/answer.ts';
+import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
+import type { Chatflow } from '../domain/chatflow.ts';
+import { Reply } from '../domain/reply.ts';
+import type { HoldId } from '../domain/wire-types.ts';
+import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
+import type { Conversations } from './hold-conversation.ts';
+import type { Holds } from './hold-credits.ts';
+import type { OpenHold } from './open-hold.ts';
+import { type Ask, prepare } from './prepare-ask.ts';
+
+export interface ChatDeps {
+  readonly chatflows: Pick<Chatflows, 'findFor'>;
+  readonly conversations: Conversations;
+  readonly holds: Holds;
+  readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
+  readonly newRequestId: () => HoldId;
+  readonly clock: Clock;
+  /** Aborts when the process must stop answering. */
+  readonly stopping: AbortSignal;
+  /** Told once per answer that reached an upstream. */
+  readonly finished: (answer: { chatflow: Chatflow; hold: OpenHold; error: unknown }) => void;
+}
+
+/**
+ * What happens to a chat request, from top to bottom. Whoever ends the conversation (the upstream, the client that leaves,
+ * a time limit, a stop of this process), the caller pays once, for what was produced.
+ * Nothing is yielded before the upstream has begun to answer, so that every refusal can still be an HTTP status.
+ */
+export async function* chat(
+  deps: ChatDeps,
+  caller: Asker,
+  ask: Ask,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  // An unknown chatflow and somebody else's look the same from outside.
+  const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
+  if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
+  const { question, uploads, overrides } = prepare(chatflow, ask);
+
+  const requestId = deps.newRequestId();
+  const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
+  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history };
+  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
+  let hold: OpenHold | undefined;
+  let failure: unknown;
+  try {
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply });
+    // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
+    const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
+    const { grant } = hold;
+    const opening = openingEvents({
+      sessionId: turn.sessionId,
+      hold: grant,
+      chatflowId: chatflow.id,
+      at: turn.at,
+      uploads,
+    });
+
+    for await (const part of deps.upstreams[chatflow.upstream].answer(chatflow, prompt, hold.maxOutput, stop)) {
+      const isFirst = reply.add(part);
+      if (isFirst) yield* opening;
+      const event = eventOf(part, turn.sessionId);
+      if (event) yield event;
+      const growth = deps.holds.grown(hold);
+      if (growth) await growth;
+    }
+    if (!reply.hasBegun) yield* opening;
+    reply.status = 'completed';
+    yield* closingEvents(hold.grant, await deps.holds.bill(hold));
+  } catch (error) {
+    failure = error;
+    reply.status = signal.aborted ? 'aborted' : 'failed';
+    throw error;
+  } finally {
+    // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
+    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
+    if (hold) deps.finished({ chatflow, hold, error: failure });
+  }
+}

@@ -1,0 +1,177 @@
+import { AppError, unavailable } from '@tollgate/http-kit';
+import type { Chatflow } from '../domain/chatflow.ts';
+import {
+  type Bill,
+  billFor,
+  chargesPerMessage,
+  extendAtOutput,
+  extendedUnits,
+  mostUnits,
+  reportsUsage,
+} from '../domain/price.ts';
+import { type Reply, tokensOfBytes } from '../domain/reply.ts';
+import type { ClosedHold, Hold, HoldId, Units } from '../domain/wire-types.ts';
+import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../ports.ts';
+import type { LeaseKeeper } from './keep-leases.ts';
+import type { OpenHold } from './open-hold.ts';
+import type { Settler } from './settle-leftovers.ts';
+
+const CHECKPOINT_TOKENS = 256;
+const RETRY_AFTER_SECONDS = 2;
+const RETRY_EXTENSION_AT = 1.25;
+
+export interface Holds {
+  /** Journal and hold, both done before anything is sent upstream. */
+  open(caller: Asker, order: { holdId: HoldId; chatflow: Chatflow; reply: Reply }): Promise<OpenHold>;
+  /** After each part of an answer: something to wait for, when the hold must grow or be noted. */
+  grown(hold: OpenHold): Promise<void> | undefined;
+  /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
+  bill(hold: OpenHold | undefined): Promise<Bill | undefined>;
+  /** Settles or voids, once. Never throws. */
+  close(hold: OpenHold | undefined): Promise<ClosedHold | undefined>;
+}
+
+export interface HoldsDeps {
+  readonly accounting: Pick<Accounting, 'hold' | 'extend'>;
+  readonly journal: Pick<Journal, 'open' | 'close'>;
+  readonly keeper: Pick<LeaseKeeper, 'add' | 'remove' | 'noteSoon'>;
+  readonly settler: Pick<Settler, 'end' | 'endLater'>;
+  readonly clock: Clock;
+  readonly journalLeaseMs: number;
+  /** Output tokens of an answer when nothing else is said. */
+  readonly defaultOutput: number;
+  /** The shortest answer worth beginning. */
+  readonly minOutput: number;
+}
+
+export const createHolds = (deps: HoldsDeps): Holds => new JournalledHolds(deps);
+
+class JournalledHolds implements Holds {
+  readonly #deps: HoldsDeps;
+
+  constructor(deps: HoldsDeps) {
+    this.#deps = deps;
+  }
+
+  async open(caller: Asker, { holdId, chatflow, reply }: Parameters<Holds['open']>[1]): Promise<OpenHold> {
+    const { defaultOutput, keeper, clock } = this.#deps;
+    const most = mostUnits(reply.promptBytes, chatflow.maxOutputTokens ?? defaultOutput);
+    const grant = await this.#grant(caller, { holdId, chatflow, most });
+    const hold: OpenHold = {
+      id: holdId,
+      userId: caller.userId,
+      reply,
+      grant,
+      lost: new AbortController(),
+      maxOutput: grant.units.output ?? defaultOutput,
+      isCapped: chatflow.upstream === 'openai',
+      extendAt: Infinity,
+      checkpointedOutput: 0,
+      checkpointedAt: clock.now(),
+    };
+    if (reportsUsage(chatflow) || !chargesPerMessage(grant.price)) hold.extendAt = limitOf(hold);
+    keeper.add(hold);
+    return hold;
+  }
+
+  grown(hold: OpenHold): Promise<void> | undefined {
+    const output = hold.reply.meteredOutput;
+    if (output - hold.checkpointedOutput >= CHECKPOINT_TOKENS) this.#deps.keeper.noteSoon();
+    return progressOf(hold) >= hold.extendAt ? this.#extend(hold) : undefined;
+  }
+
+  async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
+    const own = hold && billFor(hold.grant, hold.reply);
+    if (!own || own.credits <= hold.grant.heldCredits) return own;
+    const closed = await this.close(hold);
+    return closed ? { ...own, credits: closed.chargedCredits, remainingCredits: closed.availableCredits } : own;
+  }
+
+  async close(hold: OpenHold | undefined): Promise<ClosedHold | undefined> {
+    if (!hold) return undefined;
+    hold.closing ??= this.#end(hold);
+    return hold.closing;
+  }
+
+  #end(hold: OpenHold): Promise<ClosedHold | undefined> {
+    this.#deps.keeper.remove(hold.id);
+    return this.#deps.settler.end({ holdId: hold.id, userId: hold.userId, ending: endingOf(hold) });
+  }
+
+  async #grant(caller: Asker, order: { holdId: HoldId; chatflow: Chatflow; most: Units }): Promise<Hold> {
+    const { holdId, chatflow, most } = order;
+    const resource = { upstream: chatflow.upstream, model: chatflow.model, chatflowId: chatflow.id };
+    if (reportsUsage(chatflow)) {
+      const minOutput = Math.min(this.#deps.minOutput, most.output ?? this.#deps.minOutput);
+      return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
+    }
+    // Charged by the message as a rule: then tokens must not be reserved that nobody is going to count.
+    const flat = await this.#holdAndJournal(caller, { holdId, resource, units: { request: 1 } });
+    if (chargesPerMessage(flat.price)) return flat;
+    try {
+      return await this.#deps.accounting.extend(caller.userId, flat, most);
+    } catch (error) {
+      this.#deps.settler.endLater({ holdId, userId: caller.userId, ending: voided('not covered') });
+      throw error;
+    }
+  }
+
+  async #holdAndJournal(caller: Asker, request: HoldRequest): Promise<Hold> {
+    const { accounting, journal, clock, journalLeaseMs, settler } = this.#deps;
+    const owner = { holdId: request.holdId, userId: caller.userId };
+    const [granted, journalled] = await Promise.allSettled([
+      accounting.hold(caller, request),
+      journal.open(owner, new Date(clock.now() + journalLeaseMs)),
+    ]);
+    if (granted.status === 'fulfilled' && journalled.status === 'fulfilled') return granted.value;
+    if (granted.status === 'rejected' && isRefusal(granted.reason)) {
+      void journal.close(request.holdId).catch(() => settler.endLater({ ...owner, ending: voided('refused') }));
+      throw granted.reason;
+    }
+    // Nobody knows whether there is a hold, or it is not written down: end it, however long that takes.
+    settler.endLater({ ...owner, ending: voided('not dispatched') });
+    if (granted.status === 'rejected') throw granted.reason;
+    throw unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, Object(journalled).reason);
+  }
+
+  async #extend(hold: OpenHold): Promise<void> {
+    try {
+      const units = extendedUnits(hold.grant, hold.reply);
+      hold.grant = await this.#deps.accounting.extend(hold.userId, hold.grant, units);
+      hold.extendAt = Math.max(limitOf(hold), progressOf(hold) + 1);
+    } catch (error) {
+      if (isRefusal(error)) throw error;
+      // Accounting cannot be reached: a running answer goes on, and the settlement takes what is missing.
+      hold.extendAt = Math.ceil(progressOf(hold) * RETRY_EXTENSION_AT);
+    }
+  }
+}
+
+const voided = (reason: string): Ending => ({ kind: 'void', reason });
+
+/** A 4xx: accounting has decided, and there is no hold. */
+const isRefusal = (error: unknown): boolean => error instanceof AppError && error.status < 500;
+
+/**
+ * An upstream that keeps to max_tokens makes no more pieces than it was allowed; our estimate from bytes would cut honest
+ * answers. The others are watched by the estimate.
+ */
+function limitOf(hold: OpenHold): number {
+  if (hold.isCapped) return (hold.grant.units.output ?? Infinity) + 1;
+  return extendAtOutput(hold.grant, tokensOfBytes(hold.reply.promptBytes));
+}
+
+const progressOf = ({ isCapped, reply }: OpenHold): number => (isCapped ? reply.deltas : reply.meteredOutput);
+
+function endingOf({ grant, reply }: OpenHold): Ending {
+  const bill = billFor(grant, reply);
+  if (!bill)
+    return voided(reply.status === 'completed' ? 'nothing was produced' : `${reply.status} before the first token`);
+  return {
+    kind: 'settle',
+    outcome: reply.status,
+    units: bill.units,
+    usageSource: bill.usageSource,
+    ...(reply.rawUsage !== undefined && { rawUsage: reply.rawUsage }),
+  };
+}

@@ -1,0 +1,22 @@
+import type { Reply } from '../domain/reply.ts';
+import type { ClosedHold, Hold, HoldId, UserId } from '../domain/wire-types.ts';
+
+/** A hold whose answer is being produced by this process. */
+export interface OpenHold {
+  readonly id: HoldId;
+  readonly userId: UserId;
+  readonly reply: Reply;
+  /** As accounting has granted it; changes when the hold is extended. */
+  grant: Hold;
+  /** Aborts when the hold is not ours any more. */
+  readonly lost: AbortController;
+  /** Output tokens the upstream is allowed. */
+  readonly maxOutput: number;
+  /** Whether the upstream keeps to `maxOutput`. */
+  readonly isCapped: boolean;
+  /** The count of output tokens that needs a larger hold. */
+  extendAt: number;
+  checkpointedOutput: number;
+  checkpointedAt: number;
+  closing?: Promise<ClosedHold | undefined>;
+}

@@ -1,0 +1,45 @@
+import { AppError } from '@tollgate/http-kit';
+import { type Chatflow, refusedOverrides } from '../domain/chatflow.ts';
+import type { Turn } from '../domain/conversation.ts';
+import { type CheckedUpload, checkUpload } from '../domain/file-rules.ts';
+import type { ChatflowId } from '../domain/wire-types.ts';
+
+/** A chat request as every kind of route puts it. */
+export interface Ask {
+  readonly question: string;
+  readonly chatflowId: ChatflowId;
+  /** As the client wrote it; empty for a new conversation. */
+  readonly sessionId?: string | null | undefined;
+  readonly history: readonly Turn[];
+  readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
+  readonly overrides: Readonly<Record<string, unknown>>;
+  /** Whether both messages go into the history. */
+  readonly stores: boolean;
+}
+
+export interface PreparedAsk {
+  readonly question: string;
+  readonly uploads: readonly CheckedUpload[];
+  readonly overrides: Readonly<Record<string, unknown>>;
+}
+
+/** Refuses what the chatflow does not allow, before anything is reserved. */
+export function prepare(chatflow: Chatflow, { question, uploads, overrides }: Ask): PreparedAsk {
+  const refused = refusedOverrides(chatflow, overrides);
+  if (refused.length > 0) {
+    throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
+      errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
+    });
+  }
+  if (uploads.length > 0 && chatflow.upstream !== 'flowise') {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow does not take files');
+  }
+  const checked = uploads.map((upload, at) => {
+    const result = checkUpload(upload);
+    if (typeof result === 'string') {
+      throw new AppError('VALIDATION_FAILED', undefined, { errors: [{ path: `uploads.${at}`, message: result }] });
+    }
+    return result;
+  });
+  return { question, uploads: checked, overrides };
+}

@@ -1,0 +1,77 @@
+import { AppError } from '@tollgate/http-kit';
+import type { Catalogue, Chatflows, Clock, FoundChatflow } from '../ports.ts';
+import type { Tell } from '../domain/facts.ts';
+
+const MOST_ERROR_DETAILS = 20;
+
+export interface SyncReport {
+  readonly fetched: number;
+  readonly created: number;
+  readonly updated: number;
+  readonly deleted: number;
+  readonly errors: readonly string[];
+}
+
+export interface SyncDeps {
+  readonly catalogues: readonly Catalogue[];
+  readonly chatflows: Pick<Chatflows, 'list' | 'save' | 'markDeleted'>;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  /** Percent of an upstream's chatflows that one synchronisation may delete. */
+  readonly mostDeletedPercent: number;
+}
+
+/**
+ * Brings the chatflows up to date with the upstreams. An upstream that suddenly lists next to nothing is more likely broken
+ * than empty: then nothing of it is changed (T-P21).
+ */
+export const createSyncChatflows = (deps: SyncDeps) =>
+  async function syncChatflows({ allowMassDeletion = false } = {}): Promise<SyncReport> {
+    const known = await deps.chatflows.list({ includeDeleted: false });
+    const errors: string[] = [];
+    const report = { fetched: 0, created: 0, updated: 0, deleted: 0 };
+    const found = await Promise.all(
+      deps.catalogues.map(async (catalogue) => ({ catalogue, rows: await catalogue.list() })),
+    );
+
+    const plans = found.map(({ catalogue: { upstream }, rows }) => {
+      const ids = new Set(rows.map(({ id }) => id));
+      const mine = known.filter((chatflow) => chatflow.upstream === upstream);
+      const gone = mine.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
+      if (!allowMassDeletion && gone.length * 100 > mine.length * deps.mostDeletedPercent) {
+        deps.tell('chatflows_synchronised', {
+          outcome: 'refused',
+          created: 0,
+          updated: 0,
+          deleted: gone.length,
+          errors: 0,
+        });
+        throw new AppError(
+          'SYNC_REFUSED',
+          `${gone.length} of ${mine.length} chatflows of ${upstream} would be deleted`,
+        );
+      }
+      return { rows, gone };
+    });
+
+    const at = new Date(deps.clock.now());
+    for (const { rows, gone } of plans) {
+      report.fetched += rows.length;
+      for (const row of rows) await saveOne(row);
+      if (gone.length > 0) await deps.chatflows.markDeleted(gone, at);
+      report.deleted += gone.length;
+    }
+    deps.tell('chatflows_synchronised', { ...report, outcome: 'done', errors: errors.length });
+    return { ...report, errors: errors.slice(0, MOST_ERROR_DETAILS) };
+
+    async function saveOne(row: FoundChatflow): Promise<void> {
+      try {
+        const change = await deps.chatflows.save(row, at);
+        if (change !== 'unchanged') report[change] += 1;
+      } catch (error) {
+        // One row the database will not take must not keep the others out; an absent database ends the whole.
+        if (error instanceof AppError && error.status === 503) throw error;
+        errors.push(`${row.id}: could not be saved`);
+      }
+    }
+  };

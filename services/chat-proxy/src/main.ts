@@ -1,0 +1,23 @@
+import { runService } from '@tollgate/http-kit';
+import { buildApp } from './app.ts';
+import { readEnvironment } from './config.ts';
+import { createDeps } from './deps.ts';
+
+const config = readEnvironment();
+const deps = await createDeps(config);
+const app = await buildApp(deps.app);
+await app.ready();
+
+await runService({
+  service: 'chat-proxy',
+  server: app.server,
+  host: config.HOST,
+  port: config.PORT,
+  health: deps.health,
+  logger: deps.logger,
+  acceptMs: config.SHUTDOWN_ACCEPT,
+  drainMs: config.SHUTDOWN_DRAIN,
+  endAnswers: deps.endAnswers,
+  close: deps.close,
+});
+await deps.start();

@@ -1,0 +1,48 @@
+import type { ObserveRequest } from '@tollgate/http-kit';
+import type { Metrics } from '@tollgate/telemetry';
+
+/** Seconds; a streamed answer takes minutes. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300];
+const MOST_ROUTES = 100;
+
+export interface Watched {
+  readonly keeper: { readonly running: number };
+  readonly settler: { readonly waiting: number; lagMs(): number };
+  readonly saveLater: { readonly waiting: number };
+}
+
+/** Registers what the service shows of its inside, and returns the observer of its requests. */
+export function watch(metrics: Metrics, { keeper, settler, saveLater }: Watched): ObserveRequest {
+  metrics.gauge({
+    name: 'tollgate_streams_running',
+    help: 'Answers under way, each with an open hold',
+    read: () => keeper.running,
+  });
+  metrics.gauge({
+    name: 'tollgate_leftover_holds',
+    help: 'Holds whose end accounting has not acknowledged',
+    read: () => settler.waiting,
+  });
+  metrics.gauge({
+    name: 'tollgate_settle_lag_seconds',
+    help: 'How long the oldest of them waits',
+    read: () => settler.lagMs() / 1000,
+  });
+  metrics.gauge({
+    name: 'tollgate_unsaved_messages',
+    help: 'Answers the database could not take yet',
+    read: () => saveLater.waiting,
+  });
+  const durations = metrics.histogram({
+    name: 'tollgate_http_request_seconds',
+    help: 'Time from request to the end of the answer',
+    buckets: BUCKETS,
+    labels: {
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      route: { atMost: MOST_ROUTES },
+      status: { atMost: MOST_ROUTES },
+    },
+  });
+  return ({ method, route, status, seconds }) =>
+    durations.observe(seconds, { method: method as 'GET', route, status: String(status) }); // the metric maps others to "other"
+}

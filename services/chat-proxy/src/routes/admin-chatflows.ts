@@ -1,0 +1,94 @@
+import { chat } from '@tollgate/contracts';
+import { type Route, serve } from '@tollgate/http-kit';
+import { type Chatflow, isPublic } from '../domain/chatflow.ts';
+import type { Assignments } from '../flows/assign-chatflow.ts';
+import type { createReadChatflows } from '../flows/read-chatflows.ts';
+import type { createSyncChatflows } from '../flows/sync-chatflows.ts';
+
+export interface AdminChatflowFlows {
+  readonly sync: ReturnType<typeof createSyncChatflows>;
+  readonly read: ReturnType<typeof createReadChatflows>;
+  readonly assignments: Assignments;
+}
+
+export const adminChatflowRoutes = ({ sync, read, assignments }: AdminChatflowFlows): Route[] => [
+  serve(chat.syncChatflows).with(async ({ query }) => {
+    const { fetched, created, updated, deleted, errors } = await sync({ allowMassDeletion: query.allow_mass_deletion });
+    return { total_fetched: fetched, created, updated, deleted, errors: errors.length, error_details: [...errors] };
+  }),
+  serve(chat.listChatflowsAsAdmin).with(async ({ query }) => (await read.listAll(query.include_deleted)).map(viewOf)),
+  serve(chat.readChatflowStats).with(async () => {
+    const { total, active, deleted, error, lastSync } = await read.stats();
+    return { total, active, deleted, error, last_sync: lastSync?.toISOString() ?? null };
+  }),
+  serve(chat.readChatflowAsAdmin).with(async ({ params }) => viewOf(await read.find(params.id))),
+  serve(chat.configureChatflow).with(async ({ params, body }) => {
+    const { is_public, system_prompt, allowed_overrides, max_output_tokens } = body;
+    const changes = {
+      ...(is_public !== undefined && { publicOverride: is_public }),
+      ...(system_prompt !== undefined && { systemPrompt: system_prompt }),
+      ...(allowed_overrides !== undefined && { allowedOverrides: allowed_overrides }),
+      ...(max_output_tokens !== undefined && { maxOutputTokens: max_output_tokens }),
+    };
+    return viewOf(await read.configure(params.id, changes));
+  }),
+  ...assignmentRoutes(assignments),
+];
+
+const assignmentRoutes = (assignments: Assignments): Route[] => [
+  serve(chat.listChatflowUsers).with(async ({ params }) =>
+    (await assignments.list(params.id)).map(({ userId, username, email, assignedAt }) => ({
+      username,
+      email,
+      external_user_id: userId,
+      assigned_at: assignedAt.toISOString(),
+    })),
+  ),
+  serve(chat.assignChatflow).with(({ params, body }, admin) => assignments.assign(admin, params.id, body.email)),
+  serve(chat.unassignChatflow).with(({ params, query, body }) =>
+    assignments.unassign(params.id, query.email ?? body.email),
+  ),
+  serve(chat.assignChatflowToMany).with(async ({ params, body }, admin) =>
+    bulkView(await assignments.assignMany(admin, params.id, body.emails)),
+  ),
+  serve(chat.assignChatflowByEmail).with(async ({ body }, admin) =>
+    bulkView(await assignments.assignMany(admin, body.chatflow_id, body.emails)),
+  ),
+  serve(chat.syncUserByEmail).with(async ({ body }, admin) => {
+    const { id, username, email, role } = await assignments.refreshUser(admin, body.email);
+    const user = { username, email, external_user_id: id, role };
+    return { status: 'success' as const, message: 'The user is up to date', user_details: user };
+  }),
+];
+
+const bulkView = ({ done, failed }: Awaited<ReturnType<Assignments['assignMany']>>) => ({
+  successful_assignments: done,
+  failed_assignments: failed,
+});
+
+const viewOf = (chatflow: Chatflow) => ({
+  _id: chatflow.id,
+  flowise_id: chatflow.id,
+  name: chatflow.name,
+  description: chatflow.description,
+  deployed: chatflow.deployed,
+  is_public: isPublic(chatflow),
+  category: chatflow.category,
+  type: chatflow.type,
+  api_key_id: null,
+  flow_data: null,
+  chatbot_config: chatflow.config,
+  api_config: null,
+  analytic_config: null,
+  speech_to_text_config: null,
+  created_date: chatflow.createdAt?.toISOString() ?? null,
+  updated_date: chatflow.updatedAt?.toISOString() ?? null,
+  synced_at: chatflow.syncedAt.toISOString(),
+  sync_status: chatflow.syncStatus,
+  sync_error: chatflow.syncError,
+  upstream: chatflow.upstream,
+  model: chatflow.model,
+  system_prompt: chatflow.systemPrompt,
+  allowed_overrides: [...chatflow.allowedOverrides],
+  max_output_tokens: chatflow.maxOutputTokens,
+});

@@ -1,0 +1,123 @@
+import { type AppError, type StreamReply, stream, toAppError, toProblem } from '@tollgate/http-kit';
+import type { AnswerEvent } from '../domain/answer.ts';
+
+export interface StreamSettings {
+  /** Milliseconds between two comments that keep proxies from closing a quiet stream. */
+  readonly heartbeatMs: number;
+  /** Milliseconds a client may take to read what was written before its answer is ended. */
+  readonly clientStallMs: number;
+  /** Told about a failure that the client only sees as an event. */
+  readonly failed: (error: AppError) => void;
+}
+
+type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
+
+interface Framing {
+  readonly contentType: string;
+  frame(event: AnswerEvent, sequence: number): string;
+  readonly heartbeat: string | undefined;
+}
+
+/** Server-sent events (WHATWG HTML, 9.2) with the kind of event inside the JSON, as clients of Flowise expect it. */
+const SSE: Framing = {
+  contentType: 'text/event-stream',
+  frame: (event, sequence) => `id:${sequence}\ndata:${JSON.stringify(event)}\n\n`,
+  heartbeat: ':heartbeat\n\n',
+};
+
+/** One JSON object per line; a comment has no place in it. */
+const NDJSON: Framing = {
+  contentType: 'application/x-ndjson',
+  frame: (event) => `${JSON.stringify(event)}\n`,
+  heartbeat: undefined,
+};
+
+/**
+ * An answer as a stream of events. The first one is awaited before anything is sent, so that a refusal keeps its status;
+ * a later failure is an `error` event in place of the end.
+ */
+export async function streamAnswer(answer: Answer, accept: string, settings: StreamSettings): Promise<StreamReply> {
+  const framing = accept.includes('application/x-ndjson') ? NDJSON : SSE;
+  const first = await answer.next();
+  return stream(framing.contentType, frames({ answer, first, framing, settings }), {
+    headers: { 'x-accel-buffering': 'no', ...clampHeader(first.value) },
+  });
+}
+
+/** The first event says when the balance allows only a shorter answer than usual. */
+const clampHeader = (first: AnswerEvent | void): Readonly<Record<string, string>> =>
+  typeof first?.clamped_to === 'number' ? { 'x-max-output-tokens': String(first.clamped_to) } : {};
+
+interface Relay {
+  readonly answer: Answer;
+  readonly first: IteratorResult<AnswerEvent, void>;
+  readonly framing: Framing;
+  readonly settings: StreamSettings;
+}
+
+async function* frames({ answer, first, framing, settings }: Relay): AsyncGenerator<string, void, undefined> {
+  const beat = createBeat(settings.heartbeatMs);
+  const stall = createStall(answer, settings.clientStallMs);
+  let sequence = 0;
+  let next: Promise<IteratorResult<AnswerEvent, void>> = Promise.resolve(first);
+  try {
+    for (;;) {
+      const result = framing.heartbeat === undefined ? await next : await Promise.race([next, beat.next()]);
+      if (result === undefined) {
+        yield framing.heartbeat ?? '';
+        continue;
+      }
+      if (result.done) return;
+      sequence += 1;
+      stall.begin();
+      yield framing.frame(result.value, sequence);
+      if (stall.end()) return;
+      next = answer.next();
+    }
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    settings.failed(error);
+    yield framing.frame(errorEvent(error), sequence + 1);
+  } finally {
+    beat.stop();
+    stall.end();
+    await answer.return();
+  }
+}
+
+function errorEvent(error: AppError): AnswerEvent {
+  const { code, detail } = toProblem(error);
+  return { event: 'error', data: { code, message: detail } };
+}
+
+/** Resolves with undefined at every beat. */
+function createBeat(everyMs: number) {
+  let due = Promise.withResolvers<undefined>();
+  const timer = setInterval(() => {
+    due.resolve(undefined);
+    due = Promise.withResolvers<undefined>();
+  }, everyMs);
+  return { next: () => due.promise, stop: () => clearInterval(timer) };
+}
+
+/**
+ * A client that keeps its connection but reads nothing would keep its answer, and the hold, for ever: the answer ends
+ * without it and is settled for what was produced.
+ */
+function createStall(answer: Answer, afterMs: number) {
+  let timer: NodeJS.Timeout | undefined;
+  let hasEnded = false;
+  return {
+    begin() {
+      timer = setTimeout(() => {
+        hasEnded = true;
+        void answer.return().catch(() => undefined);
+      }, afterMs);
+    },
+    /** Whether the answer had to be ended. */
+    end(): boolean {
+      clearTimeout(timer);
+      return hasEnded;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { chat } from '@tollgate/contracts';
+import { type Route, serve } from '@tollgate/http-kit';
+import type { createDeleteConversations } from '../flows/delete-conversations.ts';
+import type { createReadConversations } from '../flows/read-conversations.ts';
+import type { Session, StoredMessage } from '../ports.ts';
+
+export interface SessionFlows {
+  readonly read: ReturnType<typeof createReadConversations>;
+  readonly remove: ReturnType<typeof createDeleteConversations>;
+}
+
+export const sessionRoutes = ({ read, remove }: SessionFlows): Route[] => [
+  serve(chat.listSessions).with(async ({ query }, caller) => {
+    const { sessions, nextCursor } = await read.list(caller.userId, query);
+    return { sessions: sessions.map(sessionView), count: sessions.length, next_cursor: nextCursor };
+  }),
+  serve(chat.readHistory).with(async ({ params, query }, caller) => {
+    const { messages, nextCursor } = await read.history(caller.userId, params.sessionId, query);
+    return { history: messages.map(messageView), count: messages.length, next_cursor: nextCursor };
+  }),
+  serve(chat.deleteSession).with(async ({ params }, caller) => ({
+    messages_deleted: await remove.one(caller.userId, params.sessionId),
+    message: 'Chat session deleted successfully',
+    session_id: params.sessionId,
+    user_id: caller.userId,
+  })),
+  serve(chat.deleteHistory).with(async (_, caller) => {
+    const deleted = await remove.all(caller.userId);
+    return {
+      message: 'Chat history deleted successfully',
+      sessions_deleted: deleted.sessions,
+      messages_deleted: deleted.messages,
+      user_id: caller.userId,
+    };
+  }),
+];
+
+const sessionView = ({ id, chatflowId, topic, createdAt, firstMessage }: Session) => ({
+  session_id: id,
+  chatflow_id: chatflowId,
+  topic,
+  created_at: createdAt.toISOString(),
+  first_message: firstMessage,
+});
+
+const messageView = (message: StoredMessage) => ({
+  id: message.id,
+  role: message.role,
+  content: message.content,
+  created_at: message.createdAt.toISOString(),
+  session_id: message.sessionId,
+  file_ids: [],
+  has_files: false,
+  uploads: [],
+  status: message.status,
+  credits: message.credits,
+  usage: message.usage && {
+    input_tokens: message.usage.inputTokens,
+    output_tokens: message.usage.outputTokens,
+    estimated: message.usage.estimated,
+  },
+  request_id: message.requestId,
+  events: [...message.events],
+});

@@ -1,0 +1,139 @@
+import { LRUCache } from 'lru-cache';
+import type { Chatflow } from '../domain/chatflow.ts';
+import { isPublic } from '../domain/chatflow.ts';
+import type { ChatflowId, UserId } from '../domain/wire-types.ts';
+import type { mongo } from 'mongoose';
+import type { ChatflowChanges, Chatflows, FoundChatflow } from '../ports.ts';
+import { assignmentsIn } from './assignments.ts';
+import {
+  type ChatflowRow,
+  chatflowOf,
+  columnsOf,
+  columnsOfChanges,
+  FIRST_SETTINGS,
+  foundColumnsOf,
+} from './chatflow-row.ts';
+import type { Mongo } from './mongo.ts';
+
+export interface ChatflowStoreOptions {
+  /** Milliseconds for which another process's change may stay unseen. */
+  readonly freshMs: number;
+}
+
+const MOST_CHATFLOWS = 10_000;
+const MOST_REMEMBERED = 20_000;
+
+export function chatflowsIn(database: Mongo, { freshMs }: ChatflowStoreOptions): Chatflows {
+  // The chat path asks for the same few chatflows all the time. A refusal is not remembered: a new assignment works at once.
+  const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: freshMs });
+  const parts = {
+    rows: () => database.collection<ChatflowRow>('chatflows'),
+    assignments: assignmentsIn(database),
+    usable,
+  };
+  const { assignments } = parts;
+  const read = readingIn(parts);
+  const write = writingIn(parts);
+
+  return {
+    findFor: (userId, id) => database.run(() => read.findFor(userId, id)),
+    listFor: (userId) => database.run(() => read.listFor(userId)),
+    assignedTo: (userId) => database.run(() => read.assignedTo(userId)),
+    find: (id) => database.run(() => read.find(id)),
+    list: (options) => database.run(() => read.list(options)),
+    configure: (id, changes) => database.run(() => write.configure(id, changes)),
+    save: (found, at) => database.run(() => write.save(found, at)),
+    markDeleted: (ids, at) => database.run(() => write.markDeleted(ids, at)),
+    users: (id) => database.run(() => assignments.ofChatflow(id)),
+    assign: (id, user, at) => database.run(() => assignments.assign(id, user, at)),
+    unassign: (id, email) => database.run(() => write.unassign(id, email)),
+    renameUser: (user) => database.run(() => assignments.rename(user)),
+  };
+}
+
+interface Parts {
+  readonly rows: () => mongo.Collection<ChatflowRow>;
+  readonly assignments: ReturnType<typeof assignmentsIn>;
+  /** Chatflows by user and id, for as long as a change elsewhere may stay unseen. */
+  readonly usable: LRUCache<string, Chatflow>;
+}
+
+function readingIn({ rows, assignments, usable }: Parts) {
+  const inOrder = async (filter: mongo.Filter<ChatflowRow>): Promise<Chatflow[]> =>
+    (await rows().find(filter).sort({ name: 1, _id: 1 }).limit(MOST_CHATFLOWS).toArray()).map(chatflowOf);
+
+  return {
+    async findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined> {
+      const key = `${userId} ${id}`;
+      const remembered = usable.get(key);
+      if (remembered) return remembered;
+      const row = await rows().findOne({ _id: id, sync_status: 'active' });
+      if (!row) return undefined;
+      const chatflow = chatflowOf(row);
+      if (!isPublic(chatflow) && !(await assignments.has(userId, id))) return undefined;
+      usable.set(key, chatflow);
+      return chatflow;
+    },
+
+    async listFor(userId: UserId): Promise<Chatflow[]> {
+      const assigned = (await assignments.ofUser(userId)).map(({ chatflowId }) => chatflowId);
+      return inOrder({
+        sync_status: 'active',
+        $or: [{ public_override: true }, { public_override: null, upstream_public: true }, { _id: { $in: assigned } }],
+      });
+    },
+
+    async assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]> {
+      const assigned = new Map((await assignments.ofUser(userId)).map((each) => [each.chatflowId, each.assignedAt]));
+      const found = await inOrder({ _id: { $in: [...assigned.keys()] }, sync_status: 'active' });
+      return found.map((chatflow) => ({ chatflow, assignedAt: assigned.get(chatflow.id) ?? chatflow.syncedAt }));
+    },
+
+    async find(id: ChatflowId): Promise<Chatflow | undefined> {
+      const row = await rows().findOne({ _id: id });
+      return row ? chatflowOf(row) : undefined;
+    },
+
+    list: ({ includeDeleted }: { includeDeleted: boolean }): Promise<Chatflow[]> =>
+      inOrder(includeDeleted ? {} : { sync_status: { $ne: 'deleted' } }),
+  };
+}
+
+function writingIn({ rows, assignments, usable }: Parts) {
+  return {
+    async configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined> {
+      const $set = columnsOfChanges(changes);
+      const row =
+        Object.keys($set).length === 0
+          ? await rows().findOne({ _id: id })
+          : await rows().findOneAndUpdate({ _id: id }, { $set }, { returnDocument: 'after' });
+      usable.clear();
+      return row ? chatflowOf(row) : undefined;
+    },
+
+    async save(found: FoundChatflow, at: Date): ReturnType<Chatflows['save']> {
+      const columns = columnsOf(found);
+      const before = await rows().findOneAndUpdate(
+        { _id: found.id },
+        { $set: { ...columns, synced_at: at, sync_status: 'active', sync_error: null }, $setOnInsert: FIRST_SETTINGS },
+        { upsert: true, returnDocument: 'before' },
+      );
+      if (!before) return 'created';
+      const isSame =
+        before.sync_status === 'active' && JSON.stringify(foundColumnsOf(before)) === JSON.stringify(columns);
+      if (!isSame) usable.clear();
+      return isSame ? 'unchanged' : 'updated';
+    },
+
+    async markDeleted(ids: readonly ChatflowId[], at: Date): Promise<void> {
+      await rows().updateMany({ _id: { $in: [...ids] } }, { $set: { sync_status: 'deleted', synced_at: at } });
+      usable.clear();
+    },
+
+    async unassign(id: ChatflowId, email: string): Promise<boolean> {
+      const was = await assignments.unassign(id, email);
+      usable.clear();
+      return was;
+    },
+  };
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AppError } from '@tollgate/http-kit';
+import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
+import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
+import type { FoundChatflow, Session } from '../src/ports.ts';
+import { chatflowsIn } from '../src/store/chatflows.ts';
+import { forgettingIn } from '../src/store/forgetting.ts';
+import { messagesIn } from '../src/store/messages.ts';
+import { MIGRATIONS, runMigrations } from '../src/store/migrate.ts';
+import { type Mongo, openMongo } from '../src/store/mongo.ts';
+import { openHolds } from '../src/store/open-holds.ts';
+import { sessionsIn } from '../src/store/sessions.ts';
+import { holdId } from './doubles.ts';
+
+const NOW = new Date('2030-01-01T00:00:00Z');
+const after = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
+const sessionId = () => randomUUID() as SessionId;
+const userId = () => newUserId() as UserId;
+const settings = { defaultDatabase: 'unused', operationTimeoutMs: 5000, poolSize: 20 };
+
+let mongo: Mongo;
+beforeAll(async () => {
+  mongo = openMongo({ ...settings, url: mongoDatabaseUrl() });
+  await mongo.connected;
+  await runMigrations(mongo.db());
+});
+afterAll(() => mongo.close());
+
+describe('migrations', () => {
+  it('are taken once, also by processes that start together', async () => {
+    const other = openMongo({ ...settings, url: mongoDatabaseUrl() });
+    await other.connected;
+    const taken = await Promise.all([runMigrations(other.db()), runMigrations(other.db())]);
+    expect(taken.flat()).toEqual(MIGRATIONS.map(({ name }) => name));
+    await other.close();
+  });
+
+  it('refuse a database that is newer, and a released step that was changed', async () => {
+    await expect(runMigrations(mongo.db(), [])).rejects.toThrow('newer');
+    const changed = MIGRATIONS.map((step) => ({ ...step, indexes: [] }));
+    await expect(runMigrations(mongo.db(), changed)).rejects.toThrow('changed');
+  });
+});
+
+describe('a session', () => {
+  const chatflowId = 'flow' as ChatflowId;
+  const claimOf = (id: SessionId, owner: UserId, at = NOW) => ({
+    id,
+    userId: owner,
+    chatflowId,
+    lease: { id: holdId(), until: new Date(at.getTime() + 60_000) },
+    now: at,
+  });
+  const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
+
+  it('lets one of twenty simultaneous answers begin', async () => {
+    const sessions = sessionsIn(mongo);
+    const [id, owner] = [sessionId(), userId()];
+    const results = await Promise.all(Array.from({ length: 20 }, () => sessions.claim(claimOf(id, owner))));
+    expect(results.filter((result) => typeof result === 'object')).toHaveLength(1);
+    expect(results.filter((result) => result === 'busy')).toHaveLength(19);
+  });
+
+  it('is nobody else’s, and of no other chatflow', async () => {
+    const sessions = sessionsIn(mongo);
+    const [id, owner] = [sessionId(), userId()];
+    const claim = claimOf(id, owner);
+    await sessions.claim(claim);
+    await sessions.release({ id, leaseId: claim.lease.id, discard: false, stored });
+    expect(await sessions.claim(claimOf(id, userId()))).toBe('not-found');
+    expect(await sessions.claim({ ...claimOf(id, owner), chatflowId: 'other' as ChatflowId })).toBe('not-found');
+    expect(await sessions.find(userId(), id)).toBeUndefined();
+    expect(await sessions.delete(userId(), id)).toBeUndefined();
+    expect(await sessions.claim(claimOf(id, owner))).toMatchObject({ isNew: false, session: { topic: 'topic' } });
+  });
+
+  it('is free again when its answer’s process has been silent for the lease', async () => {
+    const sessions = sessionsIn(mongo);
+    const [id, owner] = [sessionId(), userId()];
+    const claim = claimOf(id, owner);
+    await sessions.claim(claim);
+    await sessions.renewLeases([claim.lease.id], after(100));
+    expect(await sessions.claim(claimOf(id, owner, after(90)))).toBe('busy');
+    expect(await sessions.claim(claimOf(id, owner, after(101)))).toMatchObject({ isNew: false });
+  });
+
+  it('is released once: a repetition counts nothing twice, and a late one does not free the next answer', async () => {
+    const sessions = sessionsIn(mongo);
+    const [id, owner] = [sessionId(), userId()];
+    const claim = claimOf(id, owner);
+    await sessions.claim(claim);
+    const release = { id, leaseId: claim.lease.id, discard: false, freshChatId: 'slot-2', stored };
+    expect(await sessions.release(release)).toBe(true);
+    await sessions.claim(claimOf(id, owner));
+    expect(await sessions.release(release)).toBe(true);
+    expect(await sessions.claim(claimOf(id, owner))).toBe('busy');
+    expect(await sessions.find(owner, id)).toMatchObject({
+      messageCount: 2,
+      upstreamChatIds: [expect.any(String), 'slot-2'],
+    });
+  });
+
+  it('leaves nothing of an answer that never began, and stays deleted', async () => {
+    const sessions = sessionsIn(mongo);
+    const [id, owner] = [sessionId(), userId()];
+    const claim = claimOf(id, owner);
+    await sessions.claim(claim);
+    expect(await sessions.release({ id, leaseId: claim.lease.id, discard: true })).toBe(false);
+    expect(await mongo.collection('sessions').countDocuments({ user_id: owner })).toBe(0);
+    const again = claimOf(id, owner);
+    await sessions.claim(again);
+    await sessions.delete(owner, id);
+    expect(await sessions.release({ id, leaseId: again.lease.id, discard: false, stored })).toBe(false);
+  });
+
+  it('is found on exactly one page', async () => {
+    const sessions = sessionsIn(mongo);
+    const owner = userId();
+    for (let at = 0; at < 7; at += 1) {
+      const claim = claimOf(sessionId(), owner);
+      await sessions.claim(claim);
+      await sessions.release({
+        id: claim.id,
+        leaseId: claim.lease.id,
+        discard: false,
+        stored: { ...stored, at: after(at % 3) },
+      });
+    }
+    const seen: Session[] = [];
+    let cursor: string | null | undefined;
+    do {
+      const page = await sessions.list(owner, { limit: 2, cursor: cursor ?? undefined });
+      seen.push(...page.sessions);
+      cursor = page.nextCursor;
+    } while (cursor);
+    expect([seen.length, new Set(seen.map(({ id }) => id)).size]).toEqual([7, 7]);
+    await expect(sessions.list(owner, { limit: 2, cursor: 'nonsense' })).rejects.toBeInstanceOf(AppError);
+  });
+});
+
+describe('the journal', () => {
+  const owner = () => ({ holdId: holdId(), userId: userId() });
+
+  it('hands a row whose owner is silent to one of two others, with what its owner knew', async () => {
+    const [mine, theirs, others] = ['a', 'b', 'c'].map(() => openHolds(mongo, randomUUID()));
+    if (!mine || !theirs || !others) throw new Error('three journals');
+    const hold = owner();
+    await mine.open(hold, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 5 } }], after(30));
+    expect(await theirs.adopt(after(29), after(90), 10)).toEqual([]);
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
+    const adopted = await Promise.all([theirs.adopt(after(31), after(90), 10), others.adopt(after(31), after(90), 10)]);
+    expect(adopted.flat()).toEqual([{ ...hold, checkpoint: { output: 5 } }]);
+    await theirs.close(hold.holdId);
+  });
+
+  it('keeps the decided end of a hold, and no checkpoint after it', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID()), openHolds(mongo, randomUUID())];
+    const hold = owner();
+    const ending = {
+      kind: 'settle',
+      outcome: 'completed',
+      units: { request: 1 },
+      usageSource: 'flat',
+      rawUsage: { a: 1 },
+    } as const;
+    await mine.open(hold, after(30));
+    await mine.conclude(hold, ending, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(300));
+    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
+    await theirs.close(hold.holdId);
+    await mine.conclude(hold, ending, after(30));
+    expect(await mine.count()).toBe(0);
+  });
+});
+
+describe('messages', () => {
+  it('come newest page first, each page oldest first, and are saved once', async () => {
+    const messages = messagesIn(mongo);
+    const id = sessionId();
+    const owner = userId();
+    const all = Array.from({ length: 5 }, (_, at) => ({
+      id: randomUUID(),
+      sessionId: id,
+      userId: owner,
+      role: 'user' as const,
+      content: `$m.${at} \u0000`,
+      status: 'completed' as const,
+      createdAt: after(at),
+      credits: null,
+      usage: null,
+      requestId: null,
+      events: [{ event: 'usedTools', data: { $where: 1, 'a.b': 2 } }],
+    }));
+    await messages.save(all);
+    await messages.save(all);
+    const last = await messages.page(id, { limit: 3 });
+    const first = await messages.page(id, { limit: 3, cursor: last.nextCursor ?? '' });
+    expect([first.messages, last.messages]).toEqual([all.slice(0, 2), all.slice(2)]);
+    expect([first.nextCursor, await messages.deleteOf([id])]).toEqual([null, 5]);
+  });
+});
+
+describe('chatflows', () => {
+  const found = (id: string, changes: Partial<FoundChatflow> = {}): FoundChatflow => ({
+    id: id as ChatflowId,
+    upstream: 'flowise',
+    model: 'CHATFLOW',
+    name: id,
+    description: null,
+    category: null,
+    type: 'CHATFLOW',
+    deployed: true,
+    isPublic: false,
+    config: { welcomeMessage: 'Hi' },
+    createdAt: NOW,
+    updatedAt: NOW,
+    ...changes,
+  });
+
+  it('belong to those they are assigned to, and to everybody while they are public', async () => {
+    const chatflows = chatflowsIn(mongo, { freshMs: 1 });
+    const id = randomUUID() as ChatflowId;
+    const alice = { userId: userId(), username: 'alice', email: 'Alice@example.test' };
+    expect(await chatflows.save(found(id), NOW)).toBe('created');
+    expect(await chatflows.save(found(id), NOW)).toBe('unchanged');
+    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.assign(id, alice, NOW)).toBe('Assigned');
+    expect(await chatflows.assign(id, alice, NOW)).toBe('No Action');
+    expect(await chatflows.findFor(alice.userId, id)).toMatchObject({ id });
+    expect(await chatflows.assignedTo(alice.userId)).toMatchObject([{ chatflow: { id }, assignedAt: NOW }]);
+    expect(await chatflows.unassign(id, 'alice@example.test')).toBe(true);
+    expect(await chatflows.unassign(id, 'alice@example.test')).toBe(false);
+    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.assign(id, alice, NOW)).toBe('Reactivated');
+    await chatflows.unassign(id, 'alice@example.test');
+    await chatflows.configure(id, { publicOverride: true });
+    expect(await chatflows.listFor(alice.userId)).toMatchObject([{ id }]);
+    await chatflows.save(found(id, { name: 'renamed' }), NOW);
+    expect(await chatflows.find(id)).toMatchObject({ name: 'renamed', publicOverride: true });
+    await chatflows.markDeleted([id], NOW);
+    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.save(found(id, { name: 'renamed' }), NOW)).toBe('updated');
+  });
+
+  it('are assigned once by two administrators at the same moment', async () => {
+    const chatflows = chatflowsIn(mongo, { freshMs: 1 });
+    const id = randomUUID() as ChatflowId;
+    const bob = { userId: userId(), username: 'bob', email: 'bob@example.test' };
+    const results = await Promise.all(Array.from({ length: 8 }, () => chatflows.assign(id, bob, NOW)));
+    expect(results.toSorted()).toEqual(['Assigned', ...Array.from({ length: 7 }, () => 'No Action')]);
+    expect(await chatflows.users(id)).toMatchObject([{ email: 'bob@example.test' }]);
+  });
+});
+
+describe('what is to be forgotten upstream', () => {
+  it('is taken by one process at a time, and comes again later until it is removed', async () => {
+    const forgetting = forgettingIn(mongo);
+    const retry = { firstMs: 60_000, longestMs: 3_600_000 };
+    await forgetting.add([{ chatflowId: 'flow' as ChatflowId, chatId: 'chat' }], NOW);
+    const taken = await Promise.all([forgetting.take(NOW, retry), forgetting.take(NOW, retry)]);
+    const [chat] = taken.filter((each) => each !== undefined);
+    expect(taken.filter(Boolean)).toHaveLength(1);
+    expect(await forgetting.take(after(59), retry)).toBeUndefined();
+    expect(await forgetting.take(after(61), retry)).toMatchObject({ chatId: 'chat', attempts: 1 });
+    await forgetting.remove(chat?.id ?? '');
+    expect(await forgetting.take(after(10_000), retry)).toBeUndefined();
+  });
+});
+
+describe('a database that is away', () => {
+  it('is a 503 at once, and no reason not to be there', async () => {
+    const away = openMongo({ ...settings, url: 'mongodb://127.0.0.1:1/x' });
+    await expect(away.ping()).rejects.toMatchObject({
+      code: 'DEPENDENCY_UNAVAILABLE',
+      headers: { 'retry-after': '2' },
+    });
+    await away.close();
+  });
+
+  it('is a 503 when it takes too long', async () => {
+    const slow = openMongo({ ...settings, operationTimeoutMs: 20, url: mongoDatabaseUrl() });
+    await expect(slow.run(() => new Promise<never>(() => undefined))).rejects.toMatchObject({
+      code: 'DEPENDENCY_UNAVAILABLE',
+    });
+    await slow.close();
+  });
+});
