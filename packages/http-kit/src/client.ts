@@ -13,7 +13,7 @@ import { requestContext } from './request-context.ts';
 export interface ClientOptions {
   /** With or without a trailing slash or `/api`. */
   readonly baseUrl: string;
-  /** Milliseconds for one attempt, from the first byte sent to the last one read. */
+  /** Milliseconds for the whole call, a second attempt included. */
   readonly timeoutMs: number;
   /** Bearer token of each call, unless the call brings its own. */
   readonly token?: () => string | Promise<string>;
@@ -90,11 +90,24 @@ interface Target {
   readonly baseUrl: string;
 }
 
+/** The first attempt may use this share of a repeatable call's time, so that the second one has some left. */
+const FIRST_SHARE = 2 / 3;
+
 async function callTwice(target: Target, input: AnyInput, call: CallOptions): Promise<unknown> {
   const isRepeatable = target.operation.method === 'GET' || call.idempotencyKey !== undefined;
-  const first = await attempt(target, input, call);
-  const last = isRepeatable && mayHelpToRepeat(first) ? await attempt(target, input, call) : first;
-  return resultOf(target, last, call);
+  const budgetMs = call.timeoutMs ?? target.options.timeoutMs;
+  const began = performance.now();
+  const first = await attempt(target, input, { ...call, timeoutMs: isRepeatable ? budgetMs * FIRST_SHARE : budgetMs });
+  const repeats = isRepeatable && mayHelpToRepeat(first);
+  const last = repeats
+    ? await attempt(target, input, { ...call, timeoutMs: Math.max(1, budgetMs - (performance.now() - began)) })
+    : first;
+  try {
+    return resultOf(target, last, call);
+  } catch (error) {
+    if (error instanceof Error && hadNoEffect(first) && hadNoEffect(last)) withoutEffect.add(error);
+    throw error;
+  }
 }
 
 /** What came of one attempt: an answer, or the fault that kept it away. */
@@ -105,6 +118,20 @@ type Attempt =
 /** A refusal stays a refusal; only silence and the neighbour's own failures may pass. */
 const mayHelpToRepeat = (attempted: Attempt): boolean => 'fault' in attempted || attempted.status >= 500;
 
+const withoutEffect = new WeakSet<Error>();
+/** The connection never came about, so nothing was sent. */
+const NOT_SENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+const hadNoEffect = (attempted: Attempt): boolean =>
+  'fault' in attempted ? NOT_SENT.has(Object(attempted.fault).code) : attempted.status < 500;
+
+/**
+ * Whether the neighbour may have done what a failed call asked for: false when every attempt was refused or could not
+ * even be sent, true when one was sent and its fate is not known. A refusal alone proves nothing when it answers the
+ * second attempt: the first may have been applied in silence.
+ */
+export const mayHaveBeenApplied = (error: unknown): boolean => !(error instanceof Error && withoutEffect.has(error));
+
 async function attempt(
   { operation, options, agent, baseUrl }: Target,
   input: AnyInput,
@@ -112,13 +139,13 @@ async function attempt(
 ): Promise<Attempt> {
   const url = baseUrl + pathOf(operation, input);
   const headers = await headersOf(options, input, call);
-  const deadline = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs);
+  const deadline = deadlineOf(call.timeoutMs ?? options.timeoutMs, call.signal);
   try {
     const response = await request(url, {
       method: operation.method,
       headers,
       dispatcher: agent,
-      signal: call.signal ? AbortSignal.any([deadline, call.signal]) : deadline,
+      signal: deadline.signal,
       ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
     });
     const retryAfter = response.headers['retry-after'];
@@ -131,7 +158,25 @@ async function attempt(
     // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
     call.signal?.throwIfAborted();
     return { fault };
+  } finally {
+    deadline.clear();
   }
+}
+
+/** A signal with a timer that is cleared: AbortSignal.timeout stays in memory until it fires, whatever became of the call. */
+function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: AbortSignal; clear: () => void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(caller?.reason);
+  const timer = setTimeout(() => controller.abort(new DOMException('The call took too long', 'TimeoutError')), ms);
+  if (caller?.aborted) abort();
+  else caller?.addEventListener('abort', abort, { once: true });
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(timer);
+      caller?.removeEventListener('abort', abort);
+    },
+  };
 }
 
 function resultOf({ operation, options }: Target, attempted: Attempt, call: CallOptions): unknown {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createClient } from '../src/client.ts';
+import { createClient, mayHaveBeenApplied } from '../src/client.ts';
 import { AppError } from '../src/index.ts';
 import { alice, listen, stop, within } from './kit.ts';
 import {
@@ -81,4 +81,52 @@ describe('A neighbour that does not answer', () => {
     expect(refusal).not.toBeInstanceOf(AppError);
     expect(visits).toHaveLength(1);
   });
+});
+
+describe('The effect of a call that failed', () => {
+  const pay = (client: Awaited<ReturnType<typeof neighbour>>['client']) =>
+    refusalOf(client.payThing(payment, { idempotencyKey: 'k1', timeoutMs: 300 }));
+
+  it('is none when the neighbour refused the only attempt', async () => {
+    const { client } = await neighbour(problem(404, 'not_found'));
+    expect(mayHaveBeenApplied(await pay(client))).toBe(false);
+  });
+
+  it('is unknown when the refusal answers a second attempt after a silent first', async () => {
+    const { client, visits } = await neighbour((response, attempt) =>
+      (attempt === 1 ? silence : problem(404, 'not_found'))(response, attempt),
+    );
+    const refusal = await pay(client);
+    expect(refusal.code).toBe('NOT_FOUND');
+    expect(visits).toHaveLength(2);
+    expect(mayHaveBeenApplied(refusal)).toBe(true);
+  });
+
+  it.each([
+    ['nobody answers', silence],
+    ['the connection breaks', reset],
+    ['the neighbour fails', problem(500, 'internal')],
+  ])('is unknown when %s', async (_what, script) => {
+    const { client } = await neighbour(script);
+    expect(mayHaveBeenApplied(await pay(client))).toBe(true);
+  });
+
+  it('is none when nobody listens', async () => {
+    const server = createServer();
+    const port = await listen(server);
+    await stop(server);
+    const client = createClient(operations, { baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 500 });
+    closeLater(() => client.close());
+    expect(mayHaveBeenApplied(await pay(client))).toBe(false);
+  });
+});
+
+it('spends one time on both attempts together', async () => {
+  const { client, visits } = await neighbour(silence, { timeoutMs: 600 });
+  const began = performance.now();
+  await refusalOf(client.ping());
+  const elapsed = performance.now() - began;
+  expect(visits).toHaveLength(2);
+  expect(elapsed).toBeGreaterThan(550);
+  expect(elapsed).toBeLessThan(1100);
 });
