@@ -8,7 +8,7 @@ const PACKAGE = (...names) => `^packages/(${names.join('|')})/`;
 
 const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/[^/]+|helmet|cors)/';
 const DRIVERS =
-  '(^|/)node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)/';
+  '(^|/)(node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)|packages/mongo-kit)/';
 /** Parts of Node that only compute. Everything else of it waits, reads a clock or talks to somebody. */
 const NODE_THAT_WAITS = '^(?!(node:)?(crypto|buffer|net|util)$)';
 
@@ -109,9 +109,9 @@ const packages = [
     { path: ['^packages/(?!jwt-claims/|contracts/)', FRAMEWORKS, DRIVERS] },
   ),
   forbid(
-    'config-and-telemetry-alone',
-    'config and telemetry know no other package',
-    { path: '^packages/(config|telemetry|dev-databases)/src/' },
+    'packages-that-stand-alone',
+    'config, telemetry, mongo-kit and dev-databases know no other package',
+    { path: '^packages/(config|telemetry|mongo-kit|dev-databases)/src/' },
     { path: '^packages/', pathNot: '^packages/$1/' },
   ),
   forbid(

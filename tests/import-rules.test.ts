@@ -50,7 +50,7 @@ const BROKEN: Readonly<Record<string, readonly [path: string, text: string]>> = 
     'packages/jwt-claims/src/a.ts',
     "import express from 'express';\nexport const a = express;",
   ],
-  'config-and-telemetry-alone': [
+  'packages-that-stand-alone': [
     'packages/telemetry/src/a.ts',
     "import { x } from '@tollgate/contracts';\nexport const a = x;",
   ],

@@ -60,7 +60,7 @@ const parentsOf = (path: string): string[] =>
   path.split('/').flatMap((_part, index, parts) => (index === 0 ? [] : [parts.slice(0, index).join('/')]));
 
 const LAYERS = new Set(['routes', 'flows', 'domain', 'store', 'clients']);
-const TOP_FILE = /^(main|app|deps|flows|ports|config|events|migrate|seed|schedule|[a-z]+-(config|deps|ports))\.ts$/;
+const TOP_FILE = /^(main|app|deps|flows|ports|config|events|migrate|seed|[a-z]+-(config|deps|ports))\.ts$/;
 
 /** Five layers and a few small files: whatever lies elsewhere has not found its place. */
 export const servicesHaveFiveLayers: Rule = ({ files }) =>
@@ -71,10 +71,14 @@ export const servicesHaveFiveLayers: Rule = ({ files }) =>
   });
 
 const DRIVERS =
-  /^(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|piscina|bcryptjs|rate-limiter-flexible|@tollgate\/http-kit\/client)$/;
+  /^(mongoose|mongodb|@tollgate\/mongo-kit|sequelize|pg|umzug|undici|nodemailer|piscina|bcryptjs|rate-limiter-flexible|@tollgate\/http-kit\/client)$/;
 
-/** sequelize and umzug are one driver in two packages, and both sit on pg. */
-const familyOf = (driver: string) => (/^(sequelize|umzug|pg)$/.test(driver) ? 'postgres' : driver);
+const FAMILIES: readonly (readonly [RegExp, string])[] = [
+  // sequelize and umzug are one driver in two packages, and both sit on pg.
+  [/^(sequelize|umzug|pg)$/, 'postgres'],
+  [/^(mongoose|mongodb|@tollgate\/mongo-kit)$/, 'mongo'],
+];
+const familyOf = (driver: string) => FAMILIES.find(([pattern]) => pattern.test(driver))?.[1] ?? driver;
 
 export const oneDriverPerFile: Rule = ({ files }) =>
   files.flatMap((file) => {

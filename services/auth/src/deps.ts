@@ -1,8 +1,16 @@
-import { readFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
-import { type Check, type Closers, createClosers, requestContext, unavailable } from '@tollgate/http-kit';
+import {
+  type Check,
+  type Closers,
+  createClosers,
+  createRounds,
+  migrateOnceReachable,
+  packageVersion,
+  reachable,
+  requestContext,
+  type Rounds,
+} from '@tollgate/http-kit';
+import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
-import { z } from 'zod';
 import { readCommonPasswords } from './clients/common-passwords.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
 import { createMailer } from './clients/mailer.ts';
@@ -30,14 +38,12 @@ import { createReadMailedSecret, createVerifyDirectly } from './flows/test-accou
 import { createReadProfile, createUpdateProfile } from './flows/update-profile.ts';
 import { createVerifyEmail } from './flows/verify-email.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
-import { createRounds, type Rounds } from './schedule.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
 import { createAuditLog } from './store/audit-log.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
-import { hasNewestSchema, runMigrations } from './store/migrate.ts';
-import { isUnreachable, type Mongo, openMongo } from './store/mongo.ts';
+import { DATABASE, MIGRATIONS } from './store/migrations.ts';
 import { createSessions } from './store/sessions.ts';
 import { createUsers } from './store/users.ts';
 
@@ -63,7 +69,8 @@ const CLOSE_MS = 8000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const logger = overrides.logger ?? createLogger({ service: 'auth', level: config.logLevel, context: requestIds });
+  const logger =
+    overrides.logger ?? createLogger({ service: 'auth', level: config.logLevel, context: requestContext.fields });
   const clock = overrides.clock ?? { now: () => Date.now() };
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
@@ -72,7 +79,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
   const rules: PasswordRules = { minLength: config.passwords.minLength, common: await readCommonPasswords() };
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
-  const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { idleMs: config.mail.pollMs, logger }));
+  const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
+  const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { everyMs: config.mail.pollMs, failed }));
   return {
     config,
     logger,
@@ -80,11 +88,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     verifyAccess,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
-    version: await ownVersion(),
+    version: await packageVersion(import.meta.url),
     flows: createFlows(config, { ...ports, tokens, mailQueue: nudging(ports.mailQueue, mailRounds) }, rules),
     async start() {
       await mongo.connected;
-      if (config.migrateOnStart) await migrateUntilDone(mongo, logger);
+      if (config.migrateOnStart)
+        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
       mailRounds.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
@@ -93,23 +102,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
 /** Traffic comes only after the migrations: without the unique indexes two accounts could share a name. */
 async function requireSchema(mongo: Mongo): Promise<void> {
-  if (!(await hasNewestSchema(mongo.db()))) throw new Error('migrations are missing');
-}
-
-const MIGRATION_RETRY_MS = 2000;
-
-/** A database that goes away in the middle of a migration is no reason to end the service. */
-async function migrateUntilDone(mongo: Mongo, logger: Logger): Promise<void> {
-  for (;;) {
-    try {
-      const steps = await runMigrations(mongo.db());
-      logger.info('the database has the newest schema', { steps });
-      return;
-    } catch (error) {
-      logger.error('a migration failed and will be tried again', { error });
-      await pause(MIGRATION_RETRY_MS);
-    }
-  }
+  if (!(await hasNewestSchema(mongo.db(), MIGRATIONS))) throw new Error('migrations are missing');
 }
 
 function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
@@ -145,10 +138,7 @@ function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
 
 function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
   const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
-  return closers.add(
-    'database',
-    openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: 'tollgate_auth', onFault }),
-  );
+  return closers.add('database', openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: DATABASE, onFault }));
 }
 
 type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
@@ -160,13 +150,13 @@ async function createPorts(
   const { connection } = mongo;
   return {
     clock,
-    users: reachable(createUsers(connection)),
-    sessions: reachable(createSessions(connection)),
-    mailedCodes: reachable(createMailedCodes(connection)),
-    mailQueue: reachable(createMailQueue(connection)),
-    adminRoster: reachable(createAdminRoster(connection)),
-    events: createAuditedEvents(reachable(createAuditLog(connection)), logger, metrics, clock),
-    limits: config.limits ? reachable(createLimits(mongo, config.limits)) : NO_LIMITS,
+    users: reachable(createUsers(connection), troubleOf),
+    sessions: reachable(createSessions(connection), troubleOf),
+    mailedCodes: reachable(createMailedCodes(connection), troubleOf),
+    mailQueue: reachable(createMailQueue(connection), troubleOf),
+    adminRoster: reachable(createAdminRoster(connection), troubleOf),
+    events: createAuditedEvents(reachable(createAuditLog(connection), troubleOf), logger, metrics, clock),
+    limits: config.limits ? reachable(createLimits(mongo, config.limits), troubleOf) : NO_LIMITS,
     mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
     secrets: createMailedSecrets(config.tokenHashSecret, clock),
@@ -187,34 +177,3 @@ const nudging = (queue: Ports['mailQueue'], rounds: Rounds): Ports['mailQueue'] 
     rounds.nudge();
   },
 });
-
-const RETRY_AFTER_SECONDS = 2;
-
-/** A database that cannot be reached is a 503 that says when to come back, not a 500. */
-function reachable<Store extends object>(store: Store): Store {
-  return new Proxy(store, {
-    get(target, name, receiver) {
-      const operation: unknown = Reflect.get(target, name, receiver);
-      if (typeof operation !== 'function') return operation;
-      return async (...inputs: unknown[]) => {
-        try {
-          return await Reflect.apply(operation, target, inputs);
-        } catch (error) {
-          throw isUnreachable(error) ? unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error) : error;
-        }
-      };
-    },
-  });
-}
-
-/** Puts the request under way into each of its log lines. */
-function requestIds(): Record<string, string> | undefined {
-  const ids = requestContext.get();
-  return ids && { requestId: ids.requestId, ...(ids.userId !== undefined && { userId: ids.userId }) };
-}
-
-/** The version of this package; it lies at the same distance from `src` and from `dist`. */
-async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
-}

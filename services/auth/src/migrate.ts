@@ -1,19 +1,11 @@
+import { migrateDatabase } from '@tollgate/mongo-kit';
 import type { Config } from './config.ts';
-import { runMigrations } from './store/migrate.ts';
-import { openMongo } from './store/mongo.ts';
+import { DATABASE, MIGRATIONS } from './store/migrations.ts';
 
 /**
  * Brings the database of this service to the newest schema and gives the names of the steps taken; safe to run twice and
  * at once.
- * @throws the connection's error when the database cannot be reached.
+ * @throws the connection's error when the database cannot be reached; Error when it belongs to another version.
  */
-export async function migrate(config: Pick<Config, 'mongoUrl'>): Promise<string[]> {
-  const { promise: unreachable, reject } = Promise.withResolvers<never>();
-  const mongo = openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: 'tollgate_auth', onFault: reject });
-  try {
-    await Promise.race([mongo.connected, unreachable]);
-    return await runMigrations(mongo.db());
-  } finally {
-    await mongo.close();
-  }
-}
+export const migrate = ({ mongoUrl }: Pick<Config, 'mongoUrl'>): Promise<string[]> =>
+  migrateDatabase({ url: mongoUrl.reveal(), defaultDatabase: DATABASE }, MIGRATIONS);

@@ -1,28 +1,11 @@
-import { readEnvironment } from './config.ts';
-import type { Config } from './config.ts';
-import { DATABASE } from './store-deps.ts';
-import { runMigrations } from './store/migrate.ts';
-import { openMongo } from './store/mongo.ts';
+import { migrateDatabase } from '@tollgate/mongo-kit';
+import { type Config, readEnvironment } from './config.ts';
+import { DATABASE, MIGRATIONS } from './store/migrations.ts';
 
-const CONNECT_MS = 30_000;
-
-/** Brings the database of this service to the newest schema; gives the names of the steps it took. */
-export async function migrate(
-  config: Pick<Config, 'MONGODB_URI' | 'MONGO_OPERATION_TIMEOUT'> = readEnvironment(),
-): Promise<string[]> {
-  const mongo = openMongo({
-    url: config.MONGODB_URI.reveal(),
-    defaultDatabase: DATABASE,
-    operationTimeoutMs: config.MONGO_OPERATION_TIMEOUT,
-    poolSize: 2,
-  });
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error('the database cannot be reached')), CONNECT_MS);
-  try {
-    await Promise.race([mongo.connected, late.promise]);
-    return await runMigrations(mongo.db());
-  } finally {
-    clearTimeout(timer);
-    await mongo.close();
-  }
-}
+/**
+ * Brings the database of this service to the newest schema and gives the names of the steps taken; safe to run twice and
+ * at once.
+ * @throws the connection's error when the database cannot be reached; Error when it belongs to another version.
+ */
+export const migrate = ({ MONGODB_URI }: Pick<Config, 'MONGODB_URI'> = readEnvironment()): Promise<string[]> =>
+  migrateDatabase({ url: MONGODB_URI.reveal(), defaultDatabase: DATABASE }, MIGRATIONS);

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Closers } from '@tollgate/http-kit';
+import { type Closers, reachable } from '@tollgate/http-kit';
+import { openMongo, troubleOf } from '@tollgate/mongo-kit';
 import type { Logger } from '@tollgate/telemetry';
 import type { Config } from './config.ts';
 import { chatflowsIn } from './store/chatflows.ts';
 import { forgettingIn } from './store/forgetting.ts';
 import { messagesIn } from './store/messages.ts';
-import { openMongo } from './store/mongo.ts';
+import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
-
-export const DATABASE = 'tollgate_chat';
 
 /** The collections of this service. The journal knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -25,11 +24,11 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
   );
   return {
     mongo,
-    chatflows: chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }),
-    sessions: sessionsIn(mongo),
-    messages: messagesIn(mongo),
-    forgetting: forgettingIn(mongo),
-    journal: openHolds(mongo, randomUUID()),
+    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }), troubleOf),
+    sessions: reachable(sessionsIn(mongo), troubleOf),
+    messages: reachable(messagesIn(mongo), troubleOf),
+    forgetting: reachable(forgettingIn(mongo), troubleOf),
+    journal: reachable(openHolds(mongo, randomUUID()), troubleOf),
   };
 }
 

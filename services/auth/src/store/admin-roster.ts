@@ -1,6 +1,6 @@
 import { type Connection, Schema, type Types } from 'mongoose';
 import type { AdminRoster } from '../ports.ts';
-import { objectId } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 const schema = new Schema<{ _id: string; userIds: Types.ObjectId[] }>(
   { _id: String, userIds: { type: [Schema.Types.ObjectId], required: true } },

@@ -1,6 +1,6 @@
 import { type Connection, Schema, type Types } from 'mongoose';
 import { AUDIT_ACTIONS, type AuditEvent } from '../domain/audit-event.ts';
-import { objectId } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 type AuditRecord = {
   at: Date;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AppError, createRateLimiter, type RateLimiter } from '@tollgate/http-kit';
+import type { Mongo } from '@tollgate/mongo-kit';
 import type { LimitName, LimitRules, Limits } from '../ports.ts';
-import type { Mongo } from './mongo.ts';
 
 /** How many guesses for one key may wait for their turn. */
 const LONGEST_LINE = 100;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UserId } from '@tollgate/contracts';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
 import type { LeasedMail, MailOrder, MailQueue } from '../ports.ts';
-import { objectId } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 type MailRecord = {
   _id: Types.ObjectId;

@@ -1,8 +1,9 @@
 import { UserId } from '@tollgate/contracts';
+import { unlessDuplicate } from '@tollgate/mongo-kit';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
 import type { MailedCode } from '../domain/mailed-code.ts';
 import type { MailedCodes } from '../ports.ts';
-import { objectId, unlessDuplicate } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 type CodeRecord = Omit<MailedCode, 'hash' | 'userId'> & { _id: string; userId: Types.ObjectId };
 

@@ -2,7 +2,7 @@ import { UserId } from '@tollgate/contracts';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
 import { END_REASONS, type EndReason, type Session } from '../domain/session.ts';
 import type { Sessions } from '../ports.ts';
-import { objectId } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 type SessionRecord = Omit<Session, 'id' | 'userId'> & { _id: string; userId: Types.ObjectId; endReason?: EndReason };
 

@@ -1,8 +1,9 @@
 import { ROLES, UserId } from '@tollgate/contracts';
+import { isDuplicate, unlessDuplicate } from '@tollgate/mongo-kit';
 import { type Connection, type Model, Schema, trusted, type Types } from 'mongoose';
 import type { User } from '../domain/user.ts';
 import type { Users } from '../ports.ts';
-import { isDuplicate, objectId, unlessDuplicate } from './mongo.ts';
+import { objectId } from './object-id.ts';
 
 type UserRecord = Omit<User, 'id'> & { _id: Types.ObjectId; deletedAt?: Date };
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Mongo } from '@tollgate/mongo-kit';
 import type { Chatflow } from '../domain/chatflow.ts';
 import { isPublic } from '../domain/chatflow.ts';
 import type { ChatflowId, UserId } from '../domain/wire-types.ts';
@@ -13,7 +14,6 @@ import {
   FIRST_SETTINGS,
   foundColumnsOf,
 } from './chatflow-row.ts';
-import type { Mongo } from './mongo.ts';
 
 export interface ChatflowStoreOptions {
   /** Milliseconds for which another process's change may stay unseen. */

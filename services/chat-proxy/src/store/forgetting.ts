@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { Mongo } from '@tollgate/mongo-kit';
 import type { ChatflowId } from '../domain/wire-types.ts';
 import type { Forgetting } from '../ports.ts';
-import type { Mongo } from './mongo.ts';
 
 interface Row {
   readonly _id: string;

@@ -1,8 +1,8 @@
+import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
 import type { Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, StoredMessage } from '../ports.ts';
 import { cursorFrom, toCursor } from './cursor.ts';
-import { isDuplicate, type Mongo } from './mongo.ts';
 
 interface Row {
   readonly _id: string;

@@ -1,6 +1,6 @@
+import type { Mongo } from '@tollgate/mongo-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
-import type { Ending, Journal } from '../ports.ts';
-import type { Mongo } from './mongo.ts';
+import type { Ending, Journal, JournalRow } from '../ports.ts';
 
 interface Row {
   readonly _id: HoldId;
@@ -9,6 +9,8 @@ interface Row {
   readonly instance: string;
   readonly state: 'open' | 'ending';
   readonly lease_until: Date;
+  /** The lease that came with the newest checkpoint; nobody but the owner writes it. */
+  readonly noted_until?: Date;
   readonly created_at: Date;
   readonly fence?: number;
   readonly checkpoint?: Units;
@@ -36,8 +38,11 @@ export function openHolds(mongo: Mongo, instance: string): Journal {
       mongo.run(async () => {
         const operations = notes.map(({ holdId, fence, units }) => ({
           updateOne: {
-            filter: { _id: holdId, instance, state: 'open' as const },
-            update: { $set: { fence, lease_until: leaseUntil, ...(units && { checkpoint: units }) } },
+            // A write that was slow on its way must not undo a newer one.
+            filter: { _id: holdId, instance, state: 'open' as const, noted_until: { $not: { $gt: leaseUntil } } },
+            update: {
+              $set: { fence, lease_until: leaseUntil, noted_until: leaseUntil, ...(units && { checkpoint: units }) },
+            },
           },
         }));
         await rows().bulkWrite(operations, { ordered: false });
@@ -55,21 +60,20 @@ export function openHolds(mongo: Mongo, instance: string): Journal {
 
     adopt: (now, leaseUntil, limit) =>
       mongo.run(async () => {
-        const adopted = [];
-        while (adopted.length < limit) {
-          // What this process answers for itself is in its memory, and must not be ended twice.
-          const row = await rows().findOneAndUpdate(
-            { lease_until: { $lt: now }, instance: { $ne: instance } },
-            { $set: { instance, lease_until: leaseUntil } },
-            { returnDocument: 'after' },
-          );
-          if (!row) break;
-          adopted.push({
-            holdId: row._id,
-            userId: row.user_id,
-            ...(row.ending && { ending: row.ending }),
-            ...(row.checkpoint && { checkpoint: row.checkpoint }),
-          });
+        const adopted: JournalRow[] = [];
+        // A decided end is anybody's: also one of this process, which keeps only so many of them in its memory.
+        const decided = { lease_until: { $lt: now }, state: 'ending' as const };
+        // One's own answers are running, and another owner's row stays its owner's.
+        const silent = { lease_until: { $lt: now }, state: 'open' as const, instance: { $ne: instance } };
+        for (const [filter, update] of [
+          [decided, { instance, lease_until: leaseUntil }],
+          [silent, { lease_until: leaseUntil }],
+        ] as const) {
+          while (adopted.length < limit) {
+            const row = await rows().findOneAndUpdate(filter, { $set: update }, { returnDocument: 'after' });
+            if (!row) break;
+            adopted.push(journalRowOf(row));
+          }
         }
         return adopted;
       }),
@@ -77,3 +81,10 @@ export function openHolds(mongo: Mongo, instance: string): Journal {
     count: () => mongo.run(() => rows().countDocuments({})),
   };
 }
+
+const journalRowOf = ({ _id, user_id, ending, checkpoint }: Row): JournalRow => ({
+  holdId: _id,
+  userId: user_id,
+  ...(ending && { ending }),
+  ...(checkpoint && { checkpoint }),
+});

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
 import type { Page, Session, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
 import { cursorFrom, toCursor } from './cursor.ts';
-import { isDuplicate, type Mongo } from './mongo.ts';
 
 interface Row {
   readonly _id: SessionId;

@@ -1,35 +1,34 @@
-import type { Migration } from '../migration.ts';
+import type { Migration } from '@tollgate/mongo-kit';
 
 const PRESENT = (field: string) => ({ partialFilterExpression: { [field]: { $exists: true } } });
 /** Clears away what is over; nothing depends on when that happens. */
 const CLEARED = { expireAfterSeconds: 0 } as const;
 const A_DAY_SECONDS = 86_400;
 
+/** The indexes of the first version. Without the unique ones two accounts could share a name. */
 export const accountsAndSessions: Migration = {
   name: '0001-accounts-and-sessions',
-  async up(db) {
-    await db.collection('users').createIndexes([
-      { key: { usernameKey: 1 }, name: 'username_unique', unique: true, ...PRESENT('usernameKey') },
-      { key: { emailKey: 1 }, name: 'email_unique', unique: true, ...PRESENT('emailKey') },
-      { key: { abandonedAt: 1 }, name: 'abandoned', ...CLEARED },
-    ]);
-    await db.collection('sessions').createIndexes([
-      { key: { userId: 1 }, name: 'of_user' },
-      { key: { endsAt: 1 }, name: 'ended', expireAfterSeconds: A_DAY_SECONDS },
-    ]);
-    await db.collection('mailed_codes').createIndexes([
-      { key: { userId: 1, kind: 1 }, name: 'of_user' },
-      { key: { expiresAt: 1 }, name: 'expired', ...CLEARED },
-    ]);
-    await db.collection('mail_queue').createIndexes([{ key: { dueAt: 1 }, name: 'due' }]);
-    await db.collection('audit_log').createIndexes([
-      { key: { at: -1 }, name: 'newest_first' },
-      { key: { targetId: 1, at: -1 }, name: 'of_target' },
-    ]);
+  indexes: [
+    {
+      collection: 'users',
+      key: { usernameKey: 1 },
+      options: { name: 'username_unique', unique: true, ...PRESENT('usernameKey') },
+    },
+    {
+      collection: 'users',
+      key: { emailKey: 1 },
+      options: { name: 'email_unique', unique: true, ...PRESENT('emailKey') },
+    },
+    { collection: 'users', key: { abandonedAt: 1 }, options: { name: 'abandoned', ...CLEARED } },
+    { collection: 'sessions', key: { userId: 1 }, options: { name: 'of_user' } },
+    { collection: 'sessions', key: { endsAt: 1 }, options: { name: 'ended', expireAfterSeconds: A_DAY_SECONDS } },
+    { collection: 'mailed_codes', key: { userId: 1, kind: 1 }, options: { name: 'of_user' } },
+    { collection: 'mailed_codes', key: { expiresAt: 1 }, options: { name: 'expired', ...CLEARED } },
+    { collection: 'mail_queue', key: { dueAt: 1 }, options: { name: 'due' } },
+    { collection: 'audit_log', key: { at: -1 }, options: { name: 'newest_first' } },
+    { collection: 'audit_log', key: { targetId: 1, at: -1 }, options: { name: 'of_target' } },
     // Names as rate-limiter-flexible gives them, so that it finds them and does not build its own.
-    await db.collection('rate_limits').createIndexes([
-      { key: { key: 1 }, name: 'key_1', unique: true },
-      { key: { expire: -1 }, name: 'expire_-1', ...CLEARED },
-    ]);
-  },
+    { collection: 'rate_limits', key: { key: 1 }, options: { name: 'key_1', unique: true } },
+    { collection: 'rate_limits', key: { expire: -1 }, options: { name: 'expire_-1', ...CLEARED } },
+  ],
 };

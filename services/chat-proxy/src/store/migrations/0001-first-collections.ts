@@ -1,4 +1,4 @@
-import type { Migration } from '../migration.ts';
+import type { Migration } from '@tollgate/mongo-kit';
 
 /** The indexes every query of the first version needs; the collections come into being with them. */
 export const firstCollections: Migration = {

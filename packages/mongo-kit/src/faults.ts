@@ -1,0 +1,59 @@
+import { mongo } from 'mongoose';
+
+const DUPLICATE_KEY = 11_000;
+const OUT_OF_DISK_SPACE = 14_031;
+
+/** Whether a unique index refused a write. */
+export const isDuplicate = (error: unknown): boolean =>
+  error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
+
+/** Gives `false` instead of throwing when a unique index refused the write. */
+export async function unlessDuplicate(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (isDuplicate(error)) return false;
+    throw error;
+  }
+}
+
+/** An operation that was given up after its time; its effect is not known. */
+export class TookTooLong extends Error {
+  override readonly name = 'TookTooLong';
+}
+
+/** By name: the driver does not export all of their classes. */
+const AWAY: ReadonlySet<string> = new Set([
+  'TookTooLong',
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoServerSelectionError',
+  'MongooseServerSelectionError',
+  'MongoNotConnectedError',
+  'MongoTopologyClosedError',
+  'MongoClientClosedError',
+  'MongoPoolClosedError',
+  'MongoPoolClearedError',
+  'MongoWaitQueueTimeoutError',
+]);
+
+/**
+ * Two kinds of trouble that are nobody's fault and pass: the database is away or too slow; its disk is full. Undefined for
+ * an error that lies in what was asked.
+ */
+export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof mongo.MongoError && error.code === OUT_OF_DISK_SPACE) return 'full';
+  return AWAY.has(error.name) || isBetweenPrimaries(error) || isBeforeFirstConnection(error)
+    ? 'unavailable'
+    : undefined;
+}
+
+/** What a server answers that is stepping down or shutting down. */
+const isBetweenPrimaries = (error: Error): boolean =>
+  error instanceof mongo.MongoError && error.hasErrorLabel('RetryableWriteError');
+
+/** What mongoose throws for an operation of a model when buffering is off. */
+const isBeforeFirstConnection = ({ name, message }: Error): boolean =>
+  name === 'MongooseError' && message.includes('initial connection');

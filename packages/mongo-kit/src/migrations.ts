@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import type { mongo } from 'mongoose';
+import { systemTime, type Time, underLock } from './migration-lock.ts';
+import { type MongoOptions, openMongo } from './open-mongo.ts';
+
+/** One step of a schema's history, as plain values, so that a change of a released step is noticed. */
+export interface Migration {
+  readonly name: string;
+  /** Made when they are missing; the collections come into being with them. */
+  readonly indexes: readonly {
+    readonly collection: string;
+    readonly key: Readonly<Record<string, 1 | -1>>;
+    readonly options: mongo.CreateIndexesOptions & { readonly name: string };
+  }[];
+}
+
+/** A step that was taken. Lines from before hashes were kept have none. */
+interface Taken {
+  readonly _id: string;
+  readonly hash?: string;
+  readonly appliedAt: Date;
+}
+
+/**
+ * Connects, brings the database to the newest schema, and gives the names of the steps it took.
+ * @throws the connection's error when the database cannot be reached; else as {@link runMigrations}.
+ */
+export async function migrateDatabase(
+  options: Pick<MongoOptions, 'url' | 'defaultDatabase'>,
+  steps: readonly Migration[],
+): Promise<string[]> {
+  const { promise: unreachable, reject } = Promise.withResolvers<never>();
+  const database = openMongo({ ...options, onFault: reject });
+  try {
+    await Promise.race([database.connected, unreachable]);
+    return await runMigrations(database.db(), steps);
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Brings the database to the newest schema, one process at a time, and gives the names of the steps it took.
+ * @throws Error when the database is newer than this version, or a step that was taken has changed since.
+ */
+export async function runMigrations(
+  db: mongo.Db,
+  steps: readonly Migration[],
+  time: Time = systemTime,
+): Promise<string[]> {
+  return underLock(db, () => takeMissing(db, steps, time), time);
+}
+
+/** Whether every step was taken as it is. */
+export async function hasNewestSchema(db: mongo.Db, steps: readonly Migration[]): Promise<boolean> {
+  const taken = await history(db).find().toArray();
+  return steps.every((step) => taken.some((line) => isAsTaken(step, line)));
+}
+
+const history = (db: mongo.Db) => db.collection<Taken>('migrations');
+
+async function takeMissing(db: mongo.Db, steps: readonly Migration[], time: Time): Promise<string[]> {
+  const taken = new Map((await history(db).find().toArray()).map((line) => [line._id, line]));
+  refuseOthers(taken, steps);
+  const missing = steps.filter(({ name }) => !taken.has(name));
+  for (const step of missing) {
+    for (const { collection, key, options } of step.indexes) await db.collection(collection).createIndex(key, options);
+    const line = { hash: hashOf(step), appliedAt: new Date(time.now()) };
+    await history(db).updateOne({ _id: step.name }, { $setOnInsert: line }, { upsert: true });
+  }
+  return missing.map(({ name }) => name);
+}
+
+function refuseOthers(taken: ReadonlyMap<string, Taken>, steps: readonly Migration[]): void {
+  for (const [name, line] of taken) {
+    const step = steps.find((candidate) => candidate.name === name);
+    if (!step) throw new Error(`the database is newer than this version: it has ${name}`);
+    if (!isAsTaken(step, line)) throw new Error(`the migration ${name} was changed after it was taken`);
+  }
+}
+
+const isAsTaken = (step: Migration, { _id, hash }: Taken): boolean =>
+  _id === step.name && (hash === undefined || hash === hashOf(step));
+
+const hashOf = ({ indexes }: Migration): string => createHash('sha256').update(JSON.stringify(indexes)).digest('hex');

@@ -1,0 +1,106 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Connection, Mongoose, mongo } from 'mongoose';
+import { TookTooLong } from './faults.ts';
+
+export interface MongoOptions {
+  readonly url: string;
+  /** Used when the URL names no database. */
+  readonly defaultDatabase: string;
+  /** Most connections that are open at once; 20 when absent. */
+  readonly poolSize?: number;
+  /** Milliseconds {@link Mongo.run} gives one operation; 15,000 when absent, the driver's limit for a silent socket. */
+  readonly operationTimeoutMs?: number;
+  /** Told once per failed attempt to connect. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+/** A connection that is opened in the background, and again by the driver after every loss. */
+export interface Mongo {
+  /** For models. */
+  readonly connection: Connection;
+  /** The driver's database; throws while there is no connection. */
+  db(): mongo.Db;
+  /** A collection of plain documents; throws while there is no connection. */
+  collection<Row extends mongo.Document>(name: string): mongo.Collection<Row>;
+  /** Waits for an operation no longer than its time; {@link troubleOf} knows the error that follows. */
+  run<T>(operation: () => Promise<T>): Promise<T>;
+  /** Resolves at the first connection, or when the connection is closed before it. */
+  readonly connected: Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const RECONNECT_MS = 1000;
+const SOCKET_TIMEOUT_MS = 15_000;
+/** An operation on a database that is away fails within two seconds. */
+const TIMEOUTS = {
+  serverSelectionTimeoutMS: 2000,
+  connectTimeoutMS: 2000,
+  socketTimeoutMS: SOCKET_TIMEOUT_MS,
+} as const;
+const POOL_SIZE = 20;
+
+/**
+ * Connects in the background and keeps trying, so that a service starts also while its database is down. Operations fail at
+ * once instead of waiting in memory. Filters of models take plain values only; an operator needs mongoose's `trusted()`.
+ */
+export function openMongo(options: MongoOptions): Mongo {
+  const mongoose = new Mongoose();
+  // Migrations alone make collections and indexes.
+  mongoose.set({ bufferCommands: false, autoIndex: false, autoCreate: false });
+  mongoose.set({ sanitizeFilter: true, strict: 'throw', strictQuery: 'throw', runValidators: true });
+  const connection = mongoose.createConnection();
+  const closing = new AbortController();
+  const connected = connect(connection, options, closing.signal);
+  const { operationTimeoutMs = SOCKET_TIMEOUT_MS } = options;
+
+  function db(): mongo.Db {
+    if (connection.readyState !== 1 || !connection.db) throw new mongo.MongoNotConnectedError('not connected');
+    return connection.db;
+  }
+  const run: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);
+  return {
+    connection,
+    connected,
+    db,
+    collection: (name) => db().collection(name),
+    run,
+    ping: () => run(async () => void (await db().command({ ping: 1 }))),
+    async close() {
+      closing.abort();
+      await connection.close();
+    },
+  };
+}
+
+async function connect(connection: Connection, options: MongoOptions, closing: AbortSignal): Promise<void> {
+  const { url, defaultDatabase, poolSize = POOL_SIZE, onFault } = options;
+  const settings = {
+    ...TIMEOUTS,
+    maxPoolSize: poolSize,
+    retryWrites: true,
+    ...(!namesDatabase(url) && { dbName: defaultDatabase }),
+  };
+  while (!closing.aborted) {
+    try {
+      await connection.openUri(url, settings);
+      return;
+    } catch (error) {
+      onFault?.(error);
+      await pause(RECONNECT_MS, undefined, { signal: closing }).catch(() => undefined);
+    }
+  }
+}
+
+/** `mongodb://host:port/name?options`; several hosts and `mongodb+srv` included. */
+const namesDatabase = (url: string): boolean => /^mongodb(?:\+srv)?:\/\/[^/]+\/[^/?]+/.test(url);
+
+async function within<T>(timeoutMs: number, operation: () => Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new TookTooLong(`no answer in ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await Promise.race([operation(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

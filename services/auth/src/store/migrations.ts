@@ -1,0 +1,7 @@
+import type { Migration } from '@tollgate/mongo-kit';
+import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts';
+
+/** Used when MONGODB_URI names no database. */
+export const DATABASE = 'tollgate_auth';
+/** The history of the schema, oldest step first. */
+export const MIGRATIONS: readonly Migration[] = [accountsAndSessions];

@@ -1,0 +1,7 @@
+import type { Migration } from '@tollgate/mongo-kit';
+import { firstCollections } from './migrations/0001-first-collections.ts';
+
+/** Used when MONGODB_URI names no database. */
+export const DATABASE = 'tollgate_chat';
+/** The history of the schema, oldest step first. */
+export const MIGRATIONS: readonly Migration[] = [firstCollections];
