@@ -123,7 +123,7 @@ const withoutEffect = new WeakSet<Error>();
 const NOT_SENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
 const hadNoEffect = (attempted: Attempt): boolean =>
-  'fault' in attempted ? NOT_SENT.has(Object(attempted.fault).code) : attempted.status < 500;
+  'fault' in attempted ? NOT_SENT.has(Object(attempted.fault).code) : attempted.status >= 400 && attempted.status < 500;
 
 /**
  * Whether the neighbour may have done what a failed call asked for: false when every attempt was refused or could not

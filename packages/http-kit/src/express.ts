@@ -73,7 +73,7 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
       'cache-control': 'no-cache',
       ...answer.headers,
     });
-    await writeStream(response, answer, left, options.logger);
+    await writeStream(response, answer, left, options);
   });
 }
 

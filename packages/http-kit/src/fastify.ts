@@ -92,7 +92,7 @@ async function answer(
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
-  { logger }: ServiceOptions,
+  options: ServiceOptions,
 ): Promise<FastifyReply> {
   const left = clientLeft(reply.raw);
   const { method, headers, params, query } = request;
@@ -113,7 +113,7 @@ async function answer(
     'cache-control': 'no-cache',
     ...result.headers,
   });
-  await writeStream(reply.raw, result, left, logger);
+  await writeStream(reply.raw, result, left, options);
   return reply;
 }
 

@@ -46,7 +46,6 @@ async function closeInTime(close: Close, timeoutMs: number): Promise<void> {
 }
 
 export interface RunOptions {
-  readonly service: string;
   readonly server: Server;
   readonly host: string;
   /** 0: a port of the operating system's choice. */
@@ -71,7 +70,7 @@ const CLOSING_MS = 8000;
  * A second signal ends the process at once. Resolves with the port when listening.
  */
 export async function runService(options: RunOptions): Promise<number> {
-  const { server, logger, service } = options;
+  const { server, logger } = options;
   // Slowloris bounds: headers within 15 s, the whole request within 60 s (ASVS 5.0, 13.1).
   server.headersTimeout = 15_000;
   server.requestTimeout = 60_000;
@@ -84,7 +83,7 @@ export async function runService(options: RunOptions): Promise<number> {
   server.off('error', reject);
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : options.port;
-  logger.info('listening', { service, host: options.host, port });
+  logger.info('listening', { host: options.host, port });
 
   const delay = options.acceptMs + options.drainMs + CLOSING_MS;
   closeWithGrace(
@@ -93,7 +92,7 @@ export async function runService(options: RunOptions): Promise<number> {
       if (err) logger.error('stopping after an error nobody handled', { error: err });
       else logger.info('stopping', { signal });
       await stopGracefully(options);
-      logger.info('stopped', { service });
+      logger.info('stopped');
     },
   );
   return port;

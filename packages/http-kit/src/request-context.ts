@@ -15,6 +15,11 @@ const PLAUSIBLE_ID = /^[\w.:-]{8,128}$/;
 export const requestContext = {
   get: (): RequestIds | undefined => storage.getStore(),
   run: <T>(ids: RequestIds, work: () => T): T => storage.run(ids, work),
+  /** The same as fields of a log line. */
+  fields: (): Record<string, string> | undefined => {
+    const ids = storage.getStore();
+    return ids && { requestId: ids.requestId, ...(ids.userId !== undefined && { userId: ids.userId }) };
+  },
 };
 
 /** A caller's `x-request-id` when it is harmless (8-128 of letters, digits and `._:-`), else a new UUID. */

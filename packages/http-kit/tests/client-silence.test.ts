@@ -5,6 +5,7 @@ import { AppError } from '../src/index.ts';
 import { alice, listen, stop, within } from './kit.ts';
 import {
   closeLater,
+  json,
   leaveNeighbours,
   neighbour,
   operations,
@@ -106,6 +107,7 @@ describe('The effect of a call that failed', () => {
     ['nobody answers', silence],
     ['the connection breaks', reset],
     ['the neighbour fails', problem(500, 'internal')],
+    ['the answer is a success nobody can read', json(201, { unreadable: true })],
   ])('is unknown when %s', async (_what, script) => {
     const { client } = await neighbour(script);
     expect(mayHaveBeenApplied(await pay(client))).toBe(true);

@@ -1,5 +1,7 @@
+import type { Server } from 'node:http';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { AppError, type RequestContext, type Route, serve, stream } from '../src/index.ts';
+import { AppError, type RequestContext, serve, type ServiceOptions, stream } from '../src/index.ts';
 import {
   ADAPTERS,
   type Adapter,
@@ -29,7 +31,7 @@ describe.each(ADAPTERS)('A stream of %s', (_name, adapter: Adapter) => {
   let reader: Wire;
   const failures = () => service.logger.lines.filter(({ level }) => level === 'error');
 
-  async function tell(chunks: Chunks, more: Route[] = []): Promise<void> {
+  async function tell(chunks: Chunks, options: Partial<ServiceOptions> = {}): Promise<void> {
     async function* observed(context: RequestContext) {
       try {
         yield* chunks(context);
@@ -40,7 +42,7 @@ describe.each(ADAPTERS)('A stream of %s', (_name, adapter: Adapter) => {
     const route = serve(tellStory).with(async (_input, _caller, context) =>
       stream('text/event-stream', observed(context)),
     );
-    service = await start(adapter, { routes: [route, ...more] });
+    service = await start(adapter, { routes: [route], ...options });
     reader = wire(service.port, GET);
   }
 
@@ -117,6 +119,31 @@ describe.each(ADAPTERS)('A stream of %s', (_name, adapter: Adapter) => {
     reader.socket.destroy();
     expect(await within(1000, finished.promise)).toBe('client left');
     expect(failures()).toEqual([]);
+  });
+
+  it('takes the connection from a reader that stays and reads nothing', async () => {
+    await tell(
+      async function* () {
+        for (;;) yield PIECE;
+      },
+      { stallMs: 200 },
+    );
+    reader.socket.pause();
+    expect(await within(5000, finished.promise)).toBe('client left');
+    await untilNobodyIsConnected(service.server);
+    expect(failures()).toEqual([]);
+  });
+
+  it('takes the connection likewise when the answer is complete but never read', async () => {
+    await tell(
+      async function* () {
+        yield Buffer.alloc(32 * 1024 * 1024);
+      },
+      { stallMs: 200 },
+    );
+    reader.socket.pause();
+    expect(await within(5000, finished.promise)).toBe('client left');
+    await untilNobodyIsConnected(service.server);
   });
 
   it('goes on where it was when a slow reader reads again', async () => {
@@ -222,4 +249,12 @@ async function settled(look: () => number): Promise<void> {
     last = look();
     return performance.now() - quietSince > 300;
   }, 10_000);
+}
+
+async function untilNobodyIsConnected(server: Server): Promise<void> {
+  let connections = Infinity;
+  const count = promisify(server.getConnections.bind(server));
+  const end = performance.now() + 5000;
+  while (connections > 0 && performance.now() < end) connections = await count();
+  expect(connections).toBe(0);
 }

@@ -9,7 +9,6 @@ const deps = await createDeps(config);
 const { app, health } = buildApp(deps);
 
 await runService({
-  service: 'accounting',
   server: createServer(app),
   ...config.listen,
   ...config.shutdown,

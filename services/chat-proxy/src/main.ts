@@ -9,7 +9,6 @@ const app = await buildApp(deps.app);
 await app.ready();
 
 await runService({
-  service: 'chat-proxy',
   server: app.server,
   host: config.HOST,
   port: config.PORT,

@@ -38,6 +38,8 @@ export interface ServiceOptions {
   readonly allowedOrigins: readonly string[];
   /** How many reverse proxies stand before this service; decides which X-Forwarded-For entry is believed. */
   readonly trustProxyHops: number;
+  /** Milliseconds a client may leave a streamed answer unread before its connection is ended; 60,000 when absent. */
+  readonly stallMs?: number;
   /** HSTS is sent in production only. */
   readonly production: boolean;
 }

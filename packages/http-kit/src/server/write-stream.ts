@@ -2,25 +2,28 @@ import type { ServerResponse } from 'node:http';
 import { toAppError } from '../problem.ts';
 import { logFailure } from './respond.ts';
 import type { StreamReply } from '../route.ts';
-import type { Logger } from './service-options.ts';
+import type { ServiceOptions } from './service-options.ts';
+
+const STALL_MS = 60_000;
 
 /**
  * Writes a streamed answer with backpressure. The chunks' iterator is always returned, so its `finally` runs
- * when the client leaves, when it fails, and at its end. A failure after the headers ends the connection:
+ * when the client leaves or stops reading, when it fails, and at its end. A failure after the headers ends the connection:
  * an answer that broke off must not look complete. Never throws: there is nothing left to answer.
  */
 export async function writeStream(
   response: ServerResponse,
   reply: StreamReply,
   signal: AbortSignal,
-  logger: Logger,
+  { logger, stallMs = STALL_MS }: Pick<ServiceOptions, 'logger' | 'stallMs'>,
 ): Promise<void> {
   try {
     for await (const chunk of reply.chunks) {
-      if (!response.write(chunk)) await drainedOrClosed(response);
+      if (!response.write(chunk)) await taken(response, 'drain', stallMs);
       if (signal.aborted || response.destroyed) break;
     }
     response.end();
+    await taken(response, 'finish', stallMs);
   } catch (error) {
     logFailure(toAppError(error), logger, signal);
     cut(response);
@@ -37,13 +40,18 @@ function cut(response: ServerResponse): void {
   socket?.destroySoon();
 }
 
-/** A client that has gone never drains, so `close` ends the wait as well. */
-async function drainedOrClosed(response: ServerResponse): Promise<void> {
-  if (response.destroyed) return;
+/**
+ * Waits until the client has taken what was written. One that has gone never does, so `close` ends the wait as well; one that
+ * stays and reads nothing loses its connection.
+ */
+async function taken(response: ServerResponse, event: 'drain' | 'finish', stallMs: number): Promise<void> {
+  if (response.destroyed || response.writableFinished) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-  response.once('drain', resolve);
+  const stalled = setTimeout(() => response.destroy(), stallMs);
+  response.once(event, resolve);
   response.once('close', resolve);
   await promise;
-  response.off('drain', resolve);
+  clearTimeout(stalled);
+  response.off(event, resolve);
   response.off('close', resolve);
 }
