@@ -127,6 +127,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     sweep: {
       intervalMs: read.SWEEP_INTERVAL,
       startDelayMs: read.SWEEP_START_DELAY ?? read.HOLD_LEASE * MILLISECONDS,
+      leaseMs: read.HOLD_LEASE * MILLISECONDS,
     },
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,

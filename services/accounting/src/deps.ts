@@ -1,22 +1,22 @@
-import { readFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 import {
-  AppError,
   type Check,
   type Closers,
   createClosers,
   createRateLimiter,
+  createRounds,
+  migrateOnceReachable,
+  packageVersion,
   type RateLimiter,
-  unavailable,
+  reachable,
+  type Rounds,
 } from '@tollgate/http-kit';
 import { createServiceVerifier, createVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
-import { z } from 'zod';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
 import { createFlows, type Flows } from './flows.ts';
+import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import type { Ports } from './ports.ts';
-import { createRounds, type Rounds } from './schedule.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createChores } from './store/chores.ts';
 import { createHolds } from './store/holds.ts';
@@ -53,7 +53,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const closers = createClosers(logger);
   const { postgres, ports } = openStore(config, { closers, logger, metrics });
   const flows = createFlows(ports);
-  const rounds = createSchedule(config, flows, logger);
+  const rounds = scheduledRounds(config, { flows, chores: ports.chores, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
   const { accessKeys, serviceKeys, issuer, profile } = config.tokens;
   return {
@@ -61,13 +61,14 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     flows,
-    version: await ownVersion(),
+    version: await packageVersion(import.meta.url),
     verifyAccess: createVerifier({ keys: accessKeys, issuer, audience: 'accounting', profile }).verifyAccess,
     verifyService: createServiceVerifier({ keys: serviceKeys, audience: 'accounting' }).verifyService,
     checks: { database: () => postgres.ping(), schema: schemaCheck(postgres) },
     callsPerUser: callsPerUser(config, postgres),
     async start() {
-      if (config.migrateOnStart) await migrateUntilDone(config, logger);
+      if (config.migrateOnStart)
+        await migrateOnceReachable(() => runMigrations(config.database.url.reveal()), databaseTrouble, logger);
       for (const round of rounds) round.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
@@ -83,12 +84,12 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
   const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs });
   closers.addClose('report connections', () => models.sequelize.close());
   const ports: Ports = {
-    accounts: reachable(createAccounts(postgres.query)),
-    holds: reachable(createHolds(postgres.query)),
-    prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs)),
-    reports: reachable(createReports(models)),
-    chores: reachable(createChores(postgres)),
-    transaction: reachable({ run: createTransaction(postgres) }).run,
+    accounts: reachable(createAccounts(postgres.query), databaseTrouble),
+    holds: reachable(createHolds(postgres.query), databaseTrouble),
+    prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
+    reports: reachable(createReports(models), databaseTrouble),
+    chores: reachable(createChores(postgres), databaseTrouble),
+    transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,
     events: createLedgerEvents(logger, metrics),
     rules: config.rules,
   };
@@ -97,13 +98,16 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
 
 const KEEPING_INTERVAL_MS = 3_600_000;
 
-function createSchedule({ sweep }: Config, flows: Flows, logger: Logger): Rounds[] {
-  const { intervalMs } = sweep;
+type Scheduled = Pick<Ports, 'chores'> & { flows: Flows; logger: Logger };
+
+function scheduledRounds({ sweep }: Config, { flows, chores, logger }: Scheduled): Rounds[] {
+  // Nothing that a round books is needed for a right answer.
+  const failed = (error: unknown) => logger.warn('a scheduled round failed and will be tried again', { error });
+  const often = { everyMs: sweep.intervalMs, failed };
   return [
-    // One lease after the start: while this service was away nobody could renew.
-    createRounds(flows.sweepHolds, { delayMs: sweep.startDelayMs, intervalMs, logger }),
-    createRounds(flows.expireCredits, { delayMs: 0, intervalMs, logger }),
-    createRounds(flows.forgetAnswers, { delayMs: intervalMs, intervalMs: KEEPING_INTERVAL_MS, logger }),
+    createRounds(createSweepSteadily({ chores, sweepHolds: flows.sweepHolds }, sweep), often),
+    createRounds(flows.expireCredits, often),
+    createRounds(flows.forgetAnswers, { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
   ];
 }
 
@@ -126,56 +130,11 @@ function schemaCheck(postgres: Postgres): Check {
   };
 }
 
-const MIGRATION_RETRY_MS = 2000;
-
-/** A database that goes away in the middle of a migration is no reason to end the service. */
-async function migrateUntilDone({ database }: Config, logger: Logger): Promise<void> {
-  for (;;) {
-    try {
-      const steps = await runMigrations(database.url.reveal());
-      logger.info('the database has the newest schema', { steps });
-      return;
-    } catch (error) {
-      if (troubleOf(error) === undefined) throw error;
-      logger.error('a migration failed and will be tried again', { error });
-      await pause(MIGRATION_RETRY_MS);
-    }
-  }
-}
-
-const RETRY_AFTER_SECONDS = 2;
-
-/** A database that is away, busy or full is a 503 that says when to come back, not a 500. */
-function reachable<Store extends object>(store: Store): Store {
-  return new Proxy(store, {
-    get(target, name, receiver) {
-      const operation: unknown = Reflect.get(target, name, receiver);
-      if (typeof operation !== 'function') return operation;
-      return async (...inputs: unknown[]) => {
-        try {
-          return await Reflect.apply(operation, target, inputs);
-        } catch (error) {
-          throw asTrouble(error);
-        }
-      };
-    },
-  });
-}
-
-function asTrouble(error: unknown): unknown {
-  if (error instanceof AppError) return error;
-  // Sequelize wraps what the driver said.
-  const trouble = troubleOf(error) ?? troubleOf((Object(error) as { parent?: unknown }).parent);
-  if (trouble === undefined)
-    return isAcquireTimeout(error) ? unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error) : error;
-  return unavailable(trouble === 'full' ? 'STORAGE_FULL' : 'DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error);
-}
+/** Sequelize wraps what the driver said, and has an error of its own for a pool that is busy. */
+const databaseTrouble: typeof troubleOf = (error) =>
+  troubleOf(error) ??
+  troubleOf((Object(error) as { parent?: unknown }).parent) ??
+  (isAcquireTimeout(error) ? 'unavailable' : undefined);
 
 const isAcquireTimeout = (error: unknown): boolean =>
   error instanceof Error && error.name === 'SequelizeConnectionAcquireTimeoutError';
-
-/** The version of this package; it lies at the same distance from `src` and from `dist`. */
-async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
-}

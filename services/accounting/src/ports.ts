@@ -15,11 +15,13 @@ export type Account = Readonly<{
 export type BalanceRecord = Readonly<{ available: number; held: number; expiringSoon: number }>;
 export type LotRecord = Readonly<{ id: number; credits: number; expiresAt: Date | null; allocatedAt: Date }>;
 
+/** What looks like an id is one; else by e-mail address or user name, of several the one with the newest profile. */
+export type FindAccount = (name: string) => Promise<Account | undefined>;
+
 export type Accounts = {
   /** Opens the account when it is new; takes over a newer profile. */
   touch(claims: Claims): Promise<void>;
-  /** By id, e-mail address or user name; of several the one with the newest profile. */
-  find(name: string): Promise<Account | undefined>;
+  find: FindAccount;
   /** False when the id is taken (`id`) or the address belongs to another account (`email`). */
   create(account: { id: string; email: string; username: string; role: Role }): Promise<Account | 'id' | 'email'>;
   balance(userId: string): Promise<BalanceRecord>;
@@ -55,13 +57,28 @@ export type OpenedHold =
   | Readonly<{ outcome: 'short'; available: number }>;
 
 export type ExtendHold = Doer &
-  Readonly<{ holdId: string; userId: string; fence: number; charge: number; units: Units }>;
+  Readonly<{
+    holdId: string;
+    userId: string;
+    openedBy: string;
+    fence: number;
+    price: Price;
+    units: Units;
+    /** Take what the balance buys while that is as much output as this and as was granted; absent: all or nothing. */
+    minOutput?: number | undefined;
+  }>;
 
 export type ExtendedHold =
   | Readonly<{ outcome: 'extended' | 'closed' | 'fenced' | 'short'; available: number; hold: HoldRecord }>
   | Readonly<{ outcome: 'unknown' }>;
 
-export type Renewal = Readonly<{ holdId: string; fence: number; checkpoint?: Units | undefined; userId?: string }>;
+export type Renewal = Readonly<{
+  holdId: string;
+  openedBy: string;
+  fence: number;
+  checkpoint?: Units | undefined;
+  userId?: string;
+}>;
 export type RenewedHold = Readonly<{
   holdId: string;
   outcome: 'renewed' | 'closed' | 'fenced' | 'unknown';
@@ -71,8 +88,9 @@ export type RenewedHold = Readonly<{
 export type CloseHold = Doer &
   Readonly<{
     holdId: string;
-    /** Absent: the sweeper, for a hold whose lease it saw end. */
-    userId?: string;
+    userId: string;
+    /** Only who opened a hold may close it. Absent: the sweeper, for a hold whose lease it saw end. */
+    openedBy?: string;
     cause: 'settle' | 'void' | 'sweep';
     charge: number;
     outcome: accounting.Outcome | null;
@@ -94,17 +112,19 @@ export type ClosedRecord =
 
 /** The life of holds. Each call is one transaction in itself: its guard and its effect stand or fall together. */
 export type Holds = {
-  open(request: OpenHold): Promise<OpenedHold>;
+  /** Refused as if the database were away when the signal says before it is sent that nobody waits for it. */
+  open(request: OpenHold, signal?: AbortSignal): Promise<OpenedHold>;
   extend(request: ExtendHold): Promise<ExtendedHold>;
   renew(renewals: readonly Renewal[], leaseSeconds: number): Promise<RenewedHold[]>;
+  /** A void of a hold that is not there leaves a closed one, which the hold's own request will find. */
   close(request: CloseHold): Promise<ClosedRecord>;
   /** A hold and its settlement at once. */
   deduct(request: OpenHold, credits: number): Promise<ClosedRecord | Readonly<{ outcome: 'short'; available: number }>>;
   find(holdId: string, userId: string): Promise<{ hold: HoldRecord; available: number } | undefined>;
   findSession(userId: string, sessionId: string): Promise<HoldRecord | undefined>;
   /** Active holds whose lease is over, longest over first. */
-  due(limit: number): Promise<HoldRecord[]>;
-  /** The price rule a hold is pinned to; null for a deduction, undefined for an unknown hold. */
+  due(limit: number, except: readonly string[]): Promise<HoldRecord[]>;
+  /** The price rule a hold is pinned to; null for a deduction or what was voided before it came, undefined for an unknown hold. */
   pinnedRule(holdId: string, userId: string): Promise<string | null | undefined>;
 };
 
@@ -162,6 +182,7 @@ export type Tx = {
   /** What `work` did is undone when it throws; what came before stays. */
   savepoint<T>(work: () => Promise<T>): Promise<T>;
   touch(claims: Claims): Promise<void>;
+  findAccount: FindAccount;
   grant(grant: Grant): Promise<Granted>;
   adjust(adjust: Adjust): Promise<Adjusted>;
   revoke(lotId: number, doer: Doer): Promise<Revoked | undefined>;
@@ -197,8 +218,10 @@ export type Chores = {
   verifyLedger(): Promise<{ checkedAt: Date; checks: LedgerCheck[] }>;
   /** Books lots that have lapsed; the number booked. */
   expireLots(accounts: number): Promise<number>;
-  /** Forgets answers older than so many seconds. */
-  forgetAnswers(seconds: number): Promise<number>;
+  /** Forgets up to `limit` answers older than so many seconds; the number forgotten. */
+  forgetAnswers(seconds: number, limit: number): Promise<number>;
+  /** The clock of money. */
+  now(): Promise<Date>;
   /** Runs `work` unless another instance is doing the same chore; false when it is. */
   alone(chore: string, work: () => Promise<void>): Promise<boolean>;
 };

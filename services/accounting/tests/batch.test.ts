@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { createBatch } from '../src/store/batch.ts';
 
-const OPTIONS = { lanes: 1, mostItems: 3, waitMs: 60_000 };
+const OPTIONS = {
+  lanes: 1,
+  mostItems: 3,
+  waitMs: 60_000,
+  ownerOf: (item: number) => `owner ${item % 100}`,
+  isBusy: (result: number) => Number.isNaN(result),
+};
 
 /** A database whose every statement waits until the test lets it go. */
 function database(fails: (items: readonly number[]) => unknown = () => undefined) {
@@ -66,5 +72,38 @@ describe('a batch', () => {
     const answers = [1, 2].map((item) => call(item));
     openGate();
     expect((await Promise.allSettled(answers)).map(({ status }) => status)).toContain('rejected');
+  });
+
+  it('refuses what nobody waits for any more, before it is sent', async () => {
+    const { run, statements, openGate } = database();
+    const call = createBatch(run, OPTIONS);
+    const gone = new AbortController();
+    const answers = [call(1), call(2, gone.signal), call(3)];
+    gone.abort();
+    openGate();
+    expect((await Promise.allSettled(answers)).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ]);
+    expect(statements.map(({ items }) => items)).toEqual([[1], [3]]);
+  });
+
+  it('lets the items of a busy owner wait together, in order, and nobody else with them', async () => {
+    const statements: { items: readonly number[]; mayWait: boolean }[] = [];
+    const lock = Promise.withResolvers<void>();
+    const call = createBatch(async (items: readonly number[], mayWait: boolean) => {
+      statements.push({ items, mayWait });
+      if (mayWait) await lock.promise;
+      return items.map((item) => (item % 100 === 7 && !mayWait ? Number.NaN : item));
+    }, OPTIONS);
+    const busy = [107, 207].map((item) => call(item));
+    expect(await call(1)).toBe(1);
+    busy.push(call(307), call(407));
+    expect(await call(2)).toBe(2);
+    lock.resolve();
+    expect(await Promise.all(busy)).toEqual([107, 207, 307, 407]);
+    const waited = statements.filter(({ mayWait }) => mayWait).map(({ items }) => items);
+    expect(waited).toEqual([[107], [207, 307, 407]]);
   });
 });

@@ -156,6 +156,42 @@ describe('extending and renewing', () => {
     expect(await accounting.settle(alice, holdId, 95)).toMatchObject({ body: { chargedCredits: 95 } });
   });
 
+  it('is raised to what the balance buys when that is worth going on for', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 40);
+    const extend = (output: number, minOutput?: number) =>
+      accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, {
+        body: { fence: 1, units: { input: 10, output }, ...(minOutput !== undefined && { minOutput }) },
+      });
+    expect(await extend(150)).toMatchObject({ status: 402, body: { availableCredits: 60 } });
+    expect(await extend(150, 101)).toMatchObject({ status: 402 });
+    expect(await extend(90, 50)).toMatchObject({ status: 200, body: { clamped: false, units: { output: 90 } } });
+    const clamped = { heldCredits: 100, clamped: true, units: { input: 10, output: 100 }, availableCredits: 0 };
+    expect(await extend(150, 50)).toMatchObject({ status: 200, body: clamped });
+    expect(await extend(150, 50)).toMatchObject({ status: 200, body: clamped });
+    expect(await accounting.settle(alice, holdId, 100)).toMatchObject({ body: { chargedCredits: 100 } });
+  });
+
+  it('never takes output away that was granted', async () => {
+    const alice = await accounting.user({ credits: 40 });
+    const holdId = await accounting.held(alice, 40);
+    const body = { fence: 1, units: { output: 80 }, minOutput: 10 };
+    const answer = await accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, { body });
+    expect(answer).toMatchObject({ status: 200, body: { clamped: true, heldCredits: 40, units: { output: 40 } } });
+    await accounting.void(alice, holdId);
+  });
+
+  it('tells the checkpoint of the last renewal, while the hold is open and after', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 40);
+    const read = async () => (await accounting.proxy('GET', `/api/holds/${holdId}`, alice)).body['checkpoint'];
+    expect(await read()).toBeNull();
+    await accounting.renew(alice, holdId, { checkpoint: { output: 12 } });
+    expect(await read()).toEqual({ output: 12 });
+    expect((await accounting.settle(alice, holdId, 20)).body['checkpoint']).toEqual({ output: 12 });
+    expect(await read()).toEqual({ output: 12 });
+  });
+
   it('refuses who was overtaken: the higher fence wins', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 40);

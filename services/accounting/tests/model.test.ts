@@ -73,7 +73,7 @@ describe('the books', () => {
       },
       extend: () =>
         accounting.proxy('POST', `/api/holds/${holdId}/extend`, user, {
-          body: { fence: 1, units: { output: credits } },
+          body: { fence: 1, units: { output: credits }, ...(pick % 2 && { minOutput: 5 }) },
         }),
       settle: () => accounting.settle(user, holdId, credits),
       void: () => accounting.void(user, holdId),

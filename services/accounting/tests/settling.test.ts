@@ -32,6 +32,7 @@ describe('settling', () => {
       writtenOffCredits: 0,
       debtCredits: 0,
       availableCredits: 70,
+      checkpoint: null,
       alreadyFinal: false,
     });
     expect(await accounting.balance(alice)).toEqual({ available: 70, held: 0 });

@@ -14,9 +14,10 @@ export const createAccount = operation({
     sub: z.string().regex(/^[0-9a-f]{24,32}$/, 'must be 24 to 32 hex digits'),
     email: Email,
     role: RoleInput.default('enduser'),
-    /** Without `@`, so that it is never taken for an e-mail address. */
+    /** Neither with `@` nor like an id, so that it is never taken for an e-mail address or for somebody else. */
     username: line(64)
       .regex(/^[^@]*$/, 'must not hold an @')
+      .regex(/^(?![0-9a-f]{24,32}$)/, 'must not look like an id')
       .optional(),
   }),
   result: z.object({

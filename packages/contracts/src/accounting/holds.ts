@@ -35,6 +35,8 @@ export const Hold = z.object({
   units: Units,
   /** The balance did not cover what was asked, so `units.output` is lower than asked. */
   clamped: z.boolean(),
+  /** Units produced so far, as the last renewal said; null when none has. */
+  checkpoint: Units.nullable(),
   /** What the payer has left beside this hold. */
   availableCredits: Credits,
 });
@@ -57,6 +59,8 @@ export const ClosedHold = z.object({
   /** Part of `chargedCredits` that the balance did not cover (policy `debt`); the next grant repays it. */
   debtCredits: Credits,
   availableCredits: Credits,
+  /** Units produced so far, as the last renewal said; null when none has. */
+  checkpoint: Units.nullable(),
   /**
    * The hold was closed before this call. A late settlement of a hold that its lease had closed still corrects the charge:
    * less is refunded, more is taken as far as the balance goes; everything else moves nothing.
@@ -104,11 +108,16 @@ export const extendHold = operation({
   id: 'extendHold',
   method: 'POST',
   path: '/api/holds/:holdId/extend',
-  summary: 'Raise a hold to what `units` cost; takes the whole difference or nothing',
+  summary: 'Raise a hold to what `units` cost; without `minOutput` it takes the whole difference or nothing',
   permission: 'holds:write',
   idempotencyKey: 'required',
   params: holdParams,
-  body: z.strictObject({ fence: z.int().min(1), units: Units }),
+  body: z.strictObject({
+    fence: z.int().min(1),
+    units: Units,
+    /** The smallest output worth going on for: a poorer balance raises the hold to what it buys. Absent: all or nothing. */
+    minOutput: z.int().min(1).max(1_000_000).optional(),
+  }),
   result: Hold,
   errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'INSUFFICIENT_CREDITS'],
 });
@@ -176,7 +185,7 @@ export const voidHold = operation({
   id: 'voidHold',
   method: 'POST',
   path: '/api/holds/:holdId/void',
-  summary: 'Release the whole hold: nothing billable happened',
+  summary: 'Release the whole hold: nothing billable happened. A hold that has not arrived yet is refused when it does',
   permission: 'holds:write',
   idempotencyKey: 'required',
   params: holdParams,

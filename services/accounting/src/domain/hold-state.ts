@@ -48,6 +48,7 @@ export const openHoldBody = (
   price,
   units: hold.units,
   clamped: hold.clamped,
+  checkpoint: hold.checkpoint,
   availableCredits: available,
 });
 
@@ -68,6 +69,7 @@ export function closedHoldBody(hold: HoldRecord, answer: Answer): ServerResult<t
     writtenOffCredits: hold.writtenOffCredits,
     debtCredits: hold.debtCredits,
     availableCredits: answer.available,
+    checkpoint: hold.checkpoint,
     alreadyFinal: answer.alreadyFinal,
   };
 }

@@ -16,10 +16,10 @@ export type Adjustment = Readonly<{
 }>;
 export type AdjustedBalance = Readonly<{ userId: string; previous: number; current: number }>;
 
-type Deps = Pick<Ports, 'accounts' | 'events' | 'rules'> & { once: Once };
+type Deps = Pick<Ports, 'events' | 'rules'> & { once: Once };
 
 /** Corrects a balance by one transaction of its own kind; lots and history stay. */
-export const createAdjustCredits = ({ accounts, events, rules, once }: Deps) =>
+export const createAdjustCredits = ({ events, rules, once }: Deps) =>
   async function adjustCredits(
     caller: Person,
     request: OneTime,
@@ -28,7 +28,7 @@ export const createAdjustCredits = ({ accounts, events, rules, once }: Deps) =>
     const { of, change, target, expiryDays, reason, requestId } = adjustment;
     const actor = actorOf(caller);
     const answer = await once(request, async (tx) => {
-      const account = await accounts.find(of);
+      const account = await tx.findAccount(of);
       if (!account) throw new AppError('NOT_FOUND', `User '${of}' not found`);
       requireMayMove(caller, account.id, Math.abs(change ?? 0), rules.supervisorCap);
       const adjusted = await tx.adjust({

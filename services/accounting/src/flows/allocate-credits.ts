@@ -20,10 +20,10 @@ export type Allocated = Readonly<{
   expiresAt: string | null;
 }>;
 
-type Deps = Pick<Ports, 'accounts' | 'events' | 'rules'> & { once: Once };
+type Deps = Pick<Ports, 'events' | 'rules'> & { once: Once };
 
 /** Grants credits as a new lot. A supervisor does so up to a cap and never to itself. */
-export const createAllocateCredits = ({ accounts, events, rules, once }: Deps) =>
+export const createAllocateCredits = ({ events, rules, once }: Deps) =>
   async function allocateCredits(
     caller: Person,
     request: OneTime,
@@ -32,7 +32,7 @@ export const createAllocateCredits = ({ accounts, events, rules, once }: Deps) =
     const { to, credits, expiryDays, notes, requestId } = allocation;
     const actor = actorOf(caller);
     const answer = await once(request, async (tx) => {
-      const account = (await accounts.find(to)) ?? (await newAccount(tx, to, rules.allocateOpensAccounts));
+      const account = (await tx.findAccount(to)) ?? (await newAccount(tx, to, rules.allocateOpensAccounts));
       requireMayMove(caller, account.id, credits, rules.supervisorCap);
       const granted = await tx.grant({
         userId: account.id,

@@ -9,7 +9,8 @@ import { priceOf } from './price-operation.ts';
 
 /** A service of the platform and the user it acts for; the person is known when the user's own token came along. */
 export type Agent = Readonly<{ service: string; userId: UserId; person?: Person | undefined }>;
-export type Call = Readonly<{ key: string; requestId: string }>;
+/** `signal` says when the client has left; who is gone gets no hold. */
+export type Call = Readonly<{ key: string; requestId: string; signal?: AbortSignal }>;
 
 type Ask = ServerInput<typeof accounting.holdCredits>['body'];
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
@@ -19,10 +20,10 @@ export const createHoldCredits = (deps: Deps) =>
   async function holdCredits(
     agent: Agent,
     ask: Ask,
-    { key, requestId }: Call,
+    { key, requestId, signal }: Call,
   ): Promise<Answered<ServerResult<typeof accounting.holdCredits>>> {
     const { holds, rules, events } = deps;
-    const opened = await holds.open({
+    const request = {
       holdId: ask.holdId,
       claims: agent.person ? claimsOf(agent.person) : { id: agent.userId },
       openedBy: agent.service,
@@ -37,7 +38,8 @@ export const createHoldCredits = (deps: Deps) =>
       leaseSeconds: rules.leaseSeconds,
       actor: serviceActor(agent.service),
       requestId,
-    });
+    };
+    const opened = await holds.open(request, signal);
     if (opened.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
     if (opened.outcome === 'short') throw insufficient(events, agent.userId, opened.available);
     if (opened.outcome === 'closed') throw holdClosed(opened.hold, opened.available);

@@ -4,15 +4,23 @@ import { serviceActor } from '../domain/callers.ts';
 import { closedHoldBody, openHoldBody } from '../domain/hold-state.ts';
 import type { Ports } from '../ports.ts';
 import { type Agent, holdClosed, insufficient, pinnedPrice } from './hold-credits.ts';
-import { chargeOf } from './price-operation.ts';
 
-type Extension = Readonly<{ holdId: string; fence: number; units: Units; requestId: string }>;
+type Extension = Readonly<{
+  holdId: string;
+  fence: number;
+  units: Units;
+  minOutput?: number | undefined;
+  requestId: string;
+}>;
 
-/** Raises a hold to what more units cost: the whole difference or nothing. Repeating it changes nothing. */
+/**
+ * Raises a hold to what more units cost, or with `minOutput` to as much of them as the balance buys; else nothing happens.
+ * Repeating it changes nothing.
+ */
 export const createExtendHold = (deps: Pick<Ports, 'holds' | 'prices' | 'events'>) =>
   async function extendHold(
     agent: Agent,
-    { holdId, fence, units, requestId }: Extension,
+    { holdId, fence, units, minOutput, requestId }: Extension,
   ): Promise<ServerResult<typeof accounting.extendHold>> {
     const { holds, events } = deps;
     const ruleId = await holds.pinnedRule(holdId, agent.userId);
@@ -21,9 +29,11 @@ export const createExtendHold = (deps: Pick<Ports, 'holds' | 'prices' | 'events'
     const extended = await holds.extend({
       holdId,
       userId: agent.userId,
+      openedBy: agent.service,
       fence,
-      charge: chargeOf(price, units),
+      price,
       units,
+      minOutput,
       actor,
       requestId,
     });
@@ -36,10 +46,12 @@ export const createExtendHold = (deps: Pick<Ports, 'holds' | 'prices' | 'events'
 
 /** Renews the leases of many holds at once; each has an outcome of its own. */
 export const createRenewHolds = ({ holds, rules }: Pick<Ports, 'holds' | 'rules'>) =>
-  async function renewHolds({
-    holds: renewals,
-  }: ServerInput<typeof accounting.renewHolds>['body']): Promise<ServerResult<typeof accounting.renewHolds>> {
-    const renewed = await holds.renew(renewals, rules.leaseSeconds);
+  async function renewHolds(
+    service: string,
+    { holds: renewals }: ServerInput<typeof accounting.renewHolds>['body'],
+  ): Promise<ServerResult<typeof accounting.renewHolds>> {
+    const own = renewals.map((renewal) => ({ ...renewal, openedBy: service }));
+    const renewed = await holds.renew(own, rules.leaseSeconds);
     return {
       holds: renewed.map(({ leaseExpiresAt, ...rest }) => ({
         ...rest,
@@ -53,7 +65,8 @@ type OneRenewal = Readonly<{ holdId: string; fence: number; checkpoint?: Units |
 /** Renews the lease of one hold of the user. */
 export const createRenewHold = ({ holds, rules }: Pick<Ports, 'holds' | 'rules'>) =>
   async function renewHold(agent: Agent, renewal: OneRenewal): Promise<ServerResult<typeof accounting.renewHold>> {
-    const [renewed] = await holds.renew([{ ...renewal, userId: agent.userId }], rules.leaseSeconds);
+    const { service: openedBy, userId } = agent;
+    const [renewed] = await holds.renew([{ ...renewal, openedBy, userId }], rules.leaseSeconds);
     if (renewed?.outcome === 'closed') throw new AppError('HOLD_CLOSED');
     if (renewed?.outcome === 'fenced') throw new AppError('HOLD_FENCED');
     if (!renewed?.leaseExpiresAt) throw new AppError('NOT_FOUND');

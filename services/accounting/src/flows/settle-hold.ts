@@ -21,12 +21,13 @@ export const createSettleHold = (deps: Deps) =>
     settlement: Settlement,
     call: Call,
   ): Promise<Answered<ClosedHold>> {
-    const ruleId = await deps.holds.pinnedRule(holdId, agent.userId);
-    const price = await pinnedPrice(deps, { priceRuleId: ruleId ?? null });
+    const priceRuleId = await deps.holds.pinnedRule(holdId, agent.userId);
+    if (priceRuleId === undefined) throw new AppError('NOT_FOUND');
     return close(deps, {
       ...closing(agent, holdId, call, ['settle', settlement]),
       cause: 'settle',
-      charge: chargeOf(price, settlement.units),
+      // Without a price it was voided before it came: the answer is that final state.
+      charge: priceRuleId === null ? 0 : chargeOf(await pinnedPrice(deps, { priceRuleId }), settlement.units),
       outcome: settlement.outcome,
       units: settlement.units,
       usageSource: settlement.usageSource,
@@ -36,7 +37,10 @@ export const createSettleHold = (deps: Deps) =>
     });
   };
 
-/** Gives a whole hold back: nothing billable happened. The usage log keeps the reason. */
+/**
+ * Gives a whole hold back: nothing billable happened. The usage log keeps the reason. A hold that has not arrived yet is closed
+ * in advance: its request will be refused.
+ */
 export const createVoidHold = (deps: Deps) =>
   async function voidHold(
     agent: Agent,
@@ -59,6 +63,7 @@ export const createVoidHold = (deps: Deps) =>
 const closing = (agent: Agent, holdId: string, { key, requestId }: Call, content: unknown) => ({
   holdId,
   userId: agent.userId,
+  openedBy: agent.service,
   key,
   fingerprint: fingerprintOf(content),
   actor: serviceActor(agent.service),

@@ -17,16 +17,16 @@ export type SessionEnd = Readonly<{ sessionId: string; tokens: number; outcome: 
 
 /** A hold that a user opens on its own account, under a label of its own. Repeating it gives the same session. */
 export const createOpenSession = (deps: Deps) =>
-  async function openSession(caller: Person, opening: Opening, { key, requestId }: Call): Promise<Answered<Opened>> {
+  async function openSession(caller: Person, opening: Opening, call: Call): Promise<Answered<Opened>> {
     const { holds, rules, events } = deps;
     const { sessionId, modelId, estimatedTokens } = opening;
     const resource = { upstream: 'openai', model: modelId };
-    const opened = await holds.open({
+    const request = {
       holdId: randomUUID(),
       claims: claimsOf(caller),
       openedBy: 'user',
       sessionId,
-      key,
+      key: call.key,
       fingerprint: fingerprintOf(opening),
       resource,
       workspaceId: caller.workspaceId,
@@ -34,8 +34,9 @@ export const createOpenSession = (deps: Deps) =>
       units: sessionUnits(estimatedTokens),
       leaseSeconds: rules.sessionLeaseSeconds,
       actor: actorOf(caller),
-      requestId,
-    });
+      requestId: call.requestId,
+    };
+    const opened = await holds.open(request, call.signal);
     if (opened.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
     if (opened.outcome === 'short') throw insufficient(events, caller.userId, opened.available);
     if (opened.outcome === 'closed') throw holdClosed(opened.hold, opened.available);
@@ -63,6 +64,7 @@ export const createCloseSession = (deps: Deps) =>
     const closed = await holds.close({
       holdId: session.holdId,
       userId: caller.userId,
+      openedBy: 'user',
       cause: 'settle',
       charge: chargeOf(await pinnedPrice(deps, session), units),
       outcome: end.outcome,

@@ -7,33 +7,40 @@ type Deps = Pick<Ports, 'holds' | 'prices' | 'chores' | 'events' | 'rules'>;
 
 /** Few enough to be done within the database's limit for an idle transaction, which holds the lock meanwhile. */
 const BATCH = 200;
+const MOST_PASSED_OVER = 10_000;
 
 /**
  * Closes holds whose owner has not renewed them: with a checkpoint they are charged for it (`recovered`), without one they are
  * released. True when there may be more.
  */
-export const createSweepHolds = (deps: Deps) =>
-  async function sweepHolds(): Promise<boolean> {
-    let closed = 0;
+export const createSweepHolds = (deps: Deps) => {
+  /** What could not be closed lately; its turn comes again when everything else is done. */
+  const passedOver = new Set<string>();
+  return async function sweepHolds(): Promise<boolean> {
+    let due: HoldRecord[] = [];
     const faults: unknown[] = [];
     await deps.chores.alone('sweep-holds', async () => {
-      for (const hold of await deps.holds.due(BATCH)) {
-        try {
-          closed += await sweep(deps, hold);
-        } catch (error) {
-          // One hold that cannot be closed must not keep the others open.
-          faults.push(error);
-        }
+      due = await deps.holds.due(BATCH, [...passedOver]);
+      const sweeps = await Promise.allSettled(due.map((hold) => sweep(deps, hold)));
+      // One hold that cannot be closed must not keep the others open, not even when there are many of its kind.
+      if (due.length < BATCH || passedOver.size > MOST_PASSED_OVER) passedOver.clear();
+      for (const [n, { holdId }] of due.entries()) {
+        const result = sweeps[n];
+        if (result?.status !== 'rejected') continue;
+        passedOver.add(holdId);
+        faults.push(result.reason);
       }
     });
     if (faults.length > 0) throw new AggregateError(faults, `${faults.length} holds could not be closed`);
-    return closed === BATCH;
+    return due.length === BATCH;
   };
+};
 
-async function sweep(deps: Deps, hold: HoldRecord): Promise<number> {
+async function sweep(deps: Deps, hold: HoldRecord): Promise<void> {
   const units = hold.checkpoint ?? {};
   const swept = await deps.holds.close({
     holdId: hold.holdId,
+    userId: hold.userId,
     cause: 'sweep',
     charge: hold.checkpoint === null ? 0 : chargeOf(await pinnedPrice(deps, hold), units),
     outcome: hold.checkpoint === null ? null : 'recovered',
@@ -45,9 +52,7 @@ async function sweep(deps: Deps, hold: HoldRecord): Promise<number> {
     actor: 'system',
     requestId: `sweep:${hold.holdId}`,
   });
-  if (swept.outcome !== 'done') return 0;
-  deps.events.holdClosed({ cause: 'sweep', hold: swept.hold });
-  return 1;
+  if (swept.outcome === 'done') deps.events.holdClosed({ cause: 'sweep', hold: swept.hold });
 }
 
 const ACCOUNTS_AT_ONCE = 100;
@@ -60,9 +65,11 @@ export const createExpireCredits = ({ chores, events }: Pick<Ports, 'chores' | '
     return lots > 0;
   };
 
-/** Forgets the answers of idempotency keys that nobody may repeat any more. */
+const ANSWERS_AT_ONCE = 1000;
+
+/** Forgets the answers of idempotency keys that nobody may repeat any more. True when there may be more. */
 export const createForgetAnswers = ({ chores, rules }: Pick<Ports, 'chores' | 'rules'>) =>
   async function forgetAnswers(): Promise<boolean> {
-    await chores.forgetAnswers(rules.keyRetentionSeconds);
-    return false;
+    const forgotten = await chores.forgetAnswers(rules.keyRetentionSeconds, ANSWERS_AT_ONCE);
+    return forgotten === ANSWERS_AT_ONCE;
   };

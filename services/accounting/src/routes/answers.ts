@@ -16,7 +16,11 @@ function keyOf({ idempotencyKey }: RequestContext): string {
   return idempotencyKey;
 }
 
-export const callOf = (context: RequestContext): Call => ({ key: keyOf(context), requestId: context.requestId });
+export const callOf = (context: RequestContext): Call => ({
+  key: keyOf(context),
+  requestId: context.requestId,
+  signal: context.signal,
+});
 
 /** A request that must have one effect, in the namespace of its caller and operation. */
 export const oneTime = (

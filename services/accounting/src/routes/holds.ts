@@ -9,7 +9,7 @@ export const holdRoutes = (flows: Flows): Route[] => [
   serve(accounting.holdCredits).with(async ({ body }, caller, context) =>
     answered(201, await flows.holdCredits(agentOf(caller), body, callOf(context)), same),
   ),
-  serve(accounting.renewHolds).with(({ body }) => flows.renewHolds(body)),
+  serve(accounting.renewHolds).with(({ body }, { service }) => flows.renewHolds(service, body)),
   serve(accounting.readHold).with(({ params }, caller) => flows.readHold(agentOf(caller), params.holdId)),
   serve(accounting.extendHold).with(({ params, body }, caller, { requestId }) =>
     flows.extendHold(agentOf(caller), { ...params, ...body, requestId }),

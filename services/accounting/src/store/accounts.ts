@@ -1,6 +1,6 @@
 import type { Role } from '@tollgate/contracts';
 import type { Claims } from '../domain/callers.ts';
-import type { Account, Accounts } from '../ports.ts';
+import type { Account, Accounts, FindAccount } from '../ports.ts';
 import { type Query, sqlState } from './postgres.ts';
 
 type Row = {
@@ -34,21 +34,31 @@ const COLUMNS = 'id, username, email, role, created_at, updated_at';
 /** Lots that can be spent at an instant, read without any job having booked what lapsed. */
 const SPENDABLE = 'remaining_credits > 0 AND effective_at <= n.now AND (expires_at IS NULL OR expires_at > n.now)';
 
+/** Every id an account may have but those of workspaces. */
+const ID = /^[0-9a-f]{24,32}$/;
+
+/** Looks accounts up on the given connection: a transaction that asked the pool for a second one could wait for itself. */
+export const findAccountOn =
+  (query: Query): FindAccount =>
+  async (name) => {
+    const rows = await query<Row>(
+      ID.test(name)
+        ? `SELECT ${COLUMNS} FROM user_accounts WHERE id = $1`
+        : `SELECT ${COLUMNS} FROM user_accounts WHERE id = $1 OR lower(email) = lower($1) OR username = $1
+           ORDER BY id = $1 DESC, lower(email) = lower($1) DESC, profile_issued_at DESC, id LIMIT 1`,
+      [name],
+    );
+    return rows[0] && accountOf(rows[0]);
+  };
+
 export function createAccounts(query: Query): Accounts {
   return {
     async touch(claims) {
-      await query('SELECT lock_account(jsonb_populate_record(NULL::account_claims, $1))', [
+      await query('SELECT touch_account(jsonb_populate_record(NULL::account_claims, $1))', [
         JSON.stringify(claimsRow(claims)),
       ]);
     },
-    async find(name) {
-      const rows = await query<Row>(
-        `SELECT ${COLUMNS} FROM user_accounts WHERE id = $1 OR lower(email) = lower($1) OR username = $1
-         ORDER BY id = $1 DESC, lower(email) = lower($1) DESC, profile_issued_at DESC, id LIMIT 1`,
-        [name],
-      );
-      return rows[0] && accountOf(rows[0]);
-    },
+    find: findAccountOn(query),
     async create({ id, email, username, role }) {
       try {
         const rows = await query<Row>(

@@ -1,84 +1,153 @@
 import { troubleOf } from './postgres.ts';
 
-export type BatchOptions = Readonly<{
+export type BatchOptions<Item, Result> = Readonly<{
   /** Batches under way at a time. */
   lanes: number;
   mostItems: number;
   /** An item that has waited longer for its turn, in ms, is refused as if the database were away. */
   waitMs: number;
+  /** Whose lock an item needs. */
+  ownerOf: (item: Item) => string;
+  /** Somebody else has that lock; nothing was done. */
+  isBusy: (result: Result) => boolean;
 }>;
+
+/** Answers in the order of the items. Unless it may wait, an item whose owner is locked is answered as busy. */
+export type RunBatch<Item, Result> = (items: readonly Item[], mayWait: boolean) => Promise<readonly Result[]>;
 
 type Waiting<Item, Result> = {
   item: Item;
   since: number;
+  signal: AbortSignal | undefined;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 };
 
 /**
  * Gathers single calls into batches without ever waiting for company: the first call goes at once, and what arrives while all
- * lanes are busy forms the next batch. `run` answers in the order of its items. When it fails, its items run one by one, so that
- * one bad item does not fail its neighbours.
+ * lanes are busy forms the next batch. When a batch fails, its items run one by one, so that one bad item does not fail its
+ * neighbours. Items of a busy owner leave the lanes for a queue of their own, where a statement may wait for the lock: nobody
+ * waits behind a stranger. An item whose signal says that its caller has gone is refused before it is sent.
  */
 export function createBatch<Item, Result>(
-  run: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { lanes, mostItems, waitMs }: BatchOptions,
-): (item: Item) => Promise<Result> {
+  run: RunBatch<Item, Result>,
+  options: BatchOptions<Item, Result>,
+): (item: Item, signal?: AbortSignal) => Promise<Result> {
+  const { lanes, mostItems, ownerOf } = options;
   const queue: Waiting<Item, Result>[] = [];
-  let busy = 0;
+  /** Items of busy owners, in the order in which the owners became busy. */
+  const aside = new Map<string, Waiting<Item, Result>[]>();
+  const turn = createTurn(run, { ...options, setAside });
 
-  function startLanes(): void {
-    while (busy < lanes && queue.length > 0) {
-      busy += 1;
-      void runNext().finally(() => {
-        busy -= 1;
-        startLanes();
-      });
-    }
+  function setAside(waiting: Waiting<Item, Result>): void {
+    const owner = ownerOf(waiting.item);
+    const waitingToo = aside.get(owner);
+    if (waitingToo) return void waitingToo.push(waiting);
+    aside.set(owner, [waiting]);
+    sideLanes.start();
   }
 
-  async function runNext(): Promise<void> {
-    const oldest = performance.now() - waitMs;
-    const batch = queue.splice(0, mostItems).filter((waiting) => waiting.since > oldest || refuse(waiting));
-    if (batch.length > 0) await runBatch(batch);
+  const mainLanes = createLanes(lanes, () => {
+    const batch = queue.splice(0, mostItems);
+    return batch.length > 0 ? () => turn(batch, false) : undefined;
+  });
+  const served = new Set<string>();
+  const sideLanes = createLanes(lanes, () => {
+    const owner = aside.keys().find((name) => !served.has(name));
+    return owner === undefined ? undefined : () => serve(owner);
+  });
+
+  /** One batch of a busy owner; what came meanwhile goes to the end of the line, so that other owners have their turn. */
+  async function serve(owner: string): Promise<void> {
+    served.add(owner);
+    const line = aside.get(owner) ?? [];
+    await turn(line.splice(0, mostItems), true);
+    served.delete(owner);
+    aside.delete(owner);
+    if (line.length > 0) aside.set(owner, line);
   }
 
-  async function runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
-    try {
-      const results = await run(batch.map(({ item }) => item));
-      for (const [n, { resolve, reject }] of batch.entries()) {
-        const result = results[n];
-        if (result === undefined) reject(new Error(`a batch of ${batch.length} was given ${results.length} answers`));
-        else resolve(result);
-      }
-    } catch (error) {
-      await failed(batch, error);
-    }
-  }
-
-  /** A database that is away is away for each of them. */
-  async function failed(batch: readonly Waiting<Item, Result>[], error: unknown): Promise<void> {
-    if (batch.length > 1 && mayHelpToRunAlone(error)) await Promise.all(batch.map((waiting) => runBatch([waiting])));
-    else for (const { reject } of batch) reject(error);
-  }
-
-  return (item) =>
+  return (item, signal) =>
     new Promise<Result>((resolve, reject) => {
-      queue.push({ item, resolve, reject, since: performance.now() });
-      startLanes();
+      const waiting = { item, signal, resolve, reject, since: performance.now() };
+      if (aside.has(ownerOf(item))) return setAside(waiting);
+      queue.push(waiting);
+      mainLanes.start();
     });
 }
 
-/** Somebody else's lock (55P03, 57014) and a row that the database refuses concern one item. */
-function mayHelpToRunAlone(error: unknown): boolean {
+/** Does what `next` finds to do, so many things at a time, until it finds nothing. */
+function createLanes(most: number, next: () => (() => Promise<void>) | undefined) {
+  let busy = 0;
+  function start(): void {
+    while (busy < most) {
+      const work = next();
+      if (!work) return;
+      busy += 1;
+      void work().finally(() => {
+        busy -= 1;
+        start();
+      });
+    }
+  }
+  return { start };
+}
+
+type TurnOptions<Item, Result> = Pick<BatchOptions<Item, Result>, 'waitMs' | 'isBusy'> & {
+  setAside: (waiting: Waiting<Item, Result>) => void;
+};
+type Turn<Item, Result> = (batch: readonly Waiting<Item, Result>[], mayWait: boolean) => Promise<void>;
+
+/** Runs one batch and tells each caller its answer; never throws. */
+function createTurn<Item, Result>(
+  run: RunBatch<Item, Result>,
+  { waitMs, isBusy, setAside }: TurnOptions<Item, Result>,
+): Turn<Item, Result> {
+  async function runBatch(batch: readonly Waiting<Item, Result>[], mayWait: boolean): Promise<void> {
+    try {
+      const items = batch.map(({ item }) => item);
+      const results = await run(items, mayWait);
+      for (const [n, waiting] of batch.entries()) {
+        const result = results[n];
+        if (result === undefined)
+          waiting.reject(new Error(`a batch of ${batch.length} was given ${results.length} answers`));
+        else if (isBusy(result)) setAside(waiting);
+        else waiting.resolve(result);
+      }
+    } catch (error) {
+      await failed(batch, mayWait, error);
+    }
+  }
+
+  /** A database that is away is away for each of them, and a lock that did not come free for one does not for another. */
+  async function failed(batch: readonly Waiting<Item, Result>[], mayWait: boolean, error: unknown): Promise<void> {
+    if (batch.length > 1 && mayHelpToRunAlone(error, mayWait))
+      await Promise.all(batch.map((waiting) => runBatch([waiting], mayWait)));
+    else for (const { reject } of batch) reject(error);
+  }
+
+  return async (batch, mayWait) => {
+    const oldest = performance.now() - waitMs;
+    const timely = batch.filter((waiting) => (waiting.since > oldest && !waiting.signal?.aborted) || refuse(waiting));
+    if (timely.length > 0) await runBatch(timely, mayWait);
+  };
+}
+
+/**
+ * A row that the database refuses (and a statement that took too long, 57014) may concern one item, and so does somebody else's
+ * lock (55P03) where owners are mixed.
+ */
+function mayHelpToRunAlone(error: unknown, isOneOwner: boolean): boolean {
   const { code } = Object(error) as { code?: unknown };
-  return code === '55P03' || code === '57014' || troubleOf(error) === undefined;
+  if (code === '55P03') return !isOneOwner;
+  return code === '57014' || troubleOf(error) === undefined;
 }
 
 /** PostgreSQL's "too many connections": like it, a state that passes. */
 const TOO_BUSY = '53300';
 
-function refuse<Item, Result>({ reject }: Waiting<Item, Result>): false {
-  reject(Object.assign(new Error('waited too long for a turn'), { code: TOO_BUSY }));
+function refuse<Item, Result>({ reject, signal }: Waiting<Item, Result>): false {
+  const reason = signal?.aborted ? 'its caller has gone' : 'waited too long for a turn';
+  reject(Object.assign(new Error(reason), { code: TOO_BUSY }));
   return false;
 }

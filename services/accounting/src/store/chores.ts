@@ -30,12 +30,18 @@ export function createChores({ query, snapshot, transaction }: Postgres): Chores
       const [row] = await query<{ lots: number }>('SELECT expire_lots($1) AS lots', [accounts]);
       return row?.lots ?? 0;
     },
-    async forgetAnswers(seconds) {
+    async forgetAnswers(seconds, limit) {
       const gone = await query(
-        `DELETE FROM idempotency_keys WHERE created_at < ledger_now() - make_interval(secs => $1) RETURNING 1`,
-        [seconds],
+        `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM idempotency_keys WHERE created_at < (SELECT ledger_now()) - make_interval(secs => $1)
+           ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1`,
+        [seconds, limit],
       );
       return gone.length;
+    },
+    async now() {
+      const [row] = await query<{ now: Date }>('SELECT ledger_now() AS now');
+      return row?.now ?? new Date(0);
     },
     alone: (chore, work) =>
       // The work has transactions of its own; this one only holds the lock, and ends within the server's idle limit.

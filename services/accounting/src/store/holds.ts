@@ -1,5 +1,14 @@
-import { chargeLine } from '../domain/charge-line.ts';
-import type { CloseHold, ClosedRecord, ExtendedHold, Holds, OpenedHold, OpenHold, RenewedHold } from '../ports.ts';
+import { type ChargeLine, chargeLine } from '../domain/charge-line.ts';
+import type {
+  CloseHold,
+  ClosedRecord,
+  ExtendedHold,
+  ExtendHold,
+  Holds,
+  OpenedHold,
+  OpenHold,
+  RenewedHold,
+} from '../ports.ts';
 import { claimsRow } from './accounts.ts';
 import { type AnswerRow, holdOf, type HoldRow } from './hold-rows.ts';
 import { createBatch } from './batch.ts';
@@ -12,10 +21,14 @@ const MOST_REMEMBERED = 50_000;
 const BATCHES = { lanes: 3, mostItems: 100, waitMs: 2000 };
 
 export function createHolds(query: Query): Holds {
-  const batchOf = <Row>(sql: string) =>
-    createBatch((rows: readonly Row[]) => query<AnswerRow>(sql, [JSON.stringify(rows)]), BATCHES);
-  const open = batchOf<ReturnType<typeof openRow>>('SELECT * FROM open_holds($1)');
-  const close = batchOf<ReturnType<typeof closeRow>>('SELECT * FROM close_holds($1)');
+  const batchOf = <Row>(sql: string, accountOf: (row: Row) => string) =>
+    createBatch((rows: readonly Row[], mayWait) => query<AnswerRow>(sql, [JSON.stringify(rows), mayWait]), {
+      ...BATCHES,
+      ownerOf: accountOf,
+      isBusy: ({ outcome }) => outcome === 'busy',
+    });
+  const open = batchOf('SELECT * FROM open_holds($1, $2)', (row: ReturnType<typeof openRow>) => row.claims.id);
+  const close = batchOf('SELECT * FROM close_holds($1, $2)', (row: ReturnType<typeof closeRow>) => row.user_id);
   const pinned = new Map<string, { userId: string; ruleId: string | null }>();
 
   function remember(holdId: string, userId: string, ruleId: string | null): void {
@@ -25,23 +38,23 @@ export function createHolds(query: Query): Holds {
   }
 
   return {
-    async open(request) {
-      const opened = openedOf(await open(openRow(request)));
+    async open(request, signal) {
+      const opened = openedOf(await open(openRow(request), signal));
       if ('hold' in opened) remember(opened.hold.holdId, opened.hold.userId, opened.hold.priceRuleId);
       return opened;
     },
-    async extend({ holdId, userId, fence, charge, units, actor, requestId }) {
-      const item = { hold_id: holdId, user_id: userId, fence, charge, units, actor, request_id: requestId };
+    async extend(request) {
       const rows = await query<AnswerRow>(
         'SELECT * FROM extend_hold(jsonb_populate_record(NULL::extension_request, $1))',
-        [JSON.stringify(item)],
+        [JSON.stringify(extensionRow(request))],
       );
       return extendedOf(rows[0]);
     },
     async renew(renewals, leaseSeconds) {
-      const items = renewals.map(({ holdId, fence, checkpoint, userId }) => ({
+      const items = renewals.map(({ holdId, openedBy, fence, checkpoint, userId }) => ({
         hold_id: holdId,
         user_id: userId,
+        opened_by: openedBy,
         fence,
         checkpoint,
       }));
@@ -93,17 +106,40 @@ const createHoldReads = (query: Query): Pick<Holds, 'find' | 'findSession' | 'du
     );
     return rows[0] && holdOf(rows[0].hold);
   },
-  async due(limit) {
+  async due(limit, except) {
     const rows = await query<{ hold: HoldRow }>(
       `SELECT to_jsonb(s) AS hold FROM streaming_sessions s
-       WHERE status = 'active' AND lease_expires_at <= (SELECT ledger_now()) ORDER BY lease_expires_at LIMIT $1`,
-      [limit],
+       WHERE status = 'active' AND lease_expires_at <= (SELECT ledger_now()) AND id <> ALL ($2::uuid[])
+       ORDER BY lease_expires_at LIMIT $1`,
+      [limit, except],
     );
     return rows.map(({ hold }) => holdOf(hold));
   },
 });
 
-/** A request in the shape of the SQL type `hold_request`; numbers of any size go as text. */
+/** A line in the shape of the SQL type `charge_line`; numbers of any size go as text. */
+const lineRow = ({ flat, base, slope, divisor }: ChargeLine) => ({
+  flat: String(flat),
+  base: String(base),
+  slope: String(slope),
+  divisor: String(divisor),
+});
+
+/** A request in the shape of the SQL type `extension_request`. */
+const extensionRow = ({ price, units, ...request }: ExtendHold) => ({
+  hold_id: request.holdId,
+  user_id: request.userId,
+  opened_by: request.openedBy,
+  fence: request.fence,
+  units,
+  line: lineRow(chargeLine(price, units)),
+  output: units.output ?? 0,
+  min_output: request.minOutput,
+  actor: request.actor,
+  request_id: request.requestId,
+});
+
+/** A request in the shape of the SQL type `hold_request`. */
 function openRow(request: OpenHold) {
   const { price, units, resource, claims } = request;
   const line = price
@@ -123,10 +159,7 @@ function openRow(request: OpenHold) {
     price_rule_id: price?.ruleId,
     units,
     metadata: request.metadata,
-    flat: String(line.flat),
-    base: String(line.base),
-    slope: String(line.slope),
-    divisor: String(line.divisor),
+    line: lineRow(line),
     output: units.output ?? 0,
     min_output: request.minOutput,
     lease_seconds: request.leaseSeconds,
@@ -139,6 +172,7 @@ function openRow(request: OpenHold) {
 const closeRow = (request: CloseHold) => ({
   hold_id: request.holdId,
   user_id: request.userId,
+  opened_by: request.openedBy,
   cause: request.cause,
   charge: request.charge,
   outcome: request.outcome,

@@ -1,5 +1,5 @@
 import type { Adjusted, Doer, Granted, KeyClaim, StoredAnswer, Transaction, Tx } from '../ports.ts';
-import { claimsRow } from './accounts.ts';
+import { claimsRow, findAccountOn } from './accounts.ts';
 import type { Postgres, Query } from './postgres.ts';
 
 /** Transactions over everything that moves money besides the life of holds. */
@@ -23,6 +23,7 @@ function txOn(query: Query): Tx {
         JSON.stringify(claimsRow(claims)),
       ]);
     },
+    findAccount: findAccountOn(query),
     async grant({ userId, source, credits, expiryDays, ...doer }) {
       const request = { user_id: userId, source, credits, expiry_days: expiryDays, ...doerRow(doer) };
       const [row] = await query<LotRow>('SELECT * FROM grant_credits(jsonb_populate_record(NULL::lot_request, $1))', [

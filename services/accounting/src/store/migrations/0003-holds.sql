@@ -9,8 +9,9 @@ CREATE TABLE streaming_sessions (
   opened_by text NOT NULL,
   -- The label of such a session, in the user's own namespace.
   session_id text,
-  open_key text NOT NULL,
-  open_hash text NOT NULL,
+  -- Both null: voided before its request arrived.
+  open_key text,
+  open_hash text,
   upstream text,
   model text,
   chatflow_id text,
@@ -60,6 +61,7 @@ CREATE TABLE streaming_sessions (
     status = 'active'
     OR charged_credits - overrun_credits - debt_credits + refunded_credits + released_credits + lapsed_credits = held_credits
   ),
+  CONSTRAINT hold_was_asked_for CHECK (held_credits = 0 OR (open_key IS NOT NULL AND open_hash IS NOT NULL)),
   CONSTRAINT hold_pays_first CHECK (charged_credits + refunded_credits >= overrun_credits + debt_credits),
   UNIQUE (user_id, open_key)
 ) WITH (fillfactor = 70);

@@ -24,6 +24,15 @@ BEGIN
   RETURN a;
 END $$;
 
+-- Takes the lock of an account only when there is something to write: it is new, or the profile is newer than the stored one.
+CREATE FUNCTION touch_account(p account_claims) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM user_accounts WHERE id = p.id AND (p.issued_at > profile_issued_at) IS NOT TRUE;
+  IF NOT FOUND THEN
+    PERFORM lock_account(p);
+  END IF;
+END $$;
+
 -- What an account can spend at an instant. A lot is not spendable any more at the instant of its expiry.
 CREATE FUNCTION spendable_credits(p_user_id text, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,5 +1,6 @@
 -- Opening, extending and renewing holds. Each *_hold function serves one request; the *_holds functions take an array of them
--- and lock all accounts, then all holds, in the order of their ids, so that two batches never wait for each other.
+-- and lock all accounts, then all holds, in the order of their ids, so that two batches never wait for each other. Unless p_wait,
+-- they answer `busy` for an account that somebody else has locked (or that is new), so that it does not keep strangers waiting.
 
 CREATE TYPE lot_plan AS (lot_ids bigint[], amounts bigint[], total bigint);
 
@@ -48,27 +49,29 @@ END $$;
 
 CREATE TYPE hold_answer AS (outcome text, available_credits bigint, hold jsonb);
 
-CREATE TYPE hold_request AS (
-  hold_id uuid, claims account_claims, opened_by text, session_id text, open_key text, open_hash text,
-  upstream text, model text, chatflow_id text, workspace_id text, price_rule_id uuid, units jsonb, metadata jsonb,
-  -- The charge as a line over the output units: ceil(greatest(flat, base + output * slope) / divisor). See domain/charge-line.ts.
-  flat numeric, base numeric, slope numeric, divisor numeric, output bigint, min_output bigint,
-  lease_seconds integer, actor text, request_id text
-);
+-- A charge over the output units: ceil(greatest(flat, base + output * slope) / divisor). See domain/charge-line.ts.
+CREATE TYPE charge_line AS (flat numeric, base numeric, slope numeric, divisor numeric);
 
-CREATE FUNCTION line_charge(p hold_request, p_output bigint) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION line_charge(p charge_line, p_output bigint) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   RETURN div(greatest(p.flat, p.base + p_output * p.slope) + p.divisor - 1, p.divisor);
 END $$;
 
--- The most output that p_available pays for, or null when that is less than the least that is worth having.
-CREATE FUNCTION affordable_output(p hold_request, p_available bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+-- The most output up to p_output that p_available pays for, or null when that is less than p_least, the least worth having.
+CREATE FUNCTION affordable_output(p charge_line, p_output bigint, p_least bigint, p_available bigint) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   v_budget numeric := p_available * p.divisor;
-  v_output numeric := least(p.output, div(v_budget - p.base, nullif(p.slope, 0)));
+  v_output numeric := least(p_output, div(v_budget - p.base, nullif(p.slope, 0)));
 BEGIN
-  RETURN CASE WHEN p.slope > 0 AND p.flat <= v_budget AND v_output >= p.min_output THEN v_output END;
+  RETURN CASE WHEN p.slope > 0 AND p.flat <= v_budget AND v_output >= p_least THEN v_output END;
 END $$;
+
+CREATE TYPE hold_request AS (
+  hold_id uuid, claims account_claims, opened_by text, session_id text, open_key text, open_hash text,
+  upstream text, model text, chatflow_id text, workspace_id text, price_rule_id uuid, units jsonb, metadata jsonb,
+  line charge_line, output bigint, min_output bigint, lease_seconds integer, actor text, request_id text
+);
 
 -- outcome: opened | replayed | closed (with its result) | mismatch (id or key was used for another request) | short
 CREATE FUNCTION open_hold(p hold_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
@@ -76,7 +79,7 @@ DECLARE
   v_account user_accounts := lock_account(p.claims);
   v_hold streaming_sessions;
   v_now timestamptz := ledger_now();
-  v_cost numeric := line_charge(p, p.output);
+  v_cost numeric := line_charge(p.line, p.output);
   v_units jsonb := p.units;
   v_plan lot_plan;
 BEGIN
@@ -93,11 +96,11 @@ BEGIN
 
   v_plan := plan_lots((p.claims).id, least(v_cost, 9007199254740991)::bigint, p.upstream, p.model, p.workspace_id, v_now);
   IF v_plan.total < v_cost THEN
-    v_units := jsonb_set(p.units, '{output}', to_jsonb(affordable_output(p, v_plan.total)));
+    v_units := jsonb_set(p.units, '{output}', to_jsonb(affordable_output(p.line, p.output, p.min_output, v_plan.total)));
     IF v_units IS NULL THEN
       RETURN ROW('short', v_plan.total, NULL)::hold_answer;
     END IF;
-    v_cost := line_charge(p, (v_units ->> 'output')::bigint);
+    v_cost := line_charge(p.line, (v_units ->> 'output')::bigint);
     v_plan := plan_lots((p.claims).id, v_cost::bigint, p.upstream, p.model, p.workspace_id, v_now);
   END IF;
 
@@ -121,56 +124,84 @@ BEGIN
   RETURN ROW('opened', spendable_credits((p.claims).id, v_now), to_jsonb(v_hold))::hold_answer;
 END $$;
 
-CREATE FUNCTION open_holds(p_items jsonb) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
+-- Locks accounts in the order of their ids and returns the ids it has locked.
+CREATE FUNCTION lock_accounts(p_ids text[], p_wait boolean) RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_wait THEN
+    PERFORM FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE;
+    RETURN p_ids;
+  END IF;
+  RETURN ARRAY(SELECT id FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE SKIP LOCKED);
+END $$;
+
+CREATE FUNCTION open_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
+  v_locked text[] := lock_accounts(ARRAY(SELECT i -> 'claims' ->> 'id' FROM jsonb_array_elements(p_items) i), p_wait);
   r hold_request;
 BEGIN
-  IF jsonb_array_length(p_items) > 1 THEN
-    PERFORM FROM user_accounts WHERE id IN (SELECT i -> 'claims' ->> 'id' FROM jsonb_array_elements(p_items) i) ORDER BY id FOR UPDATE;
-  END IF;
   FOR r IN SELECT * FROM jsonb_populate_recordset(NULL::hold_request, p_items) LOOP
-    RETURN NEXT open_hold(r);
+    RETURN NEXT CASE WHEN (r.claims).id = ANY (v_locked) THEN open_hold(r) ELSE ROW('busy', NULL, NULL)::hold_answer END;
   END LOOP;
 END $$;
 
 CREATE TYPE extension_request AS (
-  hold_id uuid, user_id text, fence integer, charge bigint, units jsonb, actor text, request_id text
+  hold_id uuid, user_id text, opened_by text, fence integer, units jsonb, line charge_line, output bigint, min_output bigint,
+  actor text, request_id text
 );
 
--- Raises a hold to `charge`: the whole difference or nothing. outcome: extended | closed | fenced | unknown | short
+-- Raises a hold to what `output` costs. When the balance does not cover that but at least min_output, and no less than was granted,
+-- it is raised to what the balance buys; without min_output it takes the whole difference or nothing. Repeating it changes nothing.
+-- outcome: extended | closed | fenced | unknown | short
 CREATE FUNCTION extend_hold(p extension_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_hold streaming_sessions;
   v_now timestamptz;
-  v_more bigint;
+  v_granted bigint;
+  v_output bigint := p.output;
+  v_more numeric;
   v_plan lot_plan;
 BEGIN
   PERFORM FROM user_accounts WHERE id = p.user_id FOR UPDATE;
-  SELECT * INTO v_hold FROM streaming_sessions WHERE id = p.hold_id AND user_id = p.user_id FOR UPDATE;
+  SELECT * INTO v_hold FROM streaming_sessions
+    WHERE id = p.hold_id AND user_id = p.user_id AND opened_by = p.opened_by FOR UPDATE;
   v_now := ledger_now();
   IF v_hold.id IS NULL OR v_hold.status <> 'active' OR p.fence < v_hold.fence THEN
     RETURN ROW(
       CASE WHEN v_hold.id IS NULL THEN 'unknown' WHEN v_hold.status <> 'active' THEN 'closed' ELSE 'fenced' END,
       spendable_credits(p.user_id, v_now), to_jsonb(v_hold))::hold_answer;
   END IF;
-  v_more := greatest(p.charge - v_hold.held_credits, 0);
-  v_plan := plan_lots(p.user_id, v_more, v_hold.upstream, v_hold.model, v_hold.workspace_id, v_now);
+  v_granted := coalesce((v_hold.units ->> 'output')::bigint, 0);
+  v_more := greatest(line_charge(p.line, v_output) - v_hold.held_credits, 0);
+  v_plan := plan_lots(
+    p.user_id, least(v_more, 9007199254740991)::bigint, v_hold.upstream, v_hold.model, v_hold.workspace_id, v_now);
   IF v_plan.total < v_more THEN
-    RETURN ROW('short', v_plan.total, to_jsonb(v_hold))::hold_answer;
+    v_output := CASE WHEN p.min_output IS NOT NULL THEN
+      affordable_output(p.line, p.output, greatest(p.min_output, v_granted), v_hold.held_credits + v_plan.total) END;
+    IF v_output IS NULL THEN
+      RETURN ROW('short', v_plan.total, to_jsonb(v_hold))::hold_answer;
+    END IF;
+    v_more := greatest(line_charge(p.line, v_output) - v_hold.held_credits, 0);
+    v_plan := plan_lots(p.user_id, v_more::bigint, v_hold.upstream, v_hold.model, v_hold.workspace_id, v_now);
   END IF;
+  UPDATE streaming_sessions SET
+    held_credits = held_credits + v_more::bigint, clamped = v_output < p.output,
+    units = CASE WHEN v_output < v_granted THEN units WHEN v_output < p.output THEN jsonb_set(p.units, '{output}', to_jsonb(v_output))
+            ELSE p.units END
+    WHERE id = p.hold_id RETURNING * INTO v_hold;
   IF v_more > 0 THEN
     PERFORM take_lots(p.hold_id, v_plan, false);
-    UPDATE streaming_sessions SET held_credits = held_credits + v_more, units = p.units WHERE id = p.hold_id RETURNING * INTO v_hold;
     PERFORM ledger_post(
-      p.user_id, ROW('extend', p.hold_id, NULL, NULL, p.actor, NULL, p.request_id)::ledger_note, -v_more, v_more, 0, '{}', '{}', v_now);
+      p.user_id, ROW('extend', p.hold_id, NULL, NULL, p.actor, NULL, p.request_id)::ledger_note, -v_more::bigint, v_more::bigint, 0,
+      '{}', '{}', v_now);
   END IF;
   RETURN ROW('extended', spendable_credits(p.user_id, v_now), to_jsonb(v_hold))::hold_answer;
 END $$;
 
-CREATE TYPE renewal AS (hold_id uuid, user_id text, fence integer, checkpoint jsonb);
+CREATE TYPE renewal AS (hold_id uuid, user_id text, opened_by text, fence integer, checkpoint jsonb);
 CREATE TYPE renewal_answer AS (hold_id uuid, outcome text, lease_expires_at timestamptz);
 
--- outcome: renewed | closed | fenced | unknown. user_id null: any user's hold. A higher fence takes the hold over.
+-- outcome: renewed | closed | fenced | unknown. user_id null: any user's hold. A higher fence takes the hold over; who opened it
+-- alone may do either.
 CREATE FUNCTION renew_holds(p_items jsonb, p_lease_seconds integer) RETURNS SETOF renewal_answer LANGUAGE plpgsql AS $$
 DECLARE
   r renewal;
@@ -181,12 +212,14 @@ BEGIN
     UPDATE streaming_sessions SET
       lease_expires_at = ledger_now() + make_interval(secs => p_lease_seconds), fence = r.fence,
       checkpoint = coalesce(r.checkpoint, checkpoint)
-      WHERE id = r.hold_id AND status = 'active' AND fence <= r.fence AND (r.user_id IS NULL OR user_id = r.user_id)
+      WHERE id = r.hold_id AND status = 'active' AND fence <= r.fence AND opened_by = r.opened_by
+        AND (r.user_id IS NULL OR user_id = r.user_id)
       RETURNING lease_expires_at INTO v_lease;
     IF FOUND THEN
       RETURN NEXT ROW(r.hold_id, 'renewed', v_lease)::renewal_answer;
     ELSE
-      SELECT * INTO v_hold FROM streaming_sessions WHERE id = r.hold_id AND (r.user_id IS NULL OR user_id = r.user_id);
+      SELECT * INTO v_hold FROM streaming_sessions
+        WHERE id = r.hold_id AND opened_by = r.opened_by AND (r.user_id IS NULL OR user_id = r.user_id);
       RETURN NEXT ROW(
         r.hold_id,
         CASE WHEN NOT FOUND THEN 'unknown' WHEN v_hold.status <> 'active' THEN 'closed' ELSE 'fenced' END,

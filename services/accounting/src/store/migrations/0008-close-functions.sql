@@ -2,8 +2,9 @@
 
 CREATE TYPE close_request AS (
   hold_id uuid,
-  -- null: the sweeper, which may close any hold whose lease is over.
   user_id text,
+  -- Only who opened a hold may close it. null: the sweeper, for any hold whose lease is over.
+  opened_by text,
   cause text, -- settle | void | sweep
   charge bigint, outcome text, usage_source text, units jsonb, raw_usage jsonb, reason text, metadata jsonb,
   close_key text, close_hash text,
@@ -66,7 +67,7 @@ BEGIN
     workspace_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
   ) VALUES (
     h.tenant_id, h.user_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
-    CASE WHEN h.price_rule_id IS NULL THEN 'deduct' WHEN h.opened_by = 'user' THEN 'streaming-session' ELSE 'chat' END,
+    CASE WHEN h.opened_by <> 'user' THEN 'chat' WHEN h.price_rule_id IS NULL THEN 'deduct' ELSE 'streaming-session' END,
     p_credits, p_written_off, h.id, h.closed_at IS NOT NULL, h.upstream, h.model, h.chatflow_id, h.workspace_id,
     (p.units ->> 'input')::bigint + coalesce((p.units ->> 'cache_read')::bigint, 0)
       + coalesce((p.units ->> 'cache_write_5m')::bigint, 0) + coalesce((p.units ->> 'cache_write_1h')::bigint, 0),
@@ -75,20 +76,31 @@ BEGIN
   );
 END $$;
 
+-- A void that overtakes its hold leaves an empty one, which it closes: the request that comes later finds it closed. Of the two only
+-- one can insert the id; the account is locked.
+CREATE FUNCTION reserve_tombstone(p close_request, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO streaming_sessions (id, tenant_id, user_id, opened_by, held_credits, lease_expires_at, created_at)
+    SELECT p.hold_id, a.tenant_id, a.id, p.opened_by, 0, p_now, p_now FROM user_accounts a
+    WHERE a.id = p.user_id AND NOT EXISTS (SELECT FROM streaming_sessions WHERE id = p.hold_id)
+    ON CONFLICT (id) DO NOTHING;
+END $$;
+
 -- outcome: done | same (a repetition of the closing call) | final (closed by another call) | mismatch (key with another body)
 --          | alive (to the sweeper: renewed meanwhile) | unknown
 CREATE FUNCTION close_hold(p close_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   h streaming_sessions;
-  v_user text;
   v_now timestamptz;
 BEGIN
-  SELECT user_id INTO v_user FROM streaming_sessions WHERE id = p.hold_id AND (p.user_id IS NULL OR user_id = p.user_id);
-  IF NOT FOUND THEN
+  PERFORM FROM user_accounts WHERE id = p.user_id FOR UPDATE;
+  IF FOUND AND p.cause = 'void' THEN
+    PERFORM reserve_tombstone(p, ledger_now());
+  END IF;
+  SELECT * INTO h FROM streaming_sessions WHERE id = p.hold_id AND user_id = p.user_id FOR UPDATE;
+  IF NOT FOUND OR p.opened_by <> h.opened_by THEN
     RETURN ROW('unknown', NULL, NULL)::hold_answer;
   END IF;
-  PERFORM FROM user_accounts WHERE id = v_user FOR UPDATE;
-  SELECT * INTO h FROM streaming_sessions WHERE id = p.hold_id FOR UPDATE;
   v_now := ledger_now();
   IF h.status <> 'active' THEN
     RETURN close_again(h, p, v_now);
@@ -129,18 +141,15 @@ BEGIN
   RETURN v_result;
 END $$;
 
-CREATE FUNCTION close_holds(p_items jsonb) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
+CREATE FUNCTION close_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
+  v_locked text[] := lock_accounts(ARRAY(SELECT i ->> 'user_id' FROM jsonb_array_elements(p_items) i), p_wait);
   r close_request;
 BEGIN
-  IF jsonb_array_length(p_items) > 1 THEN
-    PERFORM FROM user_accounts WHERE id IN (
-      SELECT s.user_id FROM jsonb_array_elements(p_items) i JOIN streaming_sessions s ON s.id = (i ->> 'hold_id')::uuid)
-      ORDER BY id FOR UPDATE;
-    PERFORM FROM streaming_sessions WHERE id IN (SELECT (i ->> 'hold_id')::uuid FROM jsonb_array_elements(p_items) i) ORDER BY id FOR UPDATE;
-  END IF;
+  PERFORM FROM streaming_sessions
+    WHERE user_id = ANY (v_locked) AND id IN (SELECT (i ->> 'hold_id')::uuid FROM jsonb_array_elements(p_items) i) ORDER BY id FOR UPDATE;
   FOR r IN SELECT * FROM jsonb_populate_recordset(NULL::close_request, p_items) LOOP
-    RETURN NEXT close_hold(r);
+    RETURN NEXT CASE WHEN r.user_id = ANY (v_locked) THEN close_hold(r) ELSE ROW('busy', NULL, NULL)::hold_answer END;
   END LOOP;
 END $$;
 
@@ -160,6 +169,6 @@ BEGIN
     RETURN v_answer;
   END IF;
   RETURN close_hold(ROW(
-    p.hold_id, v_account.id, 'settle', p_charge, 'completed', 'flat', p.units, NULL, p_reason, '{}'::jsonb, p.open_key, p.open_hash,
+    p.hold_id, v_account.id, p.opened_by, 'settle', p_charge, 'completed', 'flat', p.units, NULL, p_reason, '{}'::jsonb, p.open_key, p.open_hash,
     'absorb', NULL, p.actor, p.request_id)::close_request);
 END $$;
