@@ -17,6 +17,8 @@ import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
 const SOON_MS = 50;
+/** What an answer needs beside its upstream and its client, with much to spare. */
+const OVERDUE_MARGIN_MS = 30_000;
 
 interface Neighbours {
   readonly stores: Stores;
@@ -36,7 +38,28 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 
   const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
   const soon = (work: () => void) => void setTimeout(work, SOON_MS);
-  const keeper = createLeaseKeeper({ accounting, journal, sessions, clock, tell, soon, ...leases });
+  const keeper = createLeaseKeeper({
+    accounting,
+    journal,
+    sessions,
+    clock,
+    tell,
+    soon,
+    ...leases,
+    renewEveryMs: config.HOLD_RENEW_INTERVAL,
+    longestAnswerMs: config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    overdue: (hold) => void holds.close(hold),
+  });
+  const holds = createHolds({
+    accounting,
+    journal,
+    keeper,
+    settler,
+    clock,
+    journalLeaseMs,
+    defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
+    minOutput: config.MIN_OUTPUT_TOKENS,
+  });
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
@@ -49,16 +72,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       pause,
       sessionLeaseMs,
     }),
-    holds: createHolds({
-      accounting,
-      journal,
-      keeper,
-      settler,
-      clock,
-      journalLeaseMs,
-      defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
-      minOutput: config.MIN_OUTPUT_TOKENS,
-    }),
+    holds,
     upstreams: upstreams.by,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,

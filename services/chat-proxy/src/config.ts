@@ -37,8 +37,19 @@ export const Variables = z
     ACCOUNTING_API_URL: alias(baseUrl(), ['ACCOUNTING_SERVICE_URL']).describe('The accounting service'),
     ACCOUNTING_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
       .prefault('2s')
-      .describe('Longest wait for one attempt at accounting'),
-    ACCOUNTING_CONNECTIONS: whole({ min: 1, max: 1000 }).default(64).describe('Connections to accounting'),
+      .describe('Longest wait for accounting, a second attempt included'),
+    ACCOUNTING_CONNECTIONS: whole({ min: 1, max: 1000 })
+      .default(64)
+      .describe('Connections to accounting for new answers'),
+    ACCOUNTING_CLOSING_CONNECTIONS: whole({ min: 1, max: 1000 })
+      .default(16)
+      .describe('Connections to accounting for running and ended answers, which do not wait behind new ones'),
+    ACCOUNTING_BREAK_AFTER: whole({ min: 1, max: 1000 })
+      .default(5)
+      .describe('Failures of accounting in a row after which new answers are refused at once'),
+    ACCOUNTING_BREAK_TIME: durationMs({ min: '10ms', max: '10m' })
+      .prefault('10s')
+      .describe('How long they are, before one of them tries again'),
 
     FLOWISE_API_URL: baseUrl().optional().describe('The Flowise server; without it there are no flows'),
     FLOWISE_API_KEY: apiKey().describe('Its API key, with the permission to list chatflows'),

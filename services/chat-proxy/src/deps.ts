@@ -1,15 +1,23 @@
-import { readFile } from 'node:fs/promises';
-import { createAuthenticator, createClosers, createHealth, requestContext } from '@tollgate/http-kit';
+import {
+  createAuthenticator,
+  createClosers,
+  createHealth,
+  createRounds,
+  migrateOnceReachable,
+  packageVersion,
+  requestContext,
+  type Rounds,
+} from '@tollgate/http-kit';
 import { createVerifier } from '@tollgate/jwt-claims';
+import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
-import { z } from 'zod';
 import { createAnswering } from './answer-deps.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
 import { accountingToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
-import type { Facts, Tell } from './domain/facts.ts';
+import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
 import { createAssignments } from './flows/assign-chatflow.ts';
 import { createDeleteConversations } from './flows/delete-conversations.ts';
@@ -20,9 +28,8 @@ import { createReadConversations } from './flows/read-conversations.ts';
 import { createSyncChatflows } from './flows/sync-chatflows.ts';
 import { watch } from './metrics-deps.ts';
 import type { Clock } from './ports.ts';
-import { createSchedule, type Schedule } from './schedule.ts';
-import { runMigrations } from './store/migrate.ts';
-import { openStores, type Stores } from './store-deps.ts';
+import { MIGRATIONS } from './store/migrations.ts';
+import { openStores } from './store-deps.ts';
 import { connectUpstreams } from './upstream-deps.ts';
 
 export interface Overrides {
@@ -49,14 +56,15 @@ const CLOSING_MS = 8000;
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const clock = overrides.clock ?? { now: () => Date.now() };
   const logger =
-    overrides.logger ?? createLogger({ service: 'chat-proxy', level: config.LOG_LEVEL, context: requestIds });
+    overrides.logger ??
+    createLogger({ service: 'chat-proxy', level: config.LOG_LEVEL, context: requestContext.fields });
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
   const stores = openStores(config, logger, closers);
   const { mongo, chatflows, sessions, messages, forgetting } = stores;
-  const { auth, accounting } = connectNeighbours(config);
+  const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
@@ -82,7 +90,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
-  const schedule = closers.add('schedule', createSchedule());
+  const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
+  const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
+  closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
     logger,
@@ -98,9 +108,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     async start() {
       if (config.MIGRATE_ON_START) {
         await mongo.connected;
-        await runMigrations(mongo.db());
+        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
       }
-      startTasks({ config, schedule, answering, stores, tell }, { syncChatflows, forgetUpstream });
+      for (const round of rounds) round.start();
+      if (!config.SYNC_ON_START) return;
+      // Right after the start the database may still be on its way.
+      void mongo.connected.then(() => syncChatflows()).catch((error: unknown) => failed('sync', error));
     },
     endAnswers: answering.endAnswers,
     async close() {
@@ -112,41 +125,41 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-interface Working {
-  readonly config: Config;
-  readonly schedule: Schedule;
-  readonly answering: ReturnType<typeof createAnswering>;
-  readonly stores: Stores;
-  readonly tell: Tell;
+type BackgroundTask = Facts['background_failed']['task'];
+
+interface Background {
+  readonly syncChatflows: () => Promise<unknown>;
+  readonly forgetUpstream: () => Promise<void>;
+  readonly failed: (task: BackgroundTask, error: unknown) => void;
 }
 
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
-function startTasks(
-  { config, schedule, answering, stores, tell }: Working,
-  flows: { syncChatflows: () => Promise<unknown>; forgetUpstream: () => Promise<void> },
-): void {
-  const { keeper, settler, saveLater } = answering;
-  const failed = (task: Facts['background_failed']['task'], error: unknown) =>
-    tell('background_failed', { task, reason: String(error) });
-  const every = (task: Facts['background_failed']['task'], everyMs: number, work: () => Promise<unknown>) =>
-    schedule.start({ everyMs, work, failed: (error) => failed(task, error), now: true });
-
-  every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew());
-  every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note());
-  every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick());
-  every('messages', SAVE_EVERY_MS, () => saveLater.tick());
-  every('forget', FORGET_EVERY_MS, flows.forgetUpstream);
-  if (config.SYNC_INTERVAL > 0) every('sync', config.SYNC_INTERVAL, flows.syncChatflows);
-  if (!config.SYNC_ON_START) return;
-  // Right after the start the database may still be on its way.
-  void stores.mongo.connected.then(flows.syncChatflows).catch((error: unknown) => failed('sync', error));
+function backgroundRounds(
+  config: Config,
+  { keeper, settler, saveLater }: ReturnType<typeof createAnswering>,
+  { syncChatflows, forgetUpstream, failed }: Background,
+): Rounds[] {
+  const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
+    createRounds(turn, { everyMs, failed: (error) => failed(task, error) });
+  return [
+    every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
+    every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
+    every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
+    every('forget', FORGET_EVERY_MS, forgetUpstream),
+    ...(config.SYNC_INTERVAL > 0 ? [every('sync', config.SYNC_INTERVAL, syncChatflows)] : []),
+  ];
 }
 
-const connectNeighbours = (config: Config) => ({
+const connectNeighbours = (config: Config, clock: Clock) => ({
   accounting: accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
     connections: config.ACCOUNTING_CONNECTIONS,
+    closingConnections: config.ACCOUNTING_CLOSING_CONNECTIONS,
+    breakAfter: config.ACCOUNTING_BREAK_AFTER,
+    breakMs: config.ACCOUNTING_BREAK_TIME,
+    clock,
     token: accountingToken(config.JWT_SERVICE_SECRET),
   }),
   auth: authClient({ baseUrl: config.AUTH_API_URL, timeoutMs: config.AUTH_TIMEOUT }),
@@ -166,23 +179,12 @@ async function appSettings(config: Config) {
     profile: config.JWT_CLAIMS_PROFILE,
   });
   return {
-    version: await ownVersion(),
+    version: await packageVersion(import.meta.url),
     authenticate: createAuthenticator({ verifyAccess }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',
+    stallMs: config.CLIENT_STALL_TIMEOUT,
     ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN.reveal() }),
   };
-}
-
-/** Puts the request under way into each of its log lines. */
-function requestIds(): Record<string, string> | undefined {
-  const ids = requestContext.get();
-  return ids && { requestId: ids.requestId, ...(ids.userId !== undefined && { userId: ids.userId }) };
-}
-
-/** The version of this package; it lies at the same distance from `src` and from `dist`. */
-async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

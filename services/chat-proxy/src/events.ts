@@ -25,9 +25,14 @@ const EVENTS = {
     fields: ['holdId', 'userId', 'reason'],
     level: 'warn',
   },
+  hold_parked: {
+    help: 'Holds whose end accounting refuses; they are repeated hourly, and somebody should look at them',
+    fields: ['holdId', 'userId', 'reason'],
+    level: 'error',
+  },
   hold_recovered: {
-    help: 'Holds of dead owners that were taken over',
-    labels: { how: ['settle', 'void'] },
+    help: 'Journal rows of silent owners that were brought to an end; strike: the hold had been closed already',
+    labels: { how: ['settle', 'void', 'strike'] },
     fields: ['holdId', 'userId'],
     level: 'warn',
   },
@@ -36,6 +41,16 @@ const EVENTS = {
     labels: { how: ['closed', 'fenced', 'unknown'] },
     fields: ['holdId'],
     level: 'warn',
+  },
+  answer_overdue: {
+    help: 'Answers that had outlived every limit and were ended from outside',
+    fields: ['holdId', 'userId'],
+    level: 'warn',
+  },
+  renewal_too_slow: {
+    help: 'HOLD_RENEW_INTERVAL is more than half of the lease that accounting grants',
+    fields: ['leaseMs', 'renewEveryMs'],
+    level: 'error',
   },
   usage_not_believed: {
     help: 'Answers whose upstream reported impossible usage; our own count was charged',

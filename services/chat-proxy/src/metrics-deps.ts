@@ -7,7 +7,7 @@ const MOST_ROUTES = 100;
 
 export interface Watched {
   readonly keeper: { readonly running: number };
-  readonly settler: { readonly waiting: number; lagMs(): number };
+  readonly settler: { readonly waiting: number; readonly parked: number; lagMs(): number };
   readonly saveLater: { readonly waiting: number };
 }
 
@@ -22,6 +22,11 @@ export function watch(metrics: Metrics, { keeper, settler, saveLater }: Watched)
     name: 'tollgate_leftover_holds',
     help: 'Holds whose end accounting has not acknowledged',
     read: () => settler.waiting,
+  });
+  metrics.gauge({
+    name: 'tollgate_parked_holds',
+    help: 'Those of them whose end accounting refuses',
+    read: () => settler.parked,
   });
   metrics.gauge({
     name: 'tollgate_settle_lag_seconds',

@@ -100,10 +100,18 @@ export interface Renewal {
 
 export interface Accounting {
   hold(asker: Asker, request: HoldRequest): Promise<Hold>;
-  extend(userId: UserId, hold: Hold, units: Units): Promise<Hold>;
+  /** Whether a `hold` that failed with this error may have reserved something all the same. */
+  mayHaveHeld(error: unknown): boolean;
+  /** With `minOutput` a balance that does not pay for all of the units raises the hold to what it buys. */
+  extend(userId: UserId, hold: Hold, more: { units: Units; minOutput?: number }): Promise<Hold>;
+  /** The hold as it is now. NOT_FOUND when accounting has never heard of it. */
+  read(holdId: HoldId, userId: UserId): Promise<Hold | ClosedHold>;
   /** The holds that are not ours any more. */
   renew(renewals: readonly Renewal[]): Promise<{ holdId: HoldId; outcome: 'closed' | 'fenced' | 'unknown' }[]>;
-  /** Idempotent. NOT_FOUND when accounting has never heard of the hold. */
+  /**
+   * Idempotent. NOT_FOUND when there is nobody to charge; ACCOUNTING_UNAVAILABLE when it may go through later; anything else
+   * is a refusal of this very ending.
+   */
   end(holdId: HoldId, userId: UserId, ending: Ending): Promise<ClosedHold>;
   balance(asker: Asker): Promise<Credits>;
 }
@@ -253,7 +261,10 @@ export interface Journal {
   checkpoint(rows: readonly { holdId: HoldId; fence: number; units?: Units }[], leaseUntil: Date): Promise<void>;
   conclude(hold: { holdId: HoldId; userId: UserId }, ending: Ending, leaseUntil: Date): Promise<void>;
   close(holdId: HoldId): Promise<void>;
-  /** Takes over rows whose owner has not been heard of since its lease ran out. */
+  /**
+   * Rows whose owner has not been heard of since its lease ran out. A decided end is taken over; a row without one is only kept
+   * from other readers until `leaseUntil`, because its owner may be alive and write again.
+   */
   adopt(now: Date, leaseUntil: Date, limit: number): Promise<JournalRow[]>;
   count(): Promise<number>;
 }

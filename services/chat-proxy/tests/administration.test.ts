@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CHAIN_FLOW, FLOWISE_SECRETS, newUserId } from '@tollgate/test-kit';
 import { request } from 'undici';
-import { type Proxy, startProxy } from './proxy.ts';
+import { type Proxy, startProxy } from './fixtures/proxy.ts';
 
 let proxy: Proxy;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FLOWISE_SECRETS, startChat } from '@tollgate/test-kit';
 import { request } from 'undici';
-import { type Person, type Proxy, startProxy, until } from './proxy.ts';
-import { askOf, type AskBody, names, STORE, STREAM } from './asking.ts';
+import { type Person, type Proxy, startProxy, until } from './fixtures/proxy.ts';
+import { askOf, type AskBody, names, STORE, STREAM } from './fixtures/asking.ts';
 
 let proxy: Proxy;
 let alice: Person;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
-import { BOB, chatflowOf, MODEL } from './doubles.ts';
-import { codeOf, createStage, namesOf as names, readAll, stageWith, text, withModel } from './flow-stage.ts';
+import { MODEL } from './fixtures/doubles.ts';
+import { codeOf, namesOf as names, readAll, stageWith, text, withModel } from './fixtures/flow-stage.ts';
 
 describe('one settlement, whatever ends it:', () => {
   const STEPS = [text('one'), text(' two'), text(' three')];
@@ -68,7 +68,7 @@ describe('one settlement, whatever ends it:', () => {
     const { events, error } = await readAll(stage.start({ chatflowId: MODEL.id }));
     expect([names(events), codeOf(error)]).toEqual([['session_id', 'token', 'token', 'token'], 'UPSTREAM_INTERRUPTED']);
     expect(stage.accounting.endings).toMatchObject([
-      { ending: { outcome: 'failed', units: { output: 4 }, usageSource: 'estimated' } },
+      { ending: { outcome: 'failed', units: { output: 3 }, usageSource: 'estimated' } },
     ]);
     expect(stage.messages.saved.at(-1)).toMatchObject({ status: 'failed' });
   });
@@ -150,40 +150,6 @@ describe('the journal', () => {
     expect([...stage.journal.rows.values()].every(({ checkpoint }) => checkpoint === undefined)).toBe(true);
     client.abort();
     await expect(first).rejects.toThrow();
-  });
-
-  it.each([
-    ['voided without a checkpoint', {}, { kind: 'void' }],
-    [
-      'settled at its checkpoint',
-      { checkpoint: { request: 1 } },
-      { kind: 'settle', outcome: 'recovered', usageSource: 'checkpoint' },
-    ],
-    [
-      'settled as its owner had decided',
-      {
-        checkpoint: { request: 1 },
-        ending: { kind: 'settle', outcome: 'failed', units: { request: 1 }, usageSource: 'flat' } as const,
-      },
-      { kind: 'settle', outcome: 'failed' },
-    ],
-  ])('lets the hold of a dead owner be %s', async (_, row, ending) => {
-    const stage = createStage();
-    const hold = await stage.accounting.hold(
-      { userId: BOB },
-      { holdId: chatflowOf().id as never, units: { request: 1 } },
-    );
-    stage.journal.orphans.push({ holdId: hold.holdId, userId: BOB, ...row });
-    await stage.settler.tick();
-    expect(stage.accounting.endings).toMatchObject([{ ending }]);
-    expect(stage.accounting.openHolds()).toBe(0);
-  });
-
-  it('closes the row of a hold that accounting has never heard of', async () => {
-    const stage = createStage();
-    stage.journal.orphans.push({ holdId: chatflowOf().id as never, userId: BOB });
-    await stage.settler.tick();
-    expect([stage.settler.waiting, stage.told.at(-1)]).toMatchObject([0, { fact: { how: 'unknown' } }]);
   });
 });
 

@@ -1,7 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import type { SessionId } from '../src/domain/wire-types.ts';
-import { AGENTFLOW, BOB, MODEL, TOKEN_PRICE } from './doubles.ts';
-import { codeOf, METADATA, namesOf as names, readAll, type Step, stageWith, text, withModel } from './flow-stage.ts';
+import { AGENTFLOW, BOB, MODEL, TOKEN_PRICE } from './fixtures/doubles.ts';
+import {
+  codeOf,
+  METADATA,
+  namesOf as names,
+  readAll,
+  type Step,
+  stageWith,
+  text,
+  withModel,
+} from './fixtures/flow-stage.ts';
 
 describe('an answer that is finished', () => {
   it('asks for everything in order: conversation, journal and hold, upstream, settlement', async () => {
@@ -21,7 +30,7 @@ describe('an answer that is finished', () => {
     const stage = stageWith([text('A toll')]);
     const { events } = await readAll(stage.start());
     const usage = events.find(({ event }) => event === 'usage')?.data;
-    expect(usage).toMatchObject({ credits: 1, remaining_credits: 9999, estimated: true, output_tokens: 2 });
+    expect(usage).toMatchObject({ credits: 1, remaining_credits: 9999, estimated: true, output_tokens: 1 });
     expect(stage.accounting.available).toBe(9999);
     expect(usage).toMatchObject({ request_id: stage.accounting.endings[0]?.holdId });
   });
@@ -43,7 +52,7 @@ describe('an answer that is finished', () => {
     await readAll(stage.start({ stores: false }));
     expect(stage.messages.saved).toMatchObject([
       { role: 'user', content: 'What is a toll?', status: 'completed' },
-      { role: 'assistant', content: 'A toll', status: 'completed', credits: 1, usage: { outputTokens: 2 } },
+      { role: 'assistant', content: 'A toll', status: 'completed', credits: 1, usage: { outputTokens: 1 } },
     ]);
     expect([...stage.sessions.rows.values()][0]).toMatchObject({ topic: 'What is a toll?', messageCount: 2 });
   });
@@ -104,6 +113,26 @@ describe('a refusal', () => {
     stage.accounting.isAway = false;
     await stage.settler.tick();
     expect([stage.settler.waiting, stage.journal.rows.size]).toEqual([0, 0]);
+  });
+
+  it('comes when accounting was never reached, and there is nothing to void', async () => {
+    const stage = stageWith([text('x')], (on) => {
+      on.accounting.isAway = true;
+      on.accounting.isAmbiguous = false;
+    });
+    expect(codeOf((await readAll(stage.start())).error)).toBe('ACCOUNTING_UNAVAILABLE');
+    expect([stage.settler.waiting, stage.journal.rows.size]).toEqual([0, 0]);
+  });
+
+  it('that answers only the second attempt does not prove that there is no hold: it is voided', async () => {
+    const stage = stageWith([text('x')], (on) => {
+      on.accounting.available = 0;
+      on.accounting.isAmbiguous = true;
+    });
+    expect(codeOf((await readAll(stage.start())).error)).toBe('INSUFFICIENT_CREDITS');
+    expect(stage.settler.waiting).toBe(1);
+    await stage.settler.tick();
+    expect([stage.accounting.tombstones.length, stage.settler.waiting, stage.journal.rows.size]).toEqual([1, 0, 0]);
   });
 
   it('comes when the journal cannot be written, and the hold is voided', async () => {
@@ -167,9 +196,9 @@ describe('a hold', () => {
     expect(stage.accounting.available).toBe(4100);
   });
 
-  it('that cannot grow ends the answer, which is settled for what was produced', async () => {
+  it('that cannot grow is used up before the answer ends, which is settled for what was produced', async () => {
     const stage = stageWith(
-      Array.from({ length: 900 }, () => text('x')),
+      Array.from({ length: 1200 }, () => text('x')),
       (on) => {
         on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
         on.accounting.price = TOKEN_PRICE;
@@ -178,8 +207,30 @@ describe('a hold', () => {
     );
     const { events, error } = await readAll(stage.start());
     expect([codeOf(error), names(events).includes('end')]).toEqual(['INSUFFICIENT_CREDITS', false]);
-    expect(stage.accounting.available).toBe(1024 - 819);
+    expect([stage.accounting.available, stage.log.filter((entry) => entry === 'extend').length]).toEqual([0, 1]);
     expect(stage.upstream.returned).toBe(1);
+  });
+
+  it('grows by what the balance buys, so that 1,100 credits pay for an answer of 1,100 tokens', async () => {
+    const stage = stageWith(
+      Array.from({ length: 1100 }, () => text('x')),
+      (on) => {
+        on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
+        on.accounting.price = TOKEN_PRICE;
+        on.accounting.available = 1100;
+      },
+    );
+    const { events, error } = await readAll(stage.start());
+    expect([error, names(events).at(-1), stage.accounting.available]).toEqual([undefined, 'end', 0]);
+  });
+
+  it('of a model without usage is never exceeded by our own count', async () => {
+    const stage = stageWith(
+      Array.from({ length: 1024 }, () => text('sixteen letters.')),
+      withModel,
+    );
+    await readAll(stage.start({ chatflowId: MODEL.id }));
+    expect(stage.accounting.available).toBe(10_000 - 1024);
   });
 
   it('does not end an answer because accounting is away while it should grow', async () => {

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { chat, type OperationSpec } from '@tollgate/contracts';
 import { badCallsOf, examplePath, startChat } from '@tollgate/test-kit';
 import { request } from 'undici';
-import { askOf, type AskBody, names, STORE, STREAM } from './asking.ts';
-import { type Person, type Proxy, startProxy, tokens } from './proxy.ts';
+import { askOf, type AskBody, names, STORE, STREAM } from './fixtures/asking.ts';
+import { type Person, type Proxy, startProxy, tokens } from './fixtures/proxy.ts';
 
 let proxy: Proxy;
 let alice: Person;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startChat } from '@tollgate/test-kit';
-import { askOf, type AskBody, names, STORE } from './asking.ts';
-import { type Person, type Proxy, startProxy, until } from './proxy.ts';
+import { askOf, type AskBody, names, STORE } from './fixtures/asking.ts';
+import { type Person, type Proxy, startProxy, until } from './fixtures/proxy.ts';
 
 let proxy: Proxy;
 let alice: Person;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { chargeFor } from '@tollgate/contracts';
 import fc from 'fast-check';
-import { billFor, extendAtOutput, extendedUnits, promptBytes } from '../src/domain/price.ts';
+import { billFor, extendAtOutput, extendedHold, extendedUnits, promptBytes } from '../src/domain/price.ts';
 import { Reply } from '../src/domain/reply.ts';
-import { holdOf, MESSAGE_PRICE, TOKEN_PRICE } from './doubles.ts';
+import { holdOf, MESSAGE_PRICE, TOKEN_PRICE } from './fixtures/doubles.ts';
 
 const UNITS = { request: 1, input: 100, output: 1024 };
 
@@ -37,6 +37,19 @@ describe('the bill of an answer', () => {
 
   it('is the message for a flow that broke off, too', () => {
     expect(billFor(holdOf(MESSAGE_PRICE, 1, { request: 1 }), replyOf(1, 'aborted'))).toMatchObject({ credits: 1 });
+  });
+
+  it('is metered and at least the message for an agent flow that is left before it reports usage', () => {
+    const bill = (pieces: number) =>
+      billFor(holdOf(MESSAGE_PRICE, 9, { ...UNITS, output: 9000 }), replyOf(pieces, 'aborted'));
+    expect(bill(5)).toMatchObject({ units: { request: 1, output: 5 }, usageSource: 'estimated', credits: 1 });
+    expect(bill(5000)).toMatchObject({ units: { request: 1, output: 5000 }, credits: 3 });
+    expect(billFor(holdOf(MESSAGE_PRICE, 9, UNITS), replyOf(0, 'aborted'))).toBeUndefined();
+  });
+
+  it('by our own count is never more than the hold', () => {
+    const bill = billFor(holdOf(TOKEN_PRICE, 1024, UNITS), replyOf(4000));
+    expect(bill).toMatchObject({ units: { output: 1024 }, usageSource: 'estimated', credits: 1024 });
   });
 
   it('is metered for a flow that reports usage, when that is dearer', () => {
@@ -105,12 +118,22 @@ describe('the point at which a hold must grow', () => {
     expect(extendAtOutput(holdOf({ ...TOKEN_PRICE, markupNumerator: 2 }, 100, UNITS), 0)).toBe(40);
   });
 
-  it('asks for twice of what was produced', () => {
+  it('is 80 % of the granted output, too', () => {
+    expect(extendAtOutput(holdOf(MESSAGE_PRICE, 1, UNITS), 0)).toBe(819);
+  });
+
+  it('asks for twice of what was produced, and for the input as it was', () => {
     expect(extendedUnits(holdOf(TOKEN_PRICE, 100, UNITS), replyOf(900))).toEqual({
       request: 1,
-      input: 100,
+      input: 10,
       output: 1800,
     });
+  });
+
+  it('counts an extension as granted when its credits are reserved, whatever units accounting names', () => {
+    const asked = { request: 1, input: 10, output: 1800 };
+    expect(extendedHold(holdOf(MESSAGE_PRICE, 1, UNITS), asked).units).toEqual(asked);
+    expect(extendedHold(holdOf(TOKEN_PRICE, 1100, UNITS), asked).units).toEqual(UNITS);
   });
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startChat } from '@tollgate/test-kit';
 import { request } from 'undici';
-import { type Person, type Proxy, startProxy, tokens, until } from './proxy.ts';
+import { type Person, type Proxy, startProxy, tokens, until } from './fixtures/proxy.ts';
 
 const STORE = '/api/v1/chat/predict/stream/store';
 let proxy: Proxy;
@@ -89,21 +89,19 @@ describe('a client that reads nothing', () => {
   });
 });
 
+const RECOVERED = { kind: 'settle', outcome: 'recovered', units: { output: 7 } };
+const COMPLETED = { kind: 'settle', outcome: 'completed' };
+const DECIDED = {
+  state: 'ending',
+  ending: { kind: 'settle', outcome: 'completed', units: { output: 9 }, usageSource: 'provider' },
+};
+
 describe('what a dead process has left', () => {
   it.each([
-    ['is released when nothing was produced', {}, { kind: 'void' }, 1000],
-    ['is charged at its checkpoint', { checkpoint: { output: 7 } }, { kind: 'settle', outcome: 'recovered' }, 993],
-    [
-      'is charged as it was decided',
-      {
-        checkpoint: { output: 7 },
-        state: 'ending',
-        ending: { kind: 'settle', outcome: 'completed', units: { output: 9 }, usageSource: 'provider' },
-      },
-      { kind: 'settle', outcome: 'completed' },
-      991,
-    ],
-  ])('%s', async (_, left, settlement, balance) => {
+    { so: 'is struck when accounting knew as much', output: 5, expired: true, settlements: [], paid: 5 },
+    { so: 'is corrected to what only the journal knew', output: 7, expired: true, settlements: [RECOVERED], paid: 7 },
+    { so: 'is charged as it was decided', output: 7, ...DECIDED, settlements: [COMPLETED], paid: 9 },
+  ])('$so', async ({ output, expired = false, settlements, paid, ...left }) => {
     proxy.openai.next({ tokens: 3 });
     await (await startChat(proxy.url + STORE, alice.token, ask())).toEnd();
     await until(async () => (await rows()) === 0);
@@ -111,20 +109,37 @@ describe('what a dead process has left', () => {
     proxy.accounting.settlements.length = 0;
     // A hold as another process would have opened it before it died.
     const holdId = await holdOfAnother(alice);
-    await proxy.db.collection<{ _id: string }>('open_holds').insertOne({
-      _id: holdId,
-      user_id: alice.userId,
-      instance: randomUUID(),
-      state: 'open',
-      created_at: new Date(),
-      lease_until: new Date(Date.now() - 1),
-      ...left,
-    } as never);
+    if (expired) proxy.accounting.expire(holdId as never, { output: 5 });
+    await rowOfAnother(alice, holdId, { checkpoint: { output }, ...left });
     await until(async () => (await rows()) === 0);
-    expect(proxy.accounting.settlements).toMatchObject([settlement]);
-    expect(proxy.accounting.balanceOf(alice.userId)).toBe(balance);
+    expect(proxy.accounting.settlements).toMatchObject(settlements);
+    expect(proxy.accounting.balanceOf(alice.userId)).toBe(1000 - paid);
+  });
+
+  it('is left alone while accounting keeps its hold open: its owner may be alive', async () => {
+    const holdId = await holdOfAnother(alice);
+    const { reads } = proxy.accounting;
+    await rowOfAnother(alice, holdId, { checkpoint: { output: 7 } });
+    await until(() => proxy.accounting.reads > reads + 1);
+    expect([await rows(), proxy.accounting.openHolds(), proxy.accounting.settlements]).toEqual([1, 1, []]);
+    proxy.accounting.expire(holdId as never, { output: 7 });
+    await until(async () => (await rows()) === 0);
+    expect(proxy.accounting.balanceOf(alice.userId)).toBe(993);
   });
 });
+
+/** What another process has written about a hold before it fell silent. */
+async function rowOfAnother(person: Person, holdId: string, left: object): Promise<void> {
+  await proxy.db.collection<{ _id: string }>('open_holds').insertOne({
+    _id: holdId,
+    user_id: person.userId,
+    instance: randomUUID(),
+    state: 'open',
+    created_at: new Date(),
+    lease_until: new Date(Date.now() - 1),
+    ...left,
+  } as never);
+}
 
 async function holdOfAnother(person: Person): Promise<string> {
   const holdId = randomUUID();

@@ -7,7 +7,7 @@ const usage = (input: number, output: number, cacheRead = 0) =>
 const text = (words: string) => ({ kind: 'text', text: words }) as const;
 
 describe('the meter of an answer', () => {
-  it('counts a piece of text as at least one token, and long pieces by their UTF-8 bytes', () => {
+  it('counts pieces of the size of a token one by one, and longer ones by their UTF-8 bytes', () => {
     const answer = reply();
     for (let piece = 0; piece < 806; piece += 1) answer.add(text('a'));
     expect(answer.meteredOutput).toBe(806);
@@ -18,7 +18,26 @@ describe('the meter of an answer', () => {
   it('estimates input and output while nobody reports usage', () => {
     const answer = reply();
     answer.add(text('Hello'));
-    expect(answer.tokens()).toEqual({ input: 11, cacheRead: 0, output: 2, source: 'estimated' });
+    expect(answer.tokens()).toEqual({ input: 11, cacheRead: 0, output: 1, source: 'estimated' });
+  });
+
+  it('counts 638 tokens of five bytes as 638, and one of 40 bytes as ten', () => {
+    const answer = reply();
+    for (let piece = 0; piece < 638; piece += 1) answer.add(text(' toll'));
+    const whole = reply();
+    whole.add(text('x'.repeat(40)));
+    expect([answer.meteredOutput, whole.meteredOutput]).toEqual([638, 10]);
+  });
+
+  it('estimates no more than it is allowed to, but believes a report that is higher', () => {
+    const answer = reply();
+    for (let piece = 0; piece < 4000; piece += 1) answer.add(text('a'));
+    expect(answer.tokens(1024)).toMatchObject({ output: 1024, source: 'estimated' });
+    answer.add(usage(10, 1500));
+    answer.add(text('a'));
+    expect(answer.tokens(1024)).toMatchObject({ output: 1500, source: 'estimated' });
+    answer.status = 'completed';
+    expect(answer.tokens(1024)).toMatchObject({ output: 1500, source: 'provider' });
   });
 
   it('takes the last running total and never a sum', () => {
@@ -70,6 +89,6 @@ describe('the meter of an answer', () => {
     const answer = new Reply({ promptBytes: 1, keeps: false });
     answer.add(text('secret'));
     answer.add({ kind: 'event', event: { event: 'usedTools', data: [] } });
-    expect([answer.text, answer.events, answer.meteredOutput]).toEqual(['', [], 2]);
+    expect([answer.text, answer.events, answer.meteredOutput]).toEqual(['', [], 1]);
   });
 });

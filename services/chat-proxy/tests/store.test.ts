@@ -1,47 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
+import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
 import type { FoundChatflow, Session } from '../src/ports.ts';
 import { chatflowsIn } from '../src/store/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
-import { MIGRATIONS, runMigrations } from '../src/store/migrate.ts';
-import { type Mongo, openMongo } from '../src/store/mongo.ts';
+import { MIGRATIONS } from '../src/store/migrations.ts';
 import { openHolds } from '../src/store/open-holds.ts';
 import { sessionsIn } from '../src/store/sessions.ts';
-import { holdId } from './doubles.ts';
+import { holdId } from './fixtures/doubles.ts';
 
 const NOW = new Date('2030-01-01T00:00:00Z');
 const after = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
 const sessionId = () => randomUUID() as SessionId;
 const userId = () => newUserId() as UserId;
-const settings = { defaultDatabase: 'unused', operationTimeoutMs: 5000, poolSize: 20 };
 
 let mongo: Mongo;
 beforeAll(async () => {
-  mongo = openMongo({ ...settings, url: mongoDatabaseUrl() });
+  mongo = openMongo({ url: mongoDatabaseUrl(), defaultDatabase: 'unused' });
   await mongo.connected;
-  await runMigrations(mongo.db());
+  await runMigrations(mongo.db(), MIGRATIONS);
 });
 afterAll(() => mongo.close());
-
-describe('migrations', () => {
-  it('are taken once, also by processes that start together', async () => {
-    const other = openMongo({ ...settings, url: mongoDatabaseUrl() });
-    await other.connected;
-    const taken = await Promise.all([runMigrations(other.db()), runMigrations(other.db())]);
-    expect(taken.flat()).toEqual(MIGRATIONS.map(({ name }) => name));
-    await other.close();
-  });
-
-  it('refuse a database that is newer, and a released step that was changed', async () => {
-    await expect(runMigrations(mongo.db(), [])).rejects.toThrow('newer');
-    const changed = MIGRATIONS.map((step) => ({ ...step, indexes: [] }));
-    await expect(runMigrations(mongo.db(), changed)).rejects.toThrow('changed');
-  });
-});
 
 describe('a session', () => {
   const chatflowId = 'flow' as ChatflowId;
@@ -152,7 +135,31 @@ describe('the journal', () => {
     expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
     const adopted = await Promise.all([theirs.adopt(after(31), after(90), 10), others.adopt(after(31), after(90), 10)]);
     expect(adopted.flat()).toEqual([{ ...hold, checkpoint: { output: 5 } }]);
+    // Its owner is alive after all: what it writes still counts.
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 6 } }], after(100));
+    expect(await theirs.adopt(after(101), after(190), 10)).toEqual([{ ...hold, checkpoint: { output: 6 } }]);
     await theirs.close(hold.holdId);
+  });
+
+  it('lets no late write undo a newer checkpoint', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID()), openHolds(mongo, randomUUID())];
+    const hold = owner();
+    await mine.open(hold, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(32));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 5 } }], after(31));
+    expect(await theirs.adopt(after(33), after(90), 10)).toEqual([{ ...hold, checkpoint: { output: 9 } }]);
+    await theirs.close(hold.holdId);
+  });
+
+  it('hands a decided end back to its own process, too, once its lease has run out', async () => {
+    const mine = openHolds(mongo, randomUUID());
+    const hold = owner();
+    const ending = { kind: 'void', reason: 'refused' } as const;
+    await mine.open(hold, after(30));
+    await mine.conclude(hold, ending, after(30));
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
+    await mine.close(hold.holdId);
   });
 
   it('keeps the decided end of a hold, and no checkpoint after it', async () => {
@@ -266,24 +273,5 @@ describe('what is to be forgotten upstream', () => {
     expect(await forgetting.take(after(61), retry)).toMatchObject({ chatId: 'chat', attempts: 1 });
     await forgetting.remove(chat?.id ?? '');
     expect(await forgetting.take(after(10_000), retry)).toBeUndefined();
-  });
-});
-
-describe('a database that is away', () => {
-  it('is a 503 at once, and no reason not to be there', async () => {
-    const away = openMongo({ ...settings, url: 'mongodb://127.0.0.1:1/x' });
-    await expect(away.ping()).rejects.toMatchObject({
-      code: 'DEPENDENCY_UNAVAILABLE',
-      headers: { 'retry-after': '2' },
-    });
-    await away.close();
-  });
-
-  it('is a 503 when it takes too long', async () => {
-    const slow = openMongo({ ...settings, operationTimeoutMs: 20, url: mongoDatabaseUrl() });
-    await expect(slow.run(() => new Promise<never>(() => undefined))).rejects.toMatchObject({
-      code: 'DEPENDENCY_UNAVAILABLE',
-    });
-    await slow.close();
   });
 });

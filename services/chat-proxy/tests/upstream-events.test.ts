@@ -4,7 +4,7 @@ import { FlowiseReader, partsOfJson } from '../src/clients/flowise-events.ts';
 import { OpenAiReader } from '../src/clients/openai-events.ts';
 import { SseDecoder } from '../src/clients/sse-decoder.ts';
 import type { UpstreamPart } from '../src/domain/answer.ts';
-import { CHAIN_BODY, OPENAI_BODY, TOOL_BODY } from './frames.ts';
+import { CHAIN_BODY, OPENAI_BODY, TOOL_BODY } from './fixtures/frames.ts';
 
 type Reader = { read(data: string): UpstreamPart[] };
 

@@ -1,14 +1,23 @@
 import { createHash } from 'node:crypto';
 import { accounting as operations } from '@tollgate/contracts';
 import { AppError, unavailable } from '@tollgate/http-kit';
-import { createClient } from '@tollgate/http-kit/client';
-import type { Accounting, Ending } from '../ports.ts';
+import { createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
+import type { Accounting, Clock, Ending } from '../ports.ts';
+import { createCircuitBreaker } from './circuit-breaker.ts';
 
 export interface AccountingOptions {
   readonly baseUrl: string;
-  /** Milliseconds for one attempt. */
+  /** Milliseconds for one call, its repetition included. */
   readonly timeoutMs: number;
+  /** For new answers and balances. */
   readonly connections: number;
+  /** For answers that run or have ended: what they need must not wait behind new ones. */
+  readonly closingConnections: number;
+  /** Failures in a row after which new answers are refused at once. */
+  readonly breakAfter: number;
+  /** Milliseconds until one of them may try again. */
+  readonly breakMs: number;
+  readonly clock: Clock;
   /** A service token for accounting. */
   readonly token: () => Promise<string>;
 }
@@ -18,36 +27,59 @@ export interface AccountingClient extends Accounting {
 }
 
 const RETRY_AFTER_SECONDS = 2;
-const { holdCredits, extendHold, renewHolds, settleHold, voidHold, readTotalBalance } = operations;
+const MS_PER_SECOND = 1000;
+const UNAVAILABLE = 'ACCOUNTING_UNAVAILABLE';
+const { holdCredits, extendHold, readHold, renewHolds, settleHold, voidHold, readTotalBalance } = operations;
 
 /** Accounting, called with this service's own token and the name of the user it acts for. */
-export function accountingClient({ baseUrl, timeoutMs, connections, token }: AccountingOptions): AccountingClient {
-  const client = createClient(
-    { holdCredits, extendHold, renewHolds, settleHold, voidHold, readTotalBalance },
-    { baseUrl, timeoutMs, connections, token, onUnavailable: 'ACCOUNTING_UNAVAILABLE' },
+export function accountingClient(options: AccountingOptions): AccountingClient {
+  const { baseUrl, timeoutMs, connections, closingConnections, token, clock } = options;
+  const common = { baseUrl, timeoutMs, token, onUnavailable: UNAVAILABLE } as const;
+  const opening = createClient({ holdCredits, readTotalBalance }, { ...common, connections });
+  const running = createClient(
+    { extendHold, readHold, renewHolds, settleHold, voidHold },
+    { ...common, connections: closingConnections },
   );
+  const unasked = new WeakSet<Error>();
+  const unlessAway = createCircuitBreaker({
+    clock,
+    failures: options.breakAfter,
+    pauseMs: options.breakMs,
+    isFailure: (error) => error instanceof AppError && error.code === UNAVAILABLE,
+    refusal: (waitMs) => {
+      const refused = unavailable(UNAVAILABLE, Math.max(1, Math.ceil(waitMs / MS_PER_SECOND)));
+      unasked.add(refused);
+      return refused;
+    },
+  });
 
   return {
     hold: ({ token: userToken }, { holdId, resource, units, minOutput }) =>
       orUnavailable(
-        client.holdCredits(
-          { body: { holdId, resource, units, ...(minOutput !== undefined && { minOutput }) } },
-          // The user's own token, so that accounting judges by itself who pays.
-          { idempotencyKey: `hold:${holdId}`, onBehalfOf: `Bearer ${userToken}` },
+        unlessAway(() =>
+          opening.holdCredits(
+            { body: { holdId, resource, units, ...(minOutput !== undefined && { minOutput }) } },
+            // The user's own token, so that accounting judges by itself who pays.
+            { idempotencyKey: `hold:${holdId}`, onBehalfOf: `Bearer ${userToken}` },
+          ),
         ),
       ),
 
-    extend: (userId, { holdId, fence }, units) =>
+    mayHaveHeld: (error) => !(error instanceof Error && unasked.has(error)) && mayHaveBeenApplied(error),
+
+    extend: (userId, { holdId, fence }, more) =>
       orUnavailable(
-        client.extendHold(
-          { params: { holdId }, body: { fence, units } },
-          { idempotencyKey: keyOf(`extend:${holdId}`, units), onBehalfOf: userId },
+        running.extendHold(
+          { params: { holdId }, body: { fence, ...more } },
+          { idempotencyKey: keyOf(`extend:${holdId}`, more), onBehalfOf: userId },
         ),
       ),
+
+    read: (holdId, userId) => orUnavailable(running.readHold({ params: { holdId } }, { onBehalfOf: userId })),
 
     async renew(renewals) {
       const { holds } = await orUnavailable(
-        client.renewHolds({
+        running.renewHolds({
           body: {
             holds: renewals.map(({ holdId, fence, checkpoint }) => ({
               holdId,
@@ -62,22 +94,20 @@ export function accountingClient({ baseUrl, timeoutMs, connections, token }: Acc
 
     // An access token may have run out since the answer began: the user is named by id.
     end: (holdId, userId, ending) =>
-      orUnavailable(
-        ending.kind === 'void'
-          ? client.voidHold(
-              { params: { holdId }, body: { reason: ending.reason } },
-              { idempotencyKey: keyOf(`void:${holdId}`, ending), onBehalfOf: userId },
-            )
-          : client.settleHold(
-              { params: { holdId }, body: settlementOf(ending) },
-              { idempotencyKey: keyOf(`settle:${holdId}`, settlementOf(ending)), onBehalfOf: userId },
-            ),
-      ),
+      ending.kind === 'void'
+        ? running.voidHold(
+            { params: { holdId }, body: { reason: ending.reason } },
+            { idempotencyKey: keyOf(`void:${holdId}`, ending), onBehalfOf: userId },
+          )
+        : running.settleHold(
+            { params: { holdId }, body: settlementOf(ending) },
+            { idempotencyKey: keyOf(`settle:${holdId}`, settlementOf(ending)), onBehalfOf: userId },
+          ),
 
     balance: async ({ token: userToken }) =>
-      (await orUnavailable(client.readTotalBalance(undefined, { token: userToken }))).totalCredits,
+      (await orUnavailable(opening.readTotalBalance(undefined, { token: userToken }))).totalCredits,
 
-    close: () => client.close(),
+    close: async () => void (await Promise.all([opening.close(), running.close()])),
   };
 }
 
@@ -95,6 +125,6 @@ async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (error) {
     const isOdd = error instanceof AppError && ['INTERNAL', 'VALIDATION_FAILED', 'FORBIDDEN'].includes(error.code);
-    throw isOdd ? unavailable('ACCOUNTING_UNAVAILABLE', RETRY_AFTER_SECONDS, error) : error;
+    throw isOdd ? unavailable(UNAVAILABLE, RETRY_AFTER_SECONDS, error) : error;
   }
 }

@@ -3,7 +3,7 @@ export interface ReportedUsage {
   readonly input: number;
   readonly cacheRead: number;
   readonly output: number;
-  /** The upstream's own object, kept for disputes; small and of plain JSON. */
+  /** The upstream's own object, kept for disputes; small and of plain JSON, else undefined. */
   readonly raw: unknown;
 }
 

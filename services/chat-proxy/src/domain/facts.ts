@@ -16,8 +16,11 @@ export type Facts = Readonly<{
     }>;
   hold_closed: Owned & Readonly<{ how: 'settled' | 'voided' | 'unknown'; chargedCredits: number; attempts: number }>;
   hold_left_over: Owned & Readonly<{ reason: string }>;
-  hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' }>;
+  hold_parked: Owned & Readonly<{ reason: string }>;
+  hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' }>;
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' }>;
+  answer_overdue: Owned;
+  renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
   upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;

@@ -44,8 +44,10 @@ export const chargesPerMessage = (price: Price): boolean =>
 export function billFor(hold: Hold, reply: Reply): Bill | undefined {
   const { price } = hold;
   if (!reply.hasOutput && !(reply.status === 'completed' && reply.hasReportedUsage)) return undefined;
-  const { input, cacheRead, output, source } = reply.tokens();
-  const isFlat = !reply.hasReportedUsage && chargesPerMessage(price);
+  // An estimate may be wrong, so that it never charges more than the hold and its extensions have reserved.
+  const { input, cacheRead, output, source } = reply.tokens(hold.units.output);
+  // Decided when the hold was taken: an answer that breaks off before its usage was reported is no cheaper for it.
+  const isFlat = hold.units.output === undefined && !reply.hasReportedUsage;
   const units = isFlat ? { request: 1 } : meteredUnits(input, cacheRead, output);
   const credits = chargeFor(price, units);
   return {
@@ -73,22 +75,26 @@ function meteredUnits(input: number, cacheRead: number, output: number): Units {
  * Infinity when more output costs no more.
  */
 export function extendAtOutput(hold: Hold, inputTokens: number): number {
-  const { price, heldCredits } = hold;
+  const { price, heldCredits, units } = hold;
   const perToken = BigInt(price.unitPrices.output ?? 0);
   if (price.free || price.mode === 'flat' || perToken === 0n) return Number.POSITIVE_INFINITY;
   const flat = price.mode === 'flat_plus_metered' ? BigInt(price.unitPrices.request ?? 0) : 0n;
   const capacity = (BigInt(heldCredits) * MICRO * BigInt(price.markupDenominator)) / BigInt(price.markupNumerator);
   const spent = flat + BigInt(inputTokens) * BigInt(price.unitPrices.input ?? 0);
   const left = (capacity * EXTEND_AT_PERCENT) / 100n - spent;
-  return left <= 0n ? 1 : Math.max(1, Number(left / perToken));
+  const granted = Math.floor(((units.output ?? Infinity) * Number(EXTEND_AT_PERCENT)) / 100);
+  return left <= 0n ? 1 : Math.max(1, Math.min(granted, Number(left / perToken)));
 }
 
-/** Twice of what has been produced, so that the number of extensions stays logarithmic. */
+/**
+ * Twice of what has been produced, so that the number of extensions stays logarithmic. The input is what it was, by now, and
+ * not what it could have been: what was reserved for the difference pays for output.
+ */
 export function extendedUnits(hold: Hold, reply: Reply): Units {
   const { input, output } = reply.tokens();
-  return {
-    request: 1,
-    input: Math.max(hold.units.input ?? 0, input),
-    output: Math.max(hold.units.output ?? 0, 2 * output),
-  };
+  return { request: 1, input, output: Math.max(hold.units.output ?? 0, 2 * output) };
 }
+
+/** A hold after an extension: when its credits pay for all that was asked, that is what it covers. */
+export const extendedHold = (granted: Hold, asked: Units): Hold =>
+  chargeFor(granted.price, asked) <= granted.heldCredits ? { ...granted, units: asked } : granted;

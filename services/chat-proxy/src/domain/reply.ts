@@ -6,6 +6,8 @@ const LONGEST_EVENTS = 262_144;
 const LONGEST_KEPT_TEXT = 4_000_000;
 /** Rough size of a token, for upstreams that do not count: credits.md, Outcome policy, "metered". */
 const BYTES_PER_TOKEN = 4;
+/** Pieces of at most this size on average are tokens one by one; longer ones are several in one. */
+const BYTES_PER_PIECE = 8;
 
 export const tokensOfBytes = (bytes: number): number => Math.ceil(bytes / BYTES_PER_TOKEN);
 
@@ -76,7 +78,7 @@ export class Reply {
 
   /** Output tokens by our own count, while nobody else has told. */
   get meteredOutput(): number {
-    return Math.max(this.#deltas, tokensOfBytes(this.#bytes));
+    return this.#bytes <= BYTES_PER_PIECE * this.#deltas ? this.#deltas : tokensOfBytes(this.#bytes);
   }
 
   get text(): string {
@@ -99,17 +101,21 @@ export class Reply {
     return this.#usage !== undefined;
   }
 
-  /** The tokens to charge: the upstream's count, plus what came after it when the answer broke off; else our own count. */
-  tokens(): MeteredTokens {
+  /**
+   * The tokens to charge: the upstream's count, plus what came after it when the answer broke off; else our own count.
+   * What we have only estimated stops at `mostEstimated`.
+   */
+  tokens(mostEstimated = Number.POSITIVE_INFINITY): MeteredTokens {
     const usage = this.#usage;
     if (!usage) {
-      return { input: tokensOfBytes(this.promptBytes), cacheRead: 0, output: this.meteredOutput, source: 'estimated' };
+      const output = Math.min(this.meteredOutput, mostEstimated);
+      return { input: tokensOfBytes(this.promptBytes), cacheRead: 0, output, source: 'estimated' };
     }
-    const since = this.status === 'completed' ? 0 : this.meteredOutput - this.#meteredAtUsage;
+    const since = this.status === 'completed' ? 0 : Math.max(0, this.meteredOutput - this.#meteredAtUsage);
     return {
       input: usage.input,
       cacheRead: usage.cacheRead,
-      output: usage.output + since,
+      output: Math.max(usage.output, Math.min(usage.output + since, mostEstimated)),
       source: since === 0 ? 'provider' : 'estimated',
     };
   }

@@ -5,6 +5,7 @@ import {
   billFor,
   chargesPerMessage,
   extendAtOutput,
+  extendedHold,
   extendedUnits,
   mostUnits,
   reportsUsage,
@@ -19,6 +20,8 @@ import type { Settler } from './settle-leftovers.ts';
 const CHECKPOINT_TOKENS = 256;
 const RETRY_AFTER_SECONDS = 2;
 const RETRY_EXTENSION_AT = 1.25;
+/** The contract's limit. */
+const MOST_MIN_OUTPUT = 1_000_000;
 
 export interface Holds {
   /** Journal and hold, both done before anything is sent upstream. */
@@ -32,7 +35,7 @@ export interface Holds {
 }
 
 export interface HoldsDeps {
-  readonly accounting: Pick<Accounting, 'hold' | 'extend'>;
+  readonly accounting: Pick<Accounting, 'hold' | 'mayHaveHeld' | 'extend'>;
   readonly journal: Pick<Journal, 'open' | 'close'>;
   readonly keeper: Pick<LeaseKeeper, 'add' | 'remove' | 'noteSoon'>;
   readonly settler: Pick<Settler, 'end' | 'endLater'>;
@@ -66,10 +69,12 @@ class JournalledHolds implements Holds {
       maxOutput: grant.units.output ?? defaultOutput,
       isCapped: chatflow.upstream === 'openai',
       extendAt: Infinity,
+      endsAfter: Infinity,
+      openedAt: clock.now(),
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
     };
-    if (reportsUsage(chatflow) || !chargesPerMessage(grant.price)) hold.extendAt = limitOf(hold);
+    if (grant.units.output !== undefined) hold.extendAt = limitOf(hold);
     keeper.add(hold);
     return hold;
   }
@@ -77,7 +82,9 @@ class JournalledHolds implements Holds {
   grown(hold: OpenHold): Promise<void> | undefined {
     const output = hold.reply.meteredOutput;
     if (output - hold.checkpointedOutput >= CHECKPOINT_TOKENS) this.#deps.keeper.noteSoon();
-    return progressOf(hold) >= hold.extendAt ? this.#extend(hold) : undefined;
+    const progress = progressOf(hold);
+    if (progress > hold.endsAfter) throw new AppError('INSUFFICIENT_CREDITS');
+    return progress >= hold.extendAt ? this.#extend(hold) : undefined;
   }
 
   async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
@@ -109,7 +116,7 @@ class JournalledHolds implements Holds {
     const flat = await this.#holdAndJournal(caller, { holdId, resource, units: { request: 1 } });
     if (chargesPerMessage(flat.price)) return flat;
     try {
-      return await this.#deps.accounting.extend(caller.userId, flat, most);
+      return extendedHold(await this.#deps.accounting.extend(caller.userId, flat, { units: most }), most);
     } catch (error) {
       this.#deps.settler.endLater({ holdId, userId: caller.userId, ending: voided('not covered') });
       throw error;
@@ -124,7 +131,7 @@ class JournalledHolds implements Holds {
       journal.open(owner, new Date(clock.now() + journalLeaseMs)),
     ]);
     if (granted.status === 'fulfilled' && journalled.status === 'fulfilled') return granted.value;
-    if (granted.status === 'rejected' && isRefusal(granted.reason)) {
+    if (granted.status === 'rejected' && !accounting.mayHaveHeld(granted.reason)) {
       void journal.close(request.holdId).catch(() => settler.endLater({ ...owner, ending: voided('refused') }));
       throw granted.reason;
     }
@@ -135,21 +142,40 @@ class JournalledHolds implements Holds {
   }
 
   async #extend(hold: OpenHold): Promise<void> {
+    const progress = progressOf(hold);
+    const units = extendedUnits(hold.grant, hold.reply);
     try {
-      const units = extendedUnits(hold.grant, hold.reply);
-      hold.grant = await this.#deps.accounting.extend(hold.userId, hold.grant, units);
-      hold.extendAt = Math.max(limitOf(hold), progressOf(hold) + 1);
+      const granted = await this.#deps.accounting.extend(hold.userId, hold.grant, {
+        units,
+        minOutput: Math.min(progress + 1, MOST_MIN_OUTPUT),
+      });
+      hold.grant = extendedHold(granted, units);
     } catch (error) {
-      if (isRefusal(error)) throw error;
-      // Accounting cannot be reached: a running answer goes on, and the settlement takes what is missing.
-      hold.extendAt = Math.ceil(progressOf(hold) * RETRY_EXTENSION_AT);
+      if (!isShort(error)) {
+        if (isRefusal(error)) throw error;
+        // Accounting cannot be reached: a running answer goes on, and is charged for at most what is reserved.
+        hold.extendAt = Math.ceil(progress * RETRY_EXTENSION_AT);
+        return;
+      }
     }
+    const covered = hold.grant.units.output ?? Infinity;
+    if (covered >= (units.output ?? 0)) hold.extendAt = Math.max(limitOf(hold), progress + 1);
+    else runOut(hold, covered);
   }
 }
 
 const voided = (reason: string): Ending => ({ kind: 'void', reason });
 
-/** A 4xx: accounting has decided, and there is no hold. */
+/** The balance does not pay for more: what is reserved is used up, and then the answer ends. */
+function runOut(hold: OpenHold, covered: number): void {
+  hold.extendAt = Infinity;
+  hold.endsAfter = covered;
+  if (progressOf(hold) > covered) throw new AppError('INSUFFICIENT_CREDITS');
+}
+
+const isShort = (error: unknown): boolean => error instanceof AppError && error.code === 'INSUFFICIENT_CREDITS';
+
+/** A 4xx: accounting has decided. */
 const isRefusal = (error: unknown): boolean => error instanceof AppError && error.status < 500;
 
 /**

@@ -1,9 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
+import type { Tell } from '../domain/facts.ts';
 import { billFor } from '../domain/price.ts';
 import type { HoldId, Units } from '../domain/wire-types.ts';
 import type { Accounting, Clock, Journal, Renewal, Sessions } from '../ports.ts';
 import type { OpenHold } from './open-hold.ts';
-import type { Tell } from '../domain/facts.ts';
 
 /** The contract's limit for one call. */
 const RENEWED_AT_ONCE = 1000;
@@ -13,9 +13,9 @@ export interface LeaseKeeper {
   remove(holdId: HoldId): void;
   /** An answer has grown a lot: do not wait for the next turn. */
   noteSoon(): void;
-  /** Renews all leases at accounting, in one call per thousand, each with its progress. */
+  /** Renews all leases at accounting, in one call per thousand, each with its progress; ends what has run for too long. */
   renew(): Promise<void>;
-  /** Writes the progress of all running answers into the journal. */
+  /** Writes the progress of all running answers into the journal; one write at a time, so that the last word is the newest. */
   note(): Promise<void>;
   readonly running: number;
 }
@@ -30,18 +30,46 @@ export interface LeaseKeeperDeps {
   readonly soon: (work: () => void) => void;
   readonly journalLeaseMs: number;
   readonly sessionLeaseMs: number;
+  /** How often `renew` is called. */
+  readonly renewEveryMs: number;
+  /** An answer that is older has escaped every other limit. */
+  readonly longestAnswerMs: number;
+  /** Settles an answer whose own end does not come. */
+  readonly overdue: (hold: OpenHold) => void;
 }
 
 /** Keeps the holds, journal rows and sessions of all running answers of this process alive. */
 export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
   const holds = new Map<HoldId, OpenHold>();
+  const note = inTurn(() => writeProgress(deps, [...holds.values()]));
   let isNotingSoon = false;
+  let hasSeenLease = false;
+
+  function add(hold: OpenHold): void {
+    holds.set(hold.id, hold);
+    if (hasSeenLease) return;
+    hasSeenLease = true;
+    const leaseMs = Date.parse(hold.grant.leaseExpiresAt) - deps.clock.now();
+    const { renewEveryMs } = deps;
+    if (renewEveryMs > leaseMs / 2) deps.tell('renewal_too_slow', { leaseMs, renewEveryMs });
+  }
 
   async function renew(): Promise<void> {
+    endOverdue();
     const ids = [...holds.keys()];
     if (ids.length === 0) return;
     const sessions = deps.sessions.renewLeases(ids, new Date(deps.clock.now() + deps.sessionLeaseMs));
     await Promise.all([sessions, ...chunks([...holds.values()]).map(renewSome)]);
+  }
+
+  /** A client that stopped reading can keep an answer from noticing that it was stopped; its hold ends all the same. */
+  function endOverdue(): void {
+    const oldest = deps.clock.now() - deps.longestAnswerMs;
+    for (const hold of [...holds.values()].filter(({ openedAt }) => openedAt < oldest)) {
+      deps.tell('answer_overdue', { holdId: hold.id, userId: hold.userId });
+      hold.lost.abort(new AppError('UPSTREAM_TIMEOUT'));
+      deps.overdue(hold);
+    }
   }
 
   async function renewSome(some: readonly OpenHold[]): Promise<void> {
@@ -54,23 +82,8 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     }
   }
 
-  async function note(): Promise<void> {
-    const now = deps.clock.now();
-    const changed = [...holds.values()].filter(
-      (hold) =>
-        hold.reply.meteredOutput !== hold.checkpointedOutput || now - hold.checkpointedAt >= deps.journalLeaseMs / 3,
-    );
-    if (changed.length === 0) return;
-    for (const hold of changed) {
-      hold.checkpointedOutput = hold.reply.meteredOutput;
-      hold.checkpointedAt = now;
-    }
-    const rows = changed.map((hold) => ({ holdId: hold.id, fence: hold.grant.fence, ...progressOf(hold, 'units') }));
-    await deps.journal.checkpoint(rows, new Date(now + deps.journalLeaseMs));
-  }
-
   return {
-    add: (hold) => void holds.set(hold.id, hold),
+    add,
     remove: (holdId) => void holds.delete(holdId),
     noteSoon() {
       if (isNotingSoon) return;
@@ -87,6 +100,50 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     get running() {
       return holds.size;
     },
+  };
+}
+
+/** Notes what has changed since the last time, and shows that the others are alive. */
+async function writeProgress(
+  { clock, journal, journalLeaseMs }: LeaseKeeperDeps,
+  holds: readonly OpenHold[],
+): Promise<void> {
+  const now = clock.now();
+  const changed = holds
+    .filter(
+      (hold) => hold.reply.meteredOutput !== hold.checkpointedOutput || now - hold.checkpointedAt >= journalLeaseMs / 3,
+    )
+    .map((hold) => ({ hold, output: hold.reply.meteredOutput }));
+  if (changed.length === 0) return;
+  const rows = changed.map(({ hold }) => ({
+    holdId: hold.id,
+    fence: hold.grant.fence,
+    ...progressOf(hold, 'units'),
+  }));
+  await journal.checkpoint(rows, new Date(now + journalLeaseMs));
+  // Only now: what could not be written must be written again.
+  for (const { hold, output } of changed) {
+    hold.checkpointedOutput = output;
+    hold.checkpointedAt = now;
+  }
+}
+
+/** The work, never twice at once: who comes while it runs gets the turn after it, shared with all others who wait. */
+function inTurn(work: () => Promise<void>): () => Promise<void> {
+  let current: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    next = undefined;
+    current = work().finally(() => {
+      current = undefined;
+    });
+    return current;
+  };
+  return () => {
+    if (next) return next;
+    if (!current) return begin();
+    next = current.then(begin, begin);
+    return next;
   };
 }
 

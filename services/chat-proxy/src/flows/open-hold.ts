@@ -16,6 +16,10 @@ export interface OpenHold {
   readonly isCapped: boolean;
   /** The count of output tokens that needs a larger hold. */
   extendAt: number;
+  /** The hold cannot grow any more: the answer may go on to this count of output tokens, and ends there. */
+  endsAfter: number;
+  /** Milliseconds since 1970. */
+  readonly openedAt: number;
   checkpointedOutput: number;
   checkpointedAt: number;
   closing?: Promise<ClosedHold | undefined>;

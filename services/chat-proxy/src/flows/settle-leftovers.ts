@@ -3,12 +3,19 @@ import { AppError } from '@tollgate/http-kit';
 import type { Tell } from '../domain/facts.ts';
 import type { ClosedHold, HoldId, UserId } from '../domain/wire-types.ts';
 import type { Accounting, Clock, Ending, Journal, JournalRow } from '../ports.ts';
+import { judgeOrphan } from './judge-orphan.ts';
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
+/** For what accounting refuses: somebody has to look at it, and until then it costs next to nothing. */
+const LONGEST_PARKED_MS = 3_600_000;
 const JITTER = 0.2;
 const ADOPTED_AT_ONCE = 100;
 const ENDED_AT_ONCE = 20;
+/** A turn is short, so that the next one can put new settlements before old releases. */
+const ENDED_PER_TURN = 200;
+/** Beyond it the journal remembers for us. */
+const MOST_REMEMBERED = 10_000;
 
 /** A hold that is to end, and how. */
 export interface Closing {
@@ -25,6 +32,8 @@ export interface Settler {
   tick(): Promise<void>;
   /** Holds this process still owes an end. */
   readonly waiting: number;
+  /** Those of them whose end accounting refuses. */
+  readonly parked: number;
   /** Milliseconds the oldest of them waits. */
   lagMs(): number;
   /** Resolves when every first attempt under way has come to its end. */
@@ -32,13 +41,15 @@ export interface Settler {
 }
 
 export interface SettlerDeps {
-  readonly accounting: Pick<Accounting, 'end'>;
+  readonly accounting: Pick<Accounting, 'end' | 'read'>;
   readonly journal: Pick<Journal, 'conclude' | 'close' | 'adopt'>;
   readonly clock: Clock;
   readonly tell: Tell;
   /** From 0 up to but without 1. */
   readonly random: () => number;
   readonly journalLeaseMs: number;
+  /** Leftovers kept in memory; 10,000 when absent. */
+  readonly mostRemembered?: number;
 }
 
 /** No hold without an end: settlements and releases survive a dead neighbour, a dead database, and our own death. */
@@ -48,6 +59,10 @@ interface Waiting extends Closing {
   readonly attempts: number;
   readonly dueAt: number;
   readonly since: number;
+  /** Accounting has acknowledged the end; only the journal row is still there. */
+  readonly isClosed: boolean;
+  /** Accounting has refused the end. */
+  readonly isParked: boolean;
 }
 
 class LeftoverSettler implements Settler {
@@ -70,73 +85,133 @@ class LeftoverSettler implements Settler {
   }
 
   endLater(closing: Closing): void {
-    this.#waiting.set(closing.holdId, this.#now(closing));
+    const waiting = this.#now(closing);
+    if (!this.#remember(waiting)) void this.#conclude(waiting);
   }
 
   async tick(): Promise<void> {
     const { clock, journal } = this.#deps;
     const due = [...this.#waiting.values()].filter(({ dueAt }) => dueAt <= clock.now());
-    for (let at = 0; at < due.length; at += ENDED_AT_ONCE) {
-      await Promise.all(due.slice(at, at + ENDED_AT_ONCE).map((closing) => this.#attempt(closing)));
-    }
-    const orphans = await journal.adopt(new Date(clock.now()), this.#lease(), ADOPTED_AT_ONCE);
-    await Promise.all(orphans.map((row) => this.#recover(row)));
+    await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
+    const lease = new Date(clock.now() + this.#deps.journalLeaseMs);
+    const orphans = await journal.adopt(new Date(clock.now()), lease, ADOPTED_AT_ONCE);
+    await Promise.all(orphans.filter(({ holdId }) => !this.#waiting.has(holdId)).map((row) => this.#recover(row)));
   }
 
   get waiting(): number {
     return this.#waiting.size;
   }
 
+  get parked(): number {
+    return [...this.#waiting.values()].filter(({ isParked }) => isParked).length;
+  }
+
   lagMs(): number {
     const now = this.#deps.clock.now();
-    return Math.max(0, ...[...this.#waiting.values()].map(({ since }) => now - since));
+    return [...this.#waiting.values()].reduce((lag, { since }) => Math.max(lag, now - since), 0);
   }
 
   async idle(): Promise<void> {
     await Promise.allSettled(this.#underWay);
   }
 
+  async #endAll(due: readonly Waiting[]): Promise<void> {
+    for (let at = 0; at < due.length; at += ENDED_AT_ONCE) {
+      const some = due.slice(at, at + ENDED_AT_ONCE);
+      await Promise.all(some.map((closing) => this.#attempt(closing)));
+      // Not one went through: accounting is away, and the others would wait for nothing.
+      if (some.every(({ holdId }) => this.#waiting.has(holdId))) return;
+    }
+  }
+
   async #attempt(closing: Waiting): Promise<ClosedHold | undefined> {
-    const { accounting, journal } = this.#deps;
+    if (closing.isClosed) {
+      await this.#strike(closing);
+      return undefined;
+    }
     // Side by side: after a crash either accounting or the journal knows the exact figures.
-    const concluded = journal.conclude(closing, closing.ending, this.#lease()).catch(() => undefined);
+    const concluded = this.#conclude(closing);
     try {
-      const closed = await accounting.end(closing.holdId, closing.userId, closing.ending);
+      const closed = await this.#deps.accounting.end(closing.holdId, closing.userId, closing.ending);
       this.#tellClosed(closing, closed.status === 'settled' ? 'settled' : 'voided', closed.chargedCredits);
       await this.#strike(closing, concluded);
       return closed;
     } catch (error) {
-      if (error instanceof AppError && error.code === 'NOT_FOUND') {
-        this.#tellClosed(closing, 'unknown', 0);
-        await this.#strike(closing, concluded);
-      } else this.#repeat(closing, error);
-      return undefined;
+      return this.#failed(closing, error, concluded);
     }
   }
 
+  async #failed(closing: Waiting, error: unknown, concluded: Promise<void>): Promise<ClosedHold | undefined> {
+    const code = error instanceof AppError ? error.code : undefined;
+    if (code === 'NOT_FOUND') {
+      this.#tellClosed(closing, 'unknown', 0);
+      await this.#strike(closing, concluded);
+      return undefined;
+    }
+    if (!(error instanceof AppError) || PASSING.has(error.code)) {
+      if (closing.attempts === 0) this.#deps.tell('hold_left_over', { ...idsOf(closing), reason: reasonOf(error) });
+      this.#repeat(closing);
+      return undefined;
+    }
+    // What the upstream reported is the only part of an ending that is not of our making.
+    const plain = withoutRawUsage(closing.ending);
+    if (plain) {
+      await concluded;
+      return this.#attempt({ ...closing, ending: plain });
+    }
+    if (!closing.isParked) this.#deps.tell('hold_parked', { ...idsOf(closing), reason: reasonOf(error) });
+    this.#repeat({ ...closing, isParked: true });
+    return undefined;
+  }
+
   /** A row that stays is harmless: its hold is closed, and closing it again changes nothing. */
-  async #strike(closing: Waiting, concluded: Promise<void>): Promise<void> {
+  async #strike(closing: Waiting, concluded?: Promise<void>): Promise<void> {
     this.#waiting.delete(closing.holdId);
     await concluded;
     try {
       await this.#deps.journal.close(closing.holdId);
-    } catch (error) {
-      this.#repeat(closing, error);
+    } catch {
+      this.#repeat({ ...closing, isClosed: true });
     }
   }
 
-  #repeat(closing: Waiting, error: unknown): void {
-    const { clock, random, tell } = this.#deps;
-    if (closing.attempts === 0) tell('hold_left_over', { ...idsOf(closing), reason: reasonOf(error) });
-    const backoff = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** closing.attempts);
-    const dueAt = clock.now() + backoff * (1 - JITTER + 2 * JITTER * random());
-    this.#waiting.set(closing.holdId, { ...closing, attempts: closing.attempts + 1, dueAt });
+  /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects. */
+  #conclude(closing: Waiting): Promise<void> {
+    const { clock, journal, journalLeaseMs } = this.#deps;
+    const lease = new Date(clock.now() + backoffMs(closing) * (1 + JITTER) + journalLeaseMs);
+    return journal.conclude(closing, closing.ending, lease).catch(() => undefined);
+  }
+
+  #repeat(closing: Waiting): void {
+    const { clock, random } = this.#deps;
+    const dueAt = clock.now() + backoffMs(closing) * (1 - JITTER + 2 * JITTER * random());
+    this.#remember({ ...closing, attempts: closing.attempts + 1, dueAt });
+  }
+
+  /** False when memory is full: then the journal hands the row back when its lease has run out. */
+  #remember(closing: Waiting): boolean {
+    const { mostRemembered = MOST_REMEMBERED } = this.#deps;
+    if (this.#waiting.size >= mostRemembered && !this.#waiting.has(closing.holdId)) return false;
+    this.#waiting.set(closing.holdId, closing);
+    return true;
   }
 
   async #recover(row: JournalRow): Promise<void> {
-    const ending = endingOfOrphan(row);
-    this.#deps.tell('hold_recovered', { ...idsOf(row), how: ending.kind });
-    await this.end({ ...idsOf(row), ending });
+    const verdict = row.ending ?? (await this.#judge(row));
+    if (verdict === 'leave') return;
+    this.#deps.tell('hold_recovered', { ...idsOf(row), how: verdict === 'strike' ? 'strike' : verdict.kind });
+    if (verdict === 'strike') await this.#deps.journal.close(row.holdId).catch(() => undefined);
+    else await this.end({ ...idsOf(row), ending: verdict });
+  }
+
+  /** Accounting that cannot be asked leaves the row as it is: it comes again when its lease has run out. */
+  async #judge({ holdId, userId, checkpoint }: JournalRow) {
+    try {
+      return judgeOrphan(await this.#deps.accounting.read(holdId, userId), checkpoint);
+    } catch (error) {
+      const isUnknown = error instanceof AppError && error.code === 'NOT_FOUND';
+      return isUnknown ? judgeOrphan(undefined, checkpoint) : 'leave';
+    }
   }
 
   #tellClosed(closing: Waiting, how: 'settled' | 'voided' | 'unknown', chargedCredits: number): void {
@@ -145,19 +220,24 @@ class LeftoverSettler implements Settler {
 
   #now(closing: Closing): Waiting {
     const now = this.#deps.clock.now();
-    return { ...closing, attempts: 0, dueAt: now, since: now };
-  }
-
-  #lease(): Date {
-    return new Date(this.#deps.clock.now() + this.#deps.journalLeaseMs);
+    return { ...closing, attempts: 0, dueAt: now, since: now, isClosed: false, isParked: false };
   }
 }
 
-/** An owner that died left either its decision, or a checkpoint to charge, or nothing that is worth a charge. */
-function endingOfOrphan({ ending, checkpoint }: JournalRow): Ending {
-  if (ending) return ending;
-  if (!checkpoint) return { kind: 'void', reason: 'the proxy stopped before the first token' };
-  return { kind: 'settle', outcome: 'recovered', units: checkpoint, usageSource: 'checkpoint' };
+/** Failures that say nothing about the ending itself. */
+const PASSING: ReadonlySet<string> = new Set(['ACCOUNTING_UNAVAILABLE', 'RATE_LIMITED']);
+
+const backoffMs = ({ attempts, isParked }: Waiting): number =>
+  Math.min(isParked ? LONGEST_PARKED_MS : LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts);
+
+/** Settlements are money that is owed; a release only gives a user credits back sooner than the lease would. */
+const byUrgency = (one: Waiting, other: Waiting): number =>
+  Number(one.ending.kind === 'void') - Number(other.ending.kind === 'void') || one.dueAt - other.dueAt;
+
+function withoutRawUsage(ending: Ending): Ending | undefined {
+  if (ending.kind === 'void' || ending.rawUsage === undefined) return undefined;
+  const { rawUsage: _, ...plain } = ending;
+  return plain;
 }
 
 const idsOf = ({ holdId, userId }: { holdId: HoldId; userId: UserId }) => ({ holdId, userId });

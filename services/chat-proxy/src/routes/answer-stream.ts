@@ -63,20 +63,17 @@ async function* frames({ answer, first, framing, settings }: Relay): AsyncGenera
   try {
     for (;;) {
       const result = framing.heartbeat === undefined ? await next : await Promise.race([next, beat.next()]);
-      if (result === undefined) {
-        yield framing.heartbeat ?? '';
-        continue;
-      }
-      if (result.done) return;
-      sequence += 1;
+      if (result?.done) return;
+      if (result) sequence += 1;
       stall.begin();
-      yield framing.frame(result.value, sequence);
+      yield result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
       if (stall.end()) return;
-      next = answer.next();
+      if (result) next = answer.next();
     }
   } catch (thrown) {
     const error = toAppError(thrown);
     settings.failed(error);
+    stall.begin();
     yield framing.frame(errorEvent(error), sequence + 1);
   } finally {
     beat.stop();
@@ -108,6 +105,7 @@ function createStall(answer: Answer, afterMs: number) {
   let timer: NodeJS.Timeout | undefined;
   let hasEnded = false;
   return {
+    /** Before every write: a client may stop at a comment as well as at an event. */
     begin() {
       timer = setTimeout(() => {
         hasEnded = true;

@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+import type { AnswerEvent } from '../src/domain/answer.ts';
+import { streamAnswer } from '../src/routes/answer-stream.ts';
+
+const SETTINGS = { heartbeatMs: 10, clientStallMs: 40, failed: () => undefined };
+
+/** An answer of some events, then silence until it is returned or released. */
+function quietAnswer() {
+  const ended = Promise.withResolvers<void>();
+  const silence = Promise.withResolvers<IteratorResult<AnswerEvent, void>>();
+  const first: AnswerEvent = { event: 'session_id', data: 's' };
+  let asked = 0;
+  const answer = {
+    next: () => {
+      asked += 1;
+      return asked === 1 ? Promise.resolve({ done: false as const, value: first }) : silence.promise;
+    },
+    return: async () => {
+      ended.resolve();
+      silence.resolve({ done: true, value: undefined });
+      return { done: true as const, value: undefined };
+    },
+    throw: async (error: unknown) => Promise.reject(error as Error),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  return { answer, ended: ended.promise };
+}
+
+describe('a client that stops reading', () => {
+  it('at a heartbeat has its answer ended, as at an event', async () => {
+    const { answer, ended } = quietAnswer();
+    const { chunks } = await streamAnswer(answer, '', SETTINGS);
+    const reader = chunks[Symbol.asyncIterator]();
+    expect(String((await reader.next()).value)).toMatch(/^id:1/);
+    expect((await reader.next()).value).toBe(':heartbeat\n\n');
+    // Nobody asks for more: the answer must end by itself.
+    await ended;
+    expect((await reader.next()).done).toBe(true);
+  });
+
+  it('and goes on in time keeps its answer', async () => {
+    const { answer } = quietAnswer();
+    const { chunks } = await streamAnswer(answer, '', { ...SETTINGS, clientStallMs: 60_000 });
+    const reader = chunks[Symbol.asyncIterator]();
+    for (const expected of [/^id:1/, /^:heartbeat/, /^:heartbeat/])
+      expect(String((await reader.next()).value)).toMatch(expected);
+    await answer.return();
+    expect((await reader.next()).done).toBe(true);
+  });
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from '@jest/globals';
+import { MODEL } from './fixtures/doubles.ts';
+import { codeOf, readAll, type Stage, stageWith, text, withModel } from './fixtures/flow-stage.ts';
+
+const told = (stage: Stage) => stage.told.map(({ name }) => name);
+
+/** A stage whose answer has produced one token and waits. */
+async function running() {
+  const stage = stageWith([text('one'), 'hang'], withModel);
+  const answer = stage.start({ chatflowId: MODEL.id });
+  await answer.next();
+  await answer.next();
+  return { stage, answer };
+}
+
+describe('the progress of a running answer', () => {
+  it('is written again when it could not be written', async () => {
+    const { stage, answer } = await running();
+    stage.journal.isAway = true;
+    await expect(stage.keeper.note()).rejects.toThrow();
+    stage.journal.isAway = false;
+    await stage.keeper.note();
+    expect([...stage.journal.rows.values()]).toMatchObject([{ checkpoint: { output: 1 } }]);
+    await answer.return();
+  });
+
+  it('is written by one write at a time, and whoever waits shares the next one', async () => {
+    const { stage, answer } = await running();
+    const slow = Promise.withResolvers<void>();
+    let writes = 0;
+    const checkpoint = stage.journal.checkpoint.bind(stage.journal);
+    stage.journal.checkpoint = async (...written) => {
+      writes += 1;
+      if (writes === 1) await slow.promise;
+      await checkpoint(...written);
+    };
+    const notes = [stage.keeper.note(), stage.keeper.note(), stage.keeper.note()];
+    expect(writes).toBe(1);
+    stage.clock.advance(20_000);
+    slow.resolve();
+    await Promise.all(notes);
+    expect(writes).toBe(2);
+    await answer.return();
+  });
+});
+
+describe('a lease', () => {
+  it('that is no longer than two renewals is told once, as a fault of the configuration', async () => {
+    const stage = stageWith([text('one')]);
+    stage.clock.advance(45_000);
+    await readAll(stage.start());
+    await readAll(stage.start());
+    expect(told(stage).filter((name) => name === 'renewal_too_slow')).toHaveLength(1);
+    const well = stageWith([text('one')]);
+    await readAll(well.start());
+    expect(told(well)).not.toContain('renewal_too_slow');
+  });
+});
+
+describe('an answer that outlives every limit', () => {
+  it('has its hold settled although its client reads nothing, and pays once', async () => {
+    const { stage, answer } = await running();
+    stage.clock.advance(600_000);
+    await stage.keeper.renew();
+    expect(stage.accounting.openHolds()).toBe(1);
+    stage.clock.advance(1);
+    await stage.keeper.renew();
+    await stage.settler.idle();
+    expect([stage.accounting.openHolds(), stage.keeper.running, stage.accounting.available]).toEqual([0, 0, 9999]);
+    expect(told(stage)).toContain('answer_overdue');
+    const { error } = await readAll(answer);
+    expect([codeOf(error), stage.accounting.endings.length]).toEqual(['UPSTREAM_TIMEOUT', 1]);
+  });
+});
