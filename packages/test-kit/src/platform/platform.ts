@@ -40,6 +40,8 @@ export interface Platform {
   assignEverything(person: Person): Promise<void>;
   /** The books of a user once no hold of theirs is open. */
   untilNoOpenHold(userId: string): Promise<BooksOfUser>;
+  /** The books of a user once no hold is open and so much was charged: a late settlement may correct what a sweep has closed. */
+  untilCharged(userId: string, credits: number): Promise<BooksOfUser>;
   /** Resolves when a running answer of the user has a checkpoint of at least so many output units. */
   untilCheckpoint(userId: string, output: number): Promise<void>;
   stop(): Promise<void>;
@@ -84,6 +86,11 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       return person;
     },
     untilNoOpenHold: (userId) => eventually(() => closedBooks(books, userId), `the holds of ${userId} to close`),
+    untilCharged: (userId, credits) =>
+      eventually(async () => {
+        const state = await closedBooks(books, userId);
+        return state?.charged === credits ? state : undefined;
+      }, `${userId} to be charged ${credits}`),
     untilCheckpoint: async (userId, output) => {
       await eventually(() => hasCheckpoint(books, userId, output), `a checkpoint of ${output} units`);
     },

@@ -97,6 +97,7 @@ const proxyPace = (leaseSeconds: number): Record<string, string> => ({
   JOURNAL_LEASE: milliseconds(leaseSeconds / 2),
   SESSION_LEASE: milliseconds(leaseSeconds),
   LEFTOVERS_INTERVAL: milliseconds(leaseSeconds / 60),
+  ACCOUNTING_BREAK_TIME: '1s',
 });
 
 export interface WantedUser {
