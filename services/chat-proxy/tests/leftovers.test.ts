@@ -174,6 +174,16 @@ describe('leftovers', () => {
     expect(stage.accounting.endings).toHaveLength(1);
   });
 
+  it('are told as settled when they were charged, also after the lease had ended their hold', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    const { end } = stage.accounting;
+    const endExpired: typeof end = async (...of) => ({ ...(await end(...of)), status: 'expired', alreadyFinal: true });
+    Object.assign(stage.accounting, { end: endExpired });
+    await stage.settler.end({ holdId: id, userId: BOB, ending: settled() });
+    expect(told(stage, 'hold_closed')).toMatchObject([{ fact: { how: 'settled', chargedCredits: 1 } }]);
+  });
+
   it('are not taken for refused because the service is limited for a moment', async () => {
     const stage = createStage();
     const id = await held(stage);

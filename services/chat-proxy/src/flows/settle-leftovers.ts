@@ -133,7 +133,7 @@ class LeftoverSettler implements Settler {
     const concluded = this.#conclude(closing);
     try {
       const closed = await this.#deps.accounting.end(closing.holdId, closing.userId, closing.ending);
-      this.#tellClosed(closing, closed.status === 'settled' ? 'settled' : 'voided', closed.chargedCredits);
+      this.#tellClosed(closing, closed.chargedCredits > 0 ? 'settled' : 'voided', closed.chargedCredits);
       await this.#strike(closing, concluded);
       return closed;
     } catch (error) {
