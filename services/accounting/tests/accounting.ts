@@ -123,7 +123,7 @@ export class Accounting {
     }: { credits: number; source?: string; priority?: number; days?: number | null; in?: string; models?: string[] },
   ): Promise<number> {
     const { rows } = await this.db.query<{ allocation_id: string }>(
-      `SELECT allocation_id FROM grant_credits(jsonb_populate_record(NULL::lot_request, $1::jsonb
+      `SELECT allocation_id FROM ledger.grant_credits(jsonb_populate_record(NULL::ledger.lot_request, $1::jsonb
         || jsonb_build_object('effective_at', ledger_now() + $2::interval)))`,
       [
         JSON.stringify({

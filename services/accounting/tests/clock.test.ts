@@ -36,7 +36,7 @@ describe('expiry of lots', () => {
     const lot = await accounting.grant(alice, { credits: 100, days: 1 });
     const spendable = (at: string) =>
       accounting.number(
-        `SELECT spendable_credits($1, expires_at ${at}) AS value FROM credit_allocations WHERE id = $2`,
+        `SELECT ledger.spendable_credits($1, expires_at ${at}) AS value FROM credit_allocations WHERE id = $2`,
         [alice.userId, lot],
       );
     expect([await spendable("- interval '1 microsecond'"), await spendable('')]).toEqual([100, 0]);

@@ -65,8 +65,27 @@ describe('migrations', () => {
       runMigrations(database.url),
     ]);
     const files = (await readdir(new URL('../src/store/migrations/', import.meta.url))).sort();
-    expect(taken.map((steps) => steps.length).sort((one, other) => one - other)).toEqual([0, 0, files.length]);
-    expect(taken.flat()).toEqual(files);
+    const all = [...files, 'functions'];
+    expect(taken.map((steps) => steps.length).sort((one, other) => one - other)).toEqual([0, 0, all.length]);
+    expect(taken.flat()).toEqual(all);
+    await database.drop();
+  });
+
+  it('make the functions anew when they have changed, and only then', async () => {
+    const database = await createPostgresDatabase();
+    const functions = (hash: string, sql: string) => ({ steps: [], functions: { name: 'functions', hash, sql } });
+    const one = functions('a', 'CREATE FUNCTION answer() RETURNS int LANGUAGE sql RETURN 41');
+    // Another type of answer, which CREATE OR REPLACE would refuse.
+    const two = functions('b', "CREATE FUNCTION answer() RETURNS text LANGUAGE sql RETURN '42'");
+    expect(await runMigrations(database.url, one)).toEqual(['functions']);
+    expect(await runMigrations(database.url, one)).toEqual([]);
+    expect(await runMigrations(database.url, two)).toEqual(['functions']);
+    const broken = functions('c', 'SELECT 1/0');
+    await expect(runMigrations(database.url, broken)).rejects.toThrow('division by zero');
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    expect((await client.query('SELECT ledger.answer()')).rows).toEqual([{ answer: '42' }]);
+    await client.end();
     await database.drop();
   });
 
@@ -74,11 +93,13 @@ describe('migrations', () => {
     const database = await createPostgresDatabase();
     const step = (name: string, hash: string, sql: string) => ({ name, hash, sql });
     const first = step('0001', 'a', 'CREATE TABLE one (id int)');
-    await runMigrations(database.url, [first]);
-    await expect(runMigrations(database.url, [{ ...first, hash: 'b' }])).rejects.toThrow('was changed');
-    await expect(runMigrations(database.url, [])).rejects.toThrow('newer');
+    const functions = step('functions', 'f', 'SELECT 1');
+    const run = (...steps: (typeof first)[]) => runMigrations(database.url, { steps, functions });
+    await run(first);
+    await expect(run({ ...first, hash: 'b' })).rejects.toThrow('was changed');
+    await expect(run()).rejects.toThrow('newer');
     const broken = step('0002', 'c', 'CREATE TABLE two (id int); SELECT 1/0');
-    await expect(runMigrations(database.url, [first, broken])).rejects.toThrow();
+    await expect(run(first, broken)).rejects.toThrow();
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     expect((await client.query("SELECT to_regclass('two') AS two")).rows).toEqual([{ two: null }]);

@@ -54,7 +54,7 @@ export const findAccountOn =
 export function createAccounts(query: Query): Accounts {
   return {
     async touch(claims) {
-      await query('SELECT touch_account(jsonb_populate_record(NULL::account_claims, $1))', [
+      await query('SELECT ledger.touch_account(jsonb_populate_record(NULL::ledger.account_claims, $1))', [
         JSON.stringify(claimsRow(claims)),
       ]);
     },

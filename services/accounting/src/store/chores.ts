@@ -1,7 +1,7 @@
 import type { Chores, LedgerCheck } from '../ports.ts';
 import type { Postgres, Query } from './postgres.ts';
 
-/** The views of 0010-verify.sql, each with the invariant whose offenders it lists. */
+/** The views of functions/10-verify.sql, each with the invariant whose offenders it lists. */
 const CHECKS = [
   ['I1', 'Balances are the sums of their ledger entries', 'verify_projection'],
   ['I2', 'Every transaction has two or more entries that sum to 0', 'verify_balanced'],
@@ -27,7 +27,7 @@ export function createChores({ query, snapshot, transaction }: Postgres): Chores
         return { checkedAt: row?.now ?? new Date(0), checks };
       }),
     async expireLots(accounts) {
-      const [row] = await query<{ lots: number }>('SELECT expire_lots($1) AS lots', [accounts]);
+      const [row] = await query<{ lots: number }>('SELECT ledger.expire_lots($1) AS lots', [accounts]);
       return row?.lots ?? 0;
     },
     async forgetAnswers(seconds, limit) {
@@ -58,7 +58,7 @@ export function createChores({ query, snapshot, transaction }: Postgres): Chores
 
 async function offendersOf(read: Query, view: (typeof CHECKS)[number][2]) {
   const [row] = await read<{ offenders: number; first: Record<string, unknown> | null }>(
-    `SELECT count(*) AS offenders, (array_agg(to_jsonb(v)))[1] AS first FROM ${view} v`,
+    `SELECT count(*) AS offenders, (array_agg(to_jsonb(v)))[1] AS first FROM ledger.${view} v`,
   );
   return { offenders: row?.offenders ?? 0, first: row?.first ?? null };
 }

@@ -27,8 +27,8 @@ export function createHolds(query: Query): Holds {
       ownerOf: accountOf,
       isBusy: ({ outcome }) => outcome === 'busy',
     });
-  const open = batchOf('SELECT * FROM open_holds($1, $2)', (row: ReturnType<typeof openRow>) => row.claims.id);
-  const close = batchOf('SELECT * FROM close_holds($1, $2)', (row: ReturnType<typeof closeRow>) => row.user_id);
+  const open = batchOf('SELECT * FROM ledger.open_holds($1, $2)', (row: ReturnType<typeof openRow>) => row.claims.id);
+  const close = batchOf('SELECT * FROM ledger.close_holds($1, $2)', (row: ReturnType<typeof closeRow>) => row.user_id);
   const pinned = new Map<string, { userId: string; ruleId: string | null }>();
 
   function remember(holdId: string, userId: string, ruleId: string | null): void {
@@ -45,7 +45,7 @@ export function createHolds(query: Query): Holds {
     },
     async extend(request) {
       const rows = await query<AnswerRow>(
-        'SELECT * FROM extend_hold(jsonb_populate_record(NULL::extension_request, $1))',
+        'SELECT * FROM ledger.extend_hold(jsonb_populate_record(NULL::ledger.extension_request, $1))',
         [JSON.stringify(extensionRow(request))],
       );
       return extendedOf(rows[0]);
@@ -59,7 +59,7 @@ export function createHolds(query: Query): Holds {
         checkpoint,
       }));
       const rows = await query<{ hold_id: string; outcome: RenewedHold['outcome']; lease_expires_at: Date | null }>(
-        'SELECT * FROM renew_holds($1, $2)',
+        'SELECT * FROM ledger.renew_holds($1, $2)',
         [JSON.stringify(items), leaseSeconds],
       );
       return rows.map((row) => ({ holdId: row.hold_id, outcome: row.outcome, leaseExpiresAt: row.lease_expires_at }));
@@ -71,7 +71,7 @@ export function createHolds(query: Query): Holds {
     },
     async deduct(request, credits) {
       const [row] = await query<AnswerRow>(
-        'SELECT * FROM deduct_credits(jsonb_populate_record(NULL::hold_request, $1), $2, $3)',
+        'SELECT * FROM ledger.deduct_credits(jsonb_populate_record(NULL::ledger.hold_request, $1), $2, $3)',
         [JSON.stringify(openRow(request)), credits, request.reason],
       );
       if (row?.outcome === 'short') return { outcome: 'short', available: row.available_credits ?? 0 };
@@ -93,7 +93,7 @@ export function createHolds(query: Query): Holds {
 const createHoldReads = (query: Query): Pick<Holds, 'find' | 'findSession' | 'due'> => ({
   async find(holdId, userId) {
     const rows = await query<{ hold: HoldRow; available: number }>(
-      `SELECT to_jsonb(s) AS hold, spendable_credits(s.user_id, ledger_now()) AS available
+      `SELECT to_jsonb(s) AS hold, ledger.spendable_credits(s.user_id, ledger_now()) AS available
        FROM streaming_sessions s WHERE id = $1 AND user_id = $2`,
       [holdId, userId],
     );

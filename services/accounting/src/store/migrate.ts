@@ -7,8 +7,15 @@ import type { Query } from './postgres.ts';
 /** One step of the schema's history; never changed once released. */
 export type Migration = Readonly<{ name: string; hash: string; sql: string }>;
 
+/** The history of the tables, and what is made anew whenever it has changed. */
+export type Schema = Readonly<{ steps: readonly Migration[]; functions: Migration }>;
+
 /** At the same distance from `src/store` and from `dist/store`. */
-const FOLDER = new URL('../../src/store/migrations/', import.meta.url);
+const STEPS = new URL('../../src/store/migrations/', import.meta.url);
+/** The schema `ledger`: functions, types and views that are made anew whenever one of them has changed. */
+const FUNCTIONS = new URL('../../src/store/functions/', import.meta.url);
+/** Their line of the history. */
+const FUNCTIONS_NAME = 'functions';
 /** Any number that nothing else on the database locks. */
 const LOCK = 7_085_101_101;
 
@@ -16,7 +23,7 @@ const LOCK = 7_085_101_101;
  * Brings the database to the newest schema, one process at a time, and gives the names of the steps taken.
  * @throws Error when a step that was taken has other contents now, or is not known to this version.
  */
-export async function runMigrations(url: string, steps?: readonly Migration[]): Promise<string[]> {
+export async function runMigrations(url: string, schema?: Schema): Promise<string[]> {
   const client = new pg.Client({ connectionString: url, application_name: 'tollgate-migrate' });
   // A connection that breaks is told by the statement that needs it.
   client.on('error', () => {});
@@ -24,7 +31,9 @@ export async function runMigrations(url: string, steps?: readonly Migration[]): 
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     await client.query(HISTORY);
-    return await applyMissing(client, steps ?? (await readMigrations()));
+    const { steps, functions } = schema ?? { steps: await readMigrations(), functions: await readFunctions() };
+    const taken = await applyMissing(client, steps);
+    return (await renewFunctions(client, functions)) ? [...taken, FUNCTIONS_NAME] : taken;
   } finally {
     await client.end();
   }
@@ -34,7 +43,8 @@ export async function runMigrations(url: string, steps?: readonly Migration[]): 
 export async function hasNewestSchema(query: Query): Promise<boolean> {
   const taken = await query<Taken>('SELECT name, hash FROM schema_migrations');
   const hashes = new Map(taken.map(({ name, hash }) => [name, hash]));
-  return (await readMigrations()).every(({ name, hash }) => hashes.get(name) === hash);
+  const newest = [...(await readMigrations()), await readFunctions()];
+  return newest.every(({ name, hash }) => hashes.get(name) === hash);
 }
 
 type Taken = { name: string; hash: string };
@@ -45,6 +55,7 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS schema_migrations (
 async function applyMissing(client: pg.Client, steps: readonly Migration[]): Promise<string[]> {
   const { rows: taken } = await client.query<Taken>('SELECT name, hash FROM schema_migrations');
   for (const { name, hash } of taken) {
+    if (name === FUNCTIONS_NAME) continue;
     const step = steps.find((candidate) => candidate.name === name);
     if (!step) throw new Error(`the database is newer than this version: it has ${name}`);
     if (step.hash !== hash) throw new Error(`the migration ${name} was changed after it was taken`);
@@ -62,11 +73,34 @@ async function applyMissing(client: pg.Client, steps: readonly Migration[]): Pro
   return (await umzug.up()).map(({ name }) => name);
 }
 
-async function takeStep(client: pg.Client, { name, hash, sql }: Migration): Promise<void> {
-  try {
-    await client.query('BEGIN');
+const takeStep = (client: pg.Client, { name, hash, sql }: Migration): Promise<void> =>
+  inTransaction(client, async () => {
     await client.query(sql);
     await client.query('INSERT INTO schema_migrations (name, hash) VALUES ($1, $2)', [name, hash]);
+  });
+
+/** Nothing outside of the schema may depend on it: tables keep what they need in their own migration. */
+async function renewFunctions(client: pg.Client, { name, hash, sql }: Migration): Promise<boolean> {
+  const { rows } = await client.query<Taken>('SELECT name, hash FROM schema_migrations WHERE name = $1', [name]);
+  if (rows[0]?.hash === hash) return false;
+  await inTransaction(client, async () => {
+    await client.query(
+      'DROP SCHEMA IF EXISTS ledger CASCADE; CREATE SCHEMA ledger; SET LOCAL search_path = ledger, public',
+    );
+    await client.query(sql);
+    await client.query(
+      `INSERT INTO public.schema_migrations (name, hash) VALUES ($1, $2)
+       ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, applied_at = now()`,
+      [name, hash],
+    );
+  });
+  return true;
+}
+
+async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
+  try {
+    await client.query('BEGIN');
+    await work();
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
@@ -74,12 +108,17 @@ async function takeStep(client: pg.Client, { name, hash, sql }: Migration): Prom
   }
 }
 
-async function readMigrations(): Promise<Migration[]> {
-  const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.sql')).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(new URL(name, FOLDER), 'utf8');
-      return { name, sql, hash: createHash('sha256').update(sql).digest('hex') };
-    }),
-  );
+const hashOf = (sql: string) => createHash('sha256').update(sql).digest('hex');
+
+const readMigrations = async (): Promise<Migration[]> =>
+  (await readScripts(STEPS)).map(({ name, sql }) => ({ name, sql, hash: hashOf(sql) }));
+
+async function readFunctions(): Promise<Migration> {
+  const sql = (await readScripts(FUNCTIONS)).map((script) => script.sql).join('\n');
+  return { name: FUNCTIONS_NAME, sql, hash: hashOf(sql) };
+}
+
+async function readScripts(folder: URL): Promise<{ name: string; sql: string }[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  return Promise.all(names.map(async (name) => ({ name, sql: await readFile(new URL(name, folder), 'utf8') })));
 }

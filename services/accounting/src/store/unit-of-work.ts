@@ -19,16 +19,17 @@ function txOn(query: Query): Tx {
     },
     savepoint: (work) => savepoint(query, work),
     async touch(claims) {
-      await query('SELECT lock_account(jsonb_populate_record(NULL::account_claims, $1))', [
+      await query('SELECT ledger.touch_account(jsonb_populate_record(NULL::ledger.account_claims, $1))', [
         JSON.stringify(claimsRow(claims)),
       ]);
     },
     findAccount: findAccountOn(query),
     async grant({ userId, source, credits, expiryDays, ...doer }) {
       const request = { user_id: userId, source, credits, expiry_days: expiryDays, ...doerRow(doer) };
-      const [row] = await query<LotRow>('SELECT * FROM grant_credits(jsonb_populate_record(NULL::lot_request, $1))', [
-        JSON.stringify(request),
-      ]);
+      const [row] = await query<LotRow>(
+        'SELECT * FROM ledger.grant_credits(jsonb_populate_record(NULL::ledger.lot_request, $1))',
+        [JSON.stringify(request)],
+      );
       return grantedOf(row);
     },
     async adjust({ userId, change, target, largestChange, expiryDays, ...doer }) {
@@ -41,14 +42,14 @@ function txOn(query: Query): Tx {
         ...doerRow(doer),
       };
       const [row] = await query<AdjustmentRow>(
-        'SELECT * FROM adjust_credits(jsonb_populate_record(NULL::adjustment_request, $1))',
+        'SELECT * FROM ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, $1))',
         [JSON.stringify(request)],
       );
       if (!row) throw new Error('adjust_credits gave no answer');
       return { outcome: row.outcome, previous: row.previous_credits, current: row.new_credits };
     },
     async revoke(lotId, { actor, requestId, reason }) {
-      const [row] = await query<RevocationRow>('SELECT * FROM revoke_lot($1, $2, $3, $4)', [
+      const [row] = await query<RevocationRow>('SELECT * FROM ledger.revoke_lot($1, $2, $3, $4)', [
         lotId,
         actor,
         reason,

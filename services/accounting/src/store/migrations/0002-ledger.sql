@@ -7,7 +7,7 @@ CREATE TABLE credit_transactions (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id text NOT NULL DEFAULT 'default',
   user_id text NOT NULL REFERENCES user_accounts (id),
-  -- Gapless per account, and chained by hash: an edit, insertion, deletion or new order shows in ledger_verify().
+  -- Gapless per account, and chained by hash: an edit, insertion, deletion or new order shows in the view verify_chain.
   account_seq bigint NOT NULL CHECK (account_seq > 0),
   type text NOT NULL CHECK (
     type IN ('grant', 'hold', 'extend', 'settle', 'void', 'late_settle', 'refund', 'expire', 'revoke', 'adjustment')
@@ -73,74 +73,3 @@ CREATE CONSTRAINT TRIGGER transactions_balance AFTER INSERT ON credit_transactio
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_balanced_transaction();
 CREATE CONSTRAINT TRIGGER entries_balance AFTER INSERT ON credit_entries
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_balanced_entry();
-
--- What the hash of a transaction covers: every column of it and its entries, in a form without ambiguity.
-CREATE FUNCTION ledger_hash(t credit_transactions, p_entries jsonb) RETURNS bytea LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  RETURN sha256(t.prev_hash || convert_to(jsonb_build_array(
-    t.id, t.tenant_id, t.user_id, t.account_seq, t.type, t.available_change, t.held_change, t.debt_change,
-    t.available_after, t.held_after, t.debt_after, t.hold_id, t.allocation_id, t.corrects_id, t.actor, t.reason, t.request_id,
-    (extract(epoch FROM t.created_at) * 1000000)::bigint, p_entries
-  )::text, 'UTF8'));
-END $$;
-
--- Why credits move: what a transaction says beside its amounts.
-CREATE TYPE ledger_note AS (
-  type text,
-  hold_id uuid,
-  allocation_id bigint,
-  corrects_id bigint,
-  actor text,
-  reason text,
-  request_id text
-);
-
--- Writes one transaction and the projection on the account, together. The caller has locked the account row.
--- p_others are the system accounts of the other side; amounts of 0 are left out.
-CREATE FUNCTION ledger_post(
-  p_user_id text, p_note ledger_note, p_available bigint, p_held bigint, p_debt bigint,
-  p_others text[], p_amounts bigint[], p_now timestamptz
-) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-  v_account user_accounts;
-  t credit_transactions;
-  v_entries jsonb;
-BEGIN
-  SELECT * INTO STRICT v_account FROM user_accounts WHERE id = p_user_id;
-  SELECT jsonb_agg(jsonb_build_array(e.account, e.amount) ORDER BY e.n) INTO v_entries
-    FROM unnest(
-      ARRAY['user:' || p_user_id || ':available', 'user:' || p_user_id || ':held', 'user:' || p_user_id || ':debt'] || p_others,
-      ARRAY[p_available, p_held, -p_debt] || p_amounts
-    ) WITH ORDINALITY AS e (account, amount, n)
-    WHERE e.amount <> 0;
-
-  t.id := nextval('credit_transactions_id_seq');
-  t.tenant_id := v_account.tenant_id;
-  t.user_id := p_user_id;
-  t.account_seq := v_account.ledger_seq + 1;
-  t.type := p_note.type;
-  t.available_change := p_available;
-  t.held_change := p_held;
-  t.debt_change := p_debt;
-  t.available_after := v_account.total_credits + p_available;
-  t.held_after := v_account.held_credits + p_held;
-  t.debt_after := v_account.debt_credits + p_debt;
-  t.hold_id := p_note.hold_id;
-  t.allocation_id := p_note.allocation_id;
-  t.corrects_id := p_note.corrects_id;
-  t.actor := p_note.actor;
-  t.reason := p_note.reason;
-  t.request_id := p_note.request_id;
-  t.created_at := p_now;
-  t.prev_hash := v_account.ledger_hash;
-  t.hash := ledger_hash(t, v_entries);
-
-  UPDATE user_accounts SET
-    total_credits = t.available_after, held_credits = t.held_after, debt_credits = t.debt_after,
-    ledger_seq = t.account_seq, ledger_hash = t.hash, updated_at = p_now
-    WHERE id = p_user_id;
-  INSERT INTO credit_transactions OVERRIDING SYSTEM VALUE SELECT t.*;
-  INSERT INTO credit_entries (transaction_id, entry_no, account, amount)
-    SELECT t.id, e.n, e.pair ->> 0, (e.pair ->> 1)::bigint FROM jsonb_array_elements(v_entries) WITH ORDINALITY AS e (pair, n);
-  RETURN t.id;
-END $$;

@@ -1,45 +1,5 @@
--- Granting, adjusting, revoking and expiring. Each function is one business step: it locks the account, decides and books.
+-- Granting, revoking and expiring. Each function is one business step: it locks the account, decides and books.
 -- A refusal is an answer (`outcome`), never an exception, so that one refused item of a batch does not undo its neighbours.
-
-CREATE TYPE account_claims AS (id text, username text, email text, role text, issued_at timestamptz);
-
--- Locks an account, opens it when it is new, and takes over a profile that is newer than the stored one.
-CREATE FUNCTION lock_account(p account_claims) RETURNS user_accounts LANGUAGE plpgsql AS $$
-DECLARE
-  a user_accounts;
-BEGIN
-  SELECT * INTO a FROM user_accounts WHERE id = p.id FOR UPDATE;
-  IF NOT FOUND THEN
-    INSERT INTO user_accounts (id, username, email, role, profile_issued_at)
-      VALUES (p.id, p.username, p.email, coalesce(p.role, 'enduser'), coalesce(p.issued_at, '-infinity'))
-      ON CONFLICT (id) DO NOTHING;
-    SELECT * INTO STRICT a FROM user_accounts WHERE id = p.id FOR UPDATE;
-  END IF;
-  IF p.issued_at > a.profile_issued_at THEN
-    UPDATE user_accounts SET
-      username = coalesce(p.username, username), email = coalesce(p.email, email), role = coalesce(p.role, role),
-      profile_issued_at = p.issued_at
-      WHERE id = p.id RETURNING * INTO a;
-  END IF;
-  RETURN a;
-END $$;
-
--- Takes the lock of an account only when there is something to write: it is new, or the profile is newer than the stored one.
-CREATE FUNCTION touch_account(p account_claims) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM FROM user_accounts WHERE id = p.id AND (p.issued_at > profile_issued_at) IS NOT TRUE;
-  IF NOT FOUND THEN
-    PERFORM lock_account(p);
-  END IF;
-END $$;
-
--- What an account can spend at an instant. A lot is not spendable any more at the instant of its expiry.
-CREATE FUNCTION spendable_credits(p_user_id text, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  RETURN (
-    SELECT coalesce(sum(remaining_credits), 0) FROM credit_allocations
-    WHERE user_id = p_user_id AND remaining_credits > 0 AND effective_at <= p_now AND (expires_at IS NULL OR expires_at > p_now));
-END $$;
 
 CREATE TYPE lot_request AS (
   user_id text, source text, credits bigint, priority integer, effective_at timestamptz, expiry_days integer,
@@ -89,66 +49,6 @@ BEGIN
       FROM credit_allocations l WHERE l.id = v_answer.allocation_id;
   END IF;
   RETURN v_answer;
-END $$;
-
-CREATE TYPE adjustment_request AS (
-  user_id text, target bigint, change bigint, largest_change bigint, expiry_days integer, actor text, reason text, request_id text
-);
-CREATE TYPE adjustment_answer AS (outcome text, user_id text, previous_credits bigint, new_credits bigint);
-
--- Changes what an account can spend by `change`, or to `target`. outcome: adjusted | unknown | negative | capped | too_much
-CREATE FUNCTION adjust_credits(p adjustment_request) RETURNS adjustment_answer LANGUAGE plpgsql AS $$
-DECLARE
-  a user_accounts;
-  v_answer adjustment_answer;
-  v_now timestamptz;
-  v_change bigint;
-BEGIN
-  SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR UPDATE;
-  v_now := ledger_now();
-  v_answer.user_id := p.user_id;
-  v_answer.previous_credits := spendable_credits(p.user_id, v_now);
-  v_change := coalesce(p.change, p.target - v_answer.previous_credits);
-  v_answer.outcome := CASE
-    WHEN a.id IS NULL THEN 'unknown'
-    WHEN abs(v_change) > p.largest_change THEN 'capped'
-    WHEN v_answer.previous_credits + v_change < 0 THEN 'negative'
-    WHEN a.total_credits + v_change > 9007199254740991 THEN 'too_much'
-    ELSE 'adjusted' END;
-  IF v_answer.outcome = 'adjusted' AND v_change > 0 THEN
-    PERFORM add_lot(
-      ROW(p.user_id, 'adjustment', v_change, NULL, NULL, p.expiry_days, NULL, NULL, NULL, NULL, p.actor, p.reason, p.request_id)::lot_request,
-      'adjustment', v_now);
-  ELSIF v_answer.outcome = 'adjusted' AND v_change < 0 THEN
-    PERFORM remove_from_lots(p.user_id, -v_change, v_now);
-    PERFORM ledger_post(
-      p.user_id, ROW('adjustment', NULL, NULL, NULL, p.actor, p.reason, p.request_id)::ledger_note, v_change, 0, 0,
-      ARRAY['issuance:adjustment'], ARRAY[-v_change], v_now);
-  END IF;
-  v_answer.new_credits := spendable_credits(p.user_id, v_now);
-  RETURN v_answer;
-END $$;
-
-CREATE FUNCTION remove_from_lots(p_user_id text, p_amount bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-  v_lot record;
-  v_left bigint := p_amount;
-  v_part bigint;
-BEGIN
-  FOR v_lot IN
-    SELECT id, remaining_credits FROM credit_allocations
-    WHERE user_id = p_user_id AND remaining_credits > 0 AND effective_at <= p_now AND (expires_at IS NULL OR expires_at > p_now)
-    ORDER BY priority, expires_at NULLS LAST, is_paid, effective_at, id
-  LOOP
-    EXIT WHEN v_left = 0;
-    v_part := least(v_left, v_lot.remaining_credits);
-    UPDATE credit_allocations SET remaining_credits = remaining_credits - v_part, revoked_credits = revoked_credits + v_part
-      WHERE id = v_lot.id;
-    v_left := v_left - v_part;
-  END LOOP;
-  IF v_left > 0 THEN
-    RAISE EXCEPTION 'account % has % credits less on its lots than were to be removed', p_user_id, v_left;
-  END IF;
 END $$;
 
 CREATE TYPE revocation_answer AS (

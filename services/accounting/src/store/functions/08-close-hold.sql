@@ -15,49 +15,6 @@ CREATE TYPE close_request AS (
   actor text, request_id text
 );
 
-CREATE TYPE released_lots AS (used bigint, released bigint, expired bigint, issuers text[], revoked bigint[]);
-
--- Charges up to p_charge to the lots of a hold, in burn order, and gives the rest back: to the lot itself, or to `expired` when the
--- lot lapsed, or to its issuer when it was revoked while it was held.
-CREATE FUNCTION release_lots(p_hold_id uuid, p_charge bigint, p_now timestamptz) RETURNS released_lots LANGUAGE plpgsql AS $$
-DECLARE
-  v released_lots := ROW(0, 0, 0, '{}'::text[], '{}'::bigint[]);
-  l record;
-  v_used bigint;
-  v_rest bigint;
-BEGIN
-  FOR l IN
-    SELECT a.id, t.held_credits AS held, a.source, a.voided_at IS NOT NULL AS is_revoked,
-           a.voided_at IS NULL AND a.expires_at <= p_now IS TRUE AS is_expired
-    FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
-    WHERE t.hold_id = p_hold_id
-    ORDER BY a.priority, a.expires_at NULLS LAST, a.is_paid, a.effective_at, a.id
-  LOOP
-    v_used := least(l.held, p_charge - v.used);
-    v_rest := l.held - v_used;
-    UPDATE credit_allocations SET
-      held_credits = held_credits - l.held,
-      consumed_credits = consumed_credits + v_used,
-      revoked_credits = revoked_credits + CASE WHEN l.is_revoked THEN v_rest ELSE 0 END,
-      expired_credits = expired_credits + CASE WHEN l.is_expired THEN v_rest ELSE 0 END,
-      remaining_credits = remaining_credits + CASE WHEN l.is_revoked OR l.is_expired THEN 0 ELSE v_rest END
-      WHERE id = l.id;
-    IF v_used > 0 THEN
-      UPDATE hold_lots SET consumed_credits = consumed_credits + v_used WHERE hold_id = p_hold_id AND allocation_id = l.id;
-    END IF;
-    v.used := v.used + v_used;
-    IF l.is_revoked THEN
-      v.issuers := v.issuers || ('issuance:' || l.source);
-      v.revoked := v.revoked || v_rest;
-    ELSIF l.is_expired THEN
-      v.expired := v.expired + v_rest;
-    ELSE
-      v.released := v.released + v_rest;
-    END IF;
-  END LOOP;
-  RETURN v;
-END $$;
-
 -- The row of usage that belongs to a closed hold, or to the correction of one.
 CREATE FUNCTION log_hold_usage(h streaming_sessions, p close_request, p_credits bigint, p_written_off bigint, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -1,0 +1,51 @@
+-- Accounts: opening, locking, and what they can spend.
+
+CREATE TYPE account_claims AS (id text, username text, email text, role text, issued_at timestamptz);
+
+-- Locks an account, opens it when it is new, and takes over a profile that is newer than the stored one.
+CREATE FUNCTION lock_account(p account_claims) RETURNS user_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  a user_accounts;
+BEGIN
+  SELECT * INTO a FROM user_accounts WHERE id = p.id FOR UPDATE;
+  IF NOT FOUND THEN
+    INSERT INTO user_accounts (id, username, email, role, profile_issued_at)
+      VALUES (p.id, p.username, p.email, coalesce(p.role, 'enduser'), coalesce(p.issued_at, '-infinity'))
+      ON CONFLICT (id) DO NOTHING;
+    SELECT * INTO STRICT a FROM user_accounts WHERE id = p.id FOR UPDATE;
+  END IF;
+  IF p.issued_at > a.profile_issued_at THEN
+    UPDATE user_accounts SET
+      username = coalesce(p.username, username), email = coalesce(p.email, email), role = coalesce(p.role, role),
+      profile_issued_at = p.issued_at
+      WHERE id = p.id RETURNING * INTO a;
+  END IF;
+  RETURN a;
+END $$;
+
+-- Takes the lock of an account only when there is something to write: it is new, or the profile is newer than the stored one.
+CREATE FUNCTION touch_account(p account_claims) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM user_accounts WHERE id = p.id AND (p.issued_at > profile_issued_at) IS NOT TRUE;
+  IF NOT FOUND THEN
+    PERFORM lock_account(p);
+  END IF;
+END $$;
+
+-- Locks accounts in the order of their ids and returns the ids it has locked.
+CREATE FUNCTION lock_accounts(p_ids text[], p_wait boolean) RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_wait THEN
+    PERFORM FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE;
+    RETURN p_ids;
+  END IF;
+  RETURN ARRAY(SELECT id FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- What an account can spend at an instant. A lot is not spendable any more at the instant of its expiry.
+CREATE FUNCTION spendable_credits(p_user_id text, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(sum(remaining_credits), 0) FROM credit_allocations
+    WHERE user_id = p_user_id AND remaining_credits > 0 AND effective_at <= p_now AND (expires_at IS NULL OR expires_at > p_now));
+END $$;
