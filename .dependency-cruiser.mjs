@@ -26,16 +26,16 @@ const layers = [
   ]),
   forbid(
     'ports-are-types',
-    'ports.ts describes what flows need; a value would be an implementation',
-    { path: FROM('ports\\.ts$') },
+    'ports describe what flows need; a value would be an implementation',
+    { path: FROM('ports\\.ts$', 'ports/') },
     { dependencyTypesNot: ['type-only'] },
   ),
-  ...only('ports', 'ports speak in domain and contract types', FROM('ports\\.ts$'), [
-    OWN('domain/'),
+  ...only('ports', 'ports speak in domain and contract types', FROM('ports\\.ts$', 'ports/'), [
+    OWN('domain/', 'ports'),
     PACKAGE('contracts', 'http-kit'),
   ]),
   ...only('flows', 'flows tell the story; details are behind ports', FROM('flows/'), [
-    OWN('flows/', 'domain/', 'ports\\.ts$'),
+    OWN('flows/', 'domain/', 'ports'),
     PACKAGE('contracts'),
     '^packages/http-kit/(src|dist)/(index|app-error|caller|route)\\.',
   ]),
@@ -61,7 +61,7 @@ const layers = [
     'routes-take-flows-as-types',
     'deps.ts hands the flows to the routes',
     { path: FROM('routes/') },
-    { path: IN('flows/', 'flows\\.ts', 'deps\\.ts', 'ports\\.ts'), dependencyTypesNot: ['type-only'] },
+    { path: IN('flows/', 'flows\\.ts', 'deps\\.ts', 'ports'), dependencyTypesNot: ['type-only'] },
   ),
   forbid(
     'app',
@@ -79,11 +79,11 @@ const layers = [
     'main',
     'main.ts reads the configuration, builds, starts and stops',
     { path: FROM('main\\.ts$') },
-    { path: [IN('routes/', 'flows', 'domain/', 'store/', 'clients/', 'ports\\.ts'), FRAMEWORKS, DRIVERS] },
+    { path: [IN('routes/', 'flows', 'domain/', 'store/', 'clients/', 'ports'), FRAMEWORKS, DRIVERS] },
   ),
   ...only('config', 'config.ts reads the environment and nothing else', FROM('config\\.ts$', 'limit-config\\.ts$'), [
     PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
-    OWN('limit-config\\.ts$', 'ports\\.ts$'),
+    OWN('limit-config\\.ts$', 'ports'),
     '(^|/)node_modules/zod/',
   ]),
 ];

@@ -59,7 +59,7 @@ export const namesSaySomething: Rule = ({ files }) => {
 const parentsOf = (path: string): string[] =>
   path.split('/').flatMap((_part, index, parts) => (index === 0 ? [] : [parts.slice(0, index).join('/')]));
 
-const LAYERS = new Set(['routes', 'flows', 'domain', 'store', 'clients']);
+const LAYERS = new Set(['routes', 'flows', 'ports', 'domain', 'store', 'clients']);
 const TOP_FILE = /^(main|app|deps|flows|ports|config|events|migrate|seed|[a-z]+-(config|deps|ports))\.ts$/;
 
 /** Five layers and a few small files: whatever lies elsewhere has not found its place. */
