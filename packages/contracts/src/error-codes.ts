@@ -23,9 +23,13 @@ export const ERROR_CODES = {
   INVALID_REFRESH_TOKEN: { status: 401, title: 'Invalid refresh token' },
 
   INSUFFICIENT_CREDITS: { status: 402, title: 'Insufficient credits' },
+  BUDGET_EXCEEDED: { status: 402, title: 'A budget is used up' },
   MODEL_NOT_PRICED: { status: 402, title: 'This model has no price and cannot be used' },
 
   LAST_ADMIN: { status: 403, title: 'The last administrator must remain one' },
+  ACCOUNT_DISABLED: { status: 403, title: 'This account is disabled' },
+  KEY_REVOKED: { status: 403, title: 'This API key was revoked' },
+  WORKSPACE_DISABLED: { status: 403, title: 'This workspace is disabled' },
   FORBIDDEN: { status: 403, title: 'You may not do this' },
   SERVICE_TOKEN_REQUIRED: { status: 403, title: 'Only a service of the platform may do this' },
   CHATFLOW_ACCESS_DENIED: { status: 403, title: 'Access denied to this chatflow' },
@@ -48,6 +52,7 @@ export const ERROR_CODES = {
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'This Idempotency-Key was used for another request' },
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
+  PARALLEL_LIMIT: { status: 429, title: 'Too many answers are under way at once' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
   HEADERS_TOO_LARGE: { status: 431, title: 'The headers are too large' },
 

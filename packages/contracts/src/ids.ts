@@ -25,6 +25,9 @@ export const ChatflowId = z
   .brand<'ChatflowId'>();
 export type ChatflowId = z.infer<typeof ChatflowId>;
 
+/** A workspace: the `wid` claim of its members' tokens. */
+export const WorkspaceId = z.string().regex(/^[0-9a-zA-Z-]{1,64}$/, 'must be 1 to 64 letters, digits or dashes');
+
 export const ROLES = ['enduser', 'supervisor', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 /** Older clients say `user` for `enduser`; only `enduser` is stored. */

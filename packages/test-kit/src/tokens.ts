@@ -13,7 +13,7 @@ export interface TestTokensOptions {
 /** Tokens as our services sign them, for callers that need no account and for tokens that must be refused. */
 export interface TestTokens {
   /** An access token; `userId` is a new one unless given. */
-  access(options?: { role?: Role; userId?: string; clock?: Clock }): Promise<string>;
+  access(options?: { role?: Role; userId?: string; workspaceId?: string | undefined; clock?: Clock }): Promise<string>;
   /** An access token whose time is over by more than the tolerance. */
   expired(role?: Role): Promise<string>;
   refresh(userId?: string): Promise<string>;
@@ -37,8 +37,15 @@ export function createTestTokens(options: TestTokensOptions): TestTokens {
       audience: SERVICE_NAMES,
       ...(clock && { clock }),
     });
-  const access: TestTokens['access'] = async ({ role = 'enduser', userId = newUserId(), clock } = {}) => {
-    const subject = { sub: userId, username: `u-${userId}`, email: `${userId}@example.test`, role, sid: randomUUID() };
+  const access: TestTokens['access'] = async ({ role = 'enduser', userId = newUserId(), workspaceId, clock } = {}) => {
+    const subject = {
+      sub: userId,
+      username: `u-${userId}`,
+      email: `${userId}@example.test`,
+      role,
+      sid: randomUUID(),
+      ...(workspaceId !== undefined && { wid: workspaceId }),
+    };
     return (await signer(clock).signAccess(subject)).token;
   };
   return {

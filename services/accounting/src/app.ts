@@ -6,6 +6,7 @@ import { accountRoutes } from './routes/accounts.ts';
 import { allocationRoutes } from './routes/allocations.ts';
 import { creditRoutes } from './routes/credits.ts';
 import { holdRoutes } from './routes/holds.ts';
+import { limitRoutes } from './routes/limits.ts';
 import { pricingRoutes } from './routes/pricing.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -39,6 +40,7 @@ const routesOf = ({ flows }: Deps): Route[] => [
   ...holdRoutes(flows),
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),
+  ...limitRoutes(flows),
   ...pricingRoutes(flows),
   ...accountRoutes(flows),
 ];

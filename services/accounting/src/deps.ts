@@ -18,14 +18,17 @@ import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import type { Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
+import { createBlocks } from './store/blocks.ts';
 import { createChores } from './store/chores.ts';
 import { createHolds } from './store/holds.ts';
+import { createLimits } from './store/limits.ts';
 import { hasNewestSchema, runMigrations } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
 import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
 import { createPrices } from './store/prices.ts';
 import { createReports } from './store/reports.ts';
 import { createTransaction } from './store/unit-of-work.ts';
+import { createWorkspaces } from './store/workspaces.ts';
 
 export type Overrides = Readonly<{ logger?: Logger }>;
 export type Deps = Readonly<{
@@ -86,6 +89,9 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
     holds: reachable(createHolds(postgres.query), databaseTrouble),
+    limits: reachable(createLimits(postgres.query), databaseTrouble),
+    workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
+    blocks: reachable(createBlocks(postgres.query), databaseTrouble),
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),
     chores: reachable(createChores(postgres), databaseTrouble),
@@ -103,11 +109,13 @@ type Scheduled = Pick<Ports, 'chores'> & { flows: Flows; logger: Logger };
 function scheduledRounds({ sweep }: Config, { flows, chores, logger }: Scheduled): Rounds[] {
   // Nothing that a round books is needed for a right answer.
   const failed = (error: unknown) => logger.warn('a scheduled round failed and will be tried again', { error });
+  const seldom = { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed };
   const often = { everyMs: sweep.intervalMs, failed };
   return [
     createRounds(createSweepSteadily({ chores, sweepHolds: flows.sweepHolds }, sweep), often),
     createRounds(flows.expireCredits, often),
-    createRounds(flows.forgetAnswers, { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
+    createRounds(flows.forgetAnswers, seldom),
+    createRounds(flows.forgetCounters, seldom),
   ];
 }
 

@@ -27,14 +27,30 @@ const FACTS = {
     level: 'warn',
   },
   credits_refused: {
-    help: 'Requests refused for want of credits or of a price',
-    labels: { reason: ['insufficient_credits', 'model_not_priced'] },
+    help: 'Requests refused for want of credits or of a price, by a limit or by a block',
+    labels: {
+      reason: [
+        'insufficient_credits',
+        'model_not_priced',
+        'budget_exceeded',
+        'rate_limited',
+        'parallel_limit',
+        'account_disabled',
+        'key_revoked',
+        'workspace_disabled',
+      ],
+    },
     fields: ['userId'],
   },
   credits_moved: {
     help: 'Credits granted, corrected, revoked or deducted by people',
     labels: { kind: ['allocated', 'adjusted', 'revoked', 'deducted'] },
     fields: ['userId', 'credits', 'actor'],
+  },
+  rule_changed: {
+    help: 'Limits, payers and blocks that people changed',
+    labels: { kind: ['limit_set', 'limit_ended', 'billing_set', 'blocked', 'unblocked'] },
+    fields: ['subject', 'actor'],
   },
   lots_expired: { help: 'Sweeps that booked lapsed lots', fields: ['lots'] },
 } as const;
@@ -79,6 +95,7 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     },
     refused: (fact) => emit('credits_refused', fact),
     moved: (fact) => emit('credits_moved', fact),
+    ruled: (fact) => emit('rule_changed', fact),
     lotsExpired: (fact) => emit('lots_expired', fact),
   };
 }

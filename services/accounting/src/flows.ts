@@ -11,12 +11,29 @@ import { createAllocateCredits } from './flows/allocate-credits.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
+import {
+  createBlock,
+  createChangeLimit,
+  createCreateLimit,
+  createEndLimit,
+  createListBlocks,
+  createListLimits,
+  createReadBilling,
+  createReadOwnLimits,
+  createSetBilling,
+  createUnblock,
+} from './flows/limits.ts';
 import { createOnce } from './flows/once.ts';
 import { createCalculateCredits } from './flows/price-operation.ts';
 import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.ts';
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
 import { createCloseSession, createListSessions, createOpenSession } from './flows/streaming-sessions.ts';
-import { createExpireCredits, createForgetAnswers, createSweepHolds } from './flows/sweep-holds.ts';
+import {
+  createExpireCredits,
+  createForgetAnswers,
+  createForgetCounters,
+  createSweepHolds,
+} from './flows/sweep-holds.ts';
 import { createRecordUsage, createUsageReport } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 
@@ -51,8 +68,19 @@ export function createFlows(ports: Ports) {
     createAccount: createCreateAccount(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
+    createLimit: createCreateLimit(deps),
+    listLimits: createListLimits(deps),
+    changeLimit: createChangeLimit(deps),
+    endLimit: createEndLimit(deps),
+    readOwnLimits: createReadOwnLimits(deps),
+    readBilling: createReadBilling(deps),
+    setBilling: createSetBilling(deps),
+    block: createBlock(deps),
+    unblock: createUnblock(deps),
+    listBlocks: createListBlocks(deps),
     sweepHolds: createSweepHolds(deps),
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),
+    forgetCounters: createForgetCounters(deps),
   };
 }

@@ -2,9 +2,13 @@ import type { accounting, Price, Role, ServerResult, UserId } from '@tollgate/co
 import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
-import type { Doer, Holds } from './ports/holds.ts';
+import type { BlockReason, Doer, Holds } from './ports/holds.ts';
+import type { Blocks, Limits, Workspaces } from './ports/limits.ts';
+import type { Page } from './ports/page.ts';
 
 export type * from './ports/holds.ts';
+export type * from './ports/limits.ts';
+export type * from './ports/page.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -28,6 +32,8 @@ export type Accounts = {
   /** False when the id is taken (`id`) or the address belongs to another account (`email`). */
   create(account: { id: string; email: string; username: string; role: Role }): Promise<Account | 'id' | 'email'>;
   balance(userId: string): Promise<BalanceRecord>;
+  /** The account that pays for what a user asks in a workspace: the user's own, or the workspace's pool. */
+  payerOf(userId: UserId, workspaceId: string): Promise<string>;
   /** Lots that can be spent now, in burn order. */
   activeLots(userId: string): Promise<LotRecord[]>;
 };
@@ -95,7 +101,6 @@ export type Tx = {
 
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
 
-export type Page = Readonly<{ limit: number; after?: number | undefined }>;
 export type SessionFilter = Readonly<{ userId?: string; active?: true; minutes?: number; limit: number }>;
 export type Period = Readonly<{ from?: Date | undefined; until?: Date | undefined }>;
 
@@ -124,6 +129,8 @@ export type Chores = {
   expireLots(accounts: number): Promise<number>;
   /** Forgets up to `limit` answers older than so many seconds; the number forgotten. */
   forgetAnswers(seconds: number, limit: number): Promise<number>;
+  /** Forgets up to `limit` counters of windows long past; the number forgotten. */
+  forgetCounters(limit: number): Promise<number>;
   /** The clock of money. */
   now(): Promise<Date>;
   /** Runs `work` unless another instance is doing the same chore; false when it is. */
@@ -139,15 +146,29 @@ export type Rules = Readonly<{
   keyRetentionSeconds: number;
 }>;
 
+export type RefusalReason =
+  | 'insufficient_credits'
+  | 'model_not_priced'
+  | 'budget_exceeded'
+  | 'rate_limited'
+  | 'parallel_limit'
+  | BlockReason;
+
 /** The business facts that are counted and logged. */
 export type Events = {
   holdOpened(fact: { holdId: string; userId: string; credits: number; clamped: boolean }): void;
   holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
-  refused(fact: { reason: 'insufficient_credits' | 'model_not_priced'; userId: string }): void;
+  refused(fact: { reason: RefusalReason; userId: string }): void;
   moved(fact: {
     kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted';
     userId: string;
     credits: number;
+    actor: string;
+  }): void;
+  /** Somebody decided who may use how much. */
+  ruled(fact: {
+    kind: 'limit_set' | 'limit_ended' | 'billing_set' | 'blocked' | 'unblocked';
+    subject: string;
     actor: string;
   }): void;
   lotsExpired(fact: { lots: number }): void;
@@ -156,6 +177,9 @@ export type Events = {
 export type Ports = Readonly<{
   accounts: Accounts;
   holds: Holds;
+  limits: Limits;
+  workspaces: Workspaces;
+  blocks: Blocks;
   prices: Prices;
   transaction: Transaction;
   reports: Reports;

@@ -105,9 +105,17 @@ export class Accounting {
   }
 
   /** A person with an account and, unless 0, one lot of credits that lapses in 30 days. */
-  async user({ credits = 0, role = 'enduser' as Role } = {}): Promise<User> {
+  async user({
+    credits = 0,
+    role = 'enduser' as Role,
+    workspaceId,
+  }: {
+    credits?: number;
+    role?: Role;
+    workspaceId?: string;
+  } = {}): Promise<User> {
     const userId = newUserId();
-    const user = { userId, role, token: await this.tokens.access({ userId, role }) };
+    const user = { userId, role, token: await this.tokens.access({ userId, role, workspaceId }) };
     this.expect(200, await this.call('GET', '/api/credits/balance', { token: user.token }));
     if (credits > 0) await this.grant(user, { credits });
     return user;
@@ -166,9 +174,18 @@ export class Accounting {
       minOutput,
       key,
       url,
-    }: { holdId?: string; resource?: object; minOutput?: number; key?: string; url?: string } = {},
+      ...more
+    }: {
+      holdId?: string;
+      resource?: object;
+      minOutput?: number;
+      apiKeyId?: string;
+      workspaceId?: string;
+      key?: string;
+      url?: string;
+    } = {},
   ): Promise<Answer> {
-    const body = { holdId, resource, units, ...(minOutput !== undefined && { minOutput }) };
+    const body = { holdId, resource, units, ...(minOutput !== undefined && { minOutput }), ...more };
     return this.proxy('POST', '/api/holds', user, {
       body,
       ...(key !== undefined && { key }),

@@ -45,8 +45,8 @@ describe('the database', () => {
     ['a lot with less than nothing', 'UPDATE credit_allocations SET remaining_credits = -1, consumed_credits = 101'],
     [
       'a charge above the hold that nobody paid',
-      `INSERT INTO streaming_sessions (id, user_id, opened_by, open_key, open_hash, held_credits, lease_expires_at, created_at, status, closed_at, charged_credits)
-       SELECT gen_random_uuid(), user_id, 'x', 'x', 'x', 10, now(), now(), 'settled', now(), 11 FROM streaming_sessions LIMIT 1`,
+      `INSERT INTO streaming_sessions (id, user_id, payer_id, opened_by, open_key, open_hash, held_credits, lease_expires_at, created_at, status, closed_at, charged_credits)
+       SELECT gen_random_uuid(), user_id, user_id, 'x', 'x', 'x', 10, now(), now(), 'settled', now(), 11 FROM streaming_sessions LIMIT 1`,
     ],
     [
       'a price below nothing',

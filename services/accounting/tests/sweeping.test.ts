@@ -87,9 +87,9 @@ describe('sweeping', () => {
   it('gets past more holds that cannot be closed than it takes at a time, and comes back to them', async () => {
     const alice = await accounting.user({ credits: 10 });
     await accounting.db.query(
-      `INSERT INTO streaming_sessions (id, user_id, opened_by, open_key, open_hash, units, price_rule_id, checkpoint, held_credits,
+      `INSERT INTO streaming_sessions (id, user_id, payer_id, opened_by, open_key, open_hash, units, price_rule_id, checkpoint, held_credits,
          lease_expires_at, created_at)
-       SELECT gen_random_uuid(), $1, 'chat-proxy', 'k' || n, '', '{}', $2, '{"output": 1}', 0, ledger_now(), ledger_now()
+       SELECT gen_random_uuid(), $1, $1, 'chat-proxy', 'k' || n, '', '{}', $2, '{"output": 1}', 0, ledger_now(), ledger_now()
        FROM generate_series(1, 200) n`,
       [alice.userId, randomUUID()],
     );

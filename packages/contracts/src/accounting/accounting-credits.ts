@@ -12,6 +12,9 @@ export const ActiveAllocation = z.object({
   allocatedAt: Timestamp,
 });
 
+/** Whose credits pay for what the caller asks: its own, or the pool of its workspace. */
+const Payer = z.enum(['user', 'workspace']);
+
 /** `totalCredits`, `credits`, `remainingCredits` and `available` are one number: what can be spent now. */
 export const Balance = z.object({
   totalCredits: Credits,
@@ -20,6 +23,7 @@ export const Balance = z.object({
   available: Credits,
   /** Reserved by answers that are being produced. */
   held: Credits,
+  payer: Payer,
   activeAllocations: z.array(ActiveAllocation),
 });
 export type Balance = z.infer<typeof Balance>;
@@ -46,6 +50,7 @@ export const readTotalBalance = operation({
     held: Credits,
     /** Part of `available` that lapses within seven days. */
     expiringSoon: Credits,
+    payer: Payer,
   }),
 });
 

@@ -4,4 +4,7 @@ export * from './accounting-credits.ts';
 export * from './accounting-pricing.ts';
 export * from './accounting-sessions.ts';
 export * from './accounting-usage.ts';
+export * from './blocks.ts';
 export * from './holds.ts';
+export * from './limits.ts';
+export * from './workspaces.ts';

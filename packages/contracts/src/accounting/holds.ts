@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { line, Metadata } from './accounting-text.ts';
 import { Credits, Price, Units } from '../credits.ts';
-import { HoldId, Timestamp } from '../ids.ts';
+import { HoldId, Timestamp, WorkspaceId } from '../ids.ts';
+import { REFUSALS } from './limits.ts';
 import { operation } from '../operation.ts';
 
 /** What an answer is produced with: prices match on these names. */
@@ -69,6 +70,10 @@ export const ClosedHold = z.object({
 });
 export type ClosedHold = z.infer<typeof ClosedHold>;
 
+/** Why an answer that is under way must end. */
+export const StopReason = z.enum(['account_disabled', 'key_revoked', 'workspace_disabled']);
+export type StopReason = z.infer<typeof StopReason>;
+
 const holdParams = z.strictObject({ holdId: HoldId });
 
 export const holdCredits = operation({
@@ -87,10 +92,13 @@ export const holdCredits = operation({
     units: Units,
     /** The smallest output worth producing; a poorer balance is refused with 402 instead of clamped. Absent: never clamp. */
     minOutput: z.int().min(1).max(1_000_000).optional(),
+    /** For a caller without a token of its own, such as one with an API key. A workspace in the user's token wins. */
+    workspaceId: WorkspaceId.optional(),
+    apiKeyId: line(64).optional(),
     metadata: Metadata.optional(),
   }),
   result: Hold,
-  errors: ['INSUFFICIENT_CREDITS', 'MODEL_NOT_PRICED', 'HOLD_CLOSED', 'IDEMPOTENCY_KEY_REUSED'],
+  errors: ['MODEL_NOT_PRICED', 'HOLD_CLOSED', 'IDEMPOTENCY_KEY_REUSED', ...REFUSALS],
 });
 
 export const readHold = operation({
@@ -117,9 +125,11 @@ export const extendHold = operation({
     units: Units,
     /** The smallest output worth going on for: a poorer balance raises the hold to what it buys. Absent: all or nothing. */
     minOutput: z.int().min(1).max(1_000_000).optional(),
+    /** What the answer will come from instead, for example a fallback: the hold is priced by it from now on. */
+    resource: Resource.optional(),
   }),
   result: Hold,
-  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'INSUFFICIENT_CREDITS'],
+  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'MODEL_NOT_PRICED', ...REFUSALS],
 });
 
 const Renewal = z.strictObject({
@@ -141,8 +151,11 @@ export const renewHolds = operation({
     holds: z.array(
       z.object({
         holdId: HoldId,
-        outcome: z.enum(['renewed', 'closed', 'fenced', 'unknown']),
+        /** `stopped`: end the answer and settle what was produced; the lease was not renewed. */
+        outcome: z.enum(['renewed', 'closed', 'fenced', 'unknown', 'stopped']),
         leaseExpiresAt: Timestamp.nullable(),
+        /** Why it was stopped. */
+        reason: StopReason.optional(),
       }),
     ),
   }),
@@ -158,7 +171,7 @@ export const renewHold = operation({
   params: holdParams,
   body: Renewal.omit({ holdId: true }),
   result: z.object({ holdId: HoldId, leaseExpiresAt: Timestamp }),
-  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED'],
+  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'ACCOUNT_DISABLED', 'KEY_REVOKED', 'WORKSPACE_DISABLED'],
 });
 
 export const settleHold = operation({
@@ -189,7 +202,12 @@ export const voidHold = operation({
   permission: 'holds:write',
   idempotencyKey: 'required',
   params: holdParams,
-  body: z.strictObject({ reason: line(200), metadata: Metadata.optional() }),
+  body: z.strictObject({
+    reason: line(200),
+    /** Refused before the upstream was asked: it does not count as a request of a limit. */
+    refused: z.boolean().optional(),
+    metadata: Metadata.optional(),
+  }),
   result: ClosedHold,
   errors: ['NOT_FOUND'],
 });

@@ -5,12 +5,16 @@ type Outcome = accounting.Outcome;
 /** A hold as it is stored. */
 export type HoldRecord = Readonly<{
   holdId: string;
+  /** Who asked. */
   userId: string;
+  /** Whose credits: the user's own account or its workspace's pool. */
+  payerId: string;
   openedBy: string;
   sessionId: string | null;
   upstream: string | null;
   model: string | null;
   chatflowId: string | null;
+  workspaceId: string | null;
   priceRuleId: string | null;
   units: Units;
   clamped: boolean;

@@ -3,8 +3,9 @@ import { AppError } from '@tollgate/http-kit';
 import { actorOf, claimsOf, type Person } from '../domain/callers.ts';
 import { fingerprintOf } from '../domain/fingerprint.ts';
 import type { Ports } from '../ports.ts';
-import { type Call, insufficient } from './hold-credits.ts';
+import type { Call } from './hold-credits.ts';
 import type { Answered } from './once.ts';
+import { refusalOf } from './refuse-hold.ts';
 
 type Deduction = Readonly<{ credits: number; reason?: string | undefined }>;
 type Deps = Pick<Ports, 'holds' | 'events' | 'rules'>;
@@ -37,7 +38,8 @@ export const createDeductCredits = ({ holds, events, rules }: Deps) =>
       },
       credits,
     );
-    if (deducted.outcome === 'short') throw insufficient(events, caller.userId, deducted.available);
+    if (deducted.outcome === 'short' || deducted.outcome === 'limited' || deducted.outcome === 'blocked')
+      throw refusalOf({ events }, caller.userId, deducted);
     if (deducted.outcome !== 'done' && deducted.outcome !== 'same') throw new AppError('IDEMPOTENCY_KEY_REUSED');
     const replayed = deducted.outcome === 'same';
     if (!replayed) events.moved({ kind: 'deducted', userId: caller.userId, credits, actor });

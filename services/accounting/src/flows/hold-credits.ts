@@ -6,6 +6,7 @@ import { closedHoldBody, type HoldRecord, openHoldBody } from '../domain/hold-st
 import type { Ports } from '../ports.ts';
 import type { Answered } from './once.ts';
 import { priceOf } from './price-operation.ts';
+import { refusalOf } from './refuse-hold.ts';
 
 /** A service of the platform and the user it acts for; the person is known when the user's own token came along. */
 export type Agent = Readonly<{ service: string; userId: UserId; person?: Person | undefined }>;
@@ -30,7 +31,8 @@ export const createHoldCredits = (deps: Deps) =>
       key,
       fingerprint: fingerprintOf(ask),
       resource: ask.resource,
-      workspaceId: agent.person?.workspaceId,
+      workspaceId: agent.person?.workspaceId ?? ask.workspaceId,
+      apiKeyId: ask.apiKeyId,
       price: await priceOf(deps, ask.resource, agent.userId),
       units: ask.units,
       minOutput: ask.minOutput,
@@ -41,7 +43,7 @@ export const createHoldCredits = (deps: Deps) =>
     };
     const opened = await holds.open(request, signal);
     if (opened.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
-    if (opened.outcome === 'short') throw insufficient(events, agent.userId, opened.available);
+    if (!('hold' in opened)) throw refusalOf(deps, agent.userId, opened);
     if (opened.outcome === 'closed') throw holdClosed(opened.hold, opened.available);
     const { hold, available, outcome } = opened;
     if (outcome === 'opened')
@@ -54,11 +56,6 @@ export async function pinnedPrice({ prices }: Pick<Ports, 'prices'>, hold: Pick<
   const price = hold.priceRuleId === null ? undefined : await prices.byId(hold.priceRuleId);
   if (!price) throw new AppError('NOT_FOUND');
   return price;
-}
-
-export function insufficient(events: Ports['events'], userId: string, available: number): AppError {
-  events.refused({ reason: 'insufficient_credits', userId });
-  return new AppError('INSUFFICIENT_CREDITS', undefined, { extra: { availableCredits: available } });
 }
 
 /** 409 with the final state, so that the caller need not ask for it. */

@@ -3,28 +3,25 @@ import { AppError } from '@tollgate/http-kit';
 import { serviceActor } from '../domain/callers.ts';
 import { closedHoldBody, openHoldBody } from '../domain/hold-state.ts';
 import type { Ports } from '../ports.ts';
-import { type Agent, holdClosed, insufficient, pinnedPrice } from './hold-credits.ts';
+import { type Agent, holdClosed, pinnedPrice } from './hold-credits.ts';
+import { priceOf } from './price-operation.ts';
+import { blockedError, refusalOf } from './refuse-hold.ts';
 
-type Extension = Readonly<{
-  holdId: string;
-  fence: number;
-  units: Units;
-  minOutput?: number | undefined;
-  requestId: string;
-}>;
+type Extension = ServerInput<typeof accounting.extendHold>['body'] & Readonly<{ holdId: string; requestId: string }>;
 
 /**
  * Raises a hold to what more units cost, or with `minOutput` to as much of them as the balance buys; else nothing happens.
- * Repeating it changes nothing.
+ * Repeating it changes nothing. With a `resource` the answer will come from that instead, at its price of now.
  */
 export const createExtendHold = (deps: Pick<Ports, 'holds' | 'prices' | 'events'>) =>
   async function extendHold(
     agent: Agent,
-    { holdId, fence, units, minOutput, requestId }: Extension,
+    { holdId, fence, units, minOutput, resource, requestId }: Extension,
   ): Promise<ServerResult<typeof accounting.extendHold>> {
-    const { holds, events } = deps;
-    const ruleId = await holds.pinnedRule(holdId, agent.userId);
-    const price = await pinnedPrice(deps, { priceRuleId: ruleId ?? null });
+    const { holds } = deps;
+    const price = resource
+      ? await priceOf(deps, resource, agent.userId)
+      : await pinnedPrice(deps, { priceRuleId: (await holds.pinnedRule(holdId, agent.userId, true)) ?? null });
     const actor = serviceActor(agent.service);
     const extended = await holds.extend({
       holdId,
@@ -34,13 +31,14 @@ export const createExtendHold = (deps: Pick<Ports, 'holds' | 'prices' | 'events'
       price,
       units,
       minOutput,
+      resource,
       actor,
       requestId,
     });
     if (extended.outcome === 'unknown') throw new AppError('NOT_FOUND');
+    if (!('hold' in extended)) throw refusalOf(deps, agent.userId, extended);
     if (extended.outcome === 'closed') throw holdClosed(extended.hold, extended.available);
     if (extended.outcome === 'fenced') throw new AppError('HOLD_FENCED');
-    if (extended.outcome === 'short') throw insufficient(events, agent.userId, extended.available);
     return openHoldBody(extended.hold, price, extended.available);
   };
 
@@ -53,9 +51,10 @@ export const createRenewHolds = ({ holds, rules }: Pick<Ports, 'holds' | 'rules'
     const own = renewals.map((renewal) => ({ ...renewal, openedBy: service }));
     const renewed = await holds.renew(own, rules.leaseSeconds);
     return {
-      holds: renewed.map(({ leaseExpiresAt, ...rest }) => ({
+      holds: renewed.map(({ leaseExpiresAt, reason, ...rest }) => ({
         ...rest,
         leaseExpiresAt: leaseExpiresAt?.toISOString() ?? null,
+        ...(reason && { reason }),
       })),
     };
   };
@@ -69,6 +68,7 @@ export const createRenewHold = ({ holds, rules }: Pick<Ports, 'holds' | 'rules'>
     const [renewed] = await holds.renew([{ ...renewal, openedBy, userId }], rules.leaseSeconds);
     if (renewed?.outcome === 'closed') throw new AppError('HOLD_CLOSED');
     if (renewed?.outcome === 'fenced') throw new AppError('HOLD_FENCED');
+    if (renewed?.reason) throw blockedError(renewed.reason);
     if (!renewed?.leaseExpiresAt) throw new AppError('NOT_FOUND');
     return { holdId: renewed.holdId, leaseExpiresAt: renewed.leaseExpiresAt.toISOString() };
   };

@@ -3,7 +3,7 @@ import { AppError } from '@tollgate/http-kit';
 import { serviceActor } from '../domain/callers.ts';
 import { fingerprintOf } from '../domain/fingerprint.ts';
 import { closedHoldBody } from '../domain/hold-state.ts';
-import type { CloseHold, Ports } from '../ports.ts';
+import type { ClosedRecord, Ports } from '../ports.ts';
 import { type Agent, type Call, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
 import { chargeOf } from './price-operation.ts';
@@ -21,20 +21,26 @@ export const createSettleHold = (deps: Deps) =>
     settlement: Settlement,
     call: Call,
   ): Promise<Answered<ClosedHold>> {
-    const priceRuleId = await deps.holds.pinnedRule(holdId, agent.userId);
-    if (priceRuleId === undefined) throw new AppError('NOT_FOUND');
-    return close(deps, {
-      ...closing(agent, holdId, call, ['settle', settlement]),
-      cause: 'settle',
+    const settleAt = async (priceRuleId: string | null | undefined): Promise<ClosedRecord> => {
+      if (priceRuleId === undefined) throw new AppError('NOT_FOUND');
       // Without a price it was voided before it came: the answer is that final state.
-      charge: priceRuleId === null ? 0 : chargeOf(await pinnedPrice(deps, { priceRuleId }), settlement.units),
+      const charge = priceRuleId === null ? 0 : chargeOf(await pinnedPrice(deps, { priceRuleId }), settlement.units);
+      return deps.holds.close({ ...request, charge, priceRuleId });
+    };
+    const request = {
+      ...closing(agent, holdId, call, ['settle', settlement]),
+      cause: 'settle' as const,
       outcome: settlement.outcome,
       units: settlement.units,
       usageSource: settlement.usageSource,
       rawUsage: settlement.rawUsage,
       metadata: settlement.metadata,
       policy: deps.rules.overrunPolicy,
-    });
+    };
+    const closed = await settleAt(await deps.holds.pinnedRule(holdId, agent.userId));
+    if (closed.outcome !== 'repriced') return answerOf(deps, 'settle', closed);
+    // Another instance has re-quoted it since this one looked.
+    return answerOf(deps, 'settle', await settleAt(await deps.holds.pinnedRule(holdId, agent.userId, true)));
   };
 
 /**
@@ -45,19 +51,21 @@ export const createVoidHold = (deps: Deps) =>
   async function voidHold(
     agent: Agent,
     holdId: string,
-    { reason, metadata }: Voiding,
+    { reason, refused, metadata }: Voiding,
     call: Call,
   ): Promise<Answered<ClosedHold>> {
-    return close(deps, {
+    const closed = await deps.holds.close({
       ...closing(agent, holdId, call, ['void', reason, metadata]),
       cause: 'void',
       charge: 0,
       outcome: null,
       units: {},
       reason,
+      refused,
       metadata,
       policy: deps.rules.overrunPolicy,
     });
+    return answerOf(deps, 'void', closed);
   };
 
 const closing = (agent: Agent, holdId: string, { key, requestId }: Call, content: unknown) => ({
@@ -70,12 +78,11 @@ const closing = (agent: Agent, holdId: string, { key, requestId }: Call, content
   requestId,
 });
 
-async function close({ holds, events }: Deps, request: CloseHold): Promise<Answered<ClosedHold>> {
-  const closed = await holds.close(request);
+function answerOf({ events }: Deps, cause: 'settle' | 'void', closed: ClosedRecord): Answered<ClosedHold> {
   if (closed.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
-  if (closed.outcome === 'unknown' || closed.outcome === 'alive') throw new AppError('NOT_FOUND');
+  if (!('hold' in closed)) throw new AppError('NOT_FOUND');
   const { hold, available, outcome } = closed;
-  if (outcome === 'done') events.holdClosed({ cause: request.cause, hold });
+  if (outcome === 'done') events.holdClosed({ cause, hold });
   return {
     value: closedHoldBody(hold, { available, alreadyFinal: outcome === 'final' }),
     replayed: outcome === 'same',

@@ -6,9 +6,10 @@ import { fingerprintOf } from '../domain/fingerprint.ts';
 import type { HoldRecord } from '../domain/hold-state.ts';
 import { sessionUnits } from '../domain/session-units.ts';
 import type { Ports, SessionFilter } from '../ports.ts';
-import { type Call, holdClosed, insufficient, pinnedPrice } from './hold-credits.ts';
+import { type Call, holdClosed, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
 import { chargeOf, priceOf } from './price-operation.ts';
+import { refusalOf } from './refuse-hold.ts';
 
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
 type Opening = Readonly<{ sessionId: string; modelId: string; estimatedTokens: number }>;
@@ -38,7 +39,7 @@ export const createOpenSession = (deps: Deps) =>
     };
     const opened = await holds.open(request, call.signal);
     if (opened.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
-    if (opened.outcome === 'short') throw insufficient(events, caller.userId, opened.available);
+    if (!('hold' in opened)) throw refusalOf(deps, caller.userId, opened);
     if (opened.outcome === 'closed') throw holdClosed(opened.hold, opened.available);
     const { hold, outcome } = opened;
     if (outcome === 'opened')
@@ -77,7 +78,7 @@ export const createCloseSession = (deps: Deps) =>
       requestId,
     });
     if (closed.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
-    if (closed.outcome === 'unknown' || closed.outcome === 'alive') throw new AppError('NOT_FOUND', 'Unknown session');
+    if (!('hold' in closed)) throw new AppError('NOT_FOUND', 'Unknown session');
     if (closed.outcome === 'final') throw holdClosed(closed.hold, closed.available);
     if (closed.outcome === 'done') events.holdClosed({ cause: 'settle', hold: closed.hold });
     return { value: closed.hold, replayed: closed.outcome === 'same' };

@@ -49,6 +49,7 @@ async function sweep(deps: Deps, hold: HoldRecord): Promise<void> {
     reason: 'lease_ended',
     seenLease: hold.leaseText,
     policy: deps.rules.overrunPolicy,
+    priceRuleId: hold.priceRuleId,
     actor: 'system',
     requestId: `sweep:${hold.holdId}`,
   });
@@ -65,11 +66,17 @@ export const createExpireCredits = ({ chores, events }: Pick<Ports, 'chores' | '
     return lots > 0;
   };
 
-const ANSWERS_AT_ONCE = 1000;
+const ROWS_AT_ONCE = 1000;
 
 /** Forgets the answers of idempotency keys that nobody may repeat any more. True when there may be more. */
 export const createForgetAnswers = ({ chores, rules }: Pick<Ports, 'chores' | 'rules'>) =>
   async function forgetAnswers(): Promise<boolean> {
-    const forgotten = await chores.forgetAnswers(rules.keyRetentionSeconds, ANSWERS_AT_ONCE);
-    return forgotten === ANSWERS_AT_ONCE;
+    const forgotten = await chores.forgetAnswers(rules.keyRetentionSeconds, ROWS_AT_ONCE);
+    return forgotten === ROWS_AT_ONCE;
+  };
+
+/** Forgets what counted in windows long past. True when there may be more. */
+export const createForgetCounters = ({ chores }: Pick<Ports, 'chores'>) =>
+  async function forgetCounters(): Promise<boolean> {
+    return (await chores.forgetCounters(ROWS_AT_ONCE)) === ROWS_AT_ONCE;
   };

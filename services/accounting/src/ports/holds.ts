@@ -17,6 +17,7 @@ export type OpenHold = Doer &
     fingerprint: string;
     resource?: Resource;
     workspaceId?: string | undefined;
+    apiKeyId?: string | undefined;
     /** Absent for a plain deduction of `units.request` credits. */
     price?: { ruleId: string } & Price;
     units: Units;
@@ -25,10 +26,29 @@ export type OpenHold = Doer &
     leaseSeconds: number;
   }>;
 
+/** Why somebody may not use the platform at the moment, as a code on the wire. */
+export type BlockReason = 'account_disabled' | 'key_revoked' | 'workspace_disabled';
+
+/** The limit that leaves no room. `limit` is in what `measure` counts; `resetsAt` null: its window never ends. */
+export type ReachedLimit = Readonly<{
+  id: string;
+  scope: accounting.LimitScope;
+  measure: accounting.LimitMeasure;
+  window: accounting.LimitWindow;
+  limit: number;
+  resetsAt: Date | null;
+  resetsInSeconds: number | null;
+}>;
+
+export type RefusedHold =
+  | Readonly<{ outcome: 'short'; available: number }>
+  | Readonly<{ outcome: 'limited'; limit: ReachedLimit }>
+  | Readonly<{ outcome: 'blocked'; reason: BlockReason }>;
+
 export type OpenedHold =
   | Readonly<{ outcome: 'opened' | 'replayed' | 'closed'; available: number; hold: HoldRecord }>
   | Readonly<{ outcome: 'mismatch' }>
-  | Readonly<{ outcome: 'short'; available: number }>;
+  | RefusedHold;
 
 export type ExtendHold = Doer &
   Readonly<{
@@ -38,13 +58,16 @@ export type ExtendHold = Doer &
     fence: number;
     price: Price;
     units: Units;
+    /** The answer will come from this instead, and is priced by it: `price` is its price. */
+    resource?: Resource | undefined;
     /** Take what the balance buys while that is as much output as this and as was granted; absent: all or nothing. */
     minOutput?: number | undefined;
   }>;
 
 export type ExtendedHold =
-  | Readonly<{ outcome: 'extended' | 'closed' | 'fenced' | 'short'; available: number; hold: HoldRecord }>
-  | Readonly<{ outcome: 'unknown' }>;
+  | Readonly<{ outcome: 'extended' | 'closed' | 'fenced'; available: number; hold: HoldRecord }>
+  | Readonly<{ outcome: 'unknown' }>
+  | RefusedHold;
 
 export type Renewal = Readonly<{
   holdId: string;
@@ -55,8 +78,10 @@ export type Renewal = Readonly<{
 }>;
 export type RenewedHold = Readonly<{
   holdId: string;
-  outcome: 'renewed' | 'closed' | 'fenced' | 'unknown';
+  outcome: 'renewed' | 'closed' | 'fenced' | 'unknown' | 'stopped';
   leaseExpiresAt: Date | null;
+  /** Why it was stopped. */
+  reason: BlockReason | null;
 }>;
 
 export type CloseHold = Doer &
@@ -76,12 +101,17 @@ export type CloseHold = Doer &
     fingerprint?: string;
     seenLease?: string;
     policy: 'absorb' | 'debt';
+    /** What `charge` was reckoned by. */
+    priceRuleId?: string | null;
+    /** Nothing was asked of the upstream: it does not count as a request. */
+    refused?: boolean | undefined;
   }>;
 
 export type ClosedRecord =
   | Readonly<{ outcome: 'done' | 'same' | 'final'; available: number; hold: HoldRecord }>
   | Readonly<{ outcome: 'mismatch' }>
   | Readonly<{ outcome: 'alive' }>
+  | Readonly<{ outcome: 'repriced' }>
   | Readonly<{ outcome: 'unknown' }>;
 
 /** The life of holds. Each call is one transaction in itself: its guard and its effect stand or fall together. */
@@ -93,11 +123,14 @@ export type Holds = {
   /** A void of a hold that is not there leaves a closed one, which the hold's own request will find. */
   close(request: CloseHold): Promise<ClosedRecord>;
   /** A hold and its settlement at once. */
-  deduct(request: OpenHold, credits: number): Promise<ClosedRecord | Readonly<{ outcome: 'short'; available: number }>>;
+  deduct(request: OpenHold, credits: number): Promise<ClosedRecord | RefusedHold>;
   find(holdId: string, userId: string): Promise<{ hold: HoldRecord; available: number } | undefined>;
   findSession(userId: string, sessionId: string): Promise<HoldRecord | undefined>;
   /** Active holds whose lease is over, longest over first. */
   due(limit: number, except: readonly string[]): Promise<HoldRecord[]>;
-  /** The price rule a hold is pinned to; null for a deduction or what was voided before it came, undefined for an unknown hold. */
-  pinnedRule(holdId: string, userId: string): Promise<string | null | undefined>;
+  /**
+   * The price rule a hold is pinned to; null for a deduction or what was voided before it came, undefined for an unknown hold.
+   * `anew`: another instance may have changed it.
+   */
+  pinnedRule(holdId: string, userId: string, anew?: boolean): Promise<string | null | undefined>;
 };

@@ -7,8 +7,8 @@ import { answered, callOf, nextCursor, pageOf } from './answers.ts';
 export const creditRoutes = (flows: Flows): Route[] => [
   serve(accounting.readBalance).with(async (_input, caller) => balanceBody(await flows.readOwnBalance(caller))),
   serve(accounting.readTotalBalance).with(async (_input, caller) => {
-    const { available, held, expiringSoon } = await flows.readOwnBalance(caller);
-    return { totalCredits: available, credits: available, available, held, expiringSoon };
+    const { available, held, expiringSoon, payer } = await flows.readOwnBalance(caller);
+    return { totalCredits: available, credits: available, available, held, expiringSoon, payer };
   }),
   serve(accounting.readBalanceOfUser).with(async ({ params }) => balanceBody(await flows.readBalanceOf(params.userId))),
   serve(accounting.checkCredits).with(async ({ body: { requiredCredits } }, caller) => {
@@ -50,7 +50,8 @@ export const creditRoutes = (flows: Flows): Route[] => [
   }),
 ];
 
-const balanceBody = ({ available, held, lots }: BalanceWithLots) => ({
+const balanceBody = ({ available, held, lots, payer }: BalanceWithLots) => ({
+  payer,
   totalCredits: available,
   credits: available,
   remainingCredits: available,

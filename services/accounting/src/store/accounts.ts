@@ -83,6 +83,10 @@ export function createAccounts(query: Query): Accounts {
       );
       return { available: row?.available ?? 0, held: row?.held ?? 0, expiringSoon: row?.expiring_soon ?? 0 };
     },
+    async payerOf(userId, workspaceId) {
+      const rows = await query(`SELECT FROM workspaces WHERE id = $1 AND billing = 'pool'`, [workspaceId]);
+      return rows.length > 0 ? `ws_${workspaceId}` : userId;
+    },
     async activeLots(userId) {
       const rows = await query<{ id: number; credits: number; expires_at: Date | null; allocated_at: Date }>(
         `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at

@@ -1,7 +1,7 @@
 import type { Chores, LedgerCheck } from '../ports.ts';
 import type { Postgres, Query } from './postgres.ts';
 
-/** The views of functions/10-verify.sql, each with the invariant whose offenders it lists. */
+/** The views of functions/11-verify.sql, each with the invariant whose offenders it lists. */
 const CHECKS = [
   ['I1', 'Balances are the sums of their ledger entries', 'verify_projection'],
   ['I2', 'Every transaction has two or more entries that sum to 0', 'verify_balanced'],
@@ -12,6 +12,7 @@ const CHECKS = [
   ['I7', 'No idempotency key is left without an answer', 'verify_keys'],
   ['I8', 'Balances are the sums of their lots', 'verify_lots'],
   ['I8', 'What is held of a lot is the sum of its open holds', 'verify_hold_lots'],
+  ['I8', 'What is reserved of a limit is the sum of its open holds', 'verify_limits'],
   ['I9', 'The hash chain of every account is whole', 'verify_chain'],
 ] as const;
 
@@ -38,6 +39,10 @@ export function createChores({ query, snapshot, transaction }: Postgres): Chores
         [seconds, limit],
       );
       return gone.length;
+    },
+    async forgetCounters(limit) {
+      const [row] = await query<{ forgotten: number }>('SELECT ledger.forget_counters($1) AS forgotten', [limit]);
+      return row?.forgotten ?? 0;
     },
     async now() {
       const [row] = await query<{ now: Date }>('SELECT ledger_now() AS now');

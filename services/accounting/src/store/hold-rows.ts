@@ -5,11 +5,13 @@ import type { HoldRecord } from '../domain/hold-state.ts';
 export type HoldRow = {
   id: string;
   user_id: string;
+  payer_id: string;
   opened_by: string;
   session_id: string | null;
   upstream: string | null;
   model: string | null;
   chatflow_id: string | null;
+  workspace_id: string | null;
   price_rule_id: string | null;
   units: Units;
   clamped: boolean;
@@ -34,11 +36,13 @@ export type HoldRow = {
 export const holdOf = (row: HoldRow): HoldRecord => ({
   holdId: row.id,
   userId: row.user_id,
+  payerId: row.payer_id,
   openedBy: row.opened_by,
   sessionId: row.session_id,
   upstream: row.upstream,
   model: row.model,
   chatflowId: row.chatflow_id,
+  workspaceId: row.workspace_id,
   priceRuleId: row.price_rule_id,
   units: row.units,
   clamped: row.clamped,

@@ -1,46 +1,71 @@
 import { type ChargeLine, chargeLine } from '../domain/charge-line.ts';
-import type {
-  CloseHold,
-  ClosedRecord,
-  ExtendedHold,
-  ExtendHold,
-  Holds,
-  OpenedHold,
-  OpenHold,
-  RenewedHold,
-} from '../ports.ts';
+import type { HoldRecord } from '../domain/hold-state.ts';
+import type { BlockReason, CloseHold, ExtendHold, Holds, OpenHold, RenewedHold } from '../ports.ts';
 import { claimsRow } from './accounts.ts';
+import { closedOf, extendedOf, openedOf, refusedOf } from './hold-answers.ts';
 import { type AnswerRow, holdOf, type HoldRow } from './hold-rows.ts';
 import { createBatch } from './batch.ts';
 import type { Query } from './postgres.ts';
 
 /** Open holds whose price is remembered, so that a settlement by the same instance is one statement. */
 const MOST_REMEMBERED = 50_000;
+type Pinned = Readonly<{ userId: string; payerId: string; ruleId: string | null }>;
+/** Pools that are known as such; forgetting one costs a little waiting. */
+const MOST_POOLS = 10_000;
 
 /** A few connections with full batches do more on a busy account than many that wait for its lock. */
 const BATCHES = { lanes: 3, mostItems: 100, waitMs: 2000 };
 
+type RenewalRow = {
+  hold_id: string;
+  outcome: RenewedHold['outcome'];
+  lease_expires_at: Date | null;
+  reason: BlockReason | null;
+};
+
+type Memory = ReturnType<typeof rememberHolds>;
+
+/** What this instance knows of holds it opened. */
+function rememberHolds() {
+  const pinned = new Map<string, Pinned>();
+  const pools = new Set<string>();
+  return {
+    keep({ holdId, userId, payerId, priceRuleId, workspaceId }: HoldRecord): void {
+      pinned.set(holdId, { userId, payerId, ruleId: priceRuleId });
+      const oldest = pinned.size > MOST_REMEMBERED ? pinned.keys().next().value : undefined;
+      if (oldest !== undefined) pinned.delete(oldest);
+      if (workspaceId === null || payerId === userId) return;
+      if (pools.size >= MOST_POOLS) pools.clear();
+      pools.add(workspaceId);
+    },
+    find: (holdId: string) => pinned.get(holdId),
+    forget: (holdId: string) => void pinned.delete(holdId),
+    /** Holds of one pool wait for one lock, so they wait in one line. */
+    payerOf: (userId: string, workspaceId: string | undefined) =>
+      workspaceId !== undefined && pools.has(workspaceId) ? `ws_${workspaceId}` : userId,
+  };
+}
+
 export function createHolds(query: Query): Holds {
-  const batchOf = <Row>(sql: string, accountOf: (row: Row) => string) =>
+  const batchOf = <Row>(sql: string, ownerOf: (row: Row) => string) =>
     createBatch((rows: readonly Row[], mayWait) => query<AnswerRow>(sql, [JSON.stringify(rows), mayWait]), {
       ...BATCHES,
-      ownerOf: accountOf,
+      ownerOf,
       isBusy: ({ outcome }) => outcome === 'busy',
     });
-  const open = batchOf('SELECT * FROM ledger.open_holds($1, $2)', (row: ReturnType<typeof openRow>) => row.claims.id);
-  const close = batchOf('SELECT * FROM ledger.close_holds($1, $2)', (row: ReturnType<typeof closeRow>) => row.user_id);
-  const pinned = new Map<string, { userId: string; ruleId: string | null }>();
-
-  function remember(holdId: string, userId: string, ruleId: string | null): void {
-    pinned.set(holdId, { userId, ruleId });
-    const oldest = pinned.size > MOST_REMEMBERED ? pinned.keys().next().value : undefined;
-    if (oldest !== undefined) pinned.delete(oldest);
-  }
+  const memory = rememberHolds();
+  const open = batchOf('SELECT * FROM ledger.open_holds($1, $2)', (row: ReturnType<typeof openRow>) =>
+    memory.payerOf(row.claims.id, row.workspace_id),
+  );
+  const close = batchOf(
+    'SELECT * FROM ledger.close_holds($1, $2)',
+    (row: ReturnType<typeof closeRow>) => memory.find(row.hold_id)?.payerId ?? row.user_id,
+  );
 
   return {
     async open(request, signal) {
       const opened = openedOf(await open(openRow(request), signal));
-      if ('hold' in opened) remember(opened.hold.holdId, opened.hold.userId, opened.hold.priceRuleId);
+      if ('hold' in opened) memory.keep(opened.hold);
       return opened;
     },
     async extend(request) {
@@ -48,7 +73,9 @@ export function createHolds(query: Query): Holds {
         'SELECT * FROM ledger.extend_hold(jsonb_populate_record(NULL::ledger.extension_request, $1))',
         [JSON.stringify(extensionRow(request))],
       );
-      return extendedOf(rows[0]);
+      const extended = extendedOf(rows[0]);
+      if (extended.outcome === 'extended') memory.keep(extended.hold);
+      return extended;
     },
     async renew(renewals, leaseSeconds) {
       const items = renewals.map(({ holdId, openedBy, fence, checkpoint, userId }) => ({
@@ -58,15 +85,20 @@ export function createHolds(query: Query): Holds {
         fence,
         checkpoint,
       }));
-      const rows = await query<{ hold_id: string; outcome: RenewedHold['outcome']; lease_expires_at: Date | null }>(
-        'SELECT * FROM ledger.renew_holds($1, $2)',
-        [JSON.stringify(items), leaseSeconds],
-      );
-      return rows.map((row) => ({ holdId: row.hold_id, outcome: row.outcome, leaseExpiresAt: row.lease_expires_at }));
+      const rows = await query<RenewalRow>('SELECT * FROM ledger.renew_holds($1, $2)', [
+        JSON.stringify(items),
+        leaseSeconds,
+      ]);
+      return rows.map((row) => ({
+        holdId: row.hold_id,
+        outcome: row.outcome,
+        leaseExpiresAt: row.lease_expires_at,
+        reason: row.reason,
+      }));
     },
     async close(request) {
       const closed = closedOf(await close(closeRow(request)));
-      pinned.delete(request.holdId);
+      memory.forget(request.holdId);
       return closed;
     },
     async deduct(request, credits) {
@@ -74,26 +106,25 @@ export function createHolds(query: Query): Holds {
         'SELECT * FROM ledger.deduct_credits(jsonb_populate_record(NULL::ledger.hold_request, $1), $2, $3)',
         [JSON.stringify(openRow(request)), credits, request.reason],
       );
-      if (row?.outcome === 'short') return { outcome: 'short', available: row.available_credits ?? 0 };
-      return closedOf(row);
+      return refusedOf(row) ?? closedOf(row);
     },
-    ...createHoldReads(query),
-    async pinnedRule(holdId, userId) {
-      const known = pinned.get(holdId);
-      if (known) return known.userId === userId ? known.ruleId : undefined;
-      const rows = await query<{ price_rule_id: string | null }>(
-        'SELECT price_rule_id FROM streaming_sessions WHERE id = $1 AND user_id = $2',
-        [holdId, userId],
-      );
-      return rows[0]?.price_rule_id;
-    },
+    ...createHoldReads(query, memory),
   };
 }
 
-const createHoldReads = (query: Query): Pick<Holds, 'find' | 'findSession' | 'due'> => ({
+const createHoldReads = (query: Query, memory: Memory): Pick<Holds, 'find' | 'findSession' | 'due' | 'pinnedRule'> => ({
+  async pinnedRule(holdId, userId, anew = false) {
+    const known = memory.find(holdId);
+    if (known && !anew) return known.userId === userId ? known.ruleId : undefined;
+    const rows = await query<{ price_rule_id: string | null }>(
+      'SELECT price_rule_id FROM streaming_sessions WHERE id = $1 AND user_id = $2',
+      [holdId, userId],
+    );
+    return rows[0]?.price_rule_id;
+  },
   async find(holdId, userId) {
     const rows = await query<{ hold: HoldRow; available: number }>(
-      `SELECT to_jsonb(s) AS hold, ledger.spendable_credits(s.user_id, ledger_now()) AS available
+      `SELECT to_jsonb(s) AS hold, ledger.spendable_credits(s.payer_id, ledger_now()) AS available
        FROM streaming_sessions s WHERE id = $1 AND user_id = $2`,
       [holdId, userId],
     );
@@ -126,7 +157,13 @@ const lineRow = ({ flat, base, slope, divisor }: ChargeLine) => ({
 });
 
 /** A request in the shape of the SQL type `extension_request`. */
-const extensionRow = ({ price, units, ...request }: ExtendHold) => ({
+const extensionRow = ({ price, units, resource, ...request }: ExtendHold) => ({
+  ...(resource && {
+    price_rule_id: price.ruleId,
+    upstream: resource.upstream,
+    model: resource.model,
+    chatflow_id: resource.chatflowId,
+  }),
   hold_id: request.holdId,
   user_id: request.userId,
   opened_by: request.openedBy,
@@ -156,6 +193,7 @@ function openRow(request: OpenHold) {
     model: resource?.model,
     chatflow_id: resource?.chatflowId,
     workspace_id: request.workspaceId,
+    api_key_id: request.apiKeyId,
     price_rule_id: price?.ruleId,
     units,
     metadata: request.metadata,
@@ -184,6 +222,8 @@ const closeRow = (request: CloseHold) => ({
   close_key: request.key,
   close_hash: request.fingerprint,
   policy: request.policy,
+  price_rule_id: request.priceRuleId,
+  refused: request.refused,
   seen_lease: request.seenLease,
   actor: request.actor,
   request_id: request.requestId,
@@ -196,33 +236,4 @@ const UNSTORABLE = /\\u(0000|d[89a-f])/i;
 function storable(value: unknown): unknown {
   const json = JSON.stringify(value) ?? '';
   return UNSTORABLE.test(json) ? { base64: Buffer.from(json).toString('base64') } : value;
-}
-
-function openedOf(row: AnswerRow | undefined): OpenedHold {
-  const outcome = row?.outcome;
-  if (outcome === 'mismatch') return { outcome };
-  if (outcome === 'short') return { outcome, available: row?.available_credits ?? 0 };
-  if (row?.hold && (outcome === 'opened' || outcome === 'replayed' || outcome === 'closed')) {
-    return { outcome, available: row.available_credits ?? 0, hold: holdOf(row.hold) };
-  }
-  throw new Error(`open_holds answered ${outcome}`);
-}
-
-function extendedOf(row: AnswerRow | undefined): ExtendedHold {
-  const outcome = row?.outcome;
-  if (outcome === 'unknown') return { outcome };
-  if (row?.hold && (outcome === 'extended' || outcome === 'closed' || outcome === 'fenced' || outcome === 'short')) {
-    return { outcome, available: row.available_credits ?? 0, hold: holdOf(row.hold) };
-  }
-  throw new Error(`extend_hold answered ${outcome}`);
-}
-
-function closedOf(row: AnswerRow | undefined): ClosedRecord {
-  const outcome = row?.outcome;
-  if (outcome === 'mismatch' || outcome === 'alive' || outcome === 'unknown') return { outcome };
-  if (row?.hold && (outcome === 'done' || outcome === 'same' || outcome === 'final')) {
-    const hold = holdOf(row.hold);
-    return { outcome, available: row.available_credits ?? hold.availableAfter ?? 0, hold };
-  }
-  throw new Error(`closing a hold answered ${outcome}`);
 }

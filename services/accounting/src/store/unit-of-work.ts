@@ -59,8 +59,8 @@ function txOn(query: Query): Tx {
     },
     async recordUsage({ userId, service, operation, credits, metadata }) {
       const [row] = await query<{ id: number; timestamp: Date }>(
-        `INSERT INTO usage_logs (user_id, service, operation, credits, metadata, model)
-         VALUES ($1, $2, $3, $4, $5, $5::jsonb ->> 'model') RETURNING id, "timestamp"`,
+        `INSERT INTO usage_logs (user_id, payer_id, service, operation, credits, metadata, model)
+         VALUES ($1, $1, $2, $3, $4, $5, $5::jsonb ->> 'model') RETURNING id, "timestamp"`,
         [userId, service, operation, credits, JSON.stringify(metadata)],
       );
       if (!row) throw new Error('the usage was not recorded');

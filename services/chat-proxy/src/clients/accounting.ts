@@ -89,7 +89,9 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
           },
         }),
       );
-      return holds.flatMap(({ holdId, outcome }) => (outcome === 'renewed' ? [] : [{ holdId, outcome }]));
+      return holds.flatMap(({ holdId, outcome }) =>
+        outcome === 'renewed' ? [] : [{ holdId, outcome: outcome === 'stopped' ? ('closed' as const) : outcome }],
+      );
     },
 
     // An access token may have run out since the answer began: the user is named by id.

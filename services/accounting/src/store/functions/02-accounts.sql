@@ -49,3 +49,11 @@ BEGIN
     SELECT coalesce(sum(remaining_credits), 0) FROM credit_allocations
     WHERE user_id = p_user_id AND remaining_credits > 0 AND effective_at <= p_now AND (expires_at IS NULL OR expires_at > p_now));
 END $$;
+
+-- Who pays for a workspace. The pool is an account like others; holds that are open keep their payer.
+CREATE FUNCTION set_billing(p_workspace_id text, p_billing text, p_actor text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO user_accounts (id) VALUES ('ws_' || p_workspace_id) ON CONFLICT (id) DO NOTHING;
+  INSERT INTO workspaces (id, billing, updated_by) VALUES (p_workspace_id, p_billing, p_actor)
+    ON CONFLICT (id) DO UPDATE SET billing = excluded.billing, updated_by = excluded.updated_by, updated_at = ledger_now();
+END $$;

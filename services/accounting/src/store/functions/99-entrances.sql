@@ -11,3 +11,5 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION set_billing SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION forget_counters SECURITY DEFINER SET search_path = ledger, public, pg_temp;

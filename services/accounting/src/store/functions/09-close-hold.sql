@@ -12,7 +12,13 @@ CREATE TYPE close_request AS (
   policy text,
   -- The lease that the sweeper saw, as text; a renewal in the meantime keeps the hold alive.
   seen_lease timestamptz,
-  actor text, request_id text
+  -- The price that the charge was reckoned by; another one meanwhile makes the answer `repriced`.
+  price_rule_id uuid,
+  -- Refused before anything was asked of the upstream: it does not count as a request.
+  refused boolean,
+  actor text, request_id text,
+  -- Found out by close_holds().
+  payer_id text
 );
 
 -- The row of usage that belongs to a closed hold, or to the correction of one.
@@ -20,12 +26,12 @@ CREATE FUNCTION log_hold_usage(h streaming_sessions, p close_request, p_credits 
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_logs (
-    tenant_id, user_id, service, operation, credits, written_off_credits, hold_id, is_correction, upstream, model, chatflow_id,
-    workspace_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
+    tenant_id, user_id, payer_id, service, operation, credits, written_off_credits, hold_id, is_correction, upstream, model,
+    chatflow_id, workspace_id, api_key_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
   ) VALUES (
-    h.tenant_id, h.user_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
+    h.tenant_id, h.user_id, h.payer_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
     CASE WHEN h.opened_by <> 'user' THEN 'chat' WHEN h.price_rule_id IS NULL THEN 'deduct' ELSE 'streaming-session' END,
-    p_credits, p_written_off, h.id, h.closed_at IS NOT NULL, h.upstream, h.model, h.chatflow_id, h.workspace_id,
+    p_credits, p_written_off, h.id, h.closed_at IS NOT NULL, h.upstream, h.model, h.chatflow_id, h.workspace_id, h.api_key_id,
     (p.units ->> 'input')::bigint + coalesce((p.units ->> 'cache_read')::bigint, 0)
       + coalesce((p.units ->> 'cache_write_5m')::bigint, 0) + coalesce((p.units ->> 'cache_write_1h')::bigint, 0),
     (p.units ->> 'output')::bigint, p.units, p.usage_source, p.raw_usage, p.outcome, p.reason, h.price_rule_id,
@@ -34,25 +40,31 @@ BEGIN
 END $$;
 
 -- A void that overtakes its hold leaves an empty one, which it closes: the request that comes later finds it closed. Of the two only
--- one can insert the id; the account is locked.
+-- one can insert the id.
 CREATE FUNCTION reserve_tombstone(p close_request, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO streaming_sessions (id, tenant_id, user_id, opened_by, held_credits, lease_expires_at, created_at)
-    SELECT p.hold_id, a.tenant_id, a.id, p.opened_by, 0, p_now, p_now FROM user_accounts a
+  INSERT INTO streaming_sessions (id, tenant_id, user_id, payer_id, opened_by, held_credits, lease_expires_at, created_at)
+    SELECT p.hold_id, a.tenant_id, a.id, a.id, p.opened_by, 0, p_now, p_now FROM user_accounts a
     WHERE a.id = p.user_id AND NOT EXISTS (SELECT FROM streaming_sessions WHERE id = p.hold_id)
     ON CONFLICT (id) DO NOTHING;
 END $$;
 
 -- outcome: done | same (a repetition of the closing call) | final (closed by another call) | mismatch (key with another body)
---          | alive (to the sweeper: renewed meanwhile) | unknown
+--          | alive (to the sweeper: renewed meanwhile) | repriced (reckon again) | unknown
 CREATE FUNCTION close_hold(p close_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   h streaming_sessions;
   v_now timestamptz;
+  v_payer text;
 BEGIN
-  PERFORM FROM user_accounts WHERE id = p.user_id FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = p.payer_id FOR UPDATE;
   IF FOUND AND p.cause = 'void' THEN
     PERFORM reserve_tombstone(p, ledger_now());
+  END IF;
+  SELECT payer_id INTO v_payer FROM streaming_sessions WHERE id = p.hold_id;
+  IF v_payer <> p.payer_id THEN
+    -- It came to be in this instant, paid by a pool.
+    PERFORM FROM user_accounts WHERE id = v_payer FOR UPDATE;
   END IF;
   SELECT * INTO h FROM streaming_sessions WHERE id = p.hold_id AND user_id = p.user_id FOR UPDATE;
   IF NOT FOUND OR p.opened_by <> h.opened_by THEN
@@ -65,6 +77,9 @@ BEGIN
   IF p.cause = 'sweep' AND (h.lease_expires_at > v_now OR h.lease_expires_at <> p.seen_lease) THEN
     RETURN ROW('alive', NULL, NULL)::hold_answer;
   END IF;
+  IF p.price_rule_id <> h.price_rule_id THEN
+    RETURN ROW('repriced', NULL, NULL)::hold_answer;
+  END IF;
   RETURN ROW('done', NULL, to_jsonb(finish_hold(h, p, v_now)))::hold_answer;
 END $$;
 
@@ -73,7 +88,7 @@ CREATE FUNCTION finish_hold(h streaming_sessions, p close_request, p_now timesta
 DECLARE
   v released_lots := release_lots(h.id, least(p.charge, h.held_credits), p_now);
   v_extra lot_plan := plan_lots(
-    h.user_id, greatest(p.charge - h.held_credits, 0), h.upstream, h.model, h.workspace_id, p_now);
+    h.payer_id, greatest(p.charge - h.held_credits, 0), h.upstream, h.model, h.workspace_id, p_now);
   v_short bigint := greatest(p.charge - h.held_credits, 0) - v_extra.total;
   v_debt bigint := CASE p.policy WHEN 'debt' THEN v_short ELSE 0 END;
   v_charged bigint := v.used + v_extra.total + v_debt;
@@ -82,7 +97,7 @@ BEGIN
   PERFORM take_lots(h.id, v_extra, true);
   IF h.held_credits > 0 OR p.charge > 0 THEN
     PERFORM ledger_post(
-      h.user_id, ROW(CASE p.charge WHEN 0 THEN 'void' ELSE 'settle' END, h.id, NULL, NULL, p.actor, p.reason, p.request_id)::ledger_note,
+      h.payer_id, ROW(CASE p.charge WHEN 0 THEN 'void' ELSE 'settle' END, h.id, NULL, NULL, p.actor, p.reason, p.request_id)::ledger_note,
       v.released - v_extra.total, -h.held_credits, v_debt,
       ARRAY['revenue', 'writeoff', 'expired'] || v.issuers,
       ARRAY[p.charge, v_debt - v_short, v.expired] || v.revoked, p_now);
@@ -92,40 +107,63 @@ BEGIN
     closed_at = p_now, close_key = p.close_key, close_hash = p.close_hash, outcome = p.outcome,
     charged_credits = v_charged, released_credits = v.released, lapsed_credits = held_credits - v.used - v.released,
     overrun_credits = v_extra.total, debt_credits = v_debt, written_off_credits = v_short - v_debt,
-    available_after = spendable_credits(h.user_id, p_now)
+    available_after = spendable_credits(h.payer_id, p_now)
     WHERE id = h.id RETURNING * INTO v_result;
+  IF h.limit_counts IS NOT NULL THEN
+    PERFORM reserve_counts(h.limit_counts, -1);
+    PERFORM use_counts(h.limit_counts, v_charged, tokens_of(p.units), CASE WHEN p.refused AND p.charge = 0 THEN -1 ELSE 0 END);
+  END IF;
   PERFORM log_hold_usage(h, p, v_charged, v_short - v_debt, p_now);
   RETURN v_result;
 END $$;
 
+-- Who pays for the hold of each request; for one that is not there its user.
+CREATE FUNCTION with_payers(p_items jsonb) RETURNS close_request[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT jsonb_populate_record(
+      NULL::ledger.close_request, e.item || jsonb_build_object('payer_id', coalesce(h.payer_id, e.item ->> 'user_id')))
+    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n)
+    LEFT JOIN streaming_sessions h ON h.id = (e.item ->> 'hold_id')::uuid ORDER BY n);
+END $$;
+
 CREATE FUNCTION close_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
-  v_locked text[] := lock_accounts(ARRAY(SELECT i ->> 'user_id' FROM jsonb_array_elements(p_items) i), p_wait);
+  v_items close_request[] := with_payers(p_items);
+  v_locked text[] := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
+  v_ids uuid[];
   r close_request;
 BEGIN
-  PERFORM FROM streaming_sessions
-    WHERE user_id = ANY (v_locked) AND id IN (SELECT (i ->> 'hold_id')::uuid FROM jsonb_array_elements(p_items) i) ORDER BY id FOR UPDATE;
-  FOR r IN SELECT * FROM jsonb_populate_recordset(NULL::close_request, p_items) LOOP
-    RETURN NEXT CASE WHEN r.user_id = ANY (v_locked) THEN close_hold(r) ELSE ROW('busy', NULL, NULL)::hold_answer END;
+  v_ids := ARRAY(
+    SELECT id FROM streaming_sessions
+    WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR UPDATE);
+  PERFORM lock_counters_of(v_ids);
+  FOREACH r IN ARRAY v_items LOOP
+    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
+                ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;
 
--- Spends credits at once: a hold and its settlement in one step, once for each key. outcome: done | same | mismatch | short
+-- Spends credits at once: a hold and its settlement in one step, once for each key. outcome: done | same | mismatch | short | limited
+-- | blocked
 CREATE FUNCTION deduct_credits(p hold_request, p_charge bigint, p_reason text) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
-  v_account user_accounts := lock_account(p.claims);
+  v_request hold_request := prepare_hold(p, has_limits());
+  v_account user_accounts := lock_payer(v_request);
   h streaming_sessions;
   v_answer hold_answer;
 BEGIN
-  SELECT * INTO h FROM streaming_sessions WHERE user_id = v_account.id AND open_key = p.open_key;
+  SELECT * INTO h FROM streaming_sessions WHERE user_id = (p.claims).id AND open_key = p.open_key;
   IF FOUND THEN
     RETURN ROW(CASE WHEN h.open_hash = p.open_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
   END IF;
-  v_answer := open_hold(p);
+  PERFORM lock_counters(v_request.limits);
+  v_answer := open_hold(v_request);
   IF v_answer.outcome <> 'opened' THEN
     RETURN v_answer;
   END IF;
-  RETURN close_hold(ROW(
-    p.hold_id, v_account.id, p.opened_by, 'settle', p_charge, 'completed', 'flat', p.units, NULL, p_reason, '{}'::jsonb, p.open_key, p.open_hash,
-    'absorb', NULL, p.actor, p.request_id)::close_request);
+  RETURN close_hold(jsonb_populate_record(NULL::ledger.close_request, jsonb_build_object(
+    'hold_id', p.hold_id, 'user_id', (p.claims).id, 'payer_id', v_account.id, 'opened_by', p.opened_by, 'cause', 'settle',
+    'charge', p_charge, 'outcome', 'completed', 'usage_source', 'flat', 'units', p.units, 'reason', p_reason, 'metadata', '{}'::jsonb,
+    'close_key', p.open_key, 'close_hash', p.open_hash, 'policy', 'absorb', 'actor', p.actor, 'request_id', p.request_id)));
 END $$;

@@ -20,8 +20,8 @@ CREATE VIEW verify_balanced AS
 CREATE VIEW verify_held AS
   SELECT a.id AS user_id, a.held_credits, coalesce(h.held, 0) AS open_holds
   FROM user_accounts a LEFT JOIN (
-    SELECT user_id, sum(held_credits) AS held FROM streaming_sessions WHERE status = 'active' GROUP BY user_id
-  ) h ON h.user_id = a.id
+    SELECT payer_id, sum(held_credits) AS held FROM streaming_sessions WHERE status = 'active' GROUP BY payer_id
+  ) h ON h.payer_id = a.id
   WHERE a.held_credits <> coalesce(h.held, 0) OR a.total_credits < 0;
 
 CREATE VIEW verify_terminal AS
@@ -45,6 +45,16 @@ CREATE VIEW verify_usage AS
   GROUP BY h.id
   HAVING count(u.id) FILTER (WHERE NOT u.is_correction) <> CASE h.status WHEN 'active' THEN 0 ELSE 1 END
       OR coalesce(sum(u.credits), 0) <> h.charged_credits;
+
+-- What open holds have reserved of a limit is what its counter says.
+CREATE VIEW verify_limits AS
+  SELECT c.limit_id, c.subject, c.window_start, c.reserved, coalesce(h.reserved, 0) AS open_holds
+  FROM limit_counters c LEFT JOIN (
+    SELECT k.limit_id, k.subject, k.window_start, sum(k.amount) AS reserved
+    FROM streaming_sessions s, jsonb_populate_recordset(NULL::ledger.limit_count, s.limit_counts) k
+    WHERE s.status = 'active' AND s.limit_counts IS NOT NULL AND k.measure <> 'requests' GROUP BY 1, 2, 3
+  ) h USING (limit_id, subject, window_start)
+  WHERE c.reserved <> coalesce(h.reserved, 0);
 
 CREATE VIEW verify_keys AS
   SELECT caller, operation, key, created_at FROM idempotency_keys WHERE response_status IS NULL;

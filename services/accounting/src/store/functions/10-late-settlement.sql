@@ -6,18 +6,22 @@
 CREATE FUNCTION close_again(h streaming_sessions, p close_request, p_now timestamptz) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_difference bigint := p.charge - h.charged_credits - h.written_off_credits;
+  v_charged bigint;
 BEGIN
   IF p.close_key = h.close_key THEN
     RETURN ROW(CASE WHEN p.close_hash = h.close_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
   END IF;
   IF p.cause = 'settle' AND v_difference <> 0 THEN
     IF h.status = 'expired' AND h.corrected_at IS NULL THEN
+      v_charged := h.charged_credits;
       h := CASE WHEN v_difference > 0 THEN charge_late(h, p, v_difference, p_now) ELSE refund_late(h, p, p_now) END;
+      PERFORM use_counts(
+        h.limit_counts, h.charged_credits - v_charged, tokens_of(p.units) - tokens_of(coalesce(h.checkpoint, '{}')), 0);
     ELSIF h.discrepancy_credits IS NULL THEN
       UPDATE streaming_sessions SET discrepancy_credits = v_difference WHERE id = h.id RETURNING * INTO h;
     END IF;
   END IF;
-  RETURN ROW('final', spendable_credits(h.user_id, p_now), to_jsonb(h))::hold_answer;
+  RETURN ROW('final', spendable_credits(h.payer_id, p_now), to_jsonb(h))::hold_answer;
 END $$;
 
 -- The transaction that closed a hold.
@@ -29,13 +33,13 @@ END $$;
 CREATE FUNCTION charge_late(h streaming_sessions, p close_request, p_missing bigint, p_now timestamptz)
 RETURNS streaming_sessions LANGUAGE plpgsql AS $$
 DECLARE
-  v_plan lot_plan := plan_lots(h.user_id, p_missing, h.upstream, h.model, h.workspace_id, p_now);
+  v_plan lot_plan := plan_lots(h.payer_id, p_missing, h.upstream, h.model, h.workspace_id, p_now);
   v_short bigint := p_missing - v_plan.total;
   v_debt bigint := CASE p.policy WHEN 'debt' THEN v_short ELSE 0 END;
 BEGIN
   PERFORM take_lots(h.id, v_plan, true);
   PERFORM ledger_post(
-    h.user_id, ROW('late_settle', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note,
+    h.payer_id, ROW('late_settle', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note,
     -v_plan.total, 0, v_debt, ARRAY['revenue', 'writeoff'], ARRAY[p_missing, v_debt - v_short], p_now);
   PERFORM log_hold_usage(h, p, v_plan.total + v_debt, v_short - v_debt, p_now);
   UPDATE streaming_sessions SET
@@ -56,7 +60,7 @@ DECLARE
   v_lapsed bigint := 0;
   l record;
 BEGIN
-  SELECT least(v_refund, h.debt_credits, debt_credits) INTO v_owed FROM user_accounts WHERE id = h.user_id;
+  SELECT least(v_refund, h.debt_credits, debt_credits) INTO v_owed FROM user_accounts WHERE id = h.payer_id;
   v_left := v_refund - v_owed;
   FOR l IN
     SELECT a.id, t.consumed_credits AS consumed, a.voided_at IS NOT NULL OR a.expires_at <= p_now IS TRUE AS is_over
@@ -80,12 +84,12 @@ BEGIN
     INSERT INTO credit_allocations (
       tenant_id, user_id, source, total_credits, remaining_credits, effective_at, expires_at, allocated_by, notes, allocated_at
     ) VALUES (
-      h.tenant_id, h.user_id, 'refund', v_lapsed, v_lapsed, p_now, p_now + interval '168 hours', 'system',
+      h.tenant_id, h.payer_id, 'refund', v_lapsed, v_lapsed, p_now, p_now + interval '168 hours', 'system',
       'Refund of hold ' || h.id || ', whose lots have lapsed', p_now);
   END IF;
   IF v_refund > 0 THEN
     PERFORM ledger_post(
-      h.user_id, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note,
+      h.payer_id, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note,
       v_refund - v_owed, 0, -v_owed, ARRAY['revenue'], ARRAY[-v_refund], p_now);
     PERFORM log_hold_usage(h, p, -v_refund, 0, p_now);
   END IF;
