@@ -1,6 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role, Units } from '@tollgate/contracts';
-import { createPostgresDatabase, createTestTokens, newUserId, type TestTokens } from '@tollgate/test-kit';
+import {
+  createPostgresDatabase,
+  createTestTokens,
+  freePorts,
+  newUserId,
+  ServiceProcess,
+  type TestTokens,
+} from '@tollgate/test-kit';
 import pg from 'pg';
 import { readAccountingConfig } from '../src/config.ts';
 import type { Deps } from '../src/deps.ts';
@@ -23,6 +30,7 @@ export class Accounting {
   readonly db: pg.Pool;
   readonly tokens: TestTokens;
   readonly instances: Instance[];
+  readonly #processes: ServiceProcess[] = [];
   #shiftSeconds = 0;
   readonly #env: Record<string, string>;
   readonly #dropDatabase: () => Promise<void>;
@@ -92,6 +100,18 @@ export class Accounting {
     const instance = await startInstance(this.#env);
     this.instances.push(instance);
     return instance;
+  }
+
+  /** One more instance as a process of its own; its address. */
+  async process(): Promise<string> {
+    const [port = 0] = await freePorts(1);
+    const instance = await new ServiceProcess({
+      name: 'accounting',
+      port,
+      env: { ...this.#env, PORT: String(port) },
+    }).start();
+    this.#processes.push(instance);
+    return instance.url;
   }
 
   call(method: string, path: string, options: CallOptions = {}, url = this.url): Promise<Answer> {
@@ -288,6 +308,7 @@ export class Accounting {
 
   async stop(): Promise<void> {
     await Promise.all(this.instances.map((instance) => instance.stop()));
+    await Promise.all(this.#processes.map((instance) => instance.end('SIGTERM')));
     await this.db.end();
     await this.#dropDatabase();
   }
