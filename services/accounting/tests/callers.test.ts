@@ -59,7 +59,7 @@ describe('every operation', () => {
 });
 
 describe("a user's own token", () => {
-  it('cannot hold, extend, settle, void or record, for itself or anybody (case 49)', async () => {
+  it('case 49: cannot hold, extend, settle, void or record, for itself or anybody', async () => {
     const holdId = await accounting.held(alice, 10);
     const attempts: [string, object][] = [
       ['/api/holds', { holdId: randomUUID(), resource: { upstream: 'openai', model: 'priced' }, units: { output: 1 } }],
