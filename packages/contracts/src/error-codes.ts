@@ -24,12 +24,15 @@ export const ERROR_CODES = {
 
   INSUFFICIENT_CREDITS: { status: 402, title: 'Insufficient credits' },
   MODEL_NOT_PRICED: { status: 402, title: 'This model has no price and cannot be used' },
+  BUDGET_EXCEEDED: { status: 402, title: 'A budget that applies here is spent' },
 
   LAST_ADMIN: { status: 403, title: 'The last administrator must remain one' },
   FORBIDDEN: { status: 403, title: 'You may not do this' },
   SERVICE_TOKEN_REQUIRED: { status: 403, title: 'Only a service of the platform may do this' },
   CHATFLOW_ACCESS_DENIED: { status: 403, title: 'Access denied to this chatflow' },
   ALLOCATION_CAP_EXCEEDED: { status: 403, title: 'This is more than you may allocate' },
+  ACCOUNT_DISABLED: { status: 403, title: 'This account is disabled' },
+  KEY_REVOKED: { status: 403, title: 'This API key has been revoked' },
   CSRF_REJECTED: { status: 403, title: 'The request does not come from an allowed page' },
 
   NOT_FOUND: { status: 404, title: 'Not found' },
@@ -49,6 +52,7 @@ export const ERROR_CODES = {
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'This Idempotency-Key was used for another request' },
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
+  PARALLEL_LIMIT: { status: 429, title: 'Too many requests at the same time' },
   HEADERS_TOO_LARGE: { status: 431, title: 'The headers are too large' },
 
   INTERNAL: { status: 500, title: 'Something went wrong on our side' },

@@ -21,6 +21,10 @@ export type Outcome = z.infer<typeof Outcome>;
 export const UsageSource = z.enum(['provider', 'estimated', 'flat', 'checkpoint']);
 export type UsageSource = z.infer<typeof UsageSource>;
 
+/** Why a running answer must end although its hold is still open. */
+export const StopReason = z.enum(['account_disabled', 'workspace_disabled', 'key_revoked']);
+export type StopReason = z.infer<typeof StopReason>;
+
 export const HOLD_STATUSES = ['active', 'settled', 'voided', 'expired'] as const;
 
 export const Hold = z.object({
@@ -90,7 +94,17 @@ export const holdCredits = operation({
     metadata: Metadata.optional(),
   }),
   result: Hold,
-  errors: ['INSUFFICIENT_CREDITS', 'MODEL_NOT_PRICED', 'HOLD_CLOSED', 'IDEMPOTENCY_KEY_REUSED'],
+  errors: [
+    'INSUFFICIENT_CREDITS',
+    'MODEL_NOT_PRICED',
+    'BUDGET_EXCEEDED',
+    'RATE_LIMITED',
+    'PARALLEL_LIMIT',
+    'ACCOUNT_DISABLED',
+    'KEY_REVOKED',
+    'HOLD_CLOSED',
+    'IDEMPOTENCY_KEY_REUSED',
+  ],
 });
 
 export const readHold = operation({
@@ -119,7 +133,15 @@ export const extendHold = operation({
     minOutput: z.int().min(1).max(1_000_000).optional(),
   }),
   result: Hold,
-  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'INSUFFICIENT_CREDITS'],
+  errors: [
+    'NOT_FOUND',
+    'HOLD_CLOSED',
+    'HOLD_FENCED',
+    'INSUFFICIENT_CREDITS',
+    'BUDGET_EXCEEDED',
+    'ACCOUNT_DISABLED',
+    'KEY_REVOKED',
+  ],
 });
 
 const Renewal = z.strictObject({
@@ -141,7 +163,9 @@ export const renewHolds = operation({
     holds: z.array(
       z.object({
         holdId: HoldId,
-        outcome: z.enum(['renewed', 'closed', 'fenced', 'unknown']),
+        /** `stopped`: not renewed; the answer is to end now and to be settled for what was produced. */
+        outcome: z.enum(['renewed', 'closed', 'fenced', 'unknown', 'stopped']),
+        reason: StopReason.optional(),
         leaseExpiresAt: Timestamp.nullable(),
       }),
     ),
@@ -158,7 +182,7 @@ export const renewHold = operation({
   params: holdParams,
   body: Renewal.omit({ holdId: true }),
   result: z.object({ holdId: HoldId, leaseExpiresAt: Timestamp }),
-  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED'],
+  errors: ['NOT_FOUND', 'HOLD_CLOSED', 'HOLD_FENCED', 'ACCOUNT_DISABLED', 'KEY_REVOKED'],
 });
 
 export const settleHold = operation({
