@@ -89,7 +89,9 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
           },
         }),
       );
-      return holds.flatMap(({ holdId, outcome }) => (outcome === 'renewed' ? [] : [{ holdId, outcome }]));
+      return holds.flatMap(({ holdId, outcome, reason }) =>
+        outcome === 'renewed' ? [] : [{ holdId, outcome, reason }],
+      );
     },
 
     // An access token may have run out since the answer began: the user is named by id.
