@@ -77,7 +77,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     for (const lost of await deps.accounting.renew(some.map(renewalOf))) {
       // An answer that ended while the call was under way has been removed, and is no loss.
       const hold = holds.get(lost.holdId);
-      if (!hold) continue;
+      if (!hold || hold.lost.signal.aborted) continue;
       deps.tell('hold_lost', { how: lost.outcome, holdId: lost.holdId });
       hold.lost.abort(new AppError(lossCode(lost)));
     }
