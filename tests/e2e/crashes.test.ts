@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type Platform, directive, startPlatform } from '@tollgate/test-kit';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { callJson, directive, type Platform, startPlatform } from '@tollgate/test-kit';
 
 let platform: Platform;
 /** The 60 s lease at one twentieth. */
@@ -64,3 +67,70 @@ it('refuses new chats with 503 while accounting is down, calls no upstream, and 
   expect(answer.status).toBe(200);
   expect(await platform.untilNoOpenHold(carol.userId)).toMatchObject({ available: 9, held: 0 });
 }, 60_000);
+
+describe('a proxy that is killed after its last checkpoint', () => {
+  const RENEWED_SECONDS = 2;
+  let model: Awaited<ReturnType<typeof startModelByHand>>;
+  let slow: Platform;
+  beforeAll(async () => {
+    model = await startModelByHand();
+    // The journal is written at 256 tokens, and accounting hears of progress only by renewals: both are known to the test.
+    const chatProxy = {
+      OPENAI_BASE_URL: model.url,
+      HOLD_RENEW_INTERVAL: `${RENEWED_SECONDS}s`,
+      CHECKPOINT_INTERVAL: '60s',
+      JOURNAL_LEASE: '3m',
+    };
+    slow = await startPlatform({ leaseSeconds: 3 * RENEWED_SECONDS, chatProxy });
+  }, 120_000);
+  afterAll(async () => {
+    await slow.stop();
+    await model.stop();
+  });
+
+  it('case 38: has its answer of 500 tokens settled at 480, the last checkpoint, and who comes second finds it final', async () => {
+    const dave = await slow.user({ credits: 1000 });
+    const asked = dave.chat({ question: 'Go on', chatflow_id: slow.chatflows.priced });
+    await model.write(480);
+    const chat = await asked;
+    await chat.until('token', 480);
+    await slow.untilCheckpoint(dave.userId, 480);
+    // Right after a renewal, so that the next one comes too late.
+    await model.write(20);
+    await chat.until('token', 20);
+    await slow.chatProxy.end('SIGKILL');
+    await slow.chatProxy.start();
+    const books = await slow.untilNoOpenHold(dave.userId);
+    expect(books).toEqual({ available: 520, held: 0, openHolds: 0, terminalHolds: 1, charged: 480 });
+
+    const holdId = String(chat.events[0]?.request_id);
+    const second = await callJson('POST', `${slow.urls.accounting}/api/holds/${holdId}/settle`, {
+      token: await slow.tokens.service('chat-proxy', 'accounting'),
+      headers: { 'x-on-behalf-of': dave.userId },
+      body: { outcome: 'recovered', units: { request: 1, output: 480 }, usageSource: 'checkpoint' },
+    });
+    expect(second).toMatchObject({ status: 200, body: { alreadyFinal: true, chargedCredits: 480 } });
+    expect(await slow.books.ofUser(dave.userId)).toEqual(books);
+  }, 60_000);
+});
+
+/** A model that says as many tokens as it is told to, when it is told to, and never comes to an end. */
+async function startModelByHand() {
+  const asked = Promise.withResolvers<ServerResponse>();
+  const token = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 't' }, finish_reason: null }] })}\n\n`;
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    asked.resolve(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    write: async (tokens: number) => void (await asked.promise).write(token.repeat(tokens)),
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -34,28 +34,34 @@ describe('a client that leaves', () => {
     ['after the first token', 1],
     ['in the middle', 20],
     ['one token before the end', 39],
-  ])('%s pays once, for what was produced, and the upstream is stopped within a second', async (_when, tokens) => {
-    const alice = await platform.user({ credits: 1000 });
-    const call = platform.openai.calls();
-    const chat = await alice.chat({
-      question: directive({ tokens: 40, hangAfter: tokens }),
-      chatflow_id: platform.chatflows.priced,
-    });
-    await chat.until('token', tokens);
-    await platform.openai.untilCall(call);
-    const left = performance.now();
-    chat.hangUp();
-    const { by } = await platform.openai.untilClosed(call);
-    expect(by).toBe('client');
-    expect(performance.now() - left).toBeLessThan(UPSTREAM_STOP_MS);
-    const books = await settled(alice);
-    expect(books).toMatchObject({ held: 0, openHolds: 0, terminalHolds: 1 });
-    // The model costs one credit per output token and nothing for input, so the charge counts tokens.
-    expect(books.charged).toBe(tokens);
-    expect(books.available).toBe(1000 - tokens);
-    const { body } = await alice.accounting<{ totalRecords: number; totalCredits: number }>('GET', '/api/usage/stats');
-    expect(body).toMatchObject({ totalRecords: 1, totalCredits: tokens });
-  });
+  ])(
+    'case 35: %s pays once, for what was produced, and the upstream is stopped within a second',
+    async (_when, tokens) => {
+      const alice = await platform.user({ credits: 1000 });
+      const call = platform.openai.calls();
+      const chat = await alice.chat({
+        question: directive({ tokens: 40, hangAfter: tokens }),
+        chatflow_id: platform.chatflows.priced,
+      });
+      await chat.until('token', tokens);
+      await platform.openai.untilCall(call);
+      const left = performance.now();
+      chat.hangUp();
+      const { by } = await platform.openai.untilClosed(call);
+      expect(by).toBe('client');
+      expect(performance.now() - left).toBeLessThan(UPSTREAM_STOP_MS);
+      const books = await settled(alice);
+      expect(books).toMatchObject({ held: 0, openHolds: 0, terminalHolds: 1 });
+      // The model costs one credit per output token and nothing for input, so the charge counts tokens.
+      expect(books.charged).toBe(tokens);
+      expect(books.available).toBe(1000 - tokens);
+      const { body } = await alice.accounting<{ totalRecords: number; totalCredits: number }>(
+        'GET',
+        '/api/usage/stats',
+      );
+      expect(body).toMatchObject({ totalRecords: 1, totalCredits: tokens });
+    },
+  );
 });
 
 describe('an upstream', () => {

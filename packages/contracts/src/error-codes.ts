@@ -23,8 +23,8 @@ export const ERROR_CODES = {
   INVALID_REFRESH_TOKEN: { status: 401, title: 'Invalid refresh token' },
 
   INSUFFICIENT_CREDITS: { status: 402, title: 'Insufficient credits' },
-  BUDGET_EXCEEDED: { status: 402, title: 'A budget is used up' },
   MODEL_NOT_PRICED: { status: 402, title: 'This model has no price and cannot be used' },
+  BUDGET_EXCEEDED: { status: 402, title: 'A budget is used up' },
 
   LAST_ADMIN: { status: 403, title: 'The last administrator must remain one' },
   ACCOUNT_DISABLED: { status: 403, title: 'This account is disabled' },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Timestamp } from './ids.ts';
 
 /** RFC 9457 problem details, with our `code` and `requestId`; `error` and `message` repeat the sentence for older clients. */
 export const Problem = z
@@ -15,3 +16,12 @@ export const Problem = z
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
+
+/** Which limit refused, beside a 402 `budget_exceeded` or a 429: members of the problem document. */
+export const LimitDetails = z.object({
+  scope: z.string().max(100).optional(),
+  window: z.string().max(100).optional(),
+  limit: z.number().optional(),
+  resetsAt: Timestamp.nullable().optional(),
+});
+export type LimitDetails = z.infer<typeof LimitDetails>;

@@ -3,6 +3,7 @@ import {
   type ClientResult,
   codeFromWire,
   type ErrorCode,
+  LimitDetails,
   type OperationSpec,
   type UserId,
 } from '@tollgate/contracts';
@@ -113,7 +114,10 @@ async function callTwice(target: Target, input: AnyInput, call: CallOptions): Pr
 /** What came of one attempt: an answer, or the fault that kept it away. */
 type Attempt =
   | { readonly fault: unknown }
-  | { readonly status: number; readonly body: unknown; readonly retryAfter: string | undefined };
+  | { readonly status: number; readonly body: unknown; readonly headers: Readonly<Record<string, string>> };
+
+/** What a refused caller may be told of the neighbour's headers: when to come back, and which limit it met. */
+const PASSED_HEADERS = ['retry-after', 'ratelimit', 'ratelimit-policy'] as const;
 
 /** A refusal stays a refusal; only silence and the neighbour's own failures may pass. */
 const mayHelpToRepeat = (attempted: Attempt): boolean => 'fault' in attempted || attempted.status >= 500;
@@ -148,12 +152,7 @@ async function attempt(
       signal: deadline.signal,
       ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
     });
-    const retryAfter = response.headers['retry-after'];
-    return {
-      status: response.statusCode,
-      body: await jsonOf(response),
-      retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
-    };
+    return { status: response.statusCode, body: await jsonOf(response), headers: passedHeaders(response.headers) };
   } catch (fault) {
     // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
     call.signal?.throwIfAborted();
@@ -194,7 +193,7 @@ function resultOf({ operation, options }: Target, attempted: Attempt, call: Call
 
 function refusal(
   operation: OperationSpec,
-  { status, body, retryAfter }: Exclude<Attempt, { fault: unknown }>,
+  { status, body, headers }: Exclude<Attempt, { fault: unknown }>,
   call: CallOptions,
   onUnavailable: ErrorCode,
 ): AppError {
@@ -203,14 +202,20 @@ function refusal(
   const named = typeof wire === 'string' ? wire.slice(0, 100) : 'without a code';
   const sentence = typeof detail === 'string' ? detail : undefined;
   if (code && (operation.errors?.includes(code) || isPassedOn(code, call)))
-    return new AppError(code, sentence, {
-      ...(retryAfter !== undefined && { headers: { 'retry-after': retryAfter } }),
-    });
+    return new AppError(code, sentence, { headers, extra: LimitDetails.safeParse(body).data ?? {} });
   const cause = new Error(`${operation.id} answered ${status} ${named}: ${sentence ?? ''}`);
   return status >= 500
     ? unavailable(onUnavailable, RETRY_AFTER_SECONDS, cause)
     : new AppError('INTERNAL', cause.message, { cause });
 }
+
+const passedHeaders = (headers: Dispatcher.ResponseData['headers']): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    PASSED_HEADERS.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
 
 /** A 401 is the user's only when the user's own token was sent; our service token being refused is our fault. */
 const isPassedOn = (code: ErrorCode, call: CallOptions): boolean =>

@@ -94,6 +94,35 @@ describe('A refusal of a neighbour', () => {
     expect(visits).toHaveLength(1);
   });
 
+  it('passes with the limit it names and the RateLimit headers, and with nothing else the neighbour has added', async () => {
+    const limit = { scope: 'user', window: 'day', limit: 50, resetsAt: '2030-01-02T00:00:00.000Z' };
+    const { client } = await neighbour(
+      json(
+        402,
+        { code: 'insufficient_credits', detail: 'Spent', ...limit, hold: { secret: 1 } },
+        {
+          'retry-after': '9',
+          ratelimit: '"day";r=0;t=9',
+          'ratelimit-policy': '"day";q=50;w=86400',
+          'set-cookie': 'a=b',
+        },
+      ),
+    );
+    const refusal = await refusalOf(client.payThing(payment, { idempotencyKey: 'k1' }));
+    expect(refusal.headers).toEqual({
+      'retry-after': '9',
+      ratelimit: '"day";r=0;t=9',
+      'ratelimit-policy': '"day";q=50;w=86400',
+    });
+    expect(refusal.extra).toEqual(limit);
+  });
+
+  it('passes without details that are no limit', async () => {
+    const { client } = await neighbour(json(402, { code: 'insufficient_credits', limit: 'none', scope: {} }));
+    const refusal = await refusalOf(client.payThing(payment, { idempotencyKey: 'k1' }));
+    expect([refusal.code, refusal.extra]).toEqual(['INSUFFICIENT_CREDITS', {}]);
+  });
+
   it('passes when the operation lists a 5xx as well', async () => {
     const { client } = await neighbour(problem(503, 'accounting_unavailable'), {
       onUnavailable: 'DEPENDENCY_UNAVAILABLE',

@@ -90,7 +90,7 @@ describe('ended leases', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 100, held: 0 });
   });
 
-  it('charges the last checkpoint of a hold whose owner is gone (case 38)', async () => {
+  it('charges the last checkpoint of a hold whose owner is gone', async () => {
     const alice = await accounting.user({ credits: 1000 });
     const holdId = await accounting.held(alice, 600);
     accounting.expect(200, await accounting.renew(alice, holdId, { checkpoint: { output: 480 } }));

@@ -51,7 +51,7 @@ describe('holding', () => {
     expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
   });
 
-  it('clamps the output to what the balance buys while that is worth having (case 26)', async () => {
+  it('clamps the output to what the balance buys while that is worth having', async () => {
     const alice = await accounting.user({ credits: 300 });
     const { status, body } = await accounting.hold(alice, { input: 10, output: 1024 }, { minOutput: 256 });
     expect(status).toBe(201);
@@ -89,7 +89,7 @@ describe('holding', () => {
     expect(answer).toMatchObject({ status: 402, body: { code: 'model_not_priced' } });
   });
 
-  it('gives the same hold to a repeated request and charges nothing twice (case 48)', async () => {
+  it('gives the same hold to a repeated request and charges nothing twice', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = randomUUID();
     const [first, ...again] = await Promise.all(
@@ -102,7 +102,7 @@ describe('holding', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 70, held: 30 });
   });
 
-  it('answers a request for a hold that was closed meanwhile with 409 and its final state (case 48)', async () => {
+  it('answers a request for a hold that was closed meanwhile with 409 and its final state', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 30);
     await accounting.settle(alice, holdId, 10);

@@ -141,7 +141,7 @@ describe('settling', () => {
     expect((await usageOf(holdId)).rows).toMatchObject([{ credits: 0, reason: 'upstream_failed' }]);
   });
 
-  it('charges 0 for units of 0, whatever the hold was (case 30)', async () => {
+  it('charges 0 for units of 0, whatever the hold was', async () => {
     const alice = await accounting.user({ credits: 10 });
     const holdId = await accounting.held(alice, 10);
     expect(await accounting.settle(alice, holdId, 0)).toMatchObject({ body: { chargedCredits: 0 } });

@@ -37,8 +37,8 @@ const EVENTS = {
     level: 'warn',
   },
   hold_lost: {
-    help: 'Running answers that were stopped because their hold was closed elsewhere',
-    labels: { how: ['closed', 'fenced', 'unknown'] },
+    help: 'Running answers that were ended because their hold was closed elsewhere, or (stopped) because who pays was disabled',
+    labels: { how: ['closed', 'fenced', 'unknown', 'stopped'] },
     fields: ['holdId'],
     level: 'warn',
   },

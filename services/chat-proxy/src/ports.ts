@@ -12,6 +12,7 @@ import type {
   Outcome,
   Resource,
   SessionId,
+  StopReason,
   Units,
   UsageSource,
   UserId,
@@ -98,6 +99,13 @@ export interface Renewal {
   readonly checkpoint?: Units;
 }
 
+/** `stopped`: the hold is still ours to settle, but its user, workspace or key may not spend any more. */
+export interface LostHold {
+  readonly holdId: HoldId;
+  readonly outcome: 'closed' | 'fenced' | 'unknown' | 'stopped';
+  readonly reason?: StopReason | undefined;
+}
+
 export interface Accounting {
   hold(asker: Asker, request: HoldRequest): Promise<Hold>;
   /** Whether a `hold` that failed with this error may have reserved something all the same. */
@@ -106,8 +114,8 @@ export interface Accounting {
   extend(userId: UserId, hold: Hold, more: { units: Units; minOutput?: number }): Promise<Hold>;
   /** The hold as it is now. NOT_FOUND when accounting has never heard of it. */
   read(holdId: HoldId, userId: UserId): Promise<Hold | ClosedHold>;
-  /** The holds that are not ours any more. */
-  renew(renewals: readonly Renewal[]): Promise<{ holdId: HoldId; outcome: 'closed' | 'fenced' | 'unknown' }[]>;
+  /** The holds whose answers must not go on. */
+  renew(renewals: readonly Renewal[]): Promise<LostHold[]>;
   /**
    * Idempotent. NOT_FOUND when there is nobody to charge; ACCOUNTING_UNAVAILABLE when it may go through later; anything else
    * is a refusal of this very ending.

@@ -80,14 +80,21 @@ describe('one settlement, whatever ends it:', () => {
     expect(stage.accounting.endings).toHaveLength(1);
   });
 
-  it('accounting says that the hold is not ours any more', async () => {
+  it.each([
+    ['closed', undefined, 'HOLD_CLOSED'],
+    ['unknown', undefined, 'HOLD_CLOSED'],
+    ['fenced', undefined, 'HOLD_FENCED'],
+    ['stopped', 'account_disabled', 'ACCOUNT_DISABLED'],
+    ['stopped', 'workspace_disabled', 'ACCOUNT_DISABLED'],
+    ['stopped', 'key_revoked', 'KEY_REVOKED'],
+  ] as const)('accounting answers a renewal with %s (%s)', async (outcome, reason, code) => {
     const stage = stageWith([text('one'), () => void stage.keeper.renew(), 'hang']);
     const answer = stage.start();
     await answer.next();
-    stage.accounting.lost.push(...stage.journal.rows.keys());
+    for (const holdId of stage.journal.rows.keys()) stage.accounting.lost.push({ holdId, outcome, reason });
     const { error } = await readAll(answer);
-    expect(codeOf(error)).toBe('HOLD_CLOSED');
-    expect(stage.told.map(({ name }) => name)).toContain('hold_lost');
+    expect(codeOf(error)).toBe(code);
+    expect(stage.told).toContainEqual({ name: 'hold_lost', fact: expect.objectContaining({ how: outcome }) });
     expect(stage.accounting.endings).toHaveLength(1);
   });
 

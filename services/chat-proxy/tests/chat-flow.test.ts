@@ -196,20 +196,24 @@ describe('a hold', () => {
     expect(stage.accounting.available).toBe(4100);
   });
 
-  it('that cannot grow is used up before the answer ends, which is settled for what was produced', async () => {
-    const stage = stageWith(
-      Array.from({ length: 1200 }, () => text('x')),
-      (on) => {
-        on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
-        on.accounting.price = TOKEN_PRICE;
-        on.accounting.available = 1024;
-      },
-    );
-    const { events, error } = await readAll(stage.start());
-    expect([codeOf(error), names(events).includes('end')]).toEqual(['INSUFFICIENT_CREDITS', false]);
-    expect([stage.accounting.available, stage.log.filter((entry) => entry === 'extend').length]).toEqual([0, 1]);
-    expect(stage.upstream.returned).toBe(1);
-  });
+  it.each(['INSUFFICIENT_CREDITS', 'BUDGET_EXCEEDED'] as const)(
+    'that cannot grow (%s) is used up before the answer ends, which is settled for what was produced',
+    async (code) => {
+      const stage = stageWith(
+        Array.from({ length: 1200 }, () => text('x')),
+        (on) => {
+          on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
+          on.accounting.price = TOKEN_PRICE;
+          on.accounting.available = 1024;
+          on.accounting.shortOf = code;
+        },
+      );
+      const { events, error } = await readAll(stage.start());
+      expect([codeOf(error), names(events).includes('end')]).toEqual([code, false]);
+      expect([stage.accounting.available, stage.log.filter((entry) => entry === 'extend').length]).toEqual([0, 1]);
+      expect(stage.upstream.returned).toBe(1);
+    },
+  );
 
   it('grows by what the balance buys, so that 1,100 credits pay for an answer of 1,100 tokens', async () => {
     const stage = stageWith(

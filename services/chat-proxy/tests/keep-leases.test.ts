@@ -57,6 +57,21 @@ describe('a lease', () => {
   });
 });
 
+describe('an answer whose client reads nothing', () => {
+  it('is told once as stopped, however often its renewal is refused', async () => {
+    const { stage, answer } = await running();
+    const [holdId] = stage.journal.rows.keys();
+    if (!holdId) throw new Error('the answer has no journal row');
+    for (let round = 0; round < 2; round += 1) {
+      stage.accounting.lost.push({ holdId, outcome: 'stopped', reason: 'key_revoked' });
+      await stage.keeper.renew();
+    }
+    expect(told(stage).filter((name) => name === 'hold_lost')).toHaveLength(1);
+    expect(codeOf((await readAll(answer)).error)).toBe('KEY_REVOKED');
+    expect(stage.accounting.endings).toMatchObject([{ ending: { kind: 'settle', units: { output: 1 } } }]);
+  });
+});
+
 describe('an answer that outlives every limit', () => {
   it('has its hold settled although its client reads nothing, and pays once', async () => {
     const { stage, answer } = await running();

@@ -22,6 +22,10 @@ export type Outcome = z.infer<typeof Outcome>;
 export const UsageSource = z.enum(['provider', 'estimated', 'flat', 'checkpoint']);
 export type UsageSource = z.infer<typeof UsageSource>;
 
+/** Why a running answer must end although its hold is still open. */
+export const StopReason = z.enum(['account_disabled', 'workspace_disabled', 'key_revoked']);
+export type StopReason = z.infer<typeof StopReason>;
+
 export const HOLD_STATUSES = ['active', 'settled', 'voided', 'expired'] as const;
 
 export const Hold = z.object({
@@ -69,10 +73,6 @@ export const ClosedHold = z.object({
   alreadyFinal: z.boolean(),
 });
 export type ClosedHold = z.infer<typeof ClosedHold>;
-
-/** Why an answer that is under way must end. */
-export const StopReason = z.enum(['account_disabled', 'key_revoked', 'workspace_disabled']);
-export type StopReason = z.infer<typeof StopReason>;
 
 const holdParams = z.strictObject({ holdId: HoldId });
 

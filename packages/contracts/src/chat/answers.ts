@@ -38,7 +38,10 @@ const ChatBody = withAliases(
     sessionId: z.string().max(200).nullish(),
     history: z.array(Turn).max(MOST_TURNS).nullish(),
     uploads: z.array(Upload).max(MOST_UPLOADS).nullish(),
-    /** Only what the administrator has allowed for the chatflow; anything else is refused. */
+    /**
+     * Only what the administrator has allowed for the chatflow; anything else is refused. For a model also `max_tokens`
+     * (or `max_completion_tokens`), which only ever lowers the operator's limit.
+     */
     overrideConfig: z.record(z.string().max(100), z.json()).nullish(),
   }),
   { session_id: 'sessionId', chatflowId: 'chatflow_id', override_config: 'overrideConfig' },
@@ -62,6 +65,10 @@ const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
   'INSUFFICIENT_CREDITS',
   'MODEL_NOT_PRICED',
+  'BUDGET_EXCEEDED',
+  'PARALLEL_LIMIT',
+  'ACCOUNT_DISABLED',
+  'KEY_REVOKED',
   'NOT_FOUND',
   'SESSION_BUSY',
   'RATE_LIMITED',

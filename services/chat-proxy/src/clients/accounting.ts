@@ -89,8 +89,8 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
           },
         }),
       );
-      return holds.flatMap(({ holdId, outcome }) =>
-        outcome === 'renewed' ? [] : [{ holdId, outcome: outcome === 'stopped' ? ('closed' as const) : outcome }],
+      return holds.flatMap(({ holdId, outcome, reason }) =>
+        outcome === 'renewed' ? [] : [{ holdId, outcome, reason }],
       );
     },
 

@@ -95,7 +95,7 @@ export class UpstreamCall {
         const events = this.#decoder.feed(chunk);
         if (events.length === 0) continue;
         // Silence is the upstream's alone: while the client takes its time, nothing is measured.
-        clearTimeout(this.#silence);
+        this.#stopListening();
         yield events;
         this.#listenFor(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
       }
@@ -121,7 +121,7 @@ export class UpstreamCall {
 
   /** To be called once, always. After a complete answer the connection is kept, else it is cut. */
   close(isComplete: boolean): void {
-    clearTimeout(this.#silence);
+    this.#stopListening();
     clearTimeout(this.#end);
     this.#request.signal.removeEventListener('abort', this.#passOn);
     const body = this.#response?.body;
@@ -144,7 +144,18 @@ export class UpstreamCall {
 
   #listenFor(ms: number): void {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`)), ms);
+    const silence = setTimeout(() => {
+      // When it was this process that had no time, the answer lies in the socket: it is read first.
+      setImmediate(() => {
+        if (this.#silence === silence) this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`));
+      });
+    }, ms);
+    this.#silence = silence;
+  }
+
+  #stopListening(): void {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
   }
 
   async #text(limit: number): Promise<string> {

@@ -18,7 +18,7 @@ export type Facts = Readonly<{
   hold_left_over: Owned & Readonly<{ reason: string }>;
   hold_parked: Owned & Readonly<{ reason: string }>;
   hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' }>;
-  hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' }>;
+  hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   answer_overdue: Owned;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;

@@ -4,6 +4,7 @@ export type { ChatflowId, Credits, HoldId, Price, SessionId, Units, UserId } fro
 export type Hold = accounting.Hold;
 export type ClosedHold = accounting.ClosedHold;
 export type Outcome = accounting.Outcome;
+export type StopReason = accounting.StopReason;
 export type Resource = accounting.Resource;
 export type UsageSource = accounting.UsageSource;
 export type ChatflowConfig = chat.ChatflowConfig;

@@ -37,7 +37,7 @@ export async function* chat(
   // An unknown chatflow and somebody else's look the same from outside.
   const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-  const { question, uploads, overrides } = prepare(chatflow, ask);
+  const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
@@ -46,7 +46,7 @@ export async function* chat(
   let hold: OpenHold | undefined;
   let failure: unknown;
   try {
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply });
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
     // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
     const { grant } = hold;

@@ -14,7 +14,7 @@ import { type Reply, tokensOfBytes } from '../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, Units } from '../domain/wire-types.ts';
 import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../ports.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
-import type { OpenHold } from './open-hold.ts';
+import type { OpenHold, Shortage } from './open-hold.ts';
 import type { Settler } from './settle-leftovers.ts';
 
 const CHECKPOINT_TOKENS = 256;
@@ -23,9 +23,17 @@ const RETRY_EXTENSION_AT = 1.25;
 /** The contract's limit. */
 const MOST_MIN_OUTPUT = 1_000_000;
 
+interface HoldOrder {
+  readonly holdId: HoldId;
+  readonly chatflow: Chatflow;
+  readonly reply: Reply;
+  /** Output tokens the client wants at most. */
+  readonly wantedOutput: number | undefined;
+}
+
 export interface Holds {
   /** Journal and hold, both done before anything is sent upstream. */
-  open(caller: Asker, order: { holdId: HoldId; chatflow: Chatflow; reply: Reply }): Promise<OpenHold>;
+  open(caller: Asker, order: HoldOrder): Promise<OpenHold>;
   /** After each part of an answer: something to wait for, when the hold must grow or be noted. */
   grown(hold: OpenHold): Promise<void> | undefined;
   /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
@@ -56,9 +64,9 @@ class JournalledHolds implements Holds {
     this.#deps = deps;
   }
 
-  async open(caller: Asker, { holdId, chatflow, reply }: Parameters<Holds['open']>[1]): Promise<OpenHold> {
+  async open(caller: Asker, { holdId, chatflow, reply, wantedOutput = Infinity }: HoldOrder): Promise<OpenHold> {
     const { defaultOutput, keeper, clock } = this.#deps;
-    const most = mostUnits(reply.promptBytes, chatflow.maxOutputTokens ?? defaultOutput);
+    const most = mostUnits(reply.promptBytes, Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput));
     const grant = await this.#grant(caller, { holdId, chatflow, most });
     const hold: OpenHold = {
       id: holdId,
@@ -70,6 +78,7 @@ class JournalledHolds implements Holds {
       isCapped: chatflow.upstream === 'openai',
       extendAt: Infinity,
       endsAfter: Infinity,
+      shortOf: 'INSUFFICIENT_CREDITS',
       openedAt: clock.now(),
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
@@ -83,7 +92,7 @@ class JournalledHolds implements Holds {
     const output = hold.reply.meteredOutput;
     if (output - hold.checkpointedOutput >= CHECKPOINT_TOKENS) this.#deps.keeper.noteSoon();
     const progress = progressOf(hold);
-    if (progress > hold.endsAfter) throw new AppError('INSUFFICIENT_CREDITS');
+    if (progress > hold.endsAfter) throw new AppError(hold.shortOf);
     return progress >= hold.extendAt ? this.#extend(hold) : undefined;
   }
 
@@ -151,7 +160,8 @@ class JournalledHolds implements Holds {
       });
       hold.grant = extendedHold(granted, units);
     } catch (error) {
-      if (!isShort(error)) {
+      if (isShort(error)) hold.shortOf = error.code;
+      else {
         if (isRefusal(error)) throw error;
         // Accounting cannot be reached: a running answer goes on, and is charged for at most what is reserved.
         hold.extendAt = Math.ceil(progress * RETRY_EXTENSION_AT);
@@ -166,14 +176,16 @@ class JournalledHolds implements Holds {
 
 const voided = (reason: string): Ending => ({ kind: 'void', reason });
 
-/** The balance does not pay for more: what is reserved is used up, and then the answer ends. */
+/** Neither balance nor budget pays for more: what is reserved is used up, and then the answer ends. */
 function runOut(hold: OpenHold, covered: number): void {
   hold.extendAt = Infinity;
   hold.endsAfter = covered;
-  if (progressOf(hold) > covered) throw new AppError('INSUFFICIENT_CREDITS');
+  if (progressOf(hold) > covered) throw new AppError(hold.shortOf);
 }
 
-const isShort = (error: unknown): boolean => error instanceof AppError && error.code === 'INSUFFICIENT_CREDITS';
+const SHORT: ReadonlySet<string> = new Set<Shortage>(['INSUFFICIENT_CREDITS', 'BUDGET_EXCEEDED']);
+const isShort = (error: unknown): error is AppError & { code: Shortage } =>
+  error instanceof AppError && SHORT.has(error.code);
 
 /** A 4xx: accounting has decided. */
 const isRefusal = (error: unknown): boolean => error instanceof AppError && error.status < 500;

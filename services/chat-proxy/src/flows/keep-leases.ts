@@ -1,8 +1,9 @@
+import type { ErrorCode } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { Tell } from '../domain/facts.ts';
 import { billFor } from '../domain/price.ts';
 import type { HoldId, Units } from '../domain/wire-types.ts';
-import type { Accounting, Clock, Journal, Renewal, Sessions } from '../ports.ts';
+import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../ports.ts';
 import type { OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */
@@ -73,12 +74,12 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
   }
 
   async function renewSome(some: readonly OpenHold[]): Promise<void> {
-    for (const { holdId, outcome } of await deps.accounting.renew(some.map(renewalOf))) {
+    for (const lost of await deps.accounting.renew(some.map(renewalOf))) {
       // An answer that ended while the call was under way has been removed, and is no loss.
-      const hold = holds.get(holdId);
-      if (!hold) continue;
-      deps.tell('hold_lost', { how: outcome, holdId });
-      hold.lost.abort(new AppError(outcome === 'fenced' ? 'HOLD_FENCED' : 'HOLD_CLOSED'));
+      const hold = holds.get(lost.holdId);
+      if (!hold || hold.lost.signal.aborted) continue;
+      deps.tell('hold_lost', { how: lost.outcome, holdId: lost.holdId });
+      hold.lost.abort(new AppError(lossCode(lost)));
     }
   }
 
@@ -101,6 +102,11 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
       return holds.size;
     },
   };
+}
+
+function lossCode({ outcome, reason }: LostHold): ErrorCode {
+  if (outcome === 'stopped') return reason === 'key_revoked' ? 'KEY_REVOKED' : 'ACCOUNT_DISABLED';
+  return outcome === 'fenced' ? 'HOLD_FENCED' : 'HOLD_CLOSED';
 }
 
 /** Notes what has changed since the last time, and shows that the others are alive. */

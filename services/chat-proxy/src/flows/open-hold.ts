@@ -1,6 +1,8 @@
 import type { Reply } from '../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../domain/wire-types.ts';
 
+export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
+
 /** A hold whose answer is being produced by this process. */
 export interface OpenHold {
   readonly id: HoldId;
@@ -18,6 +20,8 @@ export interface OpenHold {
   extendAt: number;
   /** The hold cannot grow any more: the answer may go on to this count of output tokens, and ends there. */
   endsAfter: number;
+  /** What it is that cannot pay for more. */
+  shortOf: Shortage;
   /** Milliseconds since 1970. */
   readonly openedAt: number;
   checkpointedOutput: number;

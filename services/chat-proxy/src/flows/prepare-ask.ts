@@ -21,10 +21,13 @@ export interface PreparedAsk {
   readonly question: string;
   readonly uploads: readonly CheckedUpload[];
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** Output tokens the client wants at most. */
+  readonly wantedOutput: number | undefined;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked }: Ask): PreparedAsk {
+  const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
@@ -41,5 +44,24 @@ export function prepare(chatflow: Chatflow, { question, uploads, overrides }: As
     }
     return result;
   });
-  return { question, uploads: checked, overrides };
+  return { question, uploads: checked, overrides, wantedOutput };
+}
+
+/** How clients of OpenAI's API call the longest answer they want. */
+const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);
+const isLimit = (value: unknown): boolean => Number.isInteger(value) && Number(value) > 0;
+
+/** A model's limit is ours to send; a client may only lower it, which nobody has to allow. */
+function withoutLimit(chatflow: Chatflow, asked: Ask['overrides']): Pick<PreparedAsk, 'overrides' | 'wantedOutput'> {
+  if (chatflow.upstream !== 'openai') return { overrides: asked, wantedOutput: undefined };
+  const limits = Object.entries(asked).filter(([name]) => LIMITS.has(name));
+  const errors = limits
+    .filter(([, value]) => !isLimit(value))
+    .map(([name]) => ({ path: `overrideConfig.${name}`, message: 'must be a whole number of 1 or more' }));
+  if (errors.length > 0) throw new AppError('VALIDATION_FAILED', undefined, { errors });
+  const overrides = Object.fromEntries(Object.entries(asked).filter(([name]) => !LIMITS.has(name)));
+  return {
+    overrides,
+    wantedOutput: limits.length > 0 ? Math.min(...limits.map(([, value]) => Number(value))) : undefined,
+  };
 }

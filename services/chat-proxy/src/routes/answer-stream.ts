@@ -40,13 +40,13 @@ export async function streamAnswer(answer: Answer, accept: string, settings: Str
   const framing = accept.includes('application/x-ndjson') ? NDJSON : SSE;
   const first = await answer.next();
   return stream(framing.contentType, frames({ answer, first, framing, settings }), {
-    headers: { 'x-accel-buffering': 'no', ...clampHeader(first.value) },
+    headers: { 'x-accel-buffering': 'no', ...clampHeader(first.value?.clamped_to) },
   });
 }
 
-/** The first event says when the balance allows only a shorter answer than usual. */
-const clampHeader = (first: AnswerEvent | void): Readonly<Record<string, string>> =>
-  typeof first?.clamped_to === 'number' ? { 'x-max-output-tokens': String(first.clamped_to) } : {};
+/** The balance allows only a shorter answer than usual: the first event and the usage say to how many tokens. */
+export const clampHeader = (clampedTo: unknown): Readonly<Record<string, string>> =>
+  typeof clampedTo === 'number' ? { 'x-max-output-tokens': String(clampedTo) } : {};
 
 interface Relay {
   readonly answer: Answer;

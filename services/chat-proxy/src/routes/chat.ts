@@ -1,10 +1,10 @@
 import { chat } from '@tollgate/contracts';
-import { AppError, type Route, type RequestContext, serve, type UserCaller } from '@tollgate/http-kit';
+import { AppError, reply, type Route, type RequestContext, serve, type UserCaller } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import type { ChatflowId, Credits } from '../domain/wire-types.ts';
 import type { Ask } from '../flows/prepare-ask.ts';
 import type { Asker } from '../ports.ts';
-import { streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { clampHeader, streamAnswer, type StreamSettings } from './answer-stream.ts';
 
 export interface ChatFlows {
   readonly chat: (caller: Asker, ask: Ask, signal: AbortSignal) => AsyncGenerator<AnswerEvent, void, undefined>;
@@ -30,7 +30,7 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
     serve(chat.predict).with(async ({ body }, caller, { signal }) => {
       const { text, sessionId, usage } = await wholeAnswer(answer(caller, askOf(body, false), signal));
       const { credits, remaining_credits, request_id } = usage;
-      return {
+      const whole = {
         response: text,
         metadata: {
           chatflow_id: body.chatflow_id,
@@ -43,6 +43,7 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
           streaming: false as const,
         },
       };
+      return reply(200, whole, { headers: clampHeader(usage.clamped_to) });
     }),
     serve(chat.predictStream).with(streamed(false)),
     serve(chat.predictStreamStore).with(streamed(true)),
