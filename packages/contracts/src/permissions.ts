@@ -33,6 +33,7 @@ export const PERMISSIONS = {
   'accounts:write': ADMIN,
   'pricing:write': ADMIN,
   'ledger:verify': ADMIN,
+  'tenant:administer': ADMIN,
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,

@@ -8,6 +8,7 @@ import { creditRoutes } from './routes/credits.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { pricingRoutes } from './routes/pricing.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
+import { tenantRoutes } from './routes/tenant.ts';
 import { usageRoutes } from './routes/usage.ts';
 
 /** The HTTP application of the accounting service. */
@@ -41,6 +42,7 @@ const routesOf = ({ flows }: Deps): Route[] => [
   ...usageRoutes(flows),
   ...pricingRoutes(flows),
   ...accountRoutes(flows),
+  ...tenantRoutes(flows),
 ];
 
 /** Upper bounds in seconds, around what one statement and what a report take. */

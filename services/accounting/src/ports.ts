@@ -3,8 +3,10 @@ import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
 import type { Doer, Holds } from './ports/holds.ts';
+import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './ports/outbox.ts';
 
 export type * from './ports/holds.ts';
+export type * from './ports/outbox.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -151,6 +153,18 @@ export type Events = {
     actor: string;
   }): void;
   lotsExpired(fact: { lots: number }): void;
+  tenantChanged(fact: { actor: string }): void;
+  eventDelivered(fact: { kind: Channel['kind']; type: accounting.OutboxEventType; attempts: number }): void;
+  eventGivenUp(fact: {
+    kind: Channel['kind'];
+    type: accounting.OutboxEventType;
+    eventId: string;
+    destination: string;
+    attempts: number;
+    error: string;
+  }): void;
+  deliveriesOrphaned(fact: { deliveries: number }): void;
+  outboxDepth(depth: OutboxDepth): void;
 };
 
 export type Ports = Readonly<{
@@ -160,6 +174,13 @@ export type Ports = Readonly<{
   transaction: Transaction;
   reports: Reports;
   chores: Chores;
+  tenants: Tenants;
+  outbox: Outbox;
+  /** Where events go; each is served by itself. */
+  channels: readonly Channel[];
+  deliveryPace: DeliveryPace;
+  /** 0 to 1. */
+  random(): number;
   events: Events;
   rules: Rules;
 }>;

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role, Units } from '@tollgate/contracts';
 import { createPostgresDatabase, createTestTokens, newUserId, type TestTokens } from '@tollgate/test-kit';
+import type { Logger } from '@tollgate/telemetry';
 import pg from 'pg';
 import { readAccountingConfig } from '../src/config.ts';
 import type { Deps } from '../src/deps.ts';
@@ -88,8 +89,8 @@ export class Accounting {
   }
 
   /** One more instance of the service on the same database. */
-  async another(): Promise<Instance> {
-    const instance = await startInstance(this.#env);
+  async another(extra: Record<string, string> = {}, logger?: Logger): Promise<Instance> {
+    const instance = await startInstance({ ...this.#env, ...extra }, logger);
     this.instances.push(instance);
     return instance;
   }

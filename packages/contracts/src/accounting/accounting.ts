@@ -5,3 +5,5 @@ export * from './accounting-pricing.ts';
 export * from './accounting-sessions.ts';
 export * from './accounting-usage.ts';
 export * from './holds.ts';
+export * from './outbox-events.ts';
+export * from './tenant.ts';

@@ -11,3 +11,6 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION emit_event SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION rearm_alerts SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION change_tenant SECURITY DEFINER SET search_path = ledger, public, pg_temp;
