@@ -138,7 +138,7 @@ export const AccountingEnvironment = z
   .refine(
     (env) =>
       env.NODE_ENV !== 'production' ||
-      (env.WEBHOOK_SECRET ?? []).every((secret) => webhookKeyBytes(secret) >= PRODUCTION_WEBHOOK_KEY_BYTES),
+      (env.WEBHOOK_SECRET ?? []).every((key) => webhookKeyBytes(key) >= PRODUCTION_WEBHOOK_KEY_BYTES),
     { path: ['WEBHOOK_SECRET'], error: `must hold at least ${PRODUCTION_WEBHOOK_KEY_BYTES} bytes in production` },
   )
   .refine((env) => env.NODE_ENV !== 'production' || env.WEBHOOK_URLS.every((url) => url.startsWith('https:')), {

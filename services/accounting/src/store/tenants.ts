@@ -31,10 +31,11 @@ export function createTenants(query: Query): Tenants {
 }
 
 async function settingsOf(query: Query): Promise<accounting.TenantSettings> {
-  const [row] = await query<{ settings: accounting.TenantSettings }>(
-    'SELECT ledger.tenant_settings(t) AS settings FROM tenants t WHERE id = $1',
+  const [settings] = await query<accounting.TenantSettings>(
+    `SELECT time_zone AS "timeZone", alert_percentages AS "alertPercentages", to_jsonb(alert_credits) AS "alertCredits"
+     FROM tenants WHERE id = $1`,
     [ONLY_TENANT],
   );
-  if (!row) throw new Error('the tenant is missing');
-  return row.settings;
+  if (!settings) throw new Error('the tenant is missing');
+  return settings;
 }

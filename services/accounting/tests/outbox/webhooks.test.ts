@@ -42,17 +42,17 @@ describe('a webhook', () => {
   });
 
   it.each([
-    ['an error of the receiver', { status: 500 }, 'status 500'],
-    ['a redirect, which is not followed', { status: 302, headers: { location: '/elsewhere' } }, 'status 302'],
+    ['an error of the receiver', { status: 500 }, /^status 500$/],
+    ['a redirect, which is not followed', { status: 302, headers: { location: '/elsewhere' } }, /^status 302$/],
     ['a reset connection', { reset: true }, /^(ECONNRESET|UND_ERR_SOCKET)$/],
-    ['a receiver that does not answer', { hang: true }, 'TimeoutError'],
+    ['a receiver that does not answer', { hang: true }, /^TimeoutError$/],
   ] as const)('is sent again under the same id after %s', async (_what, answer, error) => {
     await world.lowAccount();
     world.hooks.script(answer);
     await world.deliver('webhook');
     const [waiting] = await world.rows('webhook');
     expect(waiting).toMatchObject({ attempts: 1, state: 'waiting' });
-    expect(waiting?.last_error).toEqual(typeof error === 'string' ? error : expect.stringMatching(error));
+    expect(waiting?.last_error).toMatch(error);
     expect(waiting?.pause).toBeGreaterThanOrEqual(1);
     await world.deliver('webhook');
     expect(world.hooks.received).toHaveLength(1);
@@ -69,18 +69,18 @@ describe('a webhook', () => {
     await world.lowAccount();
     const inTwentyMinutes = new Date(Date.now() + 1_200_000).toUTCString();
     const asked = [
-      [429, '900', 900],
-      [503, inTwentyMinutes, 1200],
-      [503, '999999', 3600],
-      [500, '900', 15],
+      [429, '900', [895, 905]],
+      [503, inTwentyMinutes, [1190, 1205]],
+      [503, '999999', [3595, 3605]],
+      [500, '900', [0, 15]],
     ] as const;
-    for (const [status, value, seconds] of asked) {
+    for (const [status, value, [least, most]] of asked) {
       world.hooks.script({ status, headers: { 'retry-after': value } });
       await world.accounting.db.query('UPDATE outbox_deliveries SET due_at = ledger_now(), attempts = 0');
       await world.deliver('webhook');
-      const [{ pause } = { pause: 0 }] = await world.rows('webhook');
-      if (seconds === 15) expect(pause).toBeLessThan(15);
-      else expect(Math.abs(pause - seconds)).toBeLessThanOrEqual(5);
+      const [waiting] = await world.rows('webhook');
+      expect(waiting?.pause).toBeGreaterThanOrEqual(least);
+      expect(waiting?.pause).toBeLessThanOrEqual(most);
     }
   });
 
@@ -112,13 +112,19 @@ describe('a webhook', () => {
 
   it('is sent once by three instances at the same time', async () => {
     const instances = [world.accounting.first, await world.accounting.another(), await world.accounting.another()];
-    await Promise.all(Array.from({ length: 8 }, () => world.lowAccount()));
-    await Promise.all(
-      instances.flatMap((instance) => [world.deliver('webhook', instance), world.deliver('webhook', instance)]),
-    );
-    await world.deliver('webhook');
-    expect(world.hooks.received).toHaveLength(8);
-    expect(new Set(world.hooks.received.map(({ headers }) => headers['webhook-id'])).size).toBe(8);
+    // Connected, so that they begin at the same time.
+    for (const instance of instances) await world.deliver('webhook', instance);
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all(Array.from({ length: 5 }, () => world.lowAccount()));
+      await world.accounting.flows.routeEvents();
+      world.hooks.script(...Array.from({ length: 5 }, () => ({ delayMs: 50 })));
+      await Promise.all(
+        instances.flatMap(({ deps }) => deps.channels.flatMap((channel) => [deps.flows.deliverEvents(channel)])),
+      );
+    }
+    expect(world.hooks.received).toHaveLength(25);
+    expect(new Set(world.hooks.received.map(({ headers }) => headers['webhook-id'])).size).toBe(25);
+    expect((await world.rows('webhook')).map(({ attempts }) => attempts)).toEqual(Array.from({ length: 25 }, () => 1));
   });
 
   it('is taken over when its deliverer has died, after the lease and not before', async () => {
