@@ -45,4 +45,5 @@ export const changeTenant = operation({
     })
     .refine((body) => Object.values(body).some((value) => value !== undefined), 'names nothing to change'),
   result: TenantSettings,
+  errors: ['INVALID_AMOUNT'],
 });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { accounting as contract } from '@tollgate/contracts';
+import { newUserId } from '@tollgate/test-kit';
+import fc from 'fast-check';
 import { Accounting, type User } from '../accounting.ts';
 
 let accounting: Accounting;
@@ -93,13 +95,19 @@ describe('a low-balance alert', () => {
     expect(await alertsOf(alice)).toEqual([]);
   });
 
-  it('is one of fifty settlements that cross the threshold side by side', async () => {
+  it('is one of fifty settlements that cross the threshold side by side on three instances', async () => {
+    while (accounting.instances.length < 3) await accounting.another();
+    const urls = accounting.instances.map(({ url }) => url);
     const alice = await accounting.user({ credits: 100 });
     const holds = await Promise.all(Array.from({ length: 50 }, () => accounting.held(alice, 2)));
-    await Promise.all(holds.slice(0, 45).map((holdId) => accounting.settle(alice, holdId, 2)));
-    expect(await alertsOf(alice)).toHaveLength(1);
-    await Promise.all(holds.slice(45).map((holdId) => accounting.settle(alice, holdId, 2)));
-    expect((await alertsOf(alice)).map(({ value }) => value)).toEqual([20, 0]);
+    const settle = (some: string[]) =>
+      Promise.all(some.map((holdId, n) => accounting.settle(alice, holdId, 2, { url: urls[n % 3] ?? '' })));
+    const answers = [...(await settle(holds.slice(0, 45))), ...(await settle(holds.slice(45)))];
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    expect(await alertsOf(alice)).toEqual([
+      { sum: 20, kind: 'percent', value: 20, base: 100 },
+      { sum: 0, kind: 'percent', value: 0, base: 100 },
+    ]);
   });
 
   it('is not written when the charge that crosses the threshold is undone', async () => {
@@ -138,6 +146,43 @@ describe('a low-balance alert', () => {
     await accounting.grant(alice, { credits: 10 });
     accounting.expect(200, await accounting.call('DELETE', `/api/credits/allocations/${lot}`, { token: admin.token }));
     expect(await alertsOf(alice)).toEqual([{ sum: 10, kind: 'percent', value: 20, base: 100 }]);
+  });
+});
+
+/** What the alerts must be, reckoned without the database: a change that takes the balance to a threshold that it was above. */
+function expectedAlerts(changes: readonly number[], shares: readonly number[], amounts: readonly number[]): Low[] {
+  let [sum, base] = [0, 0];
+  return changes.flatMap((change): Low[] => {
+    const before = sum;
+    sum = Math.max(0, sum + change);
+    if (sum > before) base = sum;
+    const thresholds = [
+      ...shares.map((value) => ({ kind: 'percent', value, credits: Math.floor((base * value) / 100) })),
+      ...amounts.map((value) => ({ kind: 'credits', value, credits: value })),
+    ];
+    const crossed = thresholds
+      .filter(({ credits }) => credits < before && credits >= sum)
+      .sort((a, b) => a.credits - b.credits || b.kind.localeCompare(a.kind) || a.value - b.value);
+    return crossed[0] ? [{ sum, kind: crossed[0].kind, value: crossed[0].value, base }] : [];
+  });
+}
+
+const ADJUST = `SELECT ledger.adjust_credits(ROW($1, NULL, greatest($2::bigint, -(SELECT total_credits FROM user_accounts WHERE id = $1)),
+  NULL, 30, 'test', 'test', NULL)::ledger.adjustment_request)`;
+
+describe('alerts after any changes of a balance', () => {
+  it('are those that a plain reckoning gives', async () => {
+    await settings({ alertPercentages: [50, 20, 5, 0], alertCredits: [7, 40] });
+    const change = fc.oneof(fc.integer({ min: -60, max: -1 }), fc.integer({ min: 1, max: 120 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 5, maxLength: 25 }), async (changes) => {
+        const alice = { userId: newUserId(), token: '', role: 'enduser' } as const;
+        await accounting.db.query('INSERT INTO user_accounts (id) VALUES ($1)', [alice.userId]);
+        for (const amount of changes) await accounting.db.query(ADJUST, [alice.userId, amount]);
+        expect(await alertsOf(alice)).toEqual(expectedAlerts(changes, [50, 20, 5, 0], [7, 40]));
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -65,6 +65,13 @@ describe('a webhook', () => {
     expect(second?.raw.equals(first?.raw ?? Buffer.of())).toBe(true);
   });
 
+  it('is delivered by any 2xx, however much the receiver says beside it', async () => {
+    await Promise.all([world.lowAccount(), world.lowAccount()]);
+    world.hooks.script({ status: 200, body: 'x'.repeat(8_000_000) }, { status: 202, body: '<html>' });
+    await world.deliver('webhook');
+    expect((await world.rows('webhook')).map(({ state }) => state)).toEqual(['delivered', 'delivered']);
+  });
+
   it('waits as long as the receiver asks with 429 and 503, but not longer than the longest pause', async () => {
     await world.lowAccount();
     const inTwentyMinutes = new Date(Date.now() + 1_200_000).toUTCString();
