@@ -8,7 +8,7 @@ const PACKAGE = (...names) => `^packages/(${names.join('|')})/`;
 
 const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/[^/]+|helmet|cors)/';
 const DRIVERS =
-  '(^|/)(node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)|packages/mongo-kit)/';
+  '(^|/)(node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)|packages/(mongo-kit|mail))/';
 /** Parts of Node that only compute. Everything else of it waits, reads a clock or talks to somebody. */
 const NODE_THAT_WAITS = '^(?!(node:)?(crypto|buffer|net|util)$)';
 
@@ -110,8 +110,8 @@ const packages = [
   ),
   forbid(
     'packages-that-stand-alone',
-    'config, telemetry, mongo-kit and dev-databases know no other package',
-    { path: '^packages/(config|telemetry|mongo-kit|dev-databases)/src/' },
+    'config, telemetry, mail, mongo-kit and dev-databases know no other package',
+    { path: '^packages/(config|telemetry|mail|mongo-kit|dev-databases)/src/' },
     { path: '^packages/', pathNot: '^packages/$1/' },
   ),
   forbid(

@@ -71,7 +71,7 @@ export const servicesHaveFiveLayers: Rule = ({ files }) =>
   });
 
 const DRIVERS =
-  /^(mongoose|mongodb|@tollgate\/mongo-kit|sequelize|pg|umzug|undici|nodemailer|piscina|bcryptjs|rate-limiter-flexible|@tollgate\/http-kit\/client)$/;
+  /^(mongoose|mongodb|@tollgate\/mongo-kit|sequelize|pg|umzug|undici|nodemailer|@tollgate\/mail|piscina|bcryptjs|rate-limiter-flexible|@tollgate\/http-kit\/client)$/;
 
 const FAMILIES: readonly (readonly [RegExp, string])[] = [
   // sequelize and umzug are one driver in two packages, and both sit on pg.

@@ -76,3 +76,14 @@ it('gives an OpenAI-compatible model the same road, charged by the usage it repo
   expect(usage).toMatchObject({ input_tokens: reported?.input, output_tokens: reported?.output, estimated: false });
   expect(await dora.balance()).toBe(1000 - Number(usage?.credits));
 });
+
+it('writes to somebody whose credits run low', async () => {
+  const dave = await platform.user({ credits: 100 });
+  const adjustment = { userId: dave.userId, adjustment: -85, notes: 'spent elsewhere' };
+  expect(await platform.admin.accounting('PUT', '/api/credits/adjust', adjustment)).toMatchObject({ status: 200 });
+  const mail = await platform.mails.waitForMail(
+    dave.email,
+    ({ subject }) => subject === 'Your credits are running low',
+  );
+  expect(mail.text).toContain('You have 15 credits left.');
+});

@@ -37,6 +37,7 @@ export const PERMISSIONS = {
   'limits:write': ADMIN,
   'workspaces:bill': ADMIN,
   'blocks:write': ADMIN,
+  'tenant:administer': ADMIN,
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,

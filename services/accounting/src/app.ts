@@ -9,6 +9,7 @@ import { holdRoutes } from './routes/holds.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { pricingRoutes } from './routes/pricing.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
+import { tenantRoutes } from './routes/tenant.ts';
 import { usageRoutes } from './routes/usage.ts';
 
 /** The HTTP application of the accounting service. */
@@ -43,6 +44,7 @@ const routesOf = ({ flows }: Deps): Route[] => [
   ...limitRoutes(flows),
   ...pricingRoutes(flows),
   ...accountRoutes(flows),
+  ...tenantRoutes(flows),
 ];
 
 /** Upper bounds in seconds, around what one statement and what a report take. */

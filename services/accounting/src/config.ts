@@ -4,6 +4,8 @@ import {
   duration,
   durationMs,
   type Environment,
+  mailAddresses,
+  mailVariables,
   port,
   portVariable,
   readConfig,
@@ -11,12 +13,18 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  webhookKeyBytes,
+  webhookSecrets,
+  webhookUrls,
   whole,
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
 import { z } from 'zod';
 
 const MILLISECONDS = 1000;
+const SECONDS_PER_DAY = 86_400;
+const MOST_RECEIVERS = 10;
+const PRODUCTION_WEBHOOK_KEY_BYTES = 32;
 const DEFAULT_POSTGRES_PORT = '5432';
 
 /** Every variable of the accounting service. */
@@ -71,6 +79,43 @@ export const AccountingEnvironment = z
       .prefault('3d')
       .describe('How long answers are kept for repeated keys'),
 
+    ...mailVariables,
+    SMTP_URL: mailVariables.SMTP_URL.optional(),
+    ALERT_MAIL_TO: mailAddresses({ most: MOST_RECEIVERS })
+      .prefault('')
+      .describe('Operators who are told by mail of low balances and faults, between commas'),
+    WEBHOOK_URLS: webhookUrls({ most: MOST_RECEIVERS })
+      .prefault('')
+      .describe('Receivers of events (docs/webhooks.md), between commas; https in production'),
+    WEBHOOK_SECRET: webhookSecrets()
+      .optional()
+      .describe(
+        'What webhooks are signed with, whsec_…; while it is changed, the new one and the previous between commas',
+      ),
+    WEBHOOK_ALLOW_PRIVATE: bool()
+      .prefault('false')
+      .describe('Whether receivers may lie in private networks; refused in production'),
+    WEBHOOK_CONNECT_TIMEOUT: durationMs({ min: '10ms', max: '30s' })
+      .prefault('3s')
+      .describe('Longest wait for a connection to a receiver'),
+    WEBHOOK_TIMEOUT: durationMs({ min: '10ms', max: '60s' })
+      .prefault('15s')
+      .describe('Longest wait for a receiver in all'),
+    OUTBOX_INTERVAL: durationMs({ min: '50ms', max: '10m' })
+      .prefault('2s')
+      .describe('How often events are looked for that wait to be delivered'),
+    OUTBOX_LEASE: duration({ min: '1s', max: '1h' })
+      .prefault('2m')
+      .describe('After so long another process takes over a delivery; longer than WEBHOOK_TIMEOUT'),
+    OUTBOX_RETRY_FIRST: duration({ min: '1s' })
+      .prefault('5s')
+      .describe('Pause after a first failed delivery of an event; doubles each time'),
+    OUTBOX_RETRY_LONGEST: duration({ min: '1s' }).prefault('1h').describe('Longest pause between two deliveries'),
+    OUTBOX_GIVE_UP: duration({ min: '1m' })
+      .prefault('3d')
+      .describe('An event that cannot be delivered for so long is given up; at least 24h in production'),
+    OUTBOX_RETENTION: duration({ min: '1m' }).prefault('30d').describe('How long delivered events are kept'),
+
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     RATE_LIMIT_PER_USER: whole({ min: 1, max: 1_000_000 })
       .prefault('600')
@@ -86,6 +131,40 @@ export const AccountingEnvironment = z
     path: ['RATE_LIMITS'],
     error: 'cannot be switched off in production',
   })
+  .refine((env) => env.WEBHOOK_URLS.length === 0 || env.WEBHOOK_SECRET !== undefined, {
+    path: ['WEBHOOK_SECRET'],
+    error: 'is required when there are WEBHOOK_URLS',
+  })
+  .refine(
+    (env) =>
+      env.NODE_ENV !== 'production' ||
+      (env.WEBHOOK_SECRET ?? []).every((key) => webhookKeyBytes(key) >= PRODUCTION_WEBHOOK_KEY_BYTES),
+    { path: ['WEBHOOK_SECRET'], error: `must hold at least ${PRODUCTION_WEBHOOK_KEY_BYTES} bytes in production` },
+  )
+  .refine((env) => env.NODE_ENV !== 'production' || env.WEBHOOK_URLS.every((url) => url.startsWith('https:')), {
+    path: ['WEBHOOK_URLS'],
+    error: 'must be https addresses in production',
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || !env.WEBHOOK_ALLOW_PRIVATE, {
+    path: ['WEBHOOK_ALLOW_PRIVATE'],
+    error: 'is refused in production: a webhook must not reach into the private network',
+  })
+  .refine((env) => env.OUTBOX_LEASE * MILLISECONDS > env.WEBHOOK_TIMEOUT, {
+    path: ['OUTBOX_LEASE'],
+    error: 'must be longer than WEBHOOK_TIMEOUT',
+  })
+  .refine((env) => env.NODE_ENV !== 'production' || env.OUTBOX_GIVE_UP >= SECONDS_PER_DAY, {
+    path: ['OUTBOX_GIVE_UP'],
+    error: 'must be at least 24h in production',
+  })
+  .refine((env) => env.SMTP_URL !== undefined || env.ALERT_MAIL_TO.length === 0, {
+    path: ['SMTP_URL'],
+    error: 'is required for ALERT_MAIL_TO',
+  })
+  .refine(
+    (env) => env.NODE_ENV !== 'production' || env.SMTP_URL === undefined || !env.MAIL_FROM.includes('@localhost'),
+    { path: ['MAIL_FROM'], error: 'must be an address of yours in production' },
+  )
   .refine(
     (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
@@ -128,6 +207,24 @@ export function readAccountingConfig(env: Environment = process.env) {
       intervalMs: read.SWEEP_INTERVAL,
       startDelayMs: read.SWEEP_START_DELAY ?? read.HOLD_LEASE * MILLISECONDS,
       leaseMs: read.HOLD_LEASE * MILLISECONDS,
+    },
+    mail: read.SMTP_URL && { url: read.SMTP_URL, from: read.MAIL_FROM, operators: read.ALERT_MAIL_TO },
+    webhooks: {
+      urls: read.WEBHOOK_URLS,
+      secrets: read.WEBHOOK_SECRET ?? [],
+      allowPrivate: read.WEBHOOK_ALLOW_PRIVATE,
+      connectMs: read.WEBHOOK_CONNECT_TIMEOUT,
+      totalMs: read.WEBHOOK_TIMEOUT,
+    },
+    outbox: {
+      intervalMs: read.OUTBOX_INTERVAL,
+      pace: {
+        leaseSeconds: read.OUTBOX_LEASE,
+        firstRetrySeconds: read.OUTBOX_RETRY_FIRST,
+        longestRetrySeconds: read.OUTBOX_RETRY_LONGEST,
+        giveUpSeconds: read.OUTBOX_GIVE_UP,
+        retentionSeconds: read.OUTBOX_RETENTION,
+      },
     },
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,

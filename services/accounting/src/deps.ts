@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
+import { openChannels, outboxRounds } from './outbox-deps.ts';
 import type { Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createBlocks } from './store/blocks.ts';
@@ -24,9 +25,11 @@ import { createHolds } from './store/holds.ts';
 import { createLimits } from './store/limits.ts';
 import { hasNewestSchema, runMigrations } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
+import { createOutbox } from './store/outbox.ts';
 import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
 import { createPrices } from './store/prices.ts';
 import { createReports } from './store/reports.ts';
+import { createTenants } from './store/tenants.ts';
 import { createTransaction } from './store/unit-of-work.ts';
 import { createWorkspaces } from './store/workspaces.ts';
 
@@ -42,6 +45,8 @@ export type Deps = Readonly<{
   checks: Readonly<Record<string, Check>>;
   callsPerUser: RateLimiter | undefined;
   flows: Flows;
+  /** Where events are delivered, each in rounds of its own. */
+  channels: Ports['channels'];
   /** Migrates when that is wanted and begins the rounds; requests are answered before, with 503 when the database is away. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -56,7 +61,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const closers = createClosers(logger);
   const { postgres, ports } = openStore(config, { closers, logger, metrics });
   const flows = createFlows(ports);
-  const rounds = scheduledRounds(config, { flows, chores: ports.chores, logger });
+  const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
   const { accessKeys, serviceKeys, issuer, profile } = config.tokens;
   return {
@@ -64,6 +69,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     flows,
+    channels: ports.channels,
     version: await packageVersion(import.meta.url),
     verifyAccess: createVerifier({ keys: accessKeys, issuer, audience: 'accounting', profile }).verifyAccess,
     verifyService: createServiceVerifier({ keys: serviceKeys, audience: 'accounting' }).verifyService,
@@ -95,6 +101,11 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),
     chores: reachable(createChores(postgres), databaseTrouble),
+    tenants: reachable(createTenants(postgres.query), databaseTrouble),
+    outbox: reachable(createOutbox(postgres.query), databaseTrouble),
+    channels: openChannels(config, closers, logger),
+    deliveryPace: config.outbox.pace,
+    random: Math.random,
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,
     events: createLedgerEvents(logger, metrics),
     rules: config.rules,
@@ -104,9 +115,11 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
 
 const KEEPING_INTERVAL_MS = 3_600_000;
 
-type Scheduled = Pick<Ports, 'chores'> & { flows: Flows; logger: Logger };
+type Scheduled = { flows: Flows; ports: Ports; logger: Logger };
 
-function scheduledRounds({ sweep }: Config, { flows, chores, logger }: Scheduled): Rounds[] {
+function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): Rounds[] {
+  const { sweep } = config;
+  const { chores, channels } = ports;
   // Nothing that a round books is needed for a right answer.
   const failed = (error: unknown) => logger.warn('a scheduled round failed and will be tried again', { error });
   const seldom = { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed };
@@ -116,6 +129,7 @@ function scheduledRounds({ sweep }: Config, { flows, chores, logger }: Scheduled
     createRounds(flows.expireCredits, often),
     createRounds(flows.forgetAnswers, seldom),
     createRounds(flows.forgetCounters, seldom),
+    ...outboxRounds(config, { flows, channels, failed }),
   ];
 }
 

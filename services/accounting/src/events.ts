@@ -1,3 +1,4 @@
+import { accounting } from '@tollgate/contracts';
 import { createEvents, type Logger, type Metrics } from '@tollgate/telemetry';
 import type { Events } from './ports.ts';
 
@@ -53,6 +54,24 @@ const FACTS = {
     fields: ['subject', 'actor'],
   },
   lots_expired: { help: 'Sweeps that booked lapsed lots', fields: ['lots'] },
+  tenant_changed: { help: 'Changes of the settings of the installation', fields: ['actor'] },
+  outbox_delivered: {
+    help: 'Events that their receiver has taken',
+    labels: { kind: ['webhook', 'mail'], type: accounting.OUTBOX_EVENT_TYPES },
+    fields: ['attempts'],
+    level: 'debug',
+  },
+  outbox_given_up: {
+    help: 'Events that a receiver will never get',
+    labels: { kind: ['webhook', 'mail'], type: accounting.OUTBOX_EVENT_TYPES },
+    fields: ['eventId', 'destination', 'attempts', 'error'],
+    level: 'warn',
+  },
+  outbox_orphaned: {
+    help: 'Sweeps that gave up events for receivers that are not configured any more',
+    fields: ['deliveries'],
+    level: 'warn',
+  },
 } as const;
 
 /** The business facts of this service, each counted and logged. */
@@ -61,6 +80,11 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     name: 'tollgate_settled_credits_total',
     help: 'Credits of closed holds, by what became of them',
     labels: { fate: ['charged', 'released', 'expired', 'written_off', 'debt'] },
+  });
+  const waiting = metrics.gauge({ name: 'tollgate_outbox_waiting', help: 'Deliveries of events that are not through' });
+  const oldest = metrics.gauge({
+    name: 'tollgate_outbox_oldest_seconds',
+    help: 'Age of the oldest event that is not through',
   });
   const emit = createEvents(logger, metrics, FACTS);
   return {
@@ -97,5 +121,13 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     moved: (fact) => emit('credits_moved', fact),
     ruled: (fact) => emit('rule_changed', fact),
     lotsExpired: (fact) => emit('lots_expired', fact),
+    tenantChanged: (fact) => emit('tenant_changed', fact),
+    eventDelivered: (fact) => emit('outbox_delivered', fact),
+    eventGivenUp: (fact) => emit('outbox_given_up', fact),
+    deliveriesOrphaned: (fact) => emit('outbox_orphaned', fact),
+    outboxDepth(depth) {
+      waiting.set(depth.waiting);
+      oldest.set(depth.oldestSeconds);
+    },
   };
 }

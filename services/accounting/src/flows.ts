@@ -7,8 +7,10 @@ import {
   createSetPrice,
   createVerifyLedger,
 } from './flows/administer.ts';
+import { createChangeTenant, createReadTenant, createRearmAlerts } from './flows/administer-tenant.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
+import { createDeliverEvents, createRouteEvents, createTidyOutbox } from './flows/deliver-events.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
 import {
@@ -82,5 +84,11 @@ export function createFlows(ports: Ports) {
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),
     forgetCounters: createForgetCounters(deps),
+    readTenant: createReadTenant(deps),
+    changeTenant: createChangeTenant(deps),
+    rearmAlerts: createRearmAlerts(deps),
+    routeEvents: createRouteEvents(deps),
+    deliverEvents: createDeliverEvents(deps),
+    tidyOutbox: createTidyOutbox(deps),
   };
 }

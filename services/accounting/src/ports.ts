@@ -9,6 +9,9 @@ import type { Page } from './ports/page.ts';
 export type * from './ports/holds.ts';
 export type * from './ports/limits.ts';
 export type * from './ports/page.ts';
+import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './ports/outbox.ts';
+
+export type * from './ports/outbox.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -172,6 +175,18 @@ export type Events = {
     actor: string;
   }): void;
   lotsExpired(fact: { lots: number }): void;
+  tenantChanged(fact: { actor: string }): void;
+  eventDelivered(fact: { kind: Channel['kind']; type: accounting.OutboxEventType; attempts: number }): void;
+  eventGivenUp(fact: {
+    kind: Channel['kind'];
+    type: accounting.OutboxEventType;
+    eventId: string;
+    destination: string;
+    attempts: number;
+    error: string;
+  }): void;
+  deliveriesOrphaned(fact: { deliveries: number }): void;
+  outboxDepth(depth: OutboxDepth): void;
 };
 
 export type Ports = Readonly<{
@@ -184,6 +199,13 @@ export type Ports = Readonly<{
   transaction: Transaction;
   reports: Reports;
   chores: Chores;
+  tenants: Tenants;
+  outbox: Outbox;
+  /** Where events go; each is served by itself. */
+  channels: readonly Channel[];
+  deliveryPace: DeliveryPace;
+  /** 0 to 1. */
+  random(): number;
   events: Events;
   rules: Rules;
 }>;

@@ -8,6 +8,7 @@ import {
   ServiceProcess,
   type TestTokens,
 } from '@tollgate/test-kit';
+import type { Logger } from '@tollgate/telemetry';
 import pg from 'pg';
 import { readAccountingConfig } from '../src/config.ts';
 import type { Deps } from '../src/deps.ts';
@@ -96,8 +97,8 @@ export class Accounting {
   }
 
   /** One more instance of the service on the same database. */
-  async another(): Promise<Instance> {
-    const instance = await startInstance(this.#env);
+  async another(extra: Record<string, string> = {}, logger?: Logger): Promise<Instance> {
+    const instance = await startInstance({ ...this.#env, ...extra }, logger);
     this.instances.push(instance);
     return instance;
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createLogger } from '@tollgate/telemetry';
+import { createLogger, type Logger } from '@tollgate/telemetry';
 import { buildApp } from '../src/app.ts';
 import { readAccountingConfig } from '../src/config.ts';
 import { createDeps, type Deps } from '../src/deps.ts';
@@ -10,10 +10,11 @@ import { createDeps, type Deps } from '../src/deps.ts';
 export type Instance = { url: string; deps: Deps; stop: () => Promise<void> };
 
 /** Starts the service on a port of the system's choice, without its schedule. */
-export async function startInstance(env: Record<string, string>): Promise<Instance> {
-  const deps = await createDeps(readAccountingConfig(env), {
-    logger: createLogger({ service: 'accounting', level: 'silent' }),
-  });
+export async function startInstance(
+  env: Record<string, string>,
+  logger: Logger = createLogger({ service: 'accounting', level: 'silent' }),
+): Promise<Instance> {
+  const deps = await createDeps(readAccountingConfig(env), { logger });
   const server = createServer(buildApp(deps).app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

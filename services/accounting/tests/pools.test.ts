@@ -138,7 +138,7 @@ describe('the pool of a workspace', () => {
 describe('a block', () => {
   const block = (kind: string, id: string) => as(admin, 'PUT', `/api/admin/blocks/${kind}/${id}`, { reason: 'left' });
 
-  it('case 24: of a user refuses new holds, stops running answers at their next renewal, and lets them settle to what was produced', async () => {
+  it('of a user refuses new holds, stops running answers at their next renewal, and lets them settle to what was produced', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 50);
     accounting.expect(200, await block('user', alice.userId));
@@ -168,7 +168,7 @@ describe('a block', () => {
     expect((await accounting.hold(alice, { output: 1 })).status).toBe(201);
   });
 
-  it('case 25: of a key ends what was asked with it, and nothing else of its user', async () => {
+  it('of a key ends what was asked with it, and nothing else of its user', async () => {
     const alice = await accounting.user({ credits: 100 });
     const [withKey, without] = await Promise.all([
       accounting.hold(alice, { output: 10 }, { apiKeyId: 'key-9' }),

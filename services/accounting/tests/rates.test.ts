@@ -37,7 +37,7 @@ describe('a rate', () => {
     await limited({ scope: 'user', subject: alice.userId, measure: 'requests', window: 'minute', amount: 2 });
     for (const output of [1, 2]) await accounting.settle(alice, await accounting.held(alice, output), 1);
     const refused = await accounting.hold(alice, { output: 1 });
-    expect(refused).toMatchObject({ status: 429, body: { code: 'rate_limited', limit: { limit: 2 } } });
+    expect(refused).toMatchObject({ status: 429, body: { code: 'rate_limited', limit: 2 } });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60);
     expect(refused.headers.get('ratelimit-policy')).toBe('"requests-user";q=2;w=60');

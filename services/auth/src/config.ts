@@ -1,10 +1,10 @@
 import {
   baseUrl,
   bool,
-  databaseUrl,
   duration,
   type Environment,
   keyRing,
+  mailVariables,
   mongoVariables,
   parseDuration,
   portVariable,
@@ -100,8 +100,7 @@ export const AuthEnvironment = z
     PASSWORD_WORKERS: whole({ max: 64 }).prefault('0').describe('Threads that hash passwords; 0: processors less one'),
 
     PUBLIC_BASE_URL: baseUrl().prefault('http://localhost:3000').describe('Where links in mails lead'),
-    SMTP_URL: databaseUrl(['smtp:', 'smtps:']).describe('Mail server, smtp://user:password@host:port'),
-    MAIL_FROM: z.string().min(3).max(254).prefault('Tollgate <no-reply@localhost>').describe('Sender of mails'),
+    ...mailVariables,
     MAIL_POLL: duration({ min: '1s' }).prefault('5s').describe('How often the mail queue is looked at when idle'),
     MAIL_LEASE: duration({ min: '60s' }).prefault('2m').describe('How long a process may take for one mail'),
     MAIL_RETRY_FIRST: duration({ min: '1s' })

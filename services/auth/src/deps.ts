@@ -9,11 +9,11 @@ import {
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
+import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { readCommonPasswords } from './clients/common-passwords.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
-import { createMailer } from './clients/mailer.ts';
 import { createPasswordPool } from './clients/password-pool.ts';
 import { createTokens } from './clients/tokens.ts';
 import type { Config } from './config.ts';

@@ -1,7 +1,7 @@
 import type { Role, UserId } from '@tollgate/contracts';
 import type { AuditEvent } from './domain/audit-event.ts';
 import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
-import type { MailText } from './domain/mails.ts';
+import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User } from './domain/user.ts';
 
@@ -109,7 +109,7 @@ export type Events = {
 
 export type Mailer = {
   /** `refused`: the server will never take this mail. Throws when another try may succeed. */
-  send(mail: MailText & { to: string }): Promise<'sent' | 'refused'>;
+  send(mail: Letter & { to: string }): Promise<'sent' | 'refused'>;
 };
 
 export type Passwords = {

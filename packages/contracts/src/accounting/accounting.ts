@@ -8,3 +8,5 @@ export * from './blocks.ts';
 export * from './holds.ts';
 export * from './limits.ts';
 export * from './workspaces.ts';
+export * from './outbox-events.ts';
+export * from './tenant.ts';

@@ -62,6 +62,7 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       PORT: String(ports.accounting),
       DATABASE_URL: installation.postgresUrl,
       JWT_SERVICE_SECRET: secrets.service,
+      SMTP_URL: installation.smtpUrl,
       ...(test && { RATE_LIMITS: 'false', ...accountingPace(test.leaseSeconds) }),
     },
     chatProxy: {

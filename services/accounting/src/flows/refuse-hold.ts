@@ -15,10 +15,19 @@ export function refusalOf({ events }: Pick<Ports, 'events'>, userId: string, ref
   const code = CODES[limit.measure];
   events.refused({ reason: REASONS[limit.measure], userId });
   return new AppError(code, undefined, {
-    extra: { limit: { ...limit, resetsAt: limit.resetsAt?.toISOString() ?? null } },
+    extra: detailsOf(limit),
     ...(limit.measure !== 'credits' && { headers: rateHeaders(limit) }),
   });
 }
+
+/** LimitDetails of contracts, and what is measured. */
+const detailsOf = ({ scope, measure, window, limit, resetsAt }: ReachedLimit) => ({
+  scope,
+  measure,
+  window,
+  limit,
+  resetsAt: resetsAt?.toISOString() ?? null,
+});
 
 const CODES = {
   credits: 'BUDGET_EXCEEDED',

@@ -9,27 +9,15 @@ export type MailFacts =
   | Readonly<{ kind: 'password-changed'; username: string }>
   | Readonly<{ kind: 'session-theft'; username: string }>;
 
-export type MailText = Readonly<{ subject: string; text: string; html: string }>;
-
 /** A paragraph of words, or a link on a line of its own. */
 type Block = string | Readonly<{ link: string; label: string }>;
-type Letter = Readonly<{ subject: string; blocks: readonly Block[] }>;
+export type Letter = Readonly<{ subject: string; blocks: readonly Block[] }>;
 
 /**
- * The words of a mail, as plain text and as HTML. Links begin with `baseUrl`, whatever host a request named; secrets stand
- * in the fragment, which browsers send to no server and to no next page.
+ * The words of a mail. Links begin with `baseUrl`, whatever host a request named; secrets stand in the fragment, which
+ * browsers send to no server and to no next page.
  */
-export function writeMail(facts: MailFacts, baseUrl: string): MailText {
-  const { subject, blocks } = letterOf(facts, baseUrl);
-  const paragraphs = blocks.map(htmlOf).join('\n');
-  return {
-    subject,
-    text: `${blocks.map(textOf).join('\n\n')}\n`,
-    html: `<!doctype html>\n<html lang="en"><body>\n${paragraphs}\n</body></html>\n`,
-  };
-}
-
-function letterOf(facts: MailFacts, baseUrl: string): Letter {
+export function writeMail(facts: MailFacts, baseUrl: string): Letter {
   switch (facts.kind) {
     case 'verification':
       return {
@@ -95,20 +83,3 @@ const notice = ({ username }: { username: string }, subject: string, sentence: s
   subject,
   blocks: [`Hello ${username},`, sentence, 'If it was not you, choose a new password at once.'],
 });
-
-const textOf = (block: Block): string => (typeof block === 'string' ? block : `${block.label}: ${block.link}`);
-
-const htmlOf = (block: Block): string =>
-  typeof block === 'string'
-    ? `<p>${escapeHtml(block)}</p>`
-    : `<p><a href="${escapeHtml(block.link)}">${escapeHtml(block.label)}</a></p>`;
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);

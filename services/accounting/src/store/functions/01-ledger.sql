@@ -68,5 +68,9 @@ BEGIN
   INSERT INTO credit_transactions OVERRIDING SYSTEM VALUE SELECT t.*;
   INSERT INTO credit_entries (transaction_id, entry_no, account, amount)
     SELECT t.id, e.n, e.pair ->> 0, (e.pair ->> 1)::bigint FROM jsonb_array_elements(v_entries) WITH ORDINALITY AS e (pair, n);
+  -- The one comparison that a charge pays for low-balance alerts; everything else happens on a crossing and when the sum rises.
+  IF t.available_after + t.held_after < v_account.alert_below OR p_available + p_held > 0 THEN
+    PERFORM watch_balance(t);
+  END IF;
   RETURN t.id;
 END $$;

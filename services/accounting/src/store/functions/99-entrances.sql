@@ -13,3 +13,6 @@ ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION set_billing SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION forget_counters SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION emit_event SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION rearm_alerts SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION change_tenant SECURITY DEFINER SET search_path = ledger, public, pg_temp;

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { Credits } from '../credits.ts';
+import { Timestamp } from '../ids.ts';
+import { TenantSettings } from './tenant.ts';
+
+/** Which threshold was crossed: a share (`value` percent of `baseCredits`) or an amount, and what that is in credits. */
+export const AlertThreshold = z.object({ kind: z.enum(['percent', 'credits']), value: Credits, credits: Credits });
+
+const Details = z.record(z.string(), z.unknown());
+
+/** What each type of event tells; docs/webhooks.md describes them for receivers. */
+export const OUTBOX_EVENTS = {
+  'credits.low': z.object({
+    userId: z.string(),
+    availableCredits: Credits,
+    heldCredits: Credits,
+    /** What the account had right after its last grant. */
+    baseCredits: Credits,
+    threshold: AlertThreshold,
+    transactionId: z.int(),
+  }),
+  'ledger.drift': z.object({
+    checkedAt: Timestamp,
+    invariant: z.string(),
+    title: z.string(),
+    offenders: z.int().min(1),
+    first: Details.nullable(),
+  }),
+  'ledger.head': z.object({
+    headId: z.int(),
+    at: Timestamp,
+    accounts: z.int().min(0),
+    root: z.string(),
+    algorithm: z.string(),
+    keyId: z.string(),
+    signature: z.string(),
+  }),
+  'usage.overrun': z.object({
+    userId: z.string(),
+    holdId: z.string(),
+    chargedCredits: Credits,
+    overrunCredits: Credits,
+    writtenOffCredits: Credits,
+    debtCredits: Credits,
+  }),
+  'tenant.changed': z.object({
+    actor: z.string(),
+    requestId: z.string(),
+    before: TenantSettings,
+    after: TenantSettings,
+  }),
+} as const satisfies Record<string, z.ZodObject>;
+
+export type OutboxEventType = keyof typeof OUTBOX_EVENTS;
+export const OUTBOX_EVENT_TYPES = Object.keys(OUTBOX_EVENTS) as OutboxEventType[]; // they are its keys
+
+const bodyOf = <Type extends OutboxEventType>(type: Type) =>
+  z.object({ type: z.literal(type), timestamp: Timestamp, data: OUTBOX_EVENTS[type] });
+
+/** The body of a webhook (Standard Webhooks): what happened, when, and to whom. */
+export const OutboxEvent = z.discriminatedUnion('type', [
+  bodyOf('credits.low'),
+  bodyOf('ledger.drift'),
+  bodyOf('ledger.head'),
+  bodyOf('usage.overrun'),
+  bodyOf('tenant.changed'),
+]);
+export type OutboxEvent = z.infer<typeof OutboxEvent>;

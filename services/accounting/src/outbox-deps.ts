@@ -1,0 +1,41 @@
+import { type Closers, createRounds, type Rounds } from '@tollgate/http-kit';
+import { createMailer } from '@tollgate/mail';
+import type { Logger } from '@tollgate/telemetry';
+import { createMailChannel } from './clients/mail-channel.ts';
+import { createWebhookChannel } from './clients/webhook-channel.ts';
+import type { Config } from './config.ts';
+import type { Flows } from './flows.ts';
+import type { Channel } from './ports.ts';
+
+/** Where this installation tells its events; nothing connects before the first one. */
+export function openChannels({ webhooks, mail }: Config, closers: Closers, logger: Logger): Channel[] {
+  const { urls, ...manner } = webhooks;
+  const receivers = urls.map((url) => closers.add('webhooks', createWebhookChannel({ url, ...manner })));
+  if (!mail) {
+    logger.info('no mail is sent: SMTP_URL is not set');
+    return receivers;
+  }
+  const { url, from, operators } = mail;
+  const mailer = closers.add('mailer', createMailer({ url: url.reveal(), from }));
+  const domain = /@([\w.-]+)/.exec(from)?.[1] ?? 'localhost';
+  return [...receivers, createMailChannel({ mailer, operators, domain })];
+}
+
+type Scheduled = Readonly<{
+  flows: Pick<Flows, 'routeEvents' | 'deliverEvents' | 'tidyOutbox' | 'rearmAlerts'>;
+  channels: readonly Channel[];
+  failed: (error: unknown) => void;
+}>;
+
+const TIDY_INTERVAL_MS = 600_000;
+
+/** Every channel has rounds of its own, so that a receiver that hangs keeps no other one waiting. */
+export function outboxRounds({ outbox }: Config, { flows, channels, failed }: Scheduled): Rounds[] {
+  const often = { everyMs: outbox.intervalMs, failed };
+  return [
+    createRounds(flows.routeEvents, often),
+    createRounds(flows.rearmAlerts, { ...often, delayMs: outbox.intervalMs }),
+    ...channels.map((channel) => createRounds(() => flows.deliverEvents(channel), often)),
+    createRounds(flows.tidyOutbox, { everyMs: TIDY_INTERVAL_MS, delayMs: outbox.intervalMs, failed }),
+  ];
+}
