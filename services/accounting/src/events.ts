@@ -3,6 +3,8 @@ import type { Events } from './ports.ts';
 
 const MOST_UPSTREAMS = 20;
 
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'] as const;
+
 const FACTS = {
   hold_opened: {
     help: 'Holds taken',
@@ -37,6 +39,16 @@ const FACTS = {
     fields: ['userId', 'credits', 'actor'],
   },
   lots_expired: { help: 'Sweeps that booked lapsed lots', fields: ['lots'] },
+  ledger_head: {
+    help: 'Signed heads of the ledger',
+    fields: ['number', 'takenAt', 'previousHash', 'root', 'accounts', 'transactions', 'hash', 'keyId', 'signature'],
+  },
+  ledger_drift: {
+    help: 'Invariants of the books that a reconciliation found broken',
+    labels: { invariant: INVARIANTS },
+    fields: ['title', 'offenders', 'first'],
+    level: 'error',
+  },
 } as const;
 
 /** The business facts of this service, each counted and logged. */
@@ -45,6 +57,11 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     name: 'tollgate_settled_credits_total',
     help: 'Credits of closed holds, by what became of them',
     labels: { fate: ['charged', 'released', 'expired', 'written_off', 'debt'] },
+  });
+  const drift = metrics.gauge({
+    name: 'tollgate_ledger_drift',
+    help: 'Rows that break an invariant of the books, as the last reconciliation found them',
+    labels: { invariant: INVARIANTS },
   });
   const emit = createEvents(logger, metrics, FACTS);
   return {
@@ -80,5 +97,18 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     refused: (fact) => emit('credits_refused', fact),
     moved: (fact) => emit('credits_moved', fact),
     lotsExpired: (fact) => emit('lots_expired', fact),
+    headTaken: (head) => emit('ledger_head', head),
+    reconciled({ checks, isNew }) {
+      for (const invariant of INVARIANTS) {
+        const ofInvariant = checks.filter((check) => check.invariant === invariant);
+        drift.set(
+          ofInvariant.reduce((sum, { offenders }) => sum + offenders, 0),
+          { invariant },
+        );
+        for (const { title, offenders, first } of ofInvariant)
+          if (isNew && offenders > 0)
+            emit('ledger_drift', { invariant, title, offenders, first: JSON.stringify(first) });
+      }
+    },
   };
 }

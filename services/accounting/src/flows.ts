@@ -5,9 +5,11 @@ import {
   createListPrices,
   createListTransactions,
   createSetPrice,
-  createVerifyLedger,
 } from './flows/administer.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
+import { createReconcile } from './flows/audit/reconcile.ts';
+import { createListHeads, createTakeHead } from './flows/audit/take-head.ts';
+import { createVerifyLedger } from './flows/audit/verify-ledger.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
@@ -36,6 +38,9 @@ export function createFlows(ports: Ports) {
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
     verifyLedger: createVerifyLedger(deps),
+    takeHead: createTakeHead(deps),
+    listHeads: createListHeads(deps),
+    reconcile: createReconcile(deps),
     holdCredits: createHoldCredits(deps),
     extendHold: createExtendHold(deps),
     renewHolds: createRenewHolds(deps),

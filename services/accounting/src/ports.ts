@@ -2,8 +2,11 @@ import type { accounting, Price, Role, ServerResult, UserId } from '@tollgate/co
 import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
+import type { HeadKeys, SignedHead } from './domain/ledger-head.ts';
+import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } from './ports/audit.ts';
 import type { Doer, Holds } from './ports/holds.ts';
 
+export type * from './ports/audit.ts';
 export type * from './ports/holds.ts';
 
 export type Account = Readonly<{
@@ -111,15 +114,7 @@ export type Reports = {
   usage(period: Period, userId?: string): Promise<UsageBody>;
 };
 
-export type LedgerCheck = Readonly<{
-  invariant: string;
-  title: string;
-  offenders: number;
-  first: Record<string, unknown> | null;
-}>;
-
 export type Chores = {
-  verifyLedger(): Promise<{ checkedAt: Date; checks: LedgerCheck[] }>;
   /** Books lots that have lapsed; the number booked. */
   expireLots(accounts: number): Promise<number>;
   /** Forgets up to `limit` answers older than so many seconds; the number forgotten. */
@@ -151,6 +146,8 @@ export type Events = {
     actor: string;
   }): void;
   lotsExpired(fact: { lots: number }): void;
+  headTaken(head: SignedHead): void;
+  reconciled(run: ReconciliationRun): void;
 };
 
 export type Ports = Readonly<{
@@ -160,6 +157,13 @@ export type Ports = Readonly<{
   transaction: Transaction;
   reports: Reports;
   chores: Chores;
+  audit: LedgerAudit;
+  heads: LedgerHeads;
+  /** Absent without a secret to sign with: no heads are taken. */
+  headKeys?: HeadKeys | undefined;
+  /** Absent unless heads are copied to a file. */
+  keepHead?: KeepHead | undefined;
+  announce?: Announce | undefined;
   events: Events;
   rules: Rules;
 }>;

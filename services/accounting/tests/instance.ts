@@ -10,7 +10,7 @@ import { createDeps, type Deps } from '../src/deps.ts';
 export type Instance = { url: string; deps: Deps; stop: () => Promise<void> };
 
 /** Starts the service on a port of the system's choice, without its schedule. */
-export async function startInstance(env: Record<string, string>): Promise<Instance> {
+export async function startInstance(env: Readonly<Record<string, string>>): Promise<Instance> {
   const deps = await createDeps(readAccountingConfig(env), {
     logger: createLogger({ service: 'accounting', level: 'silent' }),
   });

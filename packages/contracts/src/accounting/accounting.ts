@@ -5,3 +5,4 @@ export * from './accounting-pricing.ts';
 export * from './accounting-sessions.ts';
 export * from './accounting-usage.ts';
 export * from './holds.ts';
+export * from './ledger-heads.ts';

@@ -1,6 +1,7 @@
 -- What the service may call. These run with the rights of the schema's owner, the only one who writes to the books; everything else
 -- in this folder is called by them.
 
+ALTER FUNCTION create_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION touch_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION grant_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION revoke_lot SECURITY DEFINER SET search_path = ledger, public, pg_temp;
@@ -11,3 +12,4 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION append_head SECURITY DEFINER SET search_path = ledger, public, pg_temp;
