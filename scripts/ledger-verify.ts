@@ -20,16 +20,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-type Auditor = ReturnType<typeof createAuditor>;
-type Report = Awaited<ReturnType<Auditor['verifyLedger']>>;
-
-async function verify(auditor: Auditor, { user, heads }: { user?: string; heads?: string }): Promise<Report> {
-  const kept = heads === undefined ? undefined : await readHeads(heads);
-  if (kept && !auditor.isSigning) throw new Error('LEDGER_SIGNING_SECRET is needed to check heads');
-  const report = await auditor.verifyLedger({ userId: user, isUnhurried: true });
-  const checks = kept ? [...report.checks, await auditor.compareHeads(kept)] : report.checks;
-  return { ...report, checks, ok: checks.every(({ offenders }) => offenders === 0) };
-}
+type Report = Awaited<ReturnType<ReturnType<typeof createAuditor>['verify']>>;
 
 async function readHeads(file: string) {
   const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
@@ -60,7 +51,8 @@ async function main(): Promise<number> {
   }
   const auditor = createAuditor(readAccountingConfig());
   try {
-    const report = await verify(auditor, values);
+    const kept = values.heads === undefined ? undefined : await readHeads(values.heads);
+    const report = await auditor.verify({ userId: values.user, kept });
     print(report, values.json);
     return report.ok ? 0 : 1;
   } finally {

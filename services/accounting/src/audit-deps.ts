@@ -3,7 +3,7 @@ import { createHeadFile } from './clients/head-file.ts';
 import type { Config } from './config.ts';
 import { createHeadKeys } from './domain/ledger-head.ts';
 import { createCompareHeads, createVerifyLedger } from './flows/audit/verify-ledger.ts';
-import type { Ports } from './ports.ts';
+import type { Ports, SignedHead } from './ports.ts';
 import { createLedgerAudit } from './store/audit/ledger-audit.ts';
 import { createLedgerHeads } from './store/audit/ledger-heads.ts';
 import { openPostgres, type Postgres } from './store/postgres.ts';
@@ -36,10 +36,16 @@ export function createAuditor(
     onFault: (error) => logger.error('a database connection broke', { error }),
   });
   const ports = createAuditPorts(config, postgres);
+  const verifyLedger = createVerifyLedger(ports);
+  const compareHeads = createCompareHeads(ports);
   return {
-    verifyLedger: createVerifyLedger(ports),
-    compareHeads: createCompareHeads(ports),
-    isSigning: ports.headKeys !== undefined,
+    /** Everything, or one account; and whether `kept` heads are in the database. */
+    async verify({ userId, kept }: { userId?: string | undefined; kept?: readonly SignedHead[] | undefined }) {
+      if (kept && !ports.headKeys) throw new Error('LEDGER_SIGNING_SECRET is needed to check heads');
+      const { checkedAt, checks } = await verifyLedger({ userId, isUnhurried: true });
+      const all = kept ? [...checks, await compareHeads(kept)] : checks;
+      return { ok: all.every(({ offenders }) => offenders === 0), checkedAt, checks: all };
+    },
     close: () => postgres.close(),
   };
 }

@@ -26,7 +26,7 @@ const lastRun = async (): Promise<Run> => {
   const { rows } = await accounting.db.query<Run>('SELECT * FROM reconciliation_runs ORDER BY id DESC LIMIT 1');
   return rows[0] as Run;
 };
-const drifts = async () => {
+const drifts = async (): Promise<Record<string, number>> => {
   const text = await accounting.first.deps.metrics.text();
   return Object.fromEntries(
     [...text.matchAll(/^tollgate_ledger_drift\{invariant="(I\d)".* (\d+)$/gm)].map(([, name, value]) => [
@@ -140,13 +140,22 @@ describe('a reconciliation', () => {
     await forge(`UPDATE usage_logs SET credits = credits - 1 WHERE hold_id = '${closedHold}'`);
   });
 
-  it('keeps no hold waiting: not even while a long one reads', async () => {
-    const client = await accounting.db.connect();
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    await client.query("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 1)) FROM ledger.verify_chain");
-    await accounting.held(alice, 1);
+  it('keeps no hold waiting while it reads, and leaves the reading to whoever is at it', async () => {
+    const runs = () => accounting.number('SELECT count(*) AS value FROM reconciliation_runs');
+    const reader = await accounting.db.connect();
+    await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await reader.query(
+      "SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 1)), (SELECT count(*) FROM ledger.verify_chain)",
+    );
+    const before = await runs();
+    const began = performance.now();
+    const holdId = await accounting.held(alice, 2);
+    await accounting.settle(alice, holdId, 1);
     await accounting.flows.reconcile();
-    await client.query('COMMIT');
-    client.release();
+    expect([await runs(), performance.now() - began < 1000]).toEqual([before, true]);
+    await reader.query('COMMIT');
+    reader.release();
+    await accounting.flows.reconcile();
+    expect(await runs()).toBe(before + 1);
   });
 });

@@ -1,5 +1,5 @@
 import { type HeadContent, rootOf } from '../../domain/ledger-head.ts';
-import type { Ports } from '../../ports.ts';
+import type { ChangedHeads, Ports } from '../../ports.ts';
 
 type Deps = Pick<Ports, 'heads' | 'headKeys' | 'keepHead' | 'announce' | 'events'>;
 
@@ -12,23 +12,23 @@ export const createTakeHead = ({ heads, headKeys, keepHead, announce, events }: 
     if (!headKeys) return false;
     const changed = await heads.changed(youngestMs);
     if (!changed || changed.leaves.length === 0) return false;
-    const { last, leaves, transactions, takenAt, watermark } = changed;
-    const content: HeadContent = {
-      number: (last?.number ?? 0) + 1,
-      takenAt: takenAt.toISOString(),
-      previousHash: last?.hash ?? '',
-      root: rootOf(leaves),
-      accounts: leaves.length,
-      transactions,
-    };
-    const head = headKeys.sign(content);
-    if (!(await heads.append(head, leaves, watermark))) return false;
+    const head = headKeys.sign(contentOf(changed));
+    if (!(await heads.append(head, changed.leaves, changed.watermark))) return false;
     // The log first: it cannot fail.
     events.headTaken(head);
     await keepHead?.(head);
     await announce?.announceHead?.(head);
     return changed.hasMore;
   };
+
+const contentOf = ({ last, leaves, transactions, takenAt }: ChangedHeads): HeadContent => ({
+  number: (last?.number ?? 0) + 1,
+  takenAt: takenAt.toISOString(),
+  previousHash: last?.hash ?? '',
+  root: rootOf(leaves),
+  accounts: leaves.length,
+  transactions,
+});
 
 /** Signed heads, newest first, and the keys to check them with. */
 export const createListHeads = ({ heads, headKeys }: Pick<Ports, 'heads' | 'headKeys'>) =>
