@@ -24,13 +24,14 @@ keep() {
   fi
 }
 
-for key in jwt_access_secret jwt_refresh_secret jwt_service_secret password_pepper token_hash_secret mongo_root_password postgres_password; do
+for key in jwt_access_secret jwt_refresh_secret jwt_service_secret password_pepper token_hash_secret ledger_signing_secret mongo_root_password postgres_password; do
   keep "$key" "$(random_hex 48)"
 done
 keep mongo_keyfile "$(random_hex 256)"
 
 keep auth_mongodb_uri "mongodb://tollgate_auth:$(random_hex 24)@mongo:27017/tollgate_auth?replicaSet=rs0&authSource=tollgate_auth"
 keep chat_mongodb_uri "mongodb://tollgate_chat:$(random_hex 24)@mongo:27017/tollgate_chat?replicaSet=rs0&authSource=tollgate_chat"
+keep accounting_database_owner_url "postgres://tollgate_accounting_owner:$(random_hex 24)@postgres:5432/tollgate_accounting"
 keep accounting_database_url "postgres://tollgate_accounting:$(random_hex 24)@postgres:5432/tollgate_accounting"
 
 for server in flowise openai; do

@@ -7,7 +7,7 @@ import type { Upstreams } from './upstreams.ts';
 export interface Local {
   readonly ports: { readonly auth: number; readonly accounting: number; readonly chatProxy: number };
   readonly secrets: ReturnType<typeof devSecrets>;
-  readonly postgresUrl: string;
+  readonly postgres: { readonly service: string; readonly owner: string };
   readonly mongoUrl: string;
   readonly smtpUrl: string;
   readonly upstreams: Upstreams;
@@ -30,8 +30,9 @@ export function environmentsOf(local: Local): Environments {
       service: secrets.JWT_SERVICE_SECRET,
       pepper: secrets.PASSWORD_PEPPER,
       tokenHash: secrets.TOKEN_HASH_SECRET,
+      ledgerSigning: secrets.LEDGER_SIGNING_SECRET,
     },
-    postgresUrl: local.postgresUrl,
+    postgres: local.postgres,
     mongo: {
       auth: onDatabase(local.mongoUrl, 'tollgate_auth'),
       chatProxy: onDatabase(local.mongoUrl, 'tollgate_chat'),

@@ -1,6 +1,7 @@
 // Owns everything that runs: databases, mail sink, demo AI server and the three services, in this order; ends them in reverse.
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { startMongo, startPostgres } from '@tollgate/dev-databases';
+import { openServiceRole, startMongo, startPostgres } from '@tollgate/dev-databases';
 import { startSmtpSink } from '@tollgate/test-kit/smtp-sink';
 import { goodbye, welcome } from './banner.ts';
 import { type RunningService, startService } from './children.ts';
@@ -61,6 +62,17 @@ async function databases() {
   return { postgres, mongo };
 }
 
+/** The name is this checkout's own: others may use the same server. */
+async function serviceRole(url: string, password: string): Promise<string> {
+  const mark = createHash('sha256').update(paths.databases).digest('hex').slice(0, 8);
+  try {
+    return await openServiceRole(url, `tollgate_service_${mark}`, password);
+  } catch (error) {
+    step(`accounting connects as the owner of its schema: ${String(Object(error).message ?? error)}`);
+    return url;
+  }
+}
+
 async function run(): Promise<void> {
   const ports = {
     auth: await servicePort('auth', 'AUTH_PORT', 3000),
@@ -78,7 +90,7 @@ async function run(): Promise<void> {
   const environments = environmentsOf({
     ports,
     secrets,
-    postgresUrl: postgres.url,
+    postgres: { service: await serviceRole(postgres.url, secrets.POSTGRES_SERVICE_PASSWORD), owner: postgres.url },
     mongoUrl: mongo.url,
     smtpUrl: mail.smtpUrl,
     upstreams,

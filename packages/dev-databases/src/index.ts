@@ -1,4 +1,4 @@
 export type { DevDatabase, Environment, StartOptions } from './dev-database.ts';
 export { expireDocuments } from './expire-documents.ts';
 export { startMongo } from './mongo.ts';
-export { startPostgres } from './postgres.ts';
+export { openServiceRole, startPostgres } from './postgres.ts';

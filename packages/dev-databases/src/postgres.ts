@@ -104,6 +104,22 @@ async function createDatabase(url: string): Promise<void> {
   });
 }
 
+/**
+ * A role without any right on the server that `url` names, to connect as beside the owner of a schema; made when missing.
+ * @returns the same address with that role.
+ */
+export async function openServiceRole(url: string, name: string, password: string): Promise<string> {
+  await withClient(url, async (client) => {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name]);
+    const role = `${client.escapeIdentifier(name)} LOGIN PASSWORD ${client.escapeLiteral(password)}`;
+    await client.query(`${rowCount === 0 ? 'CREATE' : 'ALTER'} ROLE ${role}`);
+  });
+  const address = new URL(url);
+  address.username = name;
+  address.password = encodeURIComponent(password);
+  return address.href;
+}
+
 const serverVersion = (url: string): Promise<string> =>
   withClient(url, async (client) => {
     const { rows } = await client.query<{ server_version: string }>('SHOW server_version');

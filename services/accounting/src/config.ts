@@ -6,6 +6,7 @@ import {
   type Environment,
   mailAddresses,
   mailVariables,
+  keyRing,
   port,
   portVariable,
   readConfig,
@@ -36,12 +37,17 @@ export const AccountingEnvironment = z
 
     DATABASE_URL: databaseUrl(['postgres:', 'postgresql:'])
       .optional()
-      .describe('The PostgreSQL database of this service'),
+      .describe('The PostgreSQL database of this service, with the role that serves requests'),
+    DATABASE_OWNER_URL: databaseUrl(['postgres:', 'postgresql:'])
+      .optional()
+      .describe('The same database with the role that owns its schema and migrates it; DATABASE_URL when absent'),
     DB_HOST: z.string().min(1).max(255).optional().describe('Instead of DATABASE_URL: its host'),
     DB_PORT: port().prefault(DEFAULT_POSTGRES_PORT).describe('Its port'),
     DB_NAME: z.string().min(1).max(63).optional().describe('Its name'),
     DB_USER: z.string().min(1).max(63).optional().describe('The user to connect as'),
     DB_PASSWORD: secret({ minBytes: 1 }).optional().describe('The password of that user'),
+    DB_OWNER_USER: z.string().min(1).max(63).optional().describe('The user that migrates; DB_USER when absent'),
+    DB_OWNER_PASSWORD: secret({ minBytes: 1 }).optional().describe('The password of that user'),
     DB_POOL_SIZE: whole({ min: 2, max: 100 })
       .prefault('8')
       .describe('Connections for money; few are best on a busy account'),
@@ -115,6 +121,26 @@ export const AccountingEnvironment = z
       .prefault('3d')
       .describe('An event that cannot be delivered for so long is given up; at least 24h in production'),
     OUTBOX_RETENTION: duration({ min: '1m' }).prefault('30d').describe('How long delivered events are kept'),
+    LEDGER_SIGNING_SECRET: keyRing()
+      .optional()
+      .describe(
+        'Keys that the heads of the ledger are signed with, the current one first; keep the old ones; required in production',
+      ),
+    LEDGER_HEAD_INTERVAL: durationMs({ min: '1s', max: '1h' })
+      .prefault('1m')
+      .describe('How often the accounts that have changed are signed'),
+    LEDGER_HEAD_FILE: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe('File that every signed head is added to, as a line of JSON'),
+    RECONCILE_INTERVAL: durationMs({ min: '1s', max: '1d' })
+      .prefault('5m')
+      .describe('How often balances, lots, holds and entries are compared'),
+    RECONCILE_FULL_INTERVAL: durationMs({ min: '1m', max: '30d' })
+      .prefault('1d')
+      .describe('How often a long ledger is compared from its beginning'),
 
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     RATE_LIMIT_PER_USER: whole({ min: 1, max: 1_000_000 })
@@ -165,6 +191,10 @@ export const AccountingEnvironment = z
     (env) => env.NODE_ENV !== 'production' || env.SMTP_URL === undefined || !env.MAIL_FROM.includes('@localhost'),
     { path: ['MAIL_FROM'], error: 'must be an address of yours in production' },
   )
+  .refine((env) => env.NODE_ENV !== 'production' || env.LEDGER_SIGNING_SECRET !== undefined, {
+    path: ['LEDGER_SIGNING_SECRET'],
+    error: 'is required in production',
+  })
   .refine(
     (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
@@ -178,12 +208,13 @@ export type Config = ReturnType<typeof readAccountingConfig>;
  */
 export function readAccountingConfig(env: Environment = process.env) {
   const read = readConfig(AccountingEnvironment, env);
+  const addresses = databaseAddresses(read);
   return {
     isProduction: read.NODE_ENV === 'production',
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
     database: {
-      url: read.DATABASE_URL ?? addressOf(read),
+      ...addresses,
       poolSize: read.DB_POOL_SIZE,
       reportPoolSize: read.DB_REPORT_POOL_SIZE,
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
@@ -226,6 +257,13 @@ export function readAccountingConfig(env: Environment = process.env) {
         retentionSeconds: read.OUTBOX_RETENTION,
       },
     },
+    ledger: {
+      signingKeys: read.LEDGER_SIGNING_SECRET,
+      headFile: read.LEDGER_HEAD_FILE,
+      headMs: read.LEDGER_HEAD_INTERVAL,
+      reconcileMs: read.RECONCILE_INTERVAL,
+      reconcileFullMs: read.RECONCILE_FULL_INTERVAL,
+    },
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
@@ -235,14 +273,21 @@ export function readAccountingConfig(env: Environment = process.env) {
   };
 }
 
-type AddressParts = Pick<
-  z.infer<typeof AccountingEnvironment>,
-  'DB_HOST' | 'DB_PORT' | 'DB_NAME' | 'DB_USER' | 'DB_PASSWORD'
->;
+type Read = z.infer<typeof AccountingEnvironment>;
 
-function addressOf({ DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD }: AddressParts): Secret {
+/** Where the service connects, where migrations do, and the role that they let the service in as. */
+function databaseAddresses(read: Read) {
+  const url = read.DATABASE_URL ?? addressOf(read, read.DB_USER, read.DB_PASSWORD);
+  const ownerUrl =
+    read.DATABASE_OWNER_URL ??
+    (read.DB_OWNER_USER === undefined ? url : addressOf(read, read.DB_OWNER_USER, read.DB_OWNER_PASSWORD));
+  const role = decodeURIComponent(URL.parse(url.reveal())?.username ?? '');
+  return { url, ownerUrl, serviceRole: role === '' ? undefined : role };
+}
+
+function addressOf({ DB_HOST, DB_PORT, DB_NAME }: Read, user?: string, password?: Secret): Secret {
   const url = new URL(`postgres://${DB_HOST}:${DB_PORT}/${encodeURIComponent(DB_NAME ?? '')}`);
-  url.username = encodeURIComponent(DB_USER ?? '');
-  url.password = encodeURIComponent(DB_PASSWORD?.reveal() ?? '');
+  url.username = encodeURIComponent(user ?? '');
+  url.password = encodeURIComponent(password?.reveal() ?? '');
   return new Secret(url.href);
 }

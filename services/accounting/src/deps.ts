@@ -12,18 +12,21 @@ import {
 } from '@tollgate/http-kit';
 import { createServiceVerifier, createVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
+import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
+import { migrate } from './migrate.ts';
 import type { Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
+import { excessivePrivileges } from './store/audit/privileges.ts';
 import { createBlocks } from './store/blocks.ts';
 import { createChores } from './store/chores.ts';
 import { createHolds } from './store/holds.ts';
 import { createLimits } from './store/limits.ts';
-import { hasNewestSchema, runMigrations } from './store/migrate.ts';
+import { hasNewestSchema } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
 import { createOutbox } from './store/outbox.ts';
 import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
@@ -73,11 +76,14 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     version: await packageVersion(import.meta.url),
     verifyAccess: createVerifier({ keys: accessKeys, issuer, audience: 'accounting', profile }).verifyAccess,
     verifyService: createServiceVerifier({ keys: serviceKeys, audience: 'accounting' }).verifyService,
-    checks: { database: () => postgres.ping(), schema: schemaCheck(postgres) },
+    checks: {
+      database: () => postgres.ping(),
+      schema: schemaCheck(postgres),
+      ...(config.isProduction && { privileges: privilegesCheck(postgres, logger) }),
+    },
     callsPerUser: callsPerUser(config, postgres),
     async start() {
-      if (config.migrateOnStart)
-        await migrateOnceReachable(() => runMigrations(config.database.url.reveal()), databaseTrouble, logger);
+      if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
@@ -107,6 +113,7 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     deliveryPace: config.outbox.pace,
     random: Math.random,
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,
+    ...reachableAudit(createAuditPorts(config, postgres)),
     events: createLedgerEvents(logger, metrics),
     rules: config.rules,
   };
@@ -118,7 +125,7 @@ const KEEPING_INTERVAL_MS = 3_600_000;
 type Scheduled = { flows: Flows; ports: Ports; logger: Logger };
 
 function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): Rounds[] {
-  const { sweep } = config;
+  const { sweep, ledger } = config;
   const { chores, channels } = ports;
   // Nothing that a round books is needed for a right answer.
   const failed = (error: unknown) => logger.warn('a scheduled round failed and will be tried again', { error });
@@ -130,6 +137,12 @@ function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): R
     createRounds(flows.forgetAnswers, seldom),
     createRounds(flows.forgetCounters, seldom),
     ...outboxRounds(config, { flows, channels, failed }),
+    createRounds(() => flows.takeHead({ youngestMs: ledger.headMs / 2 }), { everyMs: ledger.headMs, failed }),
+    createRounds(() => flows.reconcile({ youngestMs: ledger.reconcileMs / 2, fullEveryMs: ledger.reconcileFullMs }), {
+      everyMs: ledger.reconcileMs,
+      delayMs: ledger.reconcileMs / 2,
+      failed,
+    }),
   ];
 }
 
@@ -149,6 +162,24 @@ function schemaCheck(postgres: Postgres): Check {
   return async () => {
     isThere ||= await hasNewestSchema(postgres.query);
     if (!isThere) throw new Error('migrations are missing');
+  };
+}
+
+/** What talks to the database; signing and files have troubles of their own. */
+const reachableAudit = (ports: ReturnType<typeof createAuditPorts>): ReturnType<typeof createAuditPorts> => ({
+  ...ports,
+  audit: reachable(ports.audit, databaseTrouble),
+  heads: reachable(ports.heads, databaseTrouble),
+});
+
+/** In production the service takes no calls while its role could write past the entrances; the log says how. */
+function privilegesCheck(postgres: Postgres, logger: Logger): Check {
+  let told = '';
+  return async () => {
+    const excess = (await excessivePrivileges(postgres.query)).join('; ');
+    if (excess !== '' && excess !== told) logger.error('the role of the service could change the ledger', { excess });
+    told = excess;
+    if (excess !== '') throw new Error('the role of the service could change the ledger');
   };
 }
 

@@ -4,6 +4,8 @@ import type { Events } from './ports.ts';
 
 const MOST_UPSTREAMS = 20;
 
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'] as const;
+
 const FACTS = {
   hold_opened: {
     help: 'Holds taken',
@@ -72,6 +74,16 @@ const FACTS = {
     fields: ['deliveries'],
     level: 'warn',
   },
+  ledger_head: {
+    help: 'Signed heads of the ledger',
+    fields: ['number', 'takenAt', 'previousHash', 'root', 'accounts', 'transactions', 'hash', 'keyId', 'signature'],
+  },
+  ledger_drift: {
+    help: 'Invariants of the books that a reconciliation found broken',
+    labels: { invariant: INVARIANTS },
+    fields: ['title', 'offenders', 'first'],
+    level: 'error',
+  },
 } as const;
 
 /** The business facts of this service, each counted and logged. */
@@ -85,6 +97,11 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
   const oldest = metrics.gauge({
     name: 'tollgate_outbox_oldest_seconds',
     help: 'Age of the oldest event that is not through',
+  });
+  const drift = metrics.gauge({
+    name: 'tollgate_ledger_drift',
+    help: 'Rows that break an invariant of the books, as the last reconciliation found them',
+    labels: { invariant: INVARIANTS },
   });
   const emit = createEvents(logger, metrics, FACTS);
   return {
@@ -128,6 +145,19 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     outboxDepth(depth) {
       waiting.set(depth.waiting);
       oldest.set(depth.oldestSeconds);
+    },
+    headTaken: (head) => emit('ledger_head', head),
+    reconciled({ checks, isNew }) {
+      for (const invariant of INVARIANTS) {
+        const ofInvariant = checks.filter((check) => check.invariant === invariant);
+        drift.set(
+          ofInvariant.reduce((sum, { offenders }) => sum + offenders, 0),
+          { invariant },
+        );
+        for (const { title, offenders, first } of ofInvariant)
+          if (isNew && offenders > 0)
+            emit('ledger_drift', { invariant, title, offenders, first: JSON.stringify(first) });
+      }
     },
   };
 }

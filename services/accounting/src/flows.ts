@@ -5,10 +5,12 @@ import {
   createListPrices,
   createListTransactions,
   createSetPrice,
-  createVerifyLedger,
 } from './flows/administer.ts';
 import { createChangeTenant, createReadTenant, createRearmAlerts } from './flows/administer-tenant.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
+import { createReconcile } from './flows/audit/reconcile.ts';
+import { createListHeads, createTakeHead } from './flows/audit/take-head.ts';
+import { createVerifyLedger } from './flows/audit/verify-ledger.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
 import { createDeliverEvents, createRouteEvents, createTidyOutbox } from './flows/deliver-events.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
@@ -55,6 +57,9 @@ export function createFlows(ports: Ports) {
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
     verifyLedger: createVerifyLedger(deps),
+    takeHead: createTakeHead(deps),
+    listHeads: createListHeads(deps),
+    reconcile: createReconcile(deps),
     holdCredits: createHoldCredits(deps),
     extendHold: createExtendHold(deps),
     renewHolds: createRenewHolds(deps),

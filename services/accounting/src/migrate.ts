@@ -7,5 +7,6 @@ import { runMigrations } from './store/migrate.ts';
  * @throws the connection's error when the database cannot be reached; Error when it belongs to another version.
  */
 export async function migrate(config: Pick<Config, 'database'>): Promise<string[]> {
-  return runMigrations(config.database.url.reveal());
+  const { ownerUrl, serviceRole } = config.database;
+  return runMigrations(ownerUrl.reveal(), undefined, serviceRole);
 }

@@ -5,7 +5,10 @@ import type { Resource } from './domain/price-match.ts';
 import type { BlockReason, Doer, Holds } from './ports/holds.ts';
 import type { Blocks, Limits, Workspaces } from './ports/limits.ts';
 import type { Page } from './ports/page.ts';
+import type { HeadKeys, SignedHead } from './domain/ledger-head.ts';
+import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } from './ports/audit.ts';
 
+export type * from './ports/audit.ts';
 export type * from './ports/holds.ts';
 export type * from './ports/limits.ts';
 export type * from './ports/page.ts';
@@ -119,15 +122,7 @@ export type Reports = {
   usage(period: Period, userId?: string): Promise<UsageBody>;
 };
 
-export type LedgerCheck = Readonly<{
-  invariant: string;
-  title: string;
-  offenders: number;
-  first: Record<string, unknown> | null;
-}>;
-
 export type Chores = {
-  verifyLedger(): Promise<{ checkedAt: Date; checks: LedgerCheck[] }>;
   /** Books lots that have lapsed; the number booked. */
   expireLots(accounts: number): Promise<number>;
   /** Forgets up to `limit` answers older than so many seconds; the number forgotten. */
@@ -187,6 +182,8 @@ export type Events = {
   }): void;
   deliveriesOrphaned(fact: { deliveries: number }): void;
   outboxDepth(depth: OutboxDepth): void;
+  headTaken(head: SignedHead): void;
+  reconciled(run: ReconciliationRun): void;
 };
 
 export type Ports = Readonly<{
@@ -206,6 +203,13 @@ export type Ports = Readonly<{
   deliveryPace: DeliveryPace;
   /** 0 to 1. */
   random(): number;
+  audit: LedgerAudit;
+  heads: LedgerHeads;
+  /** Absent without a secret to sign with: no heads are taken. */
+  headKeys?: HeadKeys | undefined;
+  /** Absent unless heads are copied to a file. */
+  keepHead?: KeepHead | undefined;
+  announce?: Announce | undefined;
   events: Events;
   rules: Rules;
 }>;

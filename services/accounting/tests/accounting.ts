@@ -33,7 +33,8 @@ export class Accounting {
   readonly instances: Instance[];
   readonly #processes: ServiceProcess[] = [];
   #shiftSeconds = 0;
-  readonly #env: Record<string, string>;
+  /** With which every instance is started. */
+  readonly env: Readonly<Record<string, string>>;
   readonly #dropDatabase: () => Promise<void>;
 
   private constructor(parts: {
@@ -46,7 +47,7 @@ export class Accounting {
     this.db = parts.db;
     this.tokens = parts.tokens;
     this.instances = [parts.first];
-    this.#env = parts.env;
+    this.env = parts.env;
     this.#dropDatabase = parts.drop;
   }
 
@@ -56,7 +57,7 @@ export class Accounting {
     { databasePort }: { databasePort?: number } = {},
   ): Promise<Accounting> {
     const database = await createPostgresDatabase();
-    const seen = new URL(database.url);
+    const seen = new URL(database.serviceUrl);
     if (databasePort !== undefined) seen.port = String(databasePort);
     const secret = () => randomBytes(36).toString('base64url');
     const secrets = { accessSecret: secret(), refreshSecret: secret(), serviceSecret: secret() };
@@ -64,7 +65,10 @@ export class Accounting {
       NODE_ENV: 'test',
       PORT: '0',
       LOG_LEVEL: 'silent',
+      // What the service may do is what its own role may do; `db` is the superuser's view beside it.
       DATABASE_URL: seen.href,
+      DATABASE_OWNER_URL: database.url,
+      LEDGER_SIGNING_SECRET: `h1:${secret()}`,
       // The name that test tokens give their key.
       JWT_ACCESS_SECRET: `k1:${secrets.accessSecret}`,
       JWT_SERVICE_SECRET: `k1:${secrets.serviceSecret}`,
@@ -98,7 +102,7 @@ export class Accounting {
 
   /** One more instance of the service on the same database. */
   async another(extra: Record<string, string> = {}, logger?: Logger): Promise<Instance> {
-    const instance = await startInstance({ ...this.#env, ...extra }, logger);
+    const instance = await startInstance({ ...this.env, ...extra }, logger);
     this.instances.push(instance);
     return instance;
   }
@@ -109,10 +113,14 @@ export class Accounting {
     const instance = await new ServiceProcess({
       name: 'accounting',
       port,
-      env: { ...this.#env, PORT: String(port) },
+      env: { ...this.env, PORT: String(port) },
     }).start();
     this.#processes.push(instance);
     return instance.url;
+  }
+
+  async migrateAgain(): Promise<void> {
+    await migrate(readAccountingConfig(this.env));
   }
 
   call(method: string, path: string, options: CallOptions = {}, url = this.url): Promise<Answer> {

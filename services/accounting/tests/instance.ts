@@ -11,7 +11,7 @@ export type Instance = { url: string; deps: Deps; stop: () => Promise<void> };
 
 /** Starts the service on a port of the system's choice, without its schedule. */
 export async function startInstance(
-  env: Record<string, string>,
+  env: Readonly<Record<string, string>>,
   logger: Logger = createLogger({ service: 'accounting', level: 'silent' }),
 ): Promise<Instance> {
   const deps = await createDeps(readAccountingConfig(env), { logger });

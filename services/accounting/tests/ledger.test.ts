@@ -11,6 +11,7 @@ beforeAll(async () => {
   alice = await accounting.user({ credits: 100 });
   holdId = await accounting.held(alice, 40);
   await accounting.settle(alice, holdId, 30);
+  await accounting.held(alice, 5);
 });
 afterAll(() => accounting.stop());
 
@@ -20,7 +21,7 @@ describe('the database', () => {
   it.each([
     ['an edited transaction', "UPDATE credit_transactions SET reason = 'better'"],
     ['a deleted transaction', 'DELETE FROM credit_transactions'],
-    ['an edited entry (case 59)', 'UPDATE credit_entries SET amount = amount + 1'],
+    ['an edited entry', 'UPDATE credit_entries SET amount = amount + 1'],
     ['a deleted entry', 'DELETE FROM credit_entries'],
     ['an emptied ledger', 'TRUNCATE credit_transactions, credit_entries'],
     ['a deleted account', 'DELETE FROM user_accounts'],
@@ -41,6 +42,10 @@ describe('the database', () => {
   it.each([
     ['a negative balance', 'UPDATE user_accounts SET total_credits = -1'],
     ['a balance beyond 2^53-1', 'UPDATE user_accounts SET total_credits = 9007199254740992'],
+    [
+      'a hold that was charged more than it held and the balance gave',
+      "UPDATE streaming_sessions SET status = 'settled', closed_at = now(), charged_credits = held_credits + 1 WHERE status = 'active'",
+    ],
     ['a lot that does not add up', 'UPDATE credit_allocations SET remaining_credits = remaining_credits + 1'],
     ['a lot with less than nothing', 'UPDATE credit_allocations SET remaining_credits = -1, consumed_credits = 101'],
     [
@@ -124,11 +129,11 @@ describe('verification', () => {
       `UPDATE user_accounts SET total_credits = total_credits + 1 WHERE id = '${alice.userId}'`,
     );
     expect(faults.map(({ invariant }) => invariant)).toEqual(['I1', 'I8']);
-    expect(faults[0]?.first).toMatchObject({ user_id: alice.userId, total_credits: 71, available_entries: 70 });
+    expect(faults[0]?.first).toMatchObject({ user_id: alice.userId, total_credits: 66, available_entries: 65 });
     await forged(`UPDATE user_accounts SET total_credits = total_credits - 1 WHERE id = '${alice.userId}'`);
   });
 
-  it('finds an edited row by its hash, and names the row (case 59)', async () => {
+  it('case 59: finds an edited row by its hash, and names the row', async () => {
     const { rows } = await sql(
       "SELECT id::int, reason FROM credit_transactions WHERE hold_id = $1 AND type = 'settle'",
       [holdId],

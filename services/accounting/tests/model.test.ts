@@ -134,31 +134,4 @@ describe('the books', () => {
       { numRuns: 8, endOnFailure: true },
     );
   }, 120_000);
-
-  it('add up in every snapshot that a reader takes during 300 settlements (case 60)', async () => {
-    const alice = await accounting.user({ credits: 300 });
-    let isRunning = true;
-    const reader = (async () => {
-      const broken: unknown[] = [];
-      while (isRunning) {
-        const { rows } = await accounting.db.query(
-          `SELECT a.total_credits, a.held_credits, sum(l.remaining_credits) AS remaining, sum(l.held_credits) AS held
-           FROM user_accounts a JOIN credit_allocations l ON l.user_id = a.id WHERE a.id = $1 GROUP BY a.id
-           HAVING sum(l.remaining_credits) <> a.total_credits OR sum(l.held_credits) <> a.held_credits
-               OR sum(l.remaining_credits + l.held_credits + l.consumed_credits) <> 300`,
-          [alice.userId],
-        );
-        broken.push(...rows);
-      }
-      return broken;
-    })();
-    await Promise.all(
-      Array.from({ length: 10 }, async () => {
-        for (let n = 0; n < 30; n += 1) await accounting.settle(alice, await accounting.held(alice, 1), 1);
-      }),
-    );
-    isRunning = false;
-    expect(await reader).toEqual([]);
-    expect(await accounting.balance(alice)).toEqual({ available: 0, held: 0 });
-  });
 });

@@ -171,6 +171,13 @@ export const verifyLedger = operation({
   path: '/api/credits/ledger/verify',
   summary: 'Check balances, lots, holds and entries against each other; names the first offending row of each fault',
   permission: 'ledger:verify',
+  // The id of one account, a user's or a workspace's; all of them when absent.
+  query: z.strictObject({
+    userId: z
+      .string()
+      .regex(/^([0-9a-f]{24,32}|ws_[0-9a-zA-Z-]{1,64})$/, 'must be the id of an account')
+      .optional(),
+  }),
   result: z.object({
     ok: z.boolean(),
     checkedAt: Timestamp,

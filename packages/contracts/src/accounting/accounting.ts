@@ -10,3 +10,4 @@ export * from './limits.ts';
 export * from './workspaces.ts';
 export * from './outbox-events.ts';
 export * from './tenant.ts';
+export * from './ledger-heads.ts';

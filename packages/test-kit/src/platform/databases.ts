@@ -1,9 +1,12 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { openServiceRole } from '@tollgate/dev-databases';
 import pg from 'pg';
 
 /** A database of a test's own; `drop` is optional, since the whole server goes away with the run. */
 export interface TestDatabase {
   readonly url: string;
+  /** The same database as a role that owns nothing, for a service that tells the two apart. */
+  readonly serviceUrl: string;
   drop(): Promise<void>;
 }
 
@@ -21,7 +24,15 @@ export async function createPostgresDatabase(template = 'template0'): Promise<Te
   await onServer(server, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => onServer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  const role = `${name}_service`;
+  return {
+    url: url.href,
+    serviceUrl: await openServiceRole(url.href, role, randomBytes(24).toString('base64url')),
+    async drop() {
+      await onServer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await onServer(server, `DROP ROLE IF EXISTS ${role}`);
+    },
+  };
 }
 
 /** The URL of a Mongo database that nobody else uses; it exists once something is written. */

@@ -16,8 +16,10 @@ export interface Installation {
     readonly service: string;
     readonly pepper: string;
     readonly tokenHash: string;
+    readonly ledgerSigning: string;
   };
-  readonly postgresUrl: string;
+  /** Accounting's database, as the role that serves and as the one that owns the schema. */
+  readonly postgres: { readonly service: string; readonly owner: string };
   /** One Mongo database per service. */
   readonly mongo: { readonly auth: string; readonly chatProxy: string };
   readonly smtpUrl: string;
@@ -60,7 +62,9 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
     accounting: {
       ...common,
       PORT: String(ports.accounting),
-      DATABASE_URL: installation.postgresUrl,
+      DATABASE_URL: installation.postgres.service,
+      DATABASE_OWNER_URL: installation.postgres.owner,
+      LEDGER_SIGNING_SECRET: secrets.ledgerSigning,
       JWT_SERVICE_SECRET: secrets.service,
       SMTP_URL: installation.smtpUrl,
       ...(test && { RATE_LIMITS: 'false', ...accountingPace(test.leaseSeconds) }),

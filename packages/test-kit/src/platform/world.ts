@@ -48,7 +48,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const environments = serviceEnvironments({
     ports: { auth, accounting, chatProxy },
     secrets: { ...secrets, ...named(secrets) },
-    postgresUrl: database.url,
+    postgres: { service: database.serviceUrl, owner: database.url },
     mongo: { auth: mongoDatabaseUrl(), chatProxy: mongoDatabaseUrl() },
     smtpUrl: mails.smtpUrl,
     flowise: { url: flowise.url, apiKey: flowise.apiKey },
@@ -91,6 +91,7 @@ const randomSecrets = () => ({
   service: randomSecret(),
   pepper: randomSecret(),
   tokenHash: randomSecret(),
+  ledgerSigning: randomSecret(),
 });
 
 /** Test tokens carry a key id, and services must know the secret under it. */

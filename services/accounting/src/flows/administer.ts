@@ -35,13 +35,6 @@ export const createListPrices = ({ prices }: Pick<Ports, 'prices'>) =>
     return prices.list();
   };
 
-/** Checks the books against each other. */
-export const createVerifyLedger = ({ chores }: Pick<Ports, 'chores'>) =>
-  async function verifyLedger() {
-    const { checkedAt, checks } = await chores.verifyLedger();
-    return { ok: checks.every(({ offenders }) => offenders === 0), checkedAt, checks };
-  };
-
 export const createListAllocations = ({ reports }: Pick<Ports, 'reports'>) =>
   function listAllocations(page: Page) {
     return reports.allocations(page);

@@ -43,10 +43,15 @@ export const creditRoutes = (flows: Flows): Route[] => [
       ),
     };
   }),
-  serve(accounting.verifyLedger).with(async () => {
-    const { ok, checkedAt, checks } = await flows.verifyLedger();
+  serve(accounting.verifyLedger).with(async ({ query }) => {
+    const { ok, checkedAt, checks } = await flows.verifyLedger(query);
     const bodies = checks.map((check) => ({ ...check, ok: check.offenders === 0 }));
     return { ok, checkedAt: checkedAt.toISOString(), checks: bodies } as ServerResult<typeof accounting.verifyLedger>; // `first` is JSON from the database
+  }),
+  serve(accounting.listLedgerHeads).with(async ({ query }) => {
+    const { heads, keys } = await flows.listHeads(pageOf(query));
+    const positions = heads.map((head) => head.number);
+    return { heads, keys, nextCursor: nextCursor(positions, query.limit) };
   }),
 ];
 

@@ -1,7 +1,7 @@
 import type { Role } from '@tollgate/contracts';
 import type { Claims } from '../domain/callers.ts';
 import type { Account, Accounts, FindAccount } from '../ports.ts';
-import { type Query, sqlState } from './postgres.ts';
+import type { Query } from './postgres.ts';
 
 type Row = {
   id: string;
@@ -60,18 +60,12 @@ export function createAccounts(query: Query): Accounts {
     },
     find: findAccountOn(query),
     async create({ id, email, username, role }) {
-      try {
-        const rows = await query<Row>(
-          `INSERT INTO user_accounts (id, email, username, role)
-           SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower($2) AND id <> $1)
-           RETURNING ${COLUMNS}`,
-          [id, email, username, role],
-        );
-        return rows[0] ? accountOf(rows[0]) : 'email';
-      } catch (error) {
-        if (sqlState(error) !== '23505') throw error;
-        return 'id';
-      }
+      const [row] = await query<Row & { outcome: 'created' | 'id' | 'email' }>(
+        'SELECT * FROM ledger.create_account(jsonb_populate_record(NULL::ledger.account_claims, $1))',
+        [JSON.stringify({ id, email, username, role })],
+      );
+      if (!row) throw new Error('create_account gave no answer');
+      return row.outcome === 'created' ? accountOf(row) : row.outcome;
     },
     async balance(userId) {
       const [row] = await query<{ available: number; held: number; expiring_soon: number }>(

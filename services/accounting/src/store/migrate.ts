@@ -21,9 +21,10 @@ const LOCK = 7_085_101_101;
 
 /**
  * Brings the database to the newest schema, one process at a time, and gives the names of the steps taken.
+ * The role that the service connects as gets what functions/98-privileges.sql says.
  * @throws Error when a step that was taken has other contents now, or is not known to this version.
  */
-export async function runMigrations(url: string, schema?: Schema): Promise<string[]> {
+export async function runMigrations(url: string, schema?: Schema, serviceRole?: string): Promise<string[]> {
   const client = new pg.Client({ connectionString: url, application_name: 'tollgate-migrate' });
   // A connection that breaks is told by the statement that needs it.
   client.on('error', () => {});
@@ -33,7 +34,10 @@ export async function runMigrations(url: string, schema?: Schema): Promise<strin
     await client.query(HISTORY);
     const { steps, functions } = schema ?? { steps: await readMigrations(), functions: await readFunctions() };
     const taken = await applyMissing(client, steps);
-    return (await renewFunctions(client, functions)) ? [...taken, FUNCTIONS_NAME] : taken;
+    const isRenewed = await renewFunctions(client, functions);
+    // Also when nothing was taken: the role may be a new one.
+    if (serviceRole !== undefined) await client.query('SELECT ledger.grant_service($1)', [serviceRole]);
+    return isRenewed ? [...taken, FUNCTIONS_NAME] : taken;
   } finally {
     await client.end();
   }

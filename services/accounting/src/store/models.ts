@@ -86,6 +86,7 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
     dialectOptions: {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
+      lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_MS,
       application_name: 'tollgate-accounting-reports',
     },
@@ -108,4 +109,5 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
 export type Models = ReturnType<typeof openModels>;
 
 const STATEMENT_TIMEOUT_MS = 3000;
+const LOCK_TIMEOUT_MS = 1500;
 const IDLE_MS = 10_000;

@@ -25,24 +25,29 @@ export type PostgresOptions = Readonly<{
   acquireMs: number;
   /** Told about connections that break while nobody uses them. */
   onFault: (error: Error) => void;
+  /** Longest statement of a snapshot, in ms; 0 for no limit. */
+  reportMs?: number;
 }>;
 
-const LOCK_TIMEOUT_MS = 1000;
+/** Longer than PostgreSQL waits before it looks for a deadlock (1 s): a deadlock is repeated here, a lock that is kept is a 503. */
+const LOCK_TIMEOUT_MS = 1500;
 const STATEMENT_TIMEOUT_MS = 3000;
 const IDLE_IN_TRANSACTION_MS = 10_000;
 /** Somewhat longer than the server's own limit: only a server that does not answer at all runs into it. */
 const NO_ANSWER_MS = 4000;
 const REPORT_MS = 120_000;
+/** An admin's verification need not wait for a reconciliation. */
+const REPORT_CONNECTIONS = 2;
 
 /** Opens the pools; nothing connects before the first statement. */
-export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOptions): Postgres {
+export function openPostgres({ url, poolSize, acquireMs, onFault, reportMs = REPORT_MS }: PostgresOptions): Postgres {
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
       connectionString: url,
       max,
       connectionTimeoutMillis: acquireMs,
       statement_timeout: statementMs,
-      query_timeout: statementMs + NO_ANSWER_MS - STATEMENT_TIMEOUT_MS,
+      ...(statementMs > 0 && { query_timeout: statementMs + NO_ANSWER_MS - STATEMENT_TIMEOUT_MS }),
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
@@ -54,7 +59,7 @@ export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOpti
   };
   const money = open(poolSize, STATEMENT_TIMEOUT_MS);
   const reserved = open(1, STATEMENT_TIMEOUT_MS);
-  const reports = open(1, REPORT_MS);
+  const reports = open(REPORT_CONNECTIONS, reportMs);
   const query = queryOn(money);
   return {
     query: (sql, values) => retried(() => query(sql, values)),

@@ -57,3 +57,24 @@ BEGIN
   INSERT INTO workspaces (id, billing, updated_by) VALUES (p_workspace_id, p_billing, p_actor)
     ON CONFLICT (id) DO UPDATE SET billing = excluded.billing, updated_by = excluded.updated_by, updated_at = ledger_now();
 END $$;
+
+CREATE TYPE new_account AS (
+  outcome text, id text, username text, email text, role text, created_at timestamptz, updated_at timestamptz
+);
+
+-- Opens an account before its user's first call. outcome: created | id (it is taken) | email (it belongs to another account)
+CREATE FUNCTION create_account(p account_claims) RETURNS new_account LANGUAGE plpgsql AS $$
+DECLARE
+  a user_accounts;
+BEGIN
+  -- Two at once with one address wait for each other; the index on addresses is not unique.
+  PERFORM pg_advisory_xact_lock(hashtextextended(lower(p.email), 2));
+  INSERT INTO user_accounts (id, username, email, role) SELECT p.id, p.username, p.email, p.role
+    WHERE NOT EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower(p.email) AND id <> p.id)
+    ON CONFLICT (id) DO NOTHING RETURNING * INTO a;
+  IF FOUND THEN
+    RETURN ROW('created', a.id, a.username, a.email, a.role, a.created_at, a.updated_at)::new_account;
+  END IF;
+  RETURN ROW(CASE WHEN EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower(p.email) AND id <> p.id) THEN 'email' ELSE 'id' END,
+    NULL, NULL, NULL, NULL, NULL, NULL)::new_account;
+END $$;

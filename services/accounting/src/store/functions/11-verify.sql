@@ -74,21 +74,40 @@ CREATE VIEW verify_hold_lots AS
   ) h ON h.allocation_id = l.id
   WHERE l.held_credits <> coalesce(h.held, 0);
 
+-- An account shows the balance and the hash of its last transaction.
+CREATE VIEW verify_head AS
+  SELECT a.id AS user_id, a.ledger_seq, coalesce(l.account_seq, 0) AS last_seq, a.ledger_hash <> coalesce(l.hash, '\x') AS is_other_hash,
+         a.total_credits, a.held_credits, a.debt_credits
+  FROM user_accounts a LEFT JOIN LATERAL (
+    SELECT t.account_seq, t.hash, t.available_after, t.held_after, t.debt_after
+    FROM credit_transactions t WHERE t.user_id = a.id ORDER BY t.account_seq DESC LIMIT 1
+  ) l ON true
+  WHERE (a.ledger_seq, a.ledger_hash, a.total_credits, a.held_credits, a.debt_credits) IS DISTINCT FROM
+    (coalesce(l.account_seq, 0), coalesce(l.hash, '\x'), coalesce(l.available_after, 0), coalesce(l.held_after, 0), coalesce(l.debt_after, 0));
+
+-- The entries of a transaction say what the transaction says: the part of verify_projection that one transaction shows alone.
+CREATE VIEW verify_changes AS
+  SELECT t.id AS transaction_id, t.user_id, t.available_change, t.held_change, t.debt_change
+  FROM credit_transactions t LEFT JOIN credit_entries e ON e.transaction_id = t.id AND e.account LIKE 'user:%' GROUP BY t.id
+  HAVING coalesce(sum(e.amount) FILTER (WHERE e.account = 'user:' || t.user_id || ':available'), 0) <> t.available_change
+      OR coalesce(sum(e.amount) FILTER (WHERE e.account = 'user:' || t.user_id || ':held'), 0) <> t.held_change
+      OR coalesce(-sum(e.amount) FILTER (WHERE e.account = 'user:' || t.user_id || ':debt'), 0) <> t.debt_change;
+
 -- Every transaction follows the one before it, and the account's head is the last one: shows an edit, a gap, another order, a cut tail.
 CREATE VIEW verify_chain AS
   SELECT c.transaction_id, c.user_id, c.account_seq, c.expected_seq, c.fault FROM (
-    SELECT t.id AS transaction_id, t.user_id, t.account_seq, row_number() OVER w AS expected_seq,
+    SELECT t.id AS transaction_id, t.user_id, t.account_seq, coalesce(p.account_seq, 0) + 1 AS expected_seq,
            CASE
-             WHEN t.account_seq <> row_number() OVER w THEN 'sequence'
-             WHEN t.prev_hash <> coalesce(lag(t.hash) OVER w, '\x') THEN 'previous hash'
-             WHEN t.hash <> ledger_hash(t, (
-               SELECT jsonb_agg(jsonb_build_array(e.account, e.amount) ORDER BY e.entry_no) FROM credit_entries e WHERE e.transaction_id = t.id
-             )) THEN 'hash' END AS fault
-    FROM credit_transactions t WINDOW w AS (PARTITION BY t.user_id ORDER BY t.account_seq)
+             WHEN p.id IS NULL AND t.account_seq <> 1 THEN 'sequence'
+             WHEN t.prev_hash <> coalesce(p.hash, '\x') THEN 'previous hash'
+             WHEN t.hash <> t.true_hash THEN 'hash'
+             WHEN t.entries <> coalesce(t.last_entry, 0) THEN 'entries' END AS fault
+    FROM (
+      SELECT t.id, t.user_id, t.account_seq, t.prev_hash, t.hash, count(*) AS entries, max(e.entry_no) AS last_entry,
+             ledger_hash(t, array_agg(e.account ORDER BY e.entry_no), array_agg(e.amount ORDER BY e.entry_no)) AS true_hash
+      FROM credit_transactions t LEFT JOIN credit_entries e ON e.transaction_id = t.id GROUP BY t.id
+    ) t LEFT JOIN credit_transactions p ON p.user_id = t.user_id AND p.account_seq = t.account_seq - 1
   ) c WHERE c.fault IS NOT NULL
   UNION ALL
-  SELECT NULL, a.id, a.ledger_seq, l.account_seq, 'head'
-  FROM user_accounts a LEFT JOIN LATERAL (
-    SELECT account_seq, hash FROM credit_transactions t WHERE t.user_id = a.id ORDER BY account_seq DESC LIMIT 1
-  ) l ON true
-  WHERE (a.ledger_seq, a.ledger_hash) IS DISTINCT FROM (coalesce(l.account_seq, 0), coalesce(l.hash, '\x'));
+  SELECT NULL, h.user_id, h.ledger_seq, h.last_seq, 'head' FROM verify_head h
+  WHERE h.ledger_seq <> h.last_seq OR h.is_other_hash;

@@ -1,6 +1,7 @@
 -- What the service may call. These run with the rights of the schema's owner, the only one who writes to the books; everything else
 -- in this folder is called by them.
 
+ALTER FUNCTION create_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION touch_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION grant_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION revoke_lot SECURITY DEFINER SET search_path = ledger, public, pg_temp;
@@ -16,3 +17,4 @@ ALTER FUNCTION forget_counters SECURITY DEFINER SET search_path = ledger, public
 ALTER FUNCTION emit_event SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION rearm_alerts SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION change_tenant SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION append_head SECURITY DEFINER SET search_path = ledger, public, pg_temp;

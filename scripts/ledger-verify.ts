@@ -1,0 +1,68 @@
+// Checks accounting's books without changing anything: `pnpm ledger:verify [--user id] [--heads file] [--json]`.
+// Reads the environment of the service. Ends with 0: the books are right, 1: something is wrong with them, 2: could not check.
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { accounting } from '@tollgate/contracts';
+import { createAuditor } from '../services/accounting/src/audit-deps.ts';
+import { readAccountingConfig } from '../services/accounting/src/config.ts';
+
+const USAGE = `Usage: pnpm ledger:verify [--user <id>] [--heads <file>] [--json]
+  --user    one account only, and not the signed heads
+  --heads   also compare the last thousand heads of this file (LEDGER_HEAD_FILE, or one that was moved away) with the database
+  --json    a report with the first offending row of each check
+
+Environment: that of the accounting service. Ends with 0 (right), 1 (something is wrong) or 2 (could not check).`;
+
+const OPTIONS = {
+  user: { type: 'string' },
+  heads: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+type Report = Awaited<ReturnType<ReturnType<typeof createAuditor>['verify']>>;
+
+async function readHeads(file: string) {
+  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.map((line, index) => {
+    try {
+      return accounting.LedgerHead.parse(JSON.parse(line));
+    } catch (error) {
+      throw new Error(`line ${index + 1} of the file is no head`, { cause: error });
+    }
+  });
+}
+
+function print({ ok, checkedAt, checks }: Report, isJson: boolean): void {
+  const bodies = checks.map((check) => ({ ...check, ok: check.offenders === 0 }));
+  if (isJson) return void process.stdout.write(`${JSON.stringify({ ok, checkedAt, checks: bodies }, null, 2)}\n`);
+  for (const { invariant, title, offenders, first } of checks) {
+    const verdict = offenders === 0 ? 'ok    ' : 'WRONG ';
+    process.stdout.write(`${verdict} ${invariant}  ${title}\n`);
+    if (offenders > 0) process.stdout.write(`         ${offenders} in all, first ${JSON.stringify(first)}\n`);
+  }
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS });
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
+  const auditor = createAuditor(readAccountingConfig());
+  try {
+    const kept = values.heads === undefined ? undefined : await readHeads(values.heads);
+    const report = await auditor.verify({ userId: values.user, kept });
+    print(report, values.json);
+    return report.ok ? 0 : 1;
+  } finally {
+    await auditor.close();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`The ledger could not be checked: ${String(Object(error).message ?? error)}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { startInstance } from '../instance.ts';
+import { Accounting } from '../accounting.ts';
+
+// The statements run as the role of the service, with nothing of the service between them and the database.
+
+let accounting: Accounting;
+let role: pg.Client;
+let tables: string[];
+/** What the role may write itself, and how. */
+let sideTables: Map<string, string[]>;
+beforeAll(async () => {
+  accounting = await Accounting.start();
+  role = new pg.Client({ connectionString: accounting.env['DATABASE_URL'] });
+  await role.connect();
+  const { rows } = await accounting.db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
+  tables = rows.map(({ tablename }) => tablename);
+  const side = await accounting.db.query('SELECT name, privileges FROM ledger.side_tables');
+  sideTables = new Map(side.rows.map(({ name, privileges }) => [name, privileges.split(', ')]));
+  const alice = await accounting.user({ credits: 100 });
+  await accounting.settle(alice, await accounting.held(alice, 40), 30);
+  await accounting.held(alice, 10);
+});
+afterAll(async () => {
+  await role.end();
+  expect(await accounting.faults()).toEqual([]);
+  await accounting.stop();
+});
+
+/** The SQLSTATE with which the role is refused; 'done' if it is not. */
+async function tried(statement: string, client: pg.Client = role): Promise<string> {
+  await client.query('BEGIN');
+  try {
+    await client.query(statement);
+    return 'done';
+  } catch (error) {
+    return String(Object(error).code);
+  } finally {
+    await client.query('ROLLBACK');
+  }
+}
+
+const PERMISSION_DENIED = '42501';
+
+/** One statement of each kind that changes something, made from the catalogue so that it fits every table. */
+const writes = async (table: string): Promise<[string, string][]> => {
+  const { rows } = await accounting.db.query(
+    "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = '' AND attgenerated = '' ORDER BY attnum",
+    [table],
+  );
+  const columns: string[] = rows.map(({ attname }) => attname);
+  const all = columns.map((name) => `"${name}"`).join(', ');
+  return [
+    ['INSERT', `INSERT INTO ${table} (${all}) SELECT ${all} FROM ${table} LIMIT 1`],
+    ...columns.map((name): [string, string] => ['UPDATE', `UPDATE ${table} SET "${name}" = "${name}"`]),
+    ['DELETE', `DELETE FROM ${table}`],
+    ['TRUNCATE', `TRUNCATE ${table} CASCADE`],
+    ['ALTER', `ALTER TABLE ${table} ADD COLUMN x int`],
+    ['ALTER', `ALTER TABLE ${table} DISABLE TRIGGER ALL`],
+    ['DROP', `DROP TABLE ${table} CASCADE`],
+    ['TRIGGER', `CREATE TRIGGER x BEFORE INSERT ON ${table} EXECUTE FUNCTION refuse_change()`],
+    ['LOCK', `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`],
+  ];
+};
+
+describe('the role of the service', () => {
+  it('is neither the owner nor a superuser, and reads every table', async () => {
+    expect((await role.query('SELECT * FROM ledger.excessive_privileges')).rows).toEqual([]);
+    for (const table of tables) expect([table, await tried(`SELECT * FROM ${table} LIMIT 1`)]).toEqual([table, 'done']);
+  });
+
+  it('is refused every write of every table but the few that say nothing about who owns what', async () => {
+    expect(tables).toEqual(
+      expect.arrayContaining(['user_accounts', 'credit_transactions', 'credit_entries', ...sideTables.keys()]),
+    );
+    const allowed: string[] = [];
+    for (const table of tables)
+      for (const [kind, statement] of await writes(table)) {
+        if (sideTables.get(table)?.includes(kind)) continue;
+        const state = await tried(statement);
+        // Locking is part of UPDATE, DELETE or TRUNCATE.
+        if (state !== PERMISSION_DENIED && !(kind === 'LOCK' && sideTables.has(table)))
+          allowed.push(`${state}: ${statement}`);
+      }
+    expect(allowed).toEqual([]);
+  }, 60_000);
+
+  it('cannot take a guard away: no trigger, no replication role, no function, no role, no other owner', async () => {
+    const { rows } = await accounting.db.query(
+      `SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) AS statement FROM pg_trigger WHERE NOT tgisinternal
+       UNION ALL SELECT format('DROP FUNCTION %s CASCADE', oid::regprocedure) FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'ledger'::regnamespace)
+       UNION ALL SELECT format('DROP VIEW %s CASCADE', oid::regclass) FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind = 'v'`,
+    );
+    const owner = new URL(String(accounting.env['DATABASE_OWNER_URL'])).username;
+    const statements = [
+      ...rows.map(({ statement }) => String(statement)),
+      "SET session_replication_role = 'replica'",
+      'CREATE FUNCTION ledger.x() RETURNS int LANGUAGE sql RETURN 1',
+      'CREATE FUNCTION public.x() RETURNS int LANGUAGE sql RETURN 1',
+      'CREATE TABLE public.x (id int)',
+      'CREATE SCHEMA x',
+      'DROP SCHEMA ledger CASCADE',
+      'CREATE ROLE x SUPERUSER',
+      `SET ROLE "${owner}"`,
+      `ALTER ROLE "${owner}" PASSWORD 'x'`,
+      "SELECT ledger.grant_service('x')",
+      "SELECT nextval('credit_transactions_id_seq')",
+      "SELECT pg_read_file('PG_VERSION')",
+      "COPY (SELECT 1) TO PROGRAM 'true'",
+    ];
+    const allowed: string[] = [];
+    for (const statement of statements) {
+      const state = await tried(statement);
+      if (state !== PERMISSION_DENIED) allowed.push(`${state}: ${statement}`);
+    }
+    expect(allowed).toEqual([]);
+  });
+
+  it('calls the entrances and nothing beneath them', async () => {
+    const { rows } = await role.query(
+      `SELECT oid::regprocedure::text AS name, prosecdef, provolatile = 'v' AND NOT prosecdef AS is_inner,
+              has_function_privilege(oid, 'EXECUTE') AS may
+       FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace`,
+    );
+    expect(rows.filter(({ is_inner, may }) => is_inner === may)).toEqual([]);
+    expect(rows.filter(({ prosecdef }) => prosecdef).length).toBeGreaterThan(9);
+  });
+
+  it('is let in again, as exactly that, by every migration', async () => {
+    const name = new URL(String(accounting.env['DATABASE_URL'])).username;
+    await accounting.db.query(`GRANT UPDATE ON user_accounts TO "${name}"`);
+    expect(await tried('UPDATE user_accounts SET username = username')).toBe('done');
+    await accounting.migrateAgain();
+    expect(await tried('UPDATE user_accounts SET username = username')).toBe(PERMISSION_DENIED);
+  });
+});
+
+describe('a service in production', () => {
+  const readiness = async (env: Record<string, string>) => {
+    const instance = await startInstance({ ...accounting.env, NODE_ENV: 'production', RATE_LIMITS: 'true', ...env });
+    try {
+      const response = await fetch(`${instance.url}/health/ready`);
+      return [response.status, (await response.json()) as unknown];
+    } finally {
+      await instance.stop();
+    }
+  };
+
+  it('is ready as a role that can only call the entrances', async () => {
+    expect(await readiness({})).toMatchObject([200, { checks: { privileges: 'ok' } }]);
+  });
+
+  it('is not ready as the owner of the schema', async () => {
+    const owner = String(accounting.env['DATABASE_OWNER_URL']);
+    expect(await readiness({ DATABASE_URL: owner })).toMatchObject([
+      503,
+      { checks: { privileges: 'failed', schema: 'ok' } },
+    ]);
+  });
+});
