@@ -64,4 +64,4 @@ export type Announce = Readonly<{
 /** Where heads are copied to, out of the database's reach. */
 export type KeepHead = (head: SignedHead) => Promise<void>;
 
-export type { HeadFault, HeadKeys, HeadLeaf, SignedHead } from '../domain/ledger-head.ts';
+export type { HeadLeaf, SignedHead } from '../domain/ledger-head.ts';
