@@ -6,6 +6,7 @@ import { accountRoutes } from './routes/accounts.ts';
 import { allocationRoutes } from './routes/allocations.ts';
 import { creditRoutes } from './routes/credits.ts';
 import { holdRoutes } from './routes/holds.ts';
+import { paymentRoutes } from './routes/payments.ts';
 import { pricingRoutes } from './routes/pricing.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -36,6 +37,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
 const routesOf = ({ flows }: Deps): Route[] => [
   ...creditRoutes(flows),
   ...allocationRoutes(flows),
+  ...paymentRoutes(flows),
   ...holdRoutes(flows),
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),

@@ -33,8 +33,26 @@ const FACTS = {
   },
   credits_moved: {
     help: 'Credits granted, corrected, revoked or deducted by people',
-    labels: { kind: ['allocated', 'adjusted', 'revoked', 'deducted'] },
+    labels: { kind: ['allocated', 'adjusted', 'revoked', 'deducted', 'refunded', 'redeemed'] },
     fields: ['userId', 'credits', 'actor'],
+  },
+  movement_overstepped: {
+    help: 'Attempts to move credits beyond what the role allows',
+    labels: { operation: { atMost: 10 } },
+    fields: ['actor', 'of', 'credits'],
+    level: 'warn',
+  },
+  vouchers_made: { help: 'Batches of vouchers', fields: ['count', 'credits', 'actor'] },
+  payment_applied: {
+    help: 'Events of payment providers that moved an order, by its state then',
+    labels: { provider: ['stripe', 'standard'], state: ['pending', 'failed', 'paid', 'refunded', 'charged_back'] },
+    fields: ['orderId', 'userId', 'granted', 'takenBack', 'shortfall'],
+  },
+  payment_refused: {
+    help: 'Events of payment providers that were forged, too old, or about another order than they said',
+    labels: { provider: ['stripe', 'standard'], reason: ['unsigned', 'forged', 'stale', 'mismatch'] },
+    fields: ['orderId'],
+    level: 'warn',
   },
   lots_expired: { help: 'Sweeps that booked lapsed lots', fields: ['lots'] },
 } as const;
@@ -79,6 +97,10 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     },
     refused: (fact) => emit('credits_refused', fact),
     moved: (fact) => emit('credits_moved', fact),
+    overstepped: (fact) => emit('movement_overstepped', fact),
+    vouchersMade: (fact) => emit('vouchers_made', fact),
+    paymentApplied: (fact) => emit('payment_applied', fact),
+    paymentRefused: (fact) => emit('payment_refused', fact),
     lotsExpired: (fact) => emit('lots_expired', fact),
   };
 }

@@ -12,6 +12,15 @@ import { createDeductCredits } from './flows/deduct-credits.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
 import { createOnce } from './flows/once.ts';
+import { createListTopUps, createOrderTopUp, createReadTopUp } from './flows/payments/order-top-up.ts';
+import { createReceivePayment } from './flows/payments/receive-payment.ts';
+import { createRefundCharge } from './flows/payments/refund-charge.ts';
+import {
+  createCreateVouchers,
+  createListVouchers,
+  createRedeemVoucher,
+  createVoidVoucher,
+} from './flows/payments/vouchers.ts';
 import { createCalculateCredits } from './flows/price-operation.ts';
 import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.ts';
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
@@ -33,6 +42,15 @@ export function createFlows(ports: Ports) {
     allocateCredits: createAllocateCredits(deps),
     adjustCredits: createAdjustCredits(deps),
     revokeAllocation: createRevokeAllocation(deps),
+    refundCharge: createRefundCharge(deps),
+    orderTopUp: createOrderTopUp(deps),
+    listTopUps: createListTopUps(deps),
+    readTopUp: createReadTopUp(deps),
+    receivePayment: createReceivePayment(deps),
+    createVouchers: createCreateVouchers(deps),
+    redeemVoucher: createRedeemVoucher(deps),
+    listVouchers: createListVouchers(deps),
+    voidVoucher: createVoidVoucher(deps),
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
     verifyLedger: createVerifyLedger(deps),

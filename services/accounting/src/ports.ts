@@ -3,8 +3,10 @@ import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
 import type { Doer, Holds } from './ports/holds.ts';
+import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/payments.ts';
 
 export type * from './ports/holds.ts';
+export type * from './ports/payments.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -13,10 +15,21 @@ export type Account = Readonly<{
   role: Role;
   createdAt: Date;
   updatedAt: Date;
+  flaggedReason: string | null;
 }>;
 
 export type BalanceRecord = Readonly<{ available: number; held: number; expiringSoon: number }>;
-export type LotRecord = Readonly<{ id: number; credits: number; expiresAt: Date | null; allocatedAt: Date }>;
+export type LotRecord = Readonly<{
+  id: number;
+  credits: number;
+  expiresAt: Date | null;
+  allocatedAt: Date;
+  source: AllocationBody['source'];
+  priority: number;
+  models: string[] | null;
+  upstreams: string[] | null;
+  workspaceId: string | null;
+}>;
 
 /** What looks like an id is one; else by e-mail address or user name, of several the one with the newest profile. */
 export type FindAccount = (name: string) => Promise<Account | undefined>;
@@ -46,11 +59,24 @@ export type Prices = {
   add(price: NewPrice): Promise<PriceRule | 'past'>;
 };
 
-export type Grant = Doer & Readonly<{ userId: string; source: 'admin'; credits: number; expiryDays: number | null }>;
+export type Grant = Doer &
+  LotFilter &
+  Readonly<{
+    userId: string;
+    source: 'admin' | 'promo' | 'plan';
+    credits: number;
+    expiryDays: number | null;
+    expiresAt?: string | undefined;
+    effectiveAt?: string | undefined;
+    priority?: number | undefined;
+    /** The business event that this lot is for; there is one lot of a source for it, for ever. */
+    grantKey?: string | undefined;
+  }>;
 export type Granted =
   | Readonly<{ outcome: 'granted'; id: number; remaining: number; expiresAt: Date | null }>
-  | Readonly<{ outcome: 'unknown' }>
-  | Readonly<{ outcome: 'too_much' }>;
+  /** The lot that is there. */
+  | Readonly<{ outcome: 'duplicate'; id: number }>
+  | Readonly<{ outcome: 'unknown' | 'too_much' | 'bad_term' }>;
 
 export type Adjust = Doer &
   Readonly<{
@@ -79,7 +105,7 @@ export type KeyClaim = Readonly<{ caller: string; operation: string; key: string
 export type StoredAnswer = Readonly<{ status: number; body: unknown }>;
 
 /** The door to the tables inside a transaction; what happens through it stands or falls together. */
-export type Tx = {
+export type Tx = PaymentTx & {
   /** `claimed`: go on. `running`: another transaction has the key. Else the fingerprint and answer of the first request. */
   claimKey(claim: KeyClaim): Promise<'claimed' | 'running' | (StoredAnswer & { fingerprint: string })>;
   keepAnswer(claim: KeyClaim, answer: StoredAnswer): Promise<void>;
@@ -145,21 +171,39 @@ export type Events = {
   holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
   refused(fact: { reason: 'insufficient_credits' | 'model_not_priced'; userId: string }): void;
   moved(fact: {
-    kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted';
+    kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted' | 'refunded' | 'redeemed';
     userId: string;
     credits: number;
     actor: string;
   }): void;
+  /** Somebody tried to move credits beyond what the role allows. */
+  overstepped(fact: { actor: string; of: string; credits: number; operation: string }): void;
+  vouchersMade(fact: { count: number; credits: number; actor: string }): void;
+  paymentApplied(fact: {
+    provider: accounting.PaymentProvider;
+    state: TopUpBody['state'];
+    orderId: string;
+    userId: string;
+    granted: number;
+    takenBack: number;
+    shortfall: number;
+  }): void;
+  paymentRefused(fact: {
+    provider: accounting.PaymentProvider;
+    reason: 'unsigned' | 'forged' | 'stale' | 'mismatch';
+    orderId: string | null;
+  }): void;
   lotsExpired(fact: { lots: number }): void;
 };
 
-export type Ports = Readonly<{
-  accounts: Accounts;
-  holds: Holds;
-  prices: Prices;
-  transaction: Transaction;
-  reports: Reports;
-  chores: Chores;
-  events: Events;
-  rules: Rules;
-}>;
+export type Ports = PaymentPorts &
+  Readonly<{
+    accounts: Accounts;
+    holds: Holds;
+    prices: Prices;
+    transaction: Transaction;
+    reports: Reports;
+    chores: Chores;
+    events: Events;
+    rules: Rules;
+  }>;

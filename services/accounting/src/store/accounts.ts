@@ -1,7 +1,7 @@
 import type { Role } from '@tollgate/contracts';
 import type { Claims } from '../domain/callers.ts';
-import type { Account, Accounts, FindAccount } from '../ports.ts';
-import { type Query, sqlState } from './postgres.ts';
+import type { Account, Accounts, FindAccount, LotRecord } from '../ports.ts';
+import type { Query } from './postgres.ts';
 
 type Row = {
   id: string;
@@ -10,6 +10,7 @@ type Row = {
   role: Role;
   created_at: Date;
   updated_at: Date;
+  flagged_reason: string | null;
 };
 
 const accountOf = (row: Row): Account => ({
@@ -19,6 +20,7 @@ const accountOf = (row: Row): Account => ({
   role: row.role,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
+  flaggedReason: row.flagged_reason,
 });
 
 /** Claims in the shape of the SQL type `account_claims`. */
@@ -30,7 +32,7 @@ export const claimsRow = ({ id, username, email, role, issuedAt }: Claims) => ({
   issued_at: issuedAt?.toISOString(),
 });
 
-const COLUMNS = 'id, username, email, role, created_at, updated_at';
+const COLUMNS = 'id, username, email, role, created_at, updated_at, flagged_reason';
 /** Lots that can be spent at an instant, read without any job having booked what lapsed. */
 const SPENDABLE = 'remaining_credits > 0 AND effective_at <= n.now AND (expires_at IS NULL OR expires_at > n.now)';
 
@@ -52,26 +54,23 @@ export const findAccountOn =
   };
 
 export function createAccounts(query: Query): Accounts {
+  const find = findAccountOn(query);
   return {
     async touch(claims) {
       await query('SELECT ledger.touch_account(jsonb_populate_record(NULL::ledger.account_claims, $1))', [
         JSON.stringify(claimsRow(claims)),
       ]);
     },
-    find: findAccountOn(query),
-    async create({ id, email, username, role }) {
-      try {
-        const rows = await query<Row>(
-          `INSERT INTO user_accounts (id, email, username, role)
-           SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower($2) AND id <> $1)
-           RETURNING ${COLUMNS}`,
-          [id, email, username, role],
-        );
-        return rows[0] ? accountOf(rows[0]) : 'email';
-      } catch (error) {
-        if (sqlState(error) !== '23505') throw error;
-        return 'id';
-      }
+    find,
+    async create(claims) {
+      const [row] = await query<{ outcome: 'opened' | 'id' | 'email' }>(
+        'SELECT ledger.open_account(jsonb_populate_record(NULL::ledger.account_claims, $1)) AS outcome',
+        [JSON.stringify(claims)],
+      );
+      if (row?.outcome === 'id' || row?.outcome === 'email') return row.outcome;
+      const account = await find(claims.id);
+      if (!account) throw new Error('open_account opened nothing');
+      return account;
     },
     async balance(userId) {
       const [row] = await query<{ available: number; held: number; expiring_soon: number }>(
@@ -84,18 +83,24 @@ export function createAccounts(query: Query): Accounts {
       return { available: row?.available ?? 0, held: row?.held ?? 0, expiringSoon: row?.expiring_soon ?? 0 };
     },
     async activeLots(userId) {
-      const rows = await query<{ id: number; credits: number; expires_at: Date | null; allocated_at: Date }>(
-        `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at
+      const rows = await query<LotRow>(
+        `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at, source, priority, models, upstreams, workspace_id
          FROM credit_allocations, (SELECT ledger_now() AS now OFFSET 0) n WHERE user_id = $1 AND ${SPENDABLE}
          ORDER BY priority, credit_allocations.expires_at NULLS LAST, is_paid, effective_at, id LIMIT 1000`,
         [userId],
       );
-      return rows.map((row) => ({
-        id: row.id,
-        credits: row.credits,
-        expiresAt: row.expires_at,
-        allocatedAt: row.allocated_at,
+      return rows.map(({ expires_at, allocated_at, workspace_id, ...lot }) => ({
+        ...lot,
+        expiresAt: expires_at,
+        allocatedAt: allocated_at,
+        workspaceId: workspace_id,
       }));
     },
   };
 }
+
+type LotRow = Pick<LotRecord, 'id' | 'credits' | 'source' | 'priority' | 'models' | 'upstreams'> & {
+  expires_at: Date | null;
+  allocated_at: Date;
+  workspace_id: string | null;
+};

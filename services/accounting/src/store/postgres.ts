@@ -23,6 +23,8 @@ export type PostgresOptions = Readonly<{
   poolSize: number;
   /** Longest wait for a connection, in ms. */
   acquireMs: number;
+  /** Settings that every connection carries and the functions of the ledger read: name → value without spaces. */
+  settings?: Readonly<Record<string, string>>;
   /** Told about connections that break while nobody uses them. */
   onFault: (error: Error) => void;
 }>;
@@ -35,7 +37,7 @@ const NO_ANSWER_MS = 4000;
 const REPORT_MS = 120_000;
 
 /** Opens the pools; nothing connects before the first statement. */
-export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOptions): Postgres {
+export function openPostgres({ url, poolSize, acquireMs, settings = {}, onFault }: PostgresOptions): Postgres {
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
       connectionString: url,
@@ -47,6 +49,7 @@ export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOpti
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
       application_name: 'tollgate-accounting',
+      options: optionsOf(settings),
       types: { getTypeParser: typeParser },
     });
     pool.on('error', onFault);
@@ -69,6 +72,11 @@ export function openPostgres({ url, poolSize, acquireMs, onFault }: PostgresOpti
     },
   };
 }
+
+const optionsOf = (settings: Readonly<Record<string, string>>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 
 const queryOn =
   (connection: pg.Pool | pg.PoolClient): Query =>

@@ -2,6 +2,7 @@
 -- in this folder is called by them.
 
 ALTER FUNCTION touch_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION open_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION grant_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION revoke_lot SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION expire_lots SECURITY DEFINER SET search_path = ledger, public, pg_temp;
@@ -11,3 +12,9 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION refund_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION create_topup SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION receive_payment SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION create_vouchers SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION redeem_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION void_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
