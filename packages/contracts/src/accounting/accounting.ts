@@ -8,3 +8,4 @@ export * from './accounting-topups.ts';
 export * from './accounting-usage.ts';
 export * from './accounting-vouchers.ts';
 export * from './holds.ts';
+export * from './payment-events.ts';

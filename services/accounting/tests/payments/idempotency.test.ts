@@ -97,6 +97,8 @@ const cases = async (): Promise<Record<string, Case>> => {
     },
   };
 };
+const withoutCodes = (answer: { body: object } | undefined) =>
+  JSON.stringify(answer?.body).replaceAll(/"code":(null|"[^"]*")/g, '');
 const NAMES = ['allocate', 'set', 'adjust', 'deduct', 'refund', 'order', 'vouchers'];
 
 describe.each(NAMES)('%s', (name) => {
@@ -123,8 +125,8 @@ describe.each(NAMES)('%s', (name) => {
 
     const again = await call(body);
     expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([fresh[0]?.status, 'true']);
-    // Codes of vouchers are shown once.
-    if (name !== 'vouchers') expect(again.body).toEqual(fresh[0]?.body);
+    // All but the codes of vouchers, which are shown once.
+    expect(withoutCodes(again)).toBe(withoutCodes(fresh[0]));
     expect(await call(other)).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
     expect((await effects()) - before).toBe(1);
   });

@@ -3,9 +3,9 @@ import type { Accounting, User } from '../accounting.ts';
 import type { Answer } from '../http.ts';
 
 const random = (bytes: number) => randomBytes(bytes).toString('base64');
-export const STRIPE_SECRET = `whsec_${random(30)}`;
+const STRIPE_SECRET = `whsec_${random(30)}`;
 export const OLD_STRIPE_SECRET = `whsec_${random(30)}`;
-export const STANDARD_SECRET = `whsec_${random(30)}`;
+const STANDARD_SECRET = `whsec_${random(30)}`;
 
 /** An installation with both providers, a dollar for 100 credits. */
 export const PAYMENTS = {

@@ -37,7 +37,7 @@ export function standardVerdict(event: SignedEvent, secrets: readonly string[], 
 }
 
 /** The key inside of a Standard Webhooks secret, `whsec_` and base64. */
-export const standardKey = (secret: string): Buffer => Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+const standardKey = (secret: string): Buffer => Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
 
 function verdict({ body }: SignedEvent, claim: Claim, { keys, nowSeconds }: Check): SignatureVerdict {
   const { timestamp, signatures, signedPrefix } = claim;
