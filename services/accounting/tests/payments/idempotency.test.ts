@@ -61,7 +61,17 @@ describe('an operation that moves money', () => {
   });
 });
 
-type Case = Readonly<{ by: 'enduser' | 'admin'; method?: string; path: string; body: object; other: object }>;
+type Case = Readonly<{
+  by: 'enduser' | 'admin' | 'service';
+  method?: string;
+  path: string;
+  body: object;
+  other: object;
+  /** What its effects are counted by. */
+  rows?: string;
+}>;
+const MONEY = "credit_transactions WHERE type IN ('grant', 'adjustment', 'refund', 'settle')";
+const PRICED = { upstream: 'openai', model: 'priced' };
 const inTenDays = new Date(Date.now() + 864_000_000).toISOString();
 
 const cases = async (): Promise<Record<string, Case>> => {
@@ -88,32 +98,70 @@ const cases = async (): Promise<Record<string, Case>> => {
       body: { holdId, credits: 2, reason },
       other: { holdId, credits: 3, reason },
     },
-    order: { by: 'enduser', path: 'topups', body: { credits: 100 }, other: { credits: 200 } },
+    order: { by: 'enduser', path: 'topups', body: { credits: 100 }, other: { credits: 200 }, rows: 'topup_orders' },
+    hold: {
+      by: 'service',
+      path: 'holds',
+      body: { holdId: randomUUID(), resource: PRICED, units: { output: 3 } },
+      other: { holdId: randomUUID(), resource: PRICED, units: { output: 3 } },
+      rows: 'streaming_sessions',
+    },
+    settle: {
+      by: 'service',
+      path: `holds/${await accounting.held(people.enduser, 5)}/settle`,
+      body: { outcome: 'completed', units: { output: 2 }, usageSource: 'provider' },
+      other: { outcome: 'completed', units: { output: 3 }, usageSource: 'provider' },
+    },
+    session: {
+      by: 'enduser',
+      path: 'streaming-sessions/initialize',
+      body: { sessionId: 'one', modelId: 'priced', estimatedTokens: 4 },
+      other: { sessionId: 'another', modelId: 'priced', estimatedTokens: 4 },
+      rows: 'streaming_sessions',
+    },
+    usage: {
+      by: 'service',
+      path: 'usage/record',
+      body: { service: 'images', operation: 'draw', credits: 1 },
+      other: { service: 'images', operation: 'draw', credits: 2 },
+      rows: 'usage_logs',
+    },
     vouchers: {
       by: 'admin',
       path: 'vouchers',
       body: { credits: 10, redeemableUntil: inTenDays },
       other: { credits: 20, redeemableUntil: inTenDays },
+      rows: 'vouchers',
     },
   };
 };
 const withoutCodes = (answer: { body: object } | undefined) =>
   JSON.stringify(answer?.body).replaceAll(/"code":(null|"[^"]*")/g, '');
-const NAMES = ['allocate', 'set', 'adjust', 'deduct', 'refund', 'order', 'vouchers'];
+const NAMES = [
+  'allocate',
+  'set',
+  'adjust',
+  'deduct',
+  'refund',
+  'order',
+  'vouchers',
+  'hold',
+  'settle',
+  'session',
+  'usage',
+];
 
 describe.each(NAMES)('%s', (name) => {
   it('has one effect for fifty requests at once with one key, repeats its answer, and refuses another body', async () => {
     const chosen = (await cases())[name];
     if (!chosen) throw new Error(`no case ${name}`);
-    const { by, method = 'POST', path, body, other } = chosen;
+    const { by, method = 'POST', path, body, other, rows = MONEY } = chosen;
     const key = randomUUID();
     const call = (content: object) =>
-      accounting.call(method, `/api/${path}`, { token: people[by].token, body: content, key });
-    const effects = () =>
-      accounting.number(
-        `SELECT (SELECT count(*) FROM credit_transactions WHERE type IN ('grant', 'adjustment', 'refund', 'settle'))
-              + (SELECT count(*) FROM topup_orders) + (SELECT count(*) FROM vouchers) AS value`,
-      );
+      by === 'service'
+        ? accounting.proxy(method, `/api/${path}`, people.enduser, { body: content, key })
+        : accounting.call(method, `/api/${path}`, { token: people[by].token, body: content, key });
+    const effects = () => accounting.number(`SELECT count(*) AS value FROM ${rows}`);
     const before = await effects();
     const answers = await Promise.all(Array.from({ length: 50 }, () => call(body)));
     expect(answers.filter(({ status }) => ![200, 201, 409].includes(status))).toEqual([]);
