@@ -194,12 +194,13 @@ describe('spending and correcting', () => {
     expect(await remove(70)).toMatchObject({ status: 200, body: { removedCredits: 70, newCredits: 0 } });
     expect(await remove(1)).toMatchObject({ status: 400 });
     const { rows } = await accounting.db.query(
-      "SELECT actor, reason FROM credit_transactions WHERE user_id = $1 AND type = 'adjustment' ORDER BY id",
+      `SELECT actor, reason, (available_after - available_change)::int AS before, available_after::int AS after
+       FROM credit_transactions WHERE user_id = $1 AND type = 'adjustment' ORDER BY id`,
       [alice.userId],
     );
     expect(rows).toEqual([
-      { actor: `admin:${admin.userId}`, reason: 'a complaint' },
-      { actor: `admin:${admin.userId}`, reason: 'fraud' },
+      { actor: `admin:${admin.userId}`, reason: 'a complaint', before: 100, after: 70 },
+      { actor: `admin:${admin.userId}`, reason: 'fraud', before: 70, after: 0 },
     ]);
   });
 

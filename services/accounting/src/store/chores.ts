@@ -8,10 +8,12 @@ const CHECKS = [
   ['I3', 'What is held is the sum of the open holds, and nothing is negative', 'verify_held'],
   ['I4', 'Every closed hold was closed by one transaction', 'verify_terminal'],
   ['I5', 'The revenue of a hold is its charge', 'verify_charge'],
+  ['I5', 'The refunds of a hold are at most its charge, and are booked', 'verify_refunds'],
   ['I6', 'Every closed hold has one usage row, and usage is the charge', 'verify_usage'],
   ['I7', 'No idempotency key is left without an answer', 'verify_keys'],
   ['I8', 'Balances are the sums of their lots', 'verify_lots'],
   ['I8', 'What is held of a lot is the sum of its open holds', 'verify_hold_lots'],
+  ['I8', 'Every paid order gave one lot of its credits', 'verify_topups'],
   ['I9', 'The hash chain of every account is whole', 'verify_chain'],
 ] as const;
 

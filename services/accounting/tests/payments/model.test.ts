@@ -64,12 +64,6 @@ async function step({ bought, holds }: World, { kind, credits, pick }: Die): Pro
   return (await steps[kind]?.())?.status ?? 0;
 }
 
-/** Offenders of what an order promises beyond the ledger's own invariants. */
-const ORDERS = `SELECT o.id FROM topup_orders o LEFT JOIN credit_allocations l ON l.id = o.allocation_id
-  WHERE o.taken_back_credits + o.shortfall_credits > o.credits OR (l.id IS NOT NULL AND l.total_credits <> o.credits)
-     OR (o.state IN ('refunded', 'charged_back') AND l.id IS NOT NULL AND l.voided_at IS NULL)
-     OR (SELECT count(*) FROM credit_allocations x WHERE x.grant_key = 'payment:' || o.id) <> (l.id IS NOT NULL)::int`;
-
 it('keeps the books right whatever payments, chargebacks, refunds and spending do to three users at once', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -89,7 +83,6 @@ it('keeps the books right whatever payments, chargebacks, refunds and spending d
         );
         expect(statuses.flat().filter((status) => ![200, 201, 400, 402, 404, 409, 422].includes(status))).toEqual([]);
         expect(await accounting.faults()).toEqual([]);
-        expect((await accounting.db.query(ORDERS)).rows).toEqual([]);
         // Two days later the lots of the grants have lapsed, those that are refunded to among them.
         await accounting.advanceClock(49);
         for (const world of worlds) await step(world, { kind: 'refund', credits: 5, pick: 0 });

@@ -122,3 +122,11 @@ BEGIN
            p.reason, u.price_rule_id, u.metadata, p_now
     FROM usage_logs u WHERE u.hold_id = h.id AND NOT u.is_correction;
 END $$;
+
+-- Together more than the charge, or not what their transactions say.
+CREATE VIEW verify_refunds AS
+  SELECT r.hold_id, h.user_id, h.charged_credits, sum(r.credits) AS refunds, coalesce(-sum(e.amount), 0) AS revenue_back
+  FROM refunds r JOIN streaming_sessions h ON h.id = r.hold_id
+  LEFT JOIN credit_entries e ON e.transaction_id = r.transaction_id AND e.account = 'revenue'
+  GROUP BY r.hold_id, h.user_id, h.charged_credits
+  HAVING sum(r.credits) > h.charged_credits OR sum(r.credits) <> coalesce(-sum(e.amount), 0);

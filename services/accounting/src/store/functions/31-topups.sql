@@ -157,3 +157,12 @@ BEGIN
   END IF;
   RETURN v;
 END $$;
+
+-- Orders that gave something else than one lot of their credits, or still let be spent what was paid back.
+CREATE VIEW verify_topups AS
+  SELECT o.id AS order_id, o.user_id, o.state, o.credits, l.total_credits AS lot_credits
+  FROM topup_orders o LEFT JOIN credit_allocations l ON l.id = o.allocation_id
+  WHERE (l.id IS NOT NULL AND (l.total_credits <> o.credits OR l.source <> 'topup' OR l.user_id <> o.user_id))
+     OR (o.state IN ('refunded', 'charged_back') AND l.id IS NOT NULL AND l.voided_at IS NULL)
+     OR (SELECT count(*) FROM credit_allocations x WHERE x.user_id = o.user_id AND x.grant_key = 'payment:' || o.id)
+        <> CASE WHEN l.id IS NULL THEN 0 ELSE 1 END;
