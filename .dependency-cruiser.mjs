@@ -81,9 +81,9 @@ const layers = [
     { path: FROM('main\\.ts$') },
     { path: [IN('routes/', 'flows', 'domain/', 'store/', 'clients/', 'ports'), FRAMEWORKS, DRIVERS] },
   ),
-  ...only('config', 'config.ts reads the environment and nothing else', FROM('config\\.ts$', 'limit-config\\.ts$'), [
+  ...only('config', 'config.ts reads the environment and nothing else', FROM('config\\.ts$', '[a-z]+-config\\.ts$'), [
     PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
-    OWN('limit-config\\.ts$', 'ports'),
+    OWN('[a-z]+-config\\.ts$', 'ports'),
     '(^|/)node_modules/zod/',
   ]),
 ];

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   REFRESH_TOKEN_REQUIRED: { status: 400, title: 'Refresh token is required' },
   CONFIRMATION_REQUIRED: { status: 400, title: 'Confirmation required' },
   OWN_ACCOUNT: { status: 400, title: 'This cannot be done to your own account' },
+  INVALID_SIGNATURE: { status: 400, title: 'The event is not signed as it must be' },
   NEGATIVE_RESULT: { status: 400, title: 'The result would be negative' },
 
   UNAUTHENTICATED: { status: 401, title: 'Authentication is required' },
@@ -45,11 +46,15 @@ export const ERROR_CODES = {
   HOLD_FENCED: { status: 409, title: 'Another process has taken over this hold' },
   SESSION_BUSY: { status: 409, title: 'This conversation is answering another message' },
   IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'The first request with this key is still running' },
+  ALREADY_GRANTED: { status: 409, title: 'This was granted before' },
+  REFUND_EXCEEDS_CHARGE: { status: 409, title: 'This is more than is left to refund' },
+  VOUCHER_REDEEMED: { status: 409, title: 'This voucher has been redeemed' },
   DUPLICATE_ACCOUNT: { status: 409, title: 'The account already exists' },
 
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
+  PAYMENT_MISMATCH: { status: 422, title: 'The payment does not fit the order' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'This Idempotency-Key was used for another request' },
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   PARALLEL_LIMIT: { status: 429, title: 'Too many answers are under way at once' },

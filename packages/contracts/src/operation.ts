@@ -28,6 +28,8 @@ export interface OperationSpec {
   readonly errors?: readonly ErrorCode[];
   /** The sentence older clients match on when the request is not valid. */
   readonly invalidDetail?: string;
+  /** The body reaches the handler as the bytes that came, for a signature over them; `body` is then a schema of those. */
+  readonly rawBody?: boolean;
   /** Bytes; 64 KiB when absent. */
   readonly bodyLimit?: number;
 }

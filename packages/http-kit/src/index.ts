@@ -10,4 +10,5 @@ export * from './reachable.ts';
 export * from './request-context.ts';
 export * from './rounds.ts';
 export * from './route.ts';
+export { parseJson } from './server/json-body.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';

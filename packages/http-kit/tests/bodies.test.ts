@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { serve } from '../src/index.ts';
 import { expectProblem } from './expect-problem.ts';
 import { ADAPTERS, alice, bearer, call, type Running, start, stopAll, userToken, wire } from './kit.ts';
-import { echo, makeThing } from './operations.ts';
+import { echo, makeThing, signedThing } from './operations.ts';
 
 afterAll(stopAll);
 
@@ -157,5 +157,26 @@ describe.each(ADAPTERS)('%s refuses', (_name, adapter) => {
       ),
     ).not.toContain('hunter2');
     expect(service.logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+});
+
+describe.each(ADAPTERS)('%s, where an operation wants the body raw,', (_name, adapter) => {
+  let service: Running;
+  beforeAll(async () => {
+    service = await start(adapter, {
+      routes: [serve(signedThing).with(({ body }) => ({ hex: Buffer.from(body).toString('hex') }))],
+    });
+  });
+
+  it.each(['{ "a" : 1 }\n', 'not json', '\u00e9'])('hands over the bytes of %j as they came', async (body) => {
+    const answer = await call(service, 'POST /api/signed', { headers: {}, body });
+    expect(answer.json).toEqual({ hex: Buffer.from(body).toString('hex') });
+  });
+
+  it('keeps the limit, the content type and the body itself required', async () => {
+    expectProblem(await call(service, 'POST /api/signed', { headers: {}, body: 'x'.repeat(33) }), 'BODY_TOO_LARGE');
+    expectProblem(await call(service, 'POST /api/signed', { headers: {}, body: '' }), 'VALIDATION_FAILED');
+    const headers = { 'content-type': 'text/plain' };
+    expectProblem(await call(service, 'POST /api/signed', { headers, body: 'x' }), 'UNSUPPORTED_MEDIA_TYPE');
   });
 });

@@ -93,3 +93,15 @@ export const tellStory = operation({
   result: z.string(),
   errors: ['INSUFFICIENT_CREDITS'],
 });
+
+export const signedThing = operation({
+  id: 'signedThing',
+  method: 'POST',
+  path: '/api/signed',
+  summary: 'Take in what somebody signed, as it came',
+  permission: 'public',
+  rawBody: true,
+  bodyLimit: 32,
+  body: z.instanceof(Uint8Array).meta({ override: { type: 'object' } }),
+  result: z.object({ hex: z.string() }),
+});

@@ -7,6 +7,7 @@ import { allocationRoutes } from './routes/allocations.ts';
 import { creditRoutes } from './routes/credits.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { limitRoutes } from './routes/limits.ts';
+import { paymentRoutes } from './routes/payments.ts';
 import { pricingRoutes } from './routes/pricing.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
 import { tenantRoutes } from './routes/tenant.ts';
@@ -38,6 +39,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
 const routesOf = ({ flows }: Deps): Route[] => [
   ...creditRoutes(flows),
   ...allocationRoutes(flows),
+  ...paymentRoutes(flows),
   ...holdRoutes(flows),
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),

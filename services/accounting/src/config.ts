@@ -21,6 +21,7 @@ import {
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
 import { z } from 'zod';
+import { hasSecret, paymentConfig, paymentVariables } from './payments-config.ts';
 
 const MILLISECONDS = 1000;
 const SECONDS_PER_DAY = 86_400;
@@ -141,6 +142,7 @@ export const AccountingEnvironment = z
     RECONCILE_FULL_INTERVAL: durationMs({ min: '1m', max: '30d' })
       .prefault('1d')
       .describe('How often a long ledger is compared from its beginning'),
+    ...paymentVariables,
 
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     RATE_LIMIT_PER_USER: whole({ min: 1, max: 1_000_000 })
@@ -153,6 +155,18 @@ export const AccountingEnvironment = z
       (env.DB_HOST !== undefined && env.DB_NAME !== undefined && env.DB_USER !== undefined),
     { path: ['DATABASE_URL'], error: 'is required, or DB_HOST, DB_NAME and DB_USER' },
   )
+  .refine((env) => hasSecret(env, 'stripe'), {
+    path: ['STRIPE_WEBHOOK_SECRET'],
+    error: 'is required, because PAYMENT_PROVIDERS names stripe',
+  })
+  .refine((env) => hasSecret(env, 'standard'), {
+    path: ['STANDARD_WEBHOOK_SECRET'],
+    error: 'is required, with 24 bytes or more in base64, because PAYMENT_PROVIDERS names standard',
+  })
+  .refine((env) => env.TOPUP_MIN_CREDITS <= env.TOPUP_MAX_CREDITS, {
+    path: ['TOPUP_MAX_CREDITS'],
+    error: 'must not be less than TOPUP_MIN_CREDITS',
+  })
   .refine((env) => env.NODE_ENV !== 'production' || env.RATE_LIMITS, {
     path: ['RATE_LIMITS'],
     error: 'cannot be switched off in production',
@@ -264,12 +278,14 @@ export function readAccountingConfig(env: Environment = process.env) {
       reconcileMs: read.RECONCILE_INTERVAL,
       reconcileFullMs: read.RECONCILE_FULL_INTERVAL,
     },
+    payments: paymentConfig(read),
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
     metricsToken: read.METRICS_TOKEN,
     shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
     callsPerMinute: read.RATE_LIMITS ? read.RATE_LIMIT_PER_USER : undefined,
+    voucherTriesPerHour: read.RATE_LIMITS ? read.VOUCHER_TRIES_PER_HOUR : undefined,
   };
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   type Check,
   type Closers,
@@ -19,7 +20,7 @@ import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
 import { migrate } from './migrate.ts';
-import type { Ports } from './ports.ts';
+import type { PaymentPorts, Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
 import { createBlocks } from './store/blocks.ts';
@@ -29,6 +30,8 @@ import { createLimits } from './store/limits.ts';
 import { hasNewestSchema } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
 import { createOutbox } from './store/outbox.ts';
+import { createPayments } from './store/payments/payments.ts';
+import { createVoucherList } from './store/payments/vouchers.ts';
 import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
 import { createPrices } from './store/prices.ts';
 import { createReports } from './store/reports.ts';
@@ -81,7 +84,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       schema: schemaCheck(postgres),
       ...(config.isProduction && { privileges: privilegesCheck(postgres, logger) }),
     },
-    callsPerUser: callsPerUser(config, postgres),
+    callsPerUser: perUser(
+      'calls-per-user',
+      { points: config.callsPerMinute, windowSeconds: SECONDS_PER_MINUTE },
+      postgres,
+    ),
     async start() {
       if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
@@ -95,7 +102,8 @@ type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics };
 function openStore(config: Config, { closers, logger, metrics }: Surroundings): { postgres: Postgres; ports: Ports } {
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
-  const postgres = closers.add('database', openPostgres({ url: url.reveal(), poolSize, acquireMs, onFault }));
+  const settings = ledgerSettings(config);
+  const postgres = closers.add('database', openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault }));
   const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs });
   closers.addClose('report connections', () => models.sequelize.close());
   const ports: Ports = {
@@ -116,8 +124,28 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     ...reachableAudit(createAuditPorts(config, postgres)),
     events: createLedgerEvents(logger, metrics),
     rules: config.rules,
+    ...paymentPorts(config, postgres),
   };
   return { postgres, ports };
+}
+
+/** What the functions of the ledger read when they open an account or refund to a lot that is over. */
+const ledgerSettings = ({ payments: { welcome, refundGraceSeconds } }: Config) => ({
+  'tollgate.welcome_credits': String(welcome.credits),
+  'tollgate.welcome_days': String(welcome.days),
+  'tollgate.refund_grace': `${refundGraceSeconds}s`,
+});
+
+function paymentPorts({ payments, voucherTriesPerHour }: Config, postgres: Postgres): PaymentPorts {
+  const tries = perUser('voucher-tries', { points: voucherTriesPerHour, windowSeconds: SECONDS_PER_HOUR }, postgres);
+  return {
+    payments: reachable(createPayments(postgres.query), databaseTrouble),
+    vouchers: reachable(createVoucherList(postgres.query), databaseTrouble),
+    providers: payments.providers,
+    topUpRules: payments.topUpRules,
+    tryVoucher: async (userId) => void (await tries?.consume(userId)),
+    randomBytes,
+  };
 }
 
 const KEEPING_INTERVAL_MS = 3_600_000;
@@ -146,13 +174,19 @@ function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): R
   ];
 }
 
-const callsPerUser = ({ callsPerMinute }: Config, postgres: Postgres): RateLimiter | undefined =>
-  callsPerMinute === undefined
+const SECONDS_PER_MINUTE = 60;
+const SECONDS_PER_HOUR = 3600;
+
+type Window = { points: number | undefined; windowSeconds: number };
+
+/** Counts what each user does in a window; undefined when limits are off. */
+const perUser = (name: string, { points, windowSeconds }: Window, postgres: Postgres): RateLimiter | undefined =>
+  points === undefined
     ? undefined
     : createRateLimiter({
-        name: 'calls-per-user',
-        points: callsPerMinute,
-        windowSeconds: 60,
+        name,
+        points,
+        windowSeconds,
         store: { kind: 'postgres', client: postgres.pool, table: 'rate_limits' },
       });
 

@@ -28,6 +28,15 @@ import {
   createUnblock,
 } from './flows/limits.ts';
 import { createOnce } from './flows/once.ts';
+import { createListTopUps, createOrderTopUp, createReadTopUp } from './flows/payments/order-top-up.ts';
+import { createReceivePayment } from './flows/payments/receive-payment.ts';
+import { createRefundCharge } from './flows/payments/refund-charge.ts';
+import {
+  createCreateVouchers,
+  createListVouchers,
+  createRedeemVoucher,
+  createVoidVoucher,
+} from './flows/payments/vouchers.ts';
 import { createCalculateCredits } from './flows/price-operation.ts';
 import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.ts';
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
@@ -54,6 +63,15 @@ export function createFlows(ports: Ports) {
     allocateCredits: createAllocateCredits(deps),
     adjustCredits: createAdjustCredits(deps),
     revokeAllocation: createRevokeAllocation(deps),
+    refundCharge: createRefundCharge(deps),
+    orderTopUp: createOrderTopUp(deps),
+    listTopUps: createListTopUps(deps),
+    readTopUp: createReadTopUp(deps),
+    receivePayment: createReceivePayment(deps),
+    createVouchers: createCreateVouchers(deps),
+    redeemVoucher: createRedeemVoucher(deps),
+    listVouchers: createListVouchers(deps),
+    voidVoucher: createVoidVoucher(deps),
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
     verifyLedger: createVerifyLedger(deps),

@@ -7,6 +7,7 @@ import type { Blocks, Limits, Workspaces } from './ports/limits.ts';
 import type { Page } from './ports/page.ts';
 import type { HeadKeys, SignedHead } from './domain/ledger-head.ts';
 import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } from './ports/audit.ts';
+import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/payments.ts';
 
 export type * from './ports/audit.ts';
 export type * from './ports/holds.ts';
@@ -15,6 +16,7 @@ export type * from './ports/page.ts';
 import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './ports/outbox.ts';
 
 export type * from './ports/outbox.ts';
+export type * from './ports/payments.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -23,10 +25,21 @@ export type Account = Readonly<{
   role: Role;
   createdAt: Date;
   updatedAt: Date;
+  flaggedReason: string | null;
 }>;
 
 export type BalanceRecord = Readonly<{ available: number; held: number; expiringSoon: number }>;
-export type LotRecord = Readonly<{ id: number; credits: number; expiresAt: Date | null; allocatedAt: Date }>;
+export type LotRecord = Readonly<{
+  id: number;
+  credits: number;
+  expiresAt: Date | null;
+  allocatedAt: Date;
+  source: AllocationBody['source'];
+  priority: number;
+  models: string[] | null;
+  upstreams: string[] | null;
+  workspaceId: string | null;
+}>;
 
 /** What looks like an id is one; else by e-mail address or user name, of several the one with the newest profile. */
 export type FindAccount = (name: string) => Promise<Account | undefined>;
@@ -58,11 +71,24 @@ export type Prices = {
   add(price: NewPrice): Promise<PriceRule | 'past'>;
 };
 
-export type Grant = Doer & Readonly<{ userId: string; source: 'admin'; credits: number; expiryDays: number | null }>;
+export type Grant = Doer &
+  LotFilter &
+  Readonly<{
+    userId: string;
+    source: 'admin' | 'promo' | 'plan';
+    credits: number;
+    expiryDays: number | null;
+    expiresAt?: string | undefined;
+    effectiveAt?: string | undefined;
+    priority?: number | undefined;
+    /** The business event that this lot is for; there is one lot of a source for it, for ever. */
+    grantKey?: string | undefined;
+  }>;
 export type Granted =
   | Readonly<{ outcome: 'granted'; id: number; remaining: number; expiresAt: Date | null }>
-  | Readonly<{ outcome: 'unknown' }>
-  | Readonly<{ outcome: 'too_much' }>;
+  /** The lot that is there. */
+  | Readonly<{ outcome: 'duplicate'; id: number }>
+  | Readonly<{ outcome: 'unknown' | 'too_much' | 'bad_term' }>;
 
 export type Adjust = Doer &
   Readonly<{
@@ -91,7 +117,7 @@ export type KeyClaim = Readonly<{ caller: string; operation: string; key: string
 export type StoredAnswer = Readonly<{ status: number; body: unknown }>;
 
 /** The door to the tables inside a transaction; what happens through it stands or falls together. */
-export type Tx = {
+export type Tx = PaymentTx & {
   /** `claimed`: go on. `running`: another transaction has the key. Else the fingerprint and answer of the first request. */
   claimKey(claim: KeyClaim): Promise<'claimed' | 'running' | (StoredAnswer & { fingerprint: string })>;
   keepAnswer(claim: KeyClaim, answer: StoredAnswer): Promise<void>;
@@ -158,7 +184,7 @@ export type Events = {
   holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
   refused(fact: { reason: RefusalReason; userId: string }): void;
   moved(fact: {
-    kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted';
+    kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted' | 'refunded' | 'redeemed';
     userId: string;
     credits: number;
     actor: string;
@@ -168,6 +194,23 @@ export type Events = {
     kind: 'limit_set' | 'limit_ended' | 'billing_set' | 'blocked' | 'unblocked';
     subject: string;
     actor: string;
+  }): void;
+  /** Somebody tried to move credits beyond what the role allows. */
+  overstepped(fact: { actor: string; of: string; credits: number; operation: string }): void;
+  vouchersMade(fact: { count: number; credits: number; actor: string }): void;
+  paymentApplied(fact: {
+    provider: accounting.PaymentProvider;
+    state: TopUpBody['state'];
+    orderId: string;
+    userId: string;
+    granted: number;
+    takenBack: number;
+    shortfall: number;
+  }): void;
+  paymentRefused(fact: {
+    provider: accounting.PaymentProvider;
+    reason: 'unsigned' | 'forged' | 'stale' | 'mismatch';
+    orderId: string | null;
   }): void;
   lotsExpired(fact: { lots: number }): void;
   tenantChanged(fact: { actor: string }): void;
@@ -186,7 +229,7 @@ export type Events = {
   reconciled(run: ReconciliationRun): void;
 };
 
-export type Ports = Readonly<{
+export type Ports = PaymentPorts & Readonly<{
   accounts: Accounts;
   holds: Holds;
   limits: Limits;

@@ -18,7 +18,19 @@ const statusOf = async (user: User, holdId: string) =>
   (await accounting.proxy('GET', `/api/holds/${holdId}`, user)).body;
 
 describe('expiry of lots', () => {
-  it('charges a lot that lapsed while it was held (case 12), and expires what is released of it (case 13)', async () => {
+  it('case 12: charges a lot that lapsed while it was held', async () => {
+    const alice = await accounting.user();
+    const lot = await accounting.grant(alice, { credits: 100, days: 1 });
+    const holdId = await accounting.held(alice, 60);
+    await accounting.advanceClock(25);
+    expect(await accounting.settle(alice, holdId, 60)).toMatchObject({
+      body: { chargedCredits: 60, expiredCredits: 0 },
+    });
+    expect(await accounting.lot(lot)).toEqual([40, 0, 60, 0, 0]);
+    expect(await accounting.revenueOf(alice)).toBe(60);
+  });
+
+  it('case 13: expires what is released of a lot that lapsed while it was held', async () => {
     const alice = await accounting.user();
     const lot = await accounting.grant(alice, { credits: 100, days: 1 });
     const holdId = await accounting.held(alice, 60);
@@ -31,7 +43,7 @@ describe('expiry of lots', () => {
     expect(await accounting.lot(lot)).toEqual([0, 0, 20, 80, 0]);
   });
 
-  it('does not spend a lot at the instant of its expiry (case 14)', async () => {
+  it('case 14: does not spend a lot at the instant of its expiry', async () => {
     const alice = await accounting.user();
     const lot = await accounting.grant(alice, { credits: 100, days: 1 });
     const spendable = (at: string) =>
@@ -42,7 +54,7 @@ describe('expiry of lots', () => {
     expect([await spendable("- interval '1 microsecond'"), await spendable('')]).toEqual([100, 0]);
   });
 
-  it('leaves lapsed lots out of every read and hold although nobody has booked them (case 15)', async () => {
+  it('case 15: leaves lapsed lots out of every read and hold although nobody has booked them', async () => {
     const alice = await accounting.user();
     await accounting.grant(alice, { credits: 100, days: 1 });
     await accounting.advanceClock(25);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newUserId } from '@tollgate/test-kit';
 import { Accounting, type User } from './accounting.ts';
+import { counted } from './payments/counted.ts';
 
 let accounting: Accounting;
 let admin: User;
@@ -73,16 +74,17 @@ describe('allocating', () => {
     expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [nobody])).toBe(0);
   });
 
-  it.each([[0], [-1], [1.5], [2 ** 60], [2 ** 31], [1e300]])(
-    'refuses %d as an amount with 422 (case 21)',
-    async (credits) => {
-      const alice = await accounting.user();
+  it('case 21: refuses a grant of 0, less, a fraction or too much with 422, and makes no lot', async () => {
+    const alice = await accounting.user();
+    for (const credits of [0, -1, 1.5, 2 ** 60, 2 ** 31, 1e300])
       expect(await allocate(admin, alice.userId, credits)).toMatchObject({
         status: 422,
         body: { code: 'invalid_amount' },
       });
-    },
-  );
+    expect(
+      await accounting.number('SELECT count(*) AS value FROM credit_allocations WHERE user_id = $1', [alice.userId]),
+    ).toBe(0);
+  });
 
   it.each([['"10"'], ['null'], ['true'], ['[5]'], ['{"x":1}']])(
     'refuses %s, which is no number, with 400',
@@ -95,8 +97,9 @@ describe('allocating', () => {
     },
   );
 
-  it('lets a supervisor allocate up to its cap, and never to itself (case 50)', async () => {
+  it('case 50: refuses what a supervisor allocates above its cap or to itself with 403, and tells of each attempt', async () => {
     const alice = await accounting.user();
+    const before = await counted(accounting, 'movement_overstepped');
     expect(await allocate(supervisor, alice.userId, 500)).toMatchObject({ status: 201 });
     expect(await allocate(supervisor, alice.userId, 501)).toMatchObject({
       status: 403,
@@ -106,6 +109,7 @@ describe('allocating', () => {
     expect(await post('set', supervisor, { userId: alice.userId, credits: 1001 })).toMatchObject({ status: 403 });
     expect(await post('set', supervisor, { userId: supervisor.userId, credits: 1 })).toMatchObject({ status: 403 });
     expect(await accounting.balance(alice)).toEqual({ available: 500, held: 0 });
+    expect((await counted(accounting, 'movement_overstepped')) - before).toBe(4);
   });
 
   it('refuses a grant that no balance can hold', async () => {
@@ -190,12 +194,13 @@ describe('spending and correcting', () => {
     expect(await remove(70)).toMatchObject({ status: 200, body: { removedCredits: 70, newCredits: 0 } });
     expect(await remove(1)).toMatchObject({ status: 400 });
     const { rows } = await accounting.db.query(
-      "SELECT actor, reason FROM credit_transactions WHERE user_id = $1 AND type = 'adjustment' ORDER BY id",
+      `SELECT actor, reason, (available_after - available_change)::int AS before, available_after::int AS after
+       FROM credit_transactions WHERE user_id = $1 AND type = 'adjustment' ORDER BY id`,
       [alice.userId],
     );
     expect(rows).toEqual([
-      { actor: `admin:${admin.userId}`, reason: 'a complaint' },
-      { actor: `admin:${admin.userId}`, reason: 'fraud' },
+      { actor: `admin:${admin.userId}`, reason: 'a complaint', before: 100, after: 70 },
+      { actor: `admin:${admin.userId}`, reason: 'fraud', before: 70, after: 0 },
     ]);
   });
 

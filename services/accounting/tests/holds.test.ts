@@ -15,7 +15,7 @@ const statuses = (answers: { status: number }[], status: number) =>
   answers.filter((answer) => answer.status === status).length;
 
 describe('holding', () => {
-  it('lets one of two simultaneous holds of 80 through when the balance is 100 (case 1)', async () => {
+  it('case 1: lets one of two simultaneous holds of 80 through when the balance is 100', async () => {
     const alice = await accounting.user({ credits: 100 });
     const answers = await Promise.all([accounting.hold(alice, { output: 80 }), accounting.hold(alice, { output: 80 })]);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 402]));
@@ -26,7 +26,7 @@ describe('holding', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 20, held: 80 });
   });
 
-  it('lets exactly 500 of 1,000 holds of 1 through on a balance of 500, over two instances (case 2)', async () => {
+  it('case 2: lets exactly 500 of 1,000 holds of 1 through on a balance of 500, over two instances', async () => {
     const alice = await accounting.user({ credits: 500 });
     const { url } = await accounting.another();
     const answers = await Promise.all(
@@ -36,14 +36,14 @@ describe('holding', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 0, held: 500 });
   });
 
-  it('opens the account of a user it has never seen, with nothing on it (case 22)', async () => {
+  it('case 22: opens the account of a user it has never seen, with nothing on it', async () => {
     const userId = 'c0ffee'.padEnd(24, '0');
     const bob: User = { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
     expect(await accounting.hold(bob, { output: 1 })).toMatchObject({ status: 402 });
     expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
   });
 
-  it('opens one account for eight first requests at once (case 23)', async () => {
+  it('case 23: opens one account for eight first requests at once', async () => {
     const userId = 'beef'.padEnd(24, '0');
     const bob: User = { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
     const answers = await Promise.all(Array.from({ length: 8 }, () => accounting.hold(bob, { output: 1 })));
@@ -233,7 +233,7 @@ describe('extending and renewing', () => {
 });
 
 describe('lots', () => {
-  it('burns the earliest expiry first and gives back to the lots it took from (case 11)', async () => {
+  it('case 11: burns the earliest expiry first and gives back to the lots it took from', async () => {
     const alice = await accounting.user();
     const never = await accounting.grant(alice, { credits: 10, days: null });
     const friday = await accounting.grant(alice, { credits: 10, days: 2 });
@@ -249,7 +249,7 @@ describe('lots', () => {
     ]);
   });
 
-  it('burns a lower priority number first, and a gift before what was paid for (case 16)', async () => {
+  it('case 16: burns a lower priority number first, and a gift before what was paid for', async () => {
     const alice = await accounting.user();
     const paid = await accounting.grant(alice, { credits: 5, source: 'topup', days: null });
     const promo = await accounting.grant(alice, { credits: 5, source: 'promo', days: null });
@@ -262,14 +262,14 @@ describe('lots', () => {
     ]);
   });
 
-  it('skips a lot that is for another model (case 17)', async () => {
+  it('case 17: skips a lot that is for another model', async () => {
     const alice = await accounting.user();
     const other = await accounting.grant(alice, { credits: 50, models: ['another'] });
     expect(await accounting.hold(alice, { output: 1 })).toMatchObject({ status: 402 });
     expect(await accounting.lot(other)).toEqual([50, 0, 0, 0, 0]);
   });
 
-  it('revokes only what is not held; the held part settles and its rest is revoked too (case 18)', async () => {
+  it('case 18: revokes only what is not held; the held part settles and its rest is revoked too', async () => {
     const admin = await accounting.user({ role: 'admin' });
     const alice = await accounting.user();
     const id = await accounting.grant(alice, { credits: 100 });

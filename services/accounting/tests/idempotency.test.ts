@@ -30,7 +30,7 @@ describe('idempotency keys', () => {
     expect(await allocate(admin, alice.userId, 5, 'é')).toMatchObject({ status: 400 });
   });
 
-  it('give one lot and the first answer to a repeated grant (case 19)', async () => {
+  it('case 19: give one lot and the first answer to a repeated grant', async () => {
     const alice = await accounting.user();
     const key = randomUUID();
     const first = await allocate(admin, alice.userId, 50, key);
@@ -43,7 +43,7 @@ describe('idempotency keys', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 50, held: 0 });
   });
 
-  it('refuse another amount under the same key (case 20)', async () => {
+  it('case 20: refuse another amount under the same key', async () => {
     const alice = await accounting.user();
     const key = randomUUID();
     await allocate(admin, alice.userId, 50, key);

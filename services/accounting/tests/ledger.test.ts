@@ -23,7 +23,7 @@ describe('the database', () => {
     ['a deleted transaction', 'DELETE FROM credit_transactions'],
     ['an edited entry', 'UPDATE credit_entries SET amount = amount + 1'],
     ['a deleted entry', 'DELETE FROM credit_entries'],
-    ['an emptied ledger', 'TRUNCATE credit_transactions, credit_entries'],
+    ['an emptied ledger', 'TRUNCATE credit_transactions, credit_entries CASCADE'],
     ['a deleted account', 'DELETE FROM user_accounts'],
     ['a deleted lot', 'DELETE FROM credit_allocations'],
     ['a deleted hold', 'DELETE FROM streaming_sessions'],

@@ -17,7 +17,7 @@ const usageOf = (holdId: string) =>
   );
 
 describe('settling', () => {
-  it('charges what was used and gives the rest back at once (case 3)', async () => {
+  it('case 3: charges what was used and gives the rest back at once', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 100);
     const { body } = await accounting.settle(alice, holdId, 30);
@@ -39,7 +39,7 @@ describe('settling', () => {
     expect(await accounting.revenueOf(alice)).toBe(30);
   });
 
-  it('voids what cost nothing, with one pair of entries and a usage row of 0 (case 4)', async () => {
+  it('case 4: voids what cost nothing, with one pair of entries and a usage row of 0', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 100);
     expect(await accounting.settle(alice, holdId, 0)).toMatchObject({
@@ -57,7 +57,7 @@ describe('settling', () => {
     expect((await usageOf(holdId)).rows).toMatchObject([{ credits: 0 }]);
   });
 
-  it('answers five equal settlements alike and charges once (case 5)', async () => {
+  it('case 5: answers five equal settlements alike and charges once', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 100);
     const answers = await Promise.all(
@@ -68,7 +68,7 @@ describe('settling', () => {
     expect(await accounting.revenueOf(alice)).toBe(100);
   });
 
-  it('keeps the first charge and records what a later settlement says beyond it (case 6)', async () => {
+  it('case 6: keeps the first charge and records what a later settlement says beyond it', async () => {
     const alice = await accounting.user({ credits: 100 });
     const holdId = await accounting.held(alice, 100);
     await accounting.settle(alice, holdId, 30);
@@ -92,7 +92,7 @@ describe('settling', () => {
     });
   });
 
-  it('lets one of settle and void win, twenty times over two instances (case 7)', async () => {
+  it('case 7: lets one of settle and void win, twenty times over two instances', async () => {
     const { url } = await accounting.another();
     for (let round = 0; round < 20; round += 1) {
       const alice = await accounting.user({ credits: 10 });
@@ -112,7 +112,7 @@ describe('settling', () => {
     }
   });
 
-  it('takes an overrun from the balance (case 8)', async () => {
+  it('case 8: takes an overrun from the balance', async () => {
     const alice = await accounting.user({ credits: 150 });
     const holdId = await accounting.held(alice, 100);
     expect(await accounting.settle(alice, holdId, 130)).toMatchObject({
@@ -123,7 +123,7 @@ describe('settling', () => {
     ).toBe(30);
   });
 
-  it('writes off what the balance does not cover; it never goes below 0 (case 9)', async () => {
+  it('case 9: writes off what the balance does not cover; it never goes below 0', async () => {
     const alice = await accounting.user({ credits: 110 });
     const holdId = await accounting.held(alice, 100);
     expect(await accounting.settle(alice, holdId, 130)).toMatchObject({
@@ -180,7 +180,7 @@ describe('settling', () => {
 });
 
 describe('settling with the policy `debt`', () => {
-  it('lets the user owe what the balance does not cover, and the next grant repays it (case 10)', async () => {
+  it('case 10: lets the user owe what the balance does not cover, and the next grant repays it', async () => {
     const strict = await Accounting.start({ OVERRUN_POLICY: 'debt' });
     try {
       const admin = await strict.user({ role: 'admin' });

@@ -9,10 +9,43 @@ const AccountName = line(254);
 const Notes = notes(500);
 const Reason = line(500);
 /** Days a new lot lives; null: it never lapses. */
-const ExpiryDays = z.int().min(1).max(3650).nullable().default(30);
+export const LotExpiryDays = z.int().min(1).max(3650).nullable();
+const ExpiryDays = LotExpiryDays.default(30);
 const SECOND_NAME = { totalCredits: 'credits' } as const;
 
 export const LOT_SOURCES = ['admin', 'topup', 'promo', 'plan', 'refund', 'adjustment'] as const;
+
+const MOST_NAMES = 50;
+const names = (max: number) => z.array(line(max)).min(1).max(MOST_NAMES);
+
+/** Which requests a lot pays for; what is absent lets every request pass. */
+export const LotFilter = {
+  models: names(200).optional(),
+  upstreams: names(64).optional(),
+  workspaceId: line(64).optional(),
+};
+
+/** What only an admin may say about a new lot. */
+const LotTerms = {
+  source: z.enum(['admin', 'promo', 'plan']).optional(),
+  /** 0 is spent first; 100 when absent. */
+  priority: z.int().min(0).max(1000).optional(),
+  /** By the clock of the database; now when absent. */
+  effectiveAt: Timestamp.optional(),
+  /** Instead of `expiryDays`. */
+  expiresAt: Timestamp.optional(),
+  /** The period that a lot of a plan refills; each has one lot, for ever. */
+  period: line(64).optional(),
+  ...LotFilter,
+  /** 30 when neither this nor `expiresAt` is there; null: it never lapses. */
+  expiryDays: LotExpiryDays.optional(),
+};
+
+type Terms = { source?: string | undefined; period?: unknown; expiresAt?: unknown; expiryDays?: unknown };
+const hasOneEnd = ({ expiresAt, expiryDays }: Terms) => expiresAt === undefined || expiryDays === undefined;
+const namesPeriodOfPlan = ({ source, period }: Terms) => (source === 'plan') === (period !== undefined);
+const ONE_END = 'needs at most one of expiresAt and expiryDays';
+const PERIOD_OF_PLAN = 'a lot of a plan, and no other, needs a period';
 
 const NewAllocation = z.object({
   id: z.int(),
@@ -30,6 +63,8 @@ const MONEY_ERRORS = [
   'IDEMPOTENCY_KEY_REUSED',
 ] as const;
 
+const GRANT_ERRORS = [...MONEY_ERRORS, 'INVALID_AMOUNT', 'ALREADY_GRANTED'] as const;
+
 export const allocateCredits = operation({
   id: 'allocateCredits',
   method: 'POST',
@@ -39,11 +74,14 @@ export const allocateCredits = operation({
   idempotencyKey: 'required',
   status: 201,
   body: withAliases(
-    z.strictObject({ userId: AccountName, credits: Amount, expiryDays: ExpiryDays, notes: Notes.optional() }),
+    z
+      .strictObject({ userId: AccountName, credits: Amount, notes: Notes.optional(), ...LotTerms })
+      .refine(hasOneEnd, ONE_END)
+      .refine(namesPeriodOfPlan, PERIOD_OF_PLAN),
     SECOND_NAME,
   ),
   result: NewAllocation,
-  errors: MONEY_ERRORS,
+  errors: GRANT_ERRORS,
   invalidDetail: 'Valid userId and credits required',
 });
 
@@ -56,11 +94,14 @@ export const allocateByEmail = operation({
   idempotencyKey: 'required',
   status: 201,
   body: withAliases(
-    z.strictObject({ email: Email, credits: Amount, expiryDays: ExpiryDays, notes: Notes.optional() }),
+    z
+      .strictObject({ email: Email, credits: Amount, notes: Notes.optional(), ...LotTerms })
+      .refine(hasOneEnd, ONE_END)
+      .refine(namesPeriodOfPlan, PERIOD_OF_PLAN),
     SECOND_NAME,
   ),
   result: NewAllocation.extend({ email: z.string() }),
-  errors: MONEY_ERRORS,
+  errors: GRANT_ERRORS,
   invalidDetail: 'Valid email and credits required',
 });
 

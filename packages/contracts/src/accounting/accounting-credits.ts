@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LOT_SOURCES } from './accounting-allocations.ts';
 import { line, notes } from './accounting-text.ts';
 import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from '../credits.ts';
 import { HoldId, Timestamp } from '../ids.ts';
@@ -10,6 +11,13 @@ export const ActiveAllocation = z.object({
   credits: Credits,
   expiresAt: Timestamp.nullable(),
   allocatedAt: Timestamp,
+  source: z.enum(LOT_SOURCES),
+  /** Lots are spent in this order; 0 first. */
+  priority: z.int(),
+  /** Which requests it pays for; null: every one. */
+  models: z.array(z.string()).nullable(),
+  upstreams: z.array(z.string()).nullable(),
+  workspaceId: z.string().nullable(),
 });
 
 /** Whose credits pay for what the caller asks: its own, or the pool of its workspace. */
@@ -61,7 +69,8 @@ export const readBalanceOfUser = operation({
   summary: 'Balance of a user, found by id or e-mail address',
   permission: 'credits:read-any',
   params: z.strictObject({ userId: line(254) }),
-  result: Balance,
+  /** For admins: why the account needs a look, such as a payment that was charged back. */
+  result: Balance.extend({ flaggedReason: z.string().nullable().optional() }),
   errors: ['NOT_FOUND'],
 });
 

@@ -9,16 +9,19 @@ const MAX_DEPTH = 64;
 /** ECMA-262 JSON.parse makes own properties of these names; merging such an object elsewhere would reach a prototype. */
 const POISONED_NAME = '__proto__';
 
-/** The body of an operation's request, or undefined when the operation has none: it is then left unread. */
-export const bodyOf = async (operation: OperationSpec, request: IncomingMessage): Promise<unknown> =>
-  operation.body ? readJson(request, operation.bodyLimit ?? BODY_LIMIT_BYTES) : undefined;
-
 /**
- * The parsed JSON body of a request; `undefined` when it is empty. Both frameworks read bodies by this function, so that they
- * cannot disagree. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE (before buffering more than `limitBytes`), or MALFORMED_JSON
- * for text that is not UTF-8, not JSON, nested too deep, or names `__proto__` or `constructor.prototype`.
+ * The body of an operation's request: its bytes where the operation wants them raw, else parsed (see parseJson). Undefined when
+ * it is empty, or when the operation has none: it is then left unread. Both frameworks read bodies by this function, so that
+ * they cannot disagree.
  */
-async function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
+export async function bodyOf(operation: OperationSpec, request: IncomingMessage): Promise<unknown> {
+  if (!operation.body) return undefined;
+  const bytes = await readBody(request, operation.bodyLimit ?? BODY_LIMIT_BYTES);
+  return bytes === undefined || operation.rawBody ? bytes : parseJson(bytes);
+}
+
+/** Throws UNSUPPORTED_MEDIA_TYPE, or BODY_TOO_LARGE before buffering more than `limitBytes`. */
+async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | undefined> {
   const declaredBytes = Number(request.headers['content-length'] ?? 0);
   if (request.headers['transfer-encoding'] === undefined && declaredBytes === 0) return undefined;
   if (!isJson(request.headers['content-type']) || request.headers['content-encoding'] !== undefined) {
@@ -26,7 +29,7 @@ async function readJson(request: IncomingMessage, limitBytes: number): Promise<u
   }
   if (declaredBytes > limitBytes) throw new AppError('BODY_TOO_LARGE');
   const bytes = await readBytes(request, limitBytes);
-  return bytes.length === 0 ? undefined : parseJson(bytes);
+  return bytes.length === 0 ? undefined : bytes;
 }
 
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
@@ -47,8 +50,11 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
   throw new AppError('BODY_TOO_LARGE');
 }
 
-/** Never carries a cause: a parser's message quotes the body, and that must not reach a log. */
-function parseJson(bytes: Uint8Array): unknown {
+/**
+ * Throws MALFORMED_JSON for bytes that are not UTF-8, not JSON, nested too deep, or name `__proto__` or `constructor.prototype`.
+ * Never carries a cause: a parser's message quotes the body, and that must not reach a log.
+ */
+export function parseJson(bytes: Uint8Array): unknown {
   const value = parsedText(bytes);
   requireHarmless(value);
   return value;

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { actorOf, type Person } from '../domain/callers.ts';
 import type { Adjusted, Ports } from '../ports.ts';
-import { requireMayMove } from './allocate-credits.ts';
+import { requireMayMove, tellOverstepping } from './allocate-credits.ts';
 import type { Answered, OneTime, Once } from './once.ts';
 
 export type Adjustment = Readonly<{
@@ -27,7 +27,7 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
   ): Promise<Answered<AdjustedBalance>> {
     const { of, change, target, expiryDays, reason, requestId } = adjustment;
     const actor = actorOf(caller);
-    const answer = await once(request, async (tx) => {
+    const attempt = once(request, async (tx) => {
       const account = await tx.findAccount(of);
       if (!account) throw new AppError('NOT_FOUND', `User '${of}' not found`);
       requireMayMove(caller, account.id, Math.abs(change ?? 0), rules.supervisorCap);
@@ -44,6 +44,8 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
       refuseUnadjusted(adjusted, rules.supervisorCap);
       return { userId: account.id, previous: adjusted.previous, current: adjusted.current };
     });
+    const fact = { actor, of, credits: change ?? target ?? 0, operation: request.operation };
+    const answer = await tellOverstepping(attempt, events, fact);
     const { userId, previous, current } = answer.value;
     if (!answer.replayed) events.moved({ kind: 'adjusted', userId, credits: current - previous, actor });
     return answer;

@@ -1,14 +1,22 @@
 import { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import { actorOf, type Person } from '../domain/callers.ts';
-import type { Account, Ports, Tx } from '../ports.ts';
+import type { Account, Grant, Granted, Ports, Tx } from '../ports.ts';
 import type { Answered, OneTime, Once } from './once.ts';
+
+/** What only an admin may say about a lot. */
+export type LotTerms = Readonly<
+  Partial<Pick<Grant, 'priority' | 'effectiveAt' | 'expiresAt' | 'models' | 'upstreams' | 'workspaceId'>>
+> &
+  Readonly<{ source?: Grant['source'] | undefined; period?: string | undefined }>;
 
 export type Allocation = Readonly<{
   /** Id, user name or e-mail address. */
   to: string;
   credits: number;
-  expiryDays: number | null;
+  /** Null: never lapses; absent without `expiresAt` as well: the usual term. */
+  expiryDays?: number | null | undefined;
+  terms: LotTerms;
   notes?: string | undefined;
   requestId: string;
 }>;
@@ -22,36 +30,62 @@ export type Allocated = Readonly<{
 
 type Deps = Pick<Ports, 'events' | 'rules'> & { once: Once };
 
-/** Grants credits as a new lot. A supervisor does so up to a cap and never to itself. */
+const USUAL_EXPIRY_DAYS = 30;
+
+/** Grants credits as a new lot. A supervisor does so up to a cap, never to itself, and on the usual terms. */
 export const createAllocateCredits = ({ events, rules, once }: Deps) =>
   async function allocateCredits(
     caller: Person,
     request: OneTime,
     allocation: Allocation,
   ): Promise<Answered<Allocated>> {
-    const { to, credits, expiryDays, notes, requestId } = allocation;
+    const { to, credits } = allocation;
     const actor = actorOf(caller);
-    const answer = await once(request, async (tx) => {
+    const attempt = once(request, async (tx) => {
       const account = (await tx.findAccount(to)) ?? (await newAccount(tx, to, rules.allocateOpensAccounts));
       requireMayMove(caller, account.id, credits, rules.supervisorCap);
-      const granted = await tx.grant({
-        userId: account.id,
-        source: 'admin',
-        credits,
-        expiryDays,
-        actor,
-        requestId,
-        reason: notes,
-      });
-      if (granted.outcome === 'unknown') throw unknownUser(to);
-      if (granted.outcome === 'too_much')
-        throw new AppError('INVALID_AMOUNT', 'The balance would be larger than can be booked');
+      requireUsualTerms(caller, allocation.terms);
+      const granted = refuseUngranted(await tx.grant({ ...grantOf(allocation, account.id), actor }), to);
       const expiresAt = granted.expiresAt?.toISOString() ?? null;
       return { id: granted.id, userId: account.id, email: account.email, remaining: granted.remaining, expiresAt };
     });
+    const answer = await tellOverstepping(attempt, events, { actor, of: to, credits, operation: request.operation });
     if (!answer.replayed) events.moved({ kind: 'allocated', userId: answer.value.userId, credits, actor });
     return answer;
   };
+
+function grantOf({ credits, expiryDays, terms, notes, requestId }: Allocation, userId: string) {
+  const { period, source = 'admin', ...rest } = terms;
+  const usual = terms.expiresAt === undefined ? USUAL_EXPIRY_DAYS : null;
+  return {
+    ...rest,
+    userId,
+    source,
+    credits,
+    expiryDays: expiryDays === undefined ? usual : expiryDays,
+    // A refill is a lot of its own; it never replaces what is left of the one before.
+    ...(period !== undefined && { grantKey: `plan:${userId}:${period}` }),
+    requestId,
+    reason: notes,
+  };
+}
+
+function refuseUngranted(granted: Granted, to: string): Extract<Granted, { outcome: 'granted' }> {
+  switch (granted.outcome) {
+    case 'granted':
+      return granted;
+    case 'unknown':
+      throw unknownUser(to);
+    case 'too_much':
+      throw new AppError('INVALID_AMOUNT', 'The balance would be larger than can be booked');
+    case 'bad_term':
+      throw new AppError('VALIDATION_FAILED', 'A lot ends after it begins and after now, within ten years');
+    case 'duplicate':
+      throw new AppError('ALREADY_GRANTED', `Allocation ${granted.id} is for this period`, {
+        extra: { allocationId: granted.id },
+      });
+  }
+}
 
 const unknownUser = (name: string): AppError =>
   new AppError(
@@ -66,6 +100,11 @@ async function newAccount(tx: Tx, name: string, mayOpen: boolean): Promise<Pick<
   return { id: id.data, email: null };
 }
 
+function requireUsualTerms({ role }: Person, terms: LotTerms): void {
+  if (role === 'admin' || Object.values(terms).every((term) => term === undefined)) return;
+  throw new AppError('FORBIDDEN', 'Only an admin may choose the terms of a lot');
+}
+
 /**
  * An admin may move any amount; a supervisor up to a cap, and nothing on its own account.
  * @throws AppError ALLOCATION_CAP_EXCEEDED
@@ -74,4 +113,18 @@ export function requireMayMove(caller: Person, userId: string, credits: number, 
   if (caller.role === 'admin') return;
   if (userId === caller.userId) throw new AppError('ALLOCATION_CAP_EXCEEDED', 'You may not change your own credits');
   if (credits > cap) throw new AppError('ALLOCATION_CAP_EXCEEDED', `You may move at most ${cap} credits at a time`);
+}
+
+/** An attempt beyond the role's powers is told, each time, although nothing came of it. */
+export async function tellOverstepping<T>(
+  attempt: Promise<T>,
+  events: Ports['events'],
+  fact: Parameters<Ports['events']['overstepped']>[0],
+): Promise<T> {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'ALLOCATION_CAP_EXCEEDED') events.overstepped(fact);
+    throw error;
+  }
 }

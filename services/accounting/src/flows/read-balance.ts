@@ -1,7 +1,7 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import { claimsOf, type Person } from '../domain/callers.ts';
-import type { BalanceRecord, LotRecord, Ports } from '../ports.ts';
+import type { Account, BalanceRecord, LotRecord, Ports } from '../ports.ts';
 
 export type BalanceWithLots = BalanceRecord & { lots: LotRecord[]; payer: 'user' | 'workspace' };
 
@@ -35,11 +35,11 @@ async function readPool(
 
 /** What somebody else can spend; `name` is an id or an e-mail address. */
 export const createReadBalanceOf = ({ accounts }: Pick<Ports, 'accounts'>) =>
-  async function readBalanceOf(name: string): Promise<BalanceWithLots> {
+  async function readBalanceOf(name: string): Promise<BalanceWithLots & Pick<Account, 'flaggedReason'>> {
     const account = await accounts.find(name);
     if (!account) {
       throw new AppError('NOT_FOUND', name.includes('@') ? 'User not found with the provided email' : 'User not found');
     }
     const [balance, lots] = await Promise.all([accounts.balance(account.id), accounts.activeLots(account.id)]);
-    return { ...balance, lots, payer: 'user' };
+    return { ...balance, lots, payer: 'user', flaggedReason: account.flaggedReason };
   };

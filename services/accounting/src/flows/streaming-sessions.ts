@@ -27,7 +27,8 @@ export const createOpenSession = (deps: Deps) =>
       claims: claimsOf(caller),
       openedBy: 'user',
       sessionId,
-      key: call.key,
+      // Apart from the keys that services and deductions use on the same account.
+      key: `session:${call.key}`,
       fingerprint: fingerprintOf(opening),
       resource,
       workspaceId: caller.workspaceId,

@@ -14,24 +14,26 @@ export const allocationRoutes = (flows: Flows): Route[] => [
 
 const grantRoutes = (flows: Flows): Route[] => [
   serve(accounting.allocateCredits).with(async ({ body }, caller, context) => {
-    const { userId: to, credits, expiryDays, notes } = body;
+    const { userId: to, credits, expiryDays, notes, ...terms } = body;
     const request = oneTime(personOf(caller), accounting.allocateCredits, context, body);
     const answer = await flows.allocateCredits(caller, request, {
       to,
       credits,
       expiryDays,
+      terms,
       notes,
       requestId: context.requestId,
     });
     return answered(201, answer, (allocated) => lotBody(allocated, credits));
   }),
   serve(accounting.allocateByEmail).with(async ({ body }, caller, context) => {
-    const { email: to, credits, expiryDays, notes } = body;
+    const { email: to, credits, expiryDays, notes, ...terms } = body;
     const request = oneTime(personOf(caller), accounting.allocateByEmail, context, body);
     const answer = await flows.allocateCredits(caller, request, {
       to,
       credits,
       expiryDays,
+      terms,
       notes,
       requestId: context.requestId,
     });

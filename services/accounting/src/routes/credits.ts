@@ -10,7 +10,10 @@ export const creditRoutes = (flows: Flows): Route[] => [
     const { available, held, expiringSoon, payer } = await flows.readOwnBalance(caller);
     return { totalCredits: available, credits: available, available, held, expiringSoon, payer };
   }),
-  serve(accounting.readBalanceOfUser).with(async ({ params }) => balanceBody(await flows.readBalanceOf(params.userId))),
+  serve(accounting.readBalanceOfUser).with(async ({ params }, { role }) => {
+    const { flaggedReason, ...balance } = await flows.readBalanceOf(params.userId);
+    return { ...balanceBody(balance), ...(role === 'admin' && { flaggedReason }) };
+  }),
   serve(accounting.checkCredits).with(async ({ body: { requiredCredits } }, caller) => {
     const { available: credits } = await flows.readOwnBalance(caller);
     return credits >= requiredCredits
@@ -62,9 +65,8 @@ const balanceBody = ({ available, held, lots, payer }: BalanceWithLots) => ({
   remainingCredits: available,
   available,
   held,
-  activeAllocations: lots.map(({ id, credits, expiresAt, allocatedAt }) => ({
-    id,
-    credits,
+  activeAllocations: lots.map(({ expiresAt, allocatedAt, ...lot }) => ({
+    ...lot,
     expiresAt: expiresAt?.toISOString() ?? null,
     allocatedAt: allocatedAt.toISOString(),
   })),

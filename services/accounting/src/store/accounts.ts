@@ -1,6 +1,6 @@
 import type { Role } from '@tollgate/contracts';
 import type { Claims } from '../domain/callers.ts';
-import type { Account, Accounts, FindAccount } from '../ports.ts';
+import type { Account, Accounts, FindAccount, LotRecord } from '../ports.ts';
 import type { Query } from './postgres.ts';
 
 type Row = {
@@ -10,6 +10,7 @@ type Row = {
   role: Role;
   created_at: Date;
   updated_at: Date;
+  flagged_reason: string | null;
 };
 
 const accountOf = (row: Row): Account => ({
@@ -19,6 +20,7 @@ const accountOf = (row: Row): Account => ({
   role: row.role,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
+  flaggedReason: row.flagged_reason,
 });
 
 /** Claims in the shape of the SQL type `account_claims`. */
@@ -30,7 +32,7 @@ export const claimsRow = ({ id, username, email, role, issuedAt }: Claims) => ({
   issued_at: issuedAt?.toISOString(),
 });
 
-const COLUMNS = 'id, username, email, role, created_at, updated_at';
+const COLUMNS = 'id, username, email, role, created_at, updated_at, flagged_reason';
 /** Lots that can be spent at an instant, read without any job having booked what lapsed. */
 const SPENDABLE = 'remaining_credits > 0 AND effective_at <= n.now AND (expires_at IS NULL OR expires_at > n.now)';
 
@@ -52,20 +54,23 @@ export const findAccountOn =
   };
 
 export function createAccounts(query: Query): Accounts {
+  const find = findAccountOn(query);
   return {
     async touch(claims) {
       await query('SELECT ledger.touch_account(jsonb_populate_record(NULL::ledger.account_claims, $1))', [
         JSON.stringify(claimsRow(claims)),
       ]);
     },
-    find: findAccountOn(query),
-    async create({ id, email, username, role }) {
-      const [row] = await query<Row & { outcome: 'created' | 'id' | 'email' }>(
-        'SELECT * FROM ledger.create_account(jsonb_populate_record(NULL::ledger.account_claims, $1))',
-        [JSON.stringify({ id, email, username, role })],
+    find,
+    async create(claims) {
+      const [row] = await query<{ outcome: 'opened' | 'id' | 'email' }>(
+        'SELECT ledger.open_account(jsonb_populate_record(NULL::ledger.account_claims, $1)) AS outcome',
+        [JSON.stringify(claims)],
       );
-      if (!row) throw new Error('create_account gave no answer');
-      return row.outcome === 'created' ? accountOf(row) : row.outcome;
+      if (row?.outcome === 'id' || row?.outcome === 'email') return row.outcome;
+      const account = await find(claims.id);
+      if (!account) throw new Error('open_account opened nothing');
+      return account;
     },
     async balance(userId) {
       const [row] = await query<{ available: number; held: number; expiring_soon: number }>(
@@ -82,18 +87,24 @@ export function createAccounts(query: Query): Accounts {
       return rows.length > 0 ? `ws_${workspaceId}` : userId;
     },
     async activeLots(userId) {
-      const rows = await query<{ id: number; credits: number; expires_at: Date | null; allocated_at: Date }>(
-        `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at
+      const rows = await query<LotRow>(
+        `SELECT id, remaining_credits::bigint AS credits, expires_at, allocated_at, source, priority, models, upstreams, workspace_id
          FROM credit_allocations, (SELECT ledger_now() AS now OFFSET 0) n WHERE user_id = $1 AND ${SPENDABLE}
          ORDER BY priority, credit_allocations.expires_at NULLS LAST, is_paid, effective_at, id LIMIT 1000`,
         [userId],
       );
-      return rows.map((row) => ({
-        id: row.id,
-        credits: row.credits,
-        expiresAt: row.expires_at,
-        allocatedAt: row.allocated_at,
+      return rows.map(({ expires_at, allocated_at, workspace_id, ...lot }) => ({
+        ...lot,
+        expiresAt: expires_at,
+        allocatedAt: allocated_at,
+        workspaceId: workspace_id,
       }));
     },
   };
 }
+
+type LotRow = Pick<LotRecord, 'id' | 'credits' | 'source' | 'priority' | 'models' | 'upstreams'> & {
+  expires_at: Date | null;
+  allocated_at: Date;
+  workspace_id: string | null;
+};

@@ -23,6 +23,8 @@ export type PostgresOptions = Readonly<{
   poolSize: number;
   /** Longest wait for a connection, in ms. */
   acquireMs: number;
+  /** Settings that every connection carries and the functions of the ledger read: name → value without spaces. */
+  settings?: Readonly<Record<string, string>>;
   /** Told about connections that break while nobody uses them. */
   onFault: (error: Error) => void;
   /** Longest statement of a snapshot, in ms; 0 for no limit. */
@@ -40,7 +42,8 @@ const REPORT_MS = 120_000;
 const REPORT_CONNECTIONS = 2;
 
 /** Opens the pools; nothing connects before the first statement. */
-export function openPostgres({ url, poolSize, acquireMs, onFault, reportMs = REPORT_MS }: PostgresOptions): Postgres {
+export function openPostgres(options: PostgresOptions): Postgres {
+  const { url, poolSize, acquireMs, settings = {}, onFault, reportMs = REPORT_MS } = options;
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
       connectionString: url,
@@ -52,6 +55,7 @@ export function openPostgres({ url, poolSize, acquireMs, onFault, reportMs = REP
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
       application_name: 'tollgate-accounting',
+      options: optionsOf(settings),
       types: { getTypeParser: typeParser },
     });
     pool.on('error', onFault);
@@ -74,6 +78,11 @@ export function openPostgres({ url, poolSize, acquireMs, onFault, reportMs = REP
     },
   };
 }
+
+const optionsOf = (settings: Readonly<Record<string, string>>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 
 const queryOn =
   (connection: pg.Pool | pg.PoolClient): Query =>

@@ -1,5 +1,6 @@
-import type { Adjusted, Doer, Granted, KeyClaim, StoredAnswer, Transaction, Tx } from '../ports.ts';
+import type { Adjusted, Doer, Grant, Granted, KeyClaim, StoredAnswer, Transaction, Tx } from '../ports.ts';
 import { claimsRow, findAccountOn } from './accounts.ts';
+import { paymentTxOn } from './payments/payment-tx.ts';
 import type { Postgres, Query } from './postgres.ts';
 
 /** Transactions over everything that moves money besides the life of holds. */
@@ -9,6 +10,7 @@ export const createTransaction = (postgres: Postgres): Transaction => {
 
 function txOn(query: Query): Tx {
   return {
+    ...paymentTxOn(query),
     claimKey: (claim) => claimKey(query, claim),
     async keepAnswer({ caller, operation, key }, { status, body }) {
       await query(
@@ -24,11 +26,10 @@ function txOn(query: Query): Tx {
       ]);
     },
     findAccount: findAccountOn(query),
-    async grant({ userId, source, credits, expiryDays, ...doer }) {
-      const request = { user_id: userId, source, credits, expiry_days: expiryDays, ...doerRow(doer) };
+    async grant(grant) {
       const [row] = await query<LotRow>(
         'SELECT * FROM ledger.grant_credits(jsonb_populate_record(NULL::ledger.lot_request, $1))',
-        [JSON.stringify(request)],
+        [JSON.stringify(grantRow(grant))],
       );
       return grantedOf(row);
     },
@@ -111,6 +112,21 @@ async function savepoint<T>(query: Query, work: () => Promise<T>): Promise<T> {
   }
 }
 
+const grantRow = ({ userId, source, credits, priority, models, upstreams, ...grant }: Grant) => ({
+  user_id: userId,
+  source,
+  credits,
+  priority,
+  models,
+  upstreams,
+  workspace_id: grant.workspaceId,
+  effective_at: grant.effectiveAt,
+  expires_at: grant.expiresAt,
+  expiry_days: grant.expiryDays,
+  grant_key: grant.grantKey,
+  ...doerRow(grant),
+});
+
 const doerRow = ({ actor, requestId, reason }: Doer) => ({ actor, request_id: requestId, reason });
 
 type LotRow = {
@@ -124,6 +140,7 @@ type RevocationRow = { user_id: string | null; revoked_credits: number; held_cre
 
 function grantedOf(row: LotRow | undefined): Granted {
   if (!row) throw new Error('grant_credits gave no answer');
+  if (row.outcome === 'duplicate') return { outcome: 'duplicate', id: row.allocation_id };
   if (row.outcome !== 'granted') return { outcome: row.outcome };
   return { outcome: 'granted', id: row.allocation_id, remaining: row.remaining_credits, expiresAt: row.expires_at };
 }

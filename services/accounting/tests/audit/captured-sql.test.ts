@@ -93,12 +93,12 @@ const ENTRANCES: Record<string, { guard: RegExp; isLoop?: boolean; run: () => Pr
     run: () =>
       call('touch_account', 'account_claims', { ...claims(), username: 'new', issued_at: new Date().toISOString() }),
   },
-  create_account: {
+  open_account: {
     // Nobody can lock a row that is not there: one statement inserts it unless the id or the address is taken.
     guard: /pg_advisory_xact_lock/,
     run: () => {
       const id = newUserId();
-      return call('create_account', 'account_claims', {
+      return call('open_account', 'account_claims', {
         id,
         username: id,
         email: `${id}@example.test`,

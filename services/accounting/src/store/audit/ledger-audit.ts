@@ -11,11 +11,13 @@ const BALANCED = view('I2', 'verify_balanced', 'Every transaction has two or mor
 const HELD = view('I3', 'verify_held', 'What is held is the sum of the open holds, and nothing is negative');
 const TERMINAL = view('I4', 'verify_terminal', 'Every closed hold was closed by one transaction');
 const CHARGE = view('I5', 'verify_charge', 'The revenue of a hold is its charge');
+const REFUNDS = view('I5', 'verify_refunds', 'The refunds of a hold are at most its charge, and are booked');
 const USAGE = view('I6', 'verify_usage', 'Every closed hold has one usage row, and usage is the charge');
 const KEYS = view('I7', 'verify_keys', 'No idempotency key is left without an answer');
 const LOTS = view('I8', 'verify_lots', 'Balances are the sums of their lots');
 const HOLD_LOTS = view('I8', 'verify_hold_lots', 'What is held of a lot is the sum of its open holds');
 const LIMITS = view('I8', 'verify_limits', 'What is reserved of a limit is the sum of its open holds');
+const TOPUPS = view('I8', 'verify_topups', 'Every paid order gave one lot of its credits');
 const CHAIN = view('I9', 'verify_chain', 'The hash chain of every account is whole');
 const ANCHORS = view('I9', 'verify_anchors', 'Every transaction that a signed head names is where it was');
 const CHANGES = view('I1', 'verify_changes', 'The entries of a transaction are its changes');
@@ -23,11 +25,11 @@ const HEAD = view('I9', 'verify_head', 'Every account shows what its last transa
 
 /** Nobody's in particular. */
 const OF_NO_USER = new Set([KEYS, LIMITS]);
-const EVERYTHING = [PROJECTION, BALANCED, HELD, TERMINAL, CHARGE, USAGE, KEYS, LOTS, HOLD_LOTS, LIMITS, CHAIN, ANCHORS];
+const EVERYTHING = [PROJECTION, BALANCED, HELD, TERMINAL, CHARGE, REFUNDS, USAGE, KEYS, LOTS, HOLD_LOTS, LIMITS, TOPUPS, CHAIN, ANCHORS];
 /** As long as there are accounts, lots and open holds, however long the ledger is. */
-const STATE = [HELD, KEYS, LOTS, HOLD_LOTS, LIMITS, HEAD];
+const STATE = [HELD, KEYS, LOTS, HOLD_LOTS, LIMITS, TOPUPS, HEAD];
 const OF_TRANSACTIONS = [BALANCED, CHANGES, CHAIN];
-const OF_HOLDS = [TERMINAL, CHARGE, USAGE];
+const OF_HOLDS = [TERMINAL, CHARGE, REFUNDS, USAGE];
 
 /** Sorting and hashing a million rows without going to the disk; one connection does this at a time. */
 const WORK_MEMORY = '64MB';

@@ -2,6 +2,28 @@
 
 CREATE TYPE account_claims AS (id text, username text, email text, role text, issued_at timestamptz);
 
+-- Opens an account and, in the same transaction, gives it the welcome of the installation (WELCOME_CREDITS, which every connection of
+-- the service carries as a setting). False when the account is there already.
+CREATE FUNCTION insert_account(p account_claims) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  v_welcome bigint := coalesce(nullif(current_setting('tollgate.welcome_credits', true), ''), '0')::bigint;
+  v_days integer := nullif(current_setting('tollgate.welcome_days', true), '')::integer;
+BEGIN
+  INSERT INTO user_accounts (id, username, email, role, profile_issued_at)
+    VALUES (p.id, p.username, p.email, coalesce(p.role, 'enduser'), coalesce(p.issued_at, '-infinity'))
+    ON CONFLICT (id) DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  -- A pool is no newcomer.
+  IF v_welcome > 0 AND p.id NOT LIKE 'ws\_%' THEN
+    PERFORM add_lot(
+      ROW(p.id, 'promo', v_welcome, NULL, NULL, NULL, v_days, NULL, NULL, NULL, 'welcome', 'system', 'Welcome', NULL)::lot_request,
+      'grant', ledger_now());
+  END IF;
+  RETURN true;
+END $$;
+
 -- Locks an account, opens it when it is new, and takes over a profile that is newer than the stored one.
 CREATE FUNCTION lock_account(p account_claims) RETURNS user_accounts LANGUAGE plpgsql AS $$
 DECLARE
@@ -9,9 +31,7 @@ DECLARE
 BEGIN
   SELECT * INTO a FROM user_accounts WHERE id = p.id FOR UPDATE;
   IF NOT FOUND THEN
-    INSERT INTO user_accounts (id, username, email, role, profile_issued_at)
-      VALUES (p.id, p.username, p.email, coalesce(p.role, 'enduser'), coalesce(p.issued_at, '-infinity'))
-      ON CONFLICT (id) DO NOTHING;
+    PERFORM insert_account(p);
     SELECT * INTO STRICT a FROM user_accounts WHERE id = p.id FOR UPDATE;
   END IF;
   IF p.issued_at > a.profile_issued_at THEN
@@ -21,6 +41,17 @@ BEGIN
       WHERE id = p.id RETURNING * INTO a;
   END IF;
   RETURN a;
+END $$;
+
+-- Opens the account of somebody who has not called yet. outcome: opened | id (is taken) | email (belongs to another account)
+CREATE FUNCTION open_account(p account_claims) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  -- Two at once with one address wait for each other; the index on addresses is not unique.
+  PERFORM pg_advisory_xact_lock(hashtextextended(lower(p.email), 2));
+  IF EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower(p.email) AND id <> p.id) THEN
+    RETURN 'email';
+  END IF;
+  RETURN CASE WHEN insert_account(p) THEN 'opened' ELSE 'id' END;
 END $$;
 
 -- Takes the lock of an account only when there is something to write: it is new, or the profile is newer than the stored one.
@@ -56,25 +87,4 @@ BEGIN
   INSERT INTO user_accounts (id) VALUES ('ws_' || p_workspace_id) ON CONFLICT (id) DO NOTHING;
   INSERT INTO workspaces (id, billing, updated_by) VALUES (p_workspace_id, p_billing, p_actor)
     ON CONFLICT (id) DO UPDATE SET billing = excluded.billing, updated_by = excluded.updated_by, updated_at = ledger_now();
-END $$;
-
-CREATE TYPE new_account AS (
-  outcome text, id text, username text, email text, role text, created_at timestamptz, updated_at timestamptz
-);
-
--- Opens an account before its user's first call. outcome: created | id (it is taken) | email (it belongs to another account)
-CREATE FUNCTION create_account(p account_claims) RETURNS new_account LANGUAGE plpgsql AS $$
-DECLARE
-  a user_accounts;
-BEGIN
-  -- Two at once with one address wait for each other; the index on addresses is not unique.
-  PERFORM pg_advisory_xact_lock(hashtextextended(lower(p.email), 2));
-  INSERT INTO user_accounts (id, username, email, role) SELECT p.id, p.username, p.email, p.role
-    WHERE NOT EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower(p.email) AND id <> p.id)
-    ON CONFLICT (id) DO NOTHING RETURNING * INTO a;
-  IF FOUND THEN
-    RETURN ROW('created', a.id, a.username, a.email, a.role, a.created_at, a.updated_at)::new_account;
-  END IF;
-  RETURN ROW(CASE WHEN EXISTS (SELECT FROM user_accounts WHERE lower(email) = lower(p.email) AND id <> p.id) THEN 'email' ELSE 'id' END,
-    NULL, NULL, NULL, NULL, NULL, NULL)::new_account;
 END $$;

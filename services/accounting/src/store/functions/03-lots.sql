@@ -2,7 +2,7 @@
 -- A refusal is an answer (`outcome`), never an exception, so that one refused item of a batch does not undo its neighbours.
 
 CREATE TYPE lot_request AS (
-  user_id text, source text, credits bigint, priority integer, effective_at timestamptz, expiry_days integer,
+  user_id text, source text, credits bigint, priority integer, effective_at timestamptz, expires_at timestamptz, expiry_days integer,
   models text[], upstreams text[], workspace_id text, grant_key text, actor text, reason text, request_id text
 );
 
@@ -20,8 +20,8 @@ BEGIN
     models, upstreams, workspace_id, grant_key, allocated_by, notes, allocated_at
   ) OVERRIDING SYSTEM VALUE VALUES (
     v_id, v_tenant, p.user_id, p.source, coalesce(p.priority, 100), p.credits, p.credits - v_repaid, v_repaid, v_effective,
-    v_effective + make_interval(hours => 24 * p.expiry_days), p.models, p.upstreams, p.workspace_id, p.grant_key, p.actor,
-    p.reason, p_now
+    coalesce(p.expires_at, v_effective + make_interval(hours => 24 * p.expiry_days)), p.models, p.upstreams, p.workspace_id,
+    p.grant_key, p.actor, p.reason, p_now
   );
   PERFORM ledger_post(
     p.user_id, ROW(p_type, NULL, v_id, NULL, p.actor, p.reason, p.request_id)::ledger_note, p.credits - v_repaid, 0, -v_repaid,
@@ -31,7 +31,16 @@ END $$;
 
 CREATE TYPE lot_answer AS (outcome text, allocation_id bigint, user_id text, remaining_credits bigint, expires_at timestamptz);
 
--- outcome: granted | unknown | too_much
+-- Whether the term of a lot lies within ten years of now and ends after it began.
+CREATE FUNCTION plausible_term(p lot_request, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  v_effective timestamptz := coalesce(p.effective_at, p_now);
+BEGIN
+  RETURN v_effective BETWEEN p_now - interval '3650 days' AND p_now + interval '3650 days'
+    AND (p.expires_at IS NULL OR p.expires_at > greatest(v_effective, p_now) AND p.expires_at <= v_effective + interval '3650 days');
+END $$;
+
+-- outcome: granted | duplicate (of the lot with the same grant key) | bad_term | unknown | too_much
 CREATE FUNCTION grant_credits(p lot_request) RETURNS lot_answer LANGUAGE plpgsql AS $$
 DECLARE
   a user_accounts;
@@ -40,6 +49,14 @@ BEGIN
   SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR UPDATE;
   IF NOT FOUND THEN
     v_answer.outcome := 'unknown';
+    RETURN v_answer;
+  END IF;
+  SELECT 'duplicate', l.id INTO v_answer.outcome, v_answer.allocation_id
+    FROM credit_allocations l WHERE l.user_id = p.user_id AND l.source = p.source AND l.grant_key = p.grant_key;
+  IF v_answer.outcome = 'duplicate' THEN
+    RETURN v_answer;
+  ELSIF NOT plausible_term(p, ledger_now()) THEN
+    v_answer.outcome := 'bad_term';
   ELSIF a.total_credits + p.credits > 9007199254740991 THEN
     v_answer.outcome := 'too_much';
   ELSE

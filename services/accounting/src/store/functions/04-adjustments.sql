@@ -27,7 +27,7 @@ BEGIN
     ELSE 'adjusted' END;
   IF v_answer.outcome = 'adjusted' AND v_change > 0 THEN
     PERFORM add_lot(
-      ROW(p.user_id, 'adjustment', v_change, NULL, NULL, p.expiry_days, NULL, NULL, NULL, NULL, p.actor, p.reason, p.request_id)::lot_request,
+      ROW(p.user_id, 'adjustment', v_change, NULL, NULL, NULL, p.expiry_days, NULL, NULL, NULL, NULL, p.actor, p.reason, p.request_id)::lot_request,
       'adjustment', v_now);
   ELSIF v_answer.outcome = 'adjusted' AND v_change < 0 THEN
     PERFORM remove_from_lots(p.user_id, -v_change, v_now);

@@ -50,47 +50,14 @@ BEGIN
   RETURN h;
 END $$;
 
--- Back to the lots it came from, last burnt first; for lots that have lapsed one new lot with seven days of grace.
+-- What people gave back in the meantime is not given back again.
 CREATE FUNCTION refund_late(h streaming_sessions, p close_request, p_now timestamptz) RETURNS streaming_sessions LANGUAGE plpgsql AS $$
 DECLARE
-  v_refund bigint := greatest(h.charged_credits - p.charge, 0);
-  v_owed bigint;
-  v_left bigint;
-  v_part bigint;
-  v_lapsed bigint := 0;
-  l record;
+  v_refund bigint := greatest(h.charged_credits - refunded_by_people(h.id) - p.charge, 0);
 BEGIN
-  SELECT least(v_refund, h.debt_credits, debt_credits) INTO v_owed FROM user_accounts WHERE id = h.payer_id;
-  v_left := v_refund - v_owed;
-  FOR l IN
-    SELECT a.id, t.consumed_credits AS consumed, a.voided_at IS NOT NULL OR a.expires_at <= p_now IS TRUE AS is_over
-    FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
-    WHERE t.hold_id = h.id AND t.consumed_credits > 0
-    ORDER BY a.priority DESC, a.expires_at DESC NULLS FIRST, a.is_paid DESC, a.effective_at DESC, a.id DESC
-  LOOP
-    EXIT WHEN v_left = 0;
-    v_part := least(v_left, l.consumed);
-    v_left := v_left - v_part;
-    IF l.is_over THEN
-      v_lapsed := v_lapsed + v_part;
-    ELSE
-      UPDATE credit_allocations SET consumed_credits = consumed_credits - v_part, remaining_credits = remaining_credits + v_part
-        WHERE id = l.id;
-      UPDATE hold_lots SET consumed_credits = consumed_credits - v_part WHERE hold_id = h.id AND allocation_id = l.id;
-    END IF;
-  END LOOP;
-  v_lapsed := v_lapsed + v_left;
-  IF v_lapsed > 0 THEN
-    INSERT INTO credit_allocations (
-      tenant_id, user_id, source, total_credits, remaining_credits, effective_at, expires_at, allocated_by, notes, allocated_at
-    ) VALUES (
-      h.tenant_id, h.payer_id, 'refund', v_lapsed, v_lapsed, p_now, p_now + interval '168 hours', 'system',
-      'Refund of hold ' || h.id || ', whose lots have lapsed', p_now);
-  END IF;
   IF v_refund > 0 THEN
-    PERFORM ledger_post(
-      h.payer_id, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note,
-      v_refund - v_owed, 0, -v_owed, ARRAY['revenue'], ARRAY[-v_refund], p_now);
+    PERFORM return_charge(
+      h, v_refund, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note, p_now);
     PERFORM log_hold_usage(h, p, -v_refund, 0, p_now);
   END IF;
   UPDATE streaming_sessions SET

@@ -31,20 +31,23 @@ CREATE VIEW verify_terminal AS
   HAVING count(t.id) <> CASE
     WHEN h.status = 'active' OR h.held_credits + h.charged_credits + h.written_off_credits + h.refunded_credits = 0 THEN 0 ELSE 1 END;
 
+CREATE VIEW refunded_holds AS SELECT hold_id, sum(credits) AS credits FROM refunds GROUP BY hold_id;
+
 CREATE VIEW verify_charge AS
-  SELECT h.id AS hold_id, h.user_id, h.charged_credits, h.written_off_credits, coalesce(e.revenue, 0) AS revenue
-  FROM streaming_sessions h LEFT JOIN (
+  SELECT h.id AS hold_id, h.user_id, h.charged_credits, h.written_off_credits, coalesce(r.credits, 0) AS refunds,
+         coalesce(e.revenue, 0) AS revenue
+  FROM streaming_sessions h LEFT JOIN refunded_holds r ON r.hold_id = h.id LEFT JOIN (
     SELECT t.hold_id, sum(e.amount) AS revenue
     FROM credit_transactions t JOIN credit_entries e ON e.transaction_id = t.id AND e.account = 'revenue' GROUP BY t.hold_id
   ) e ON e.hold_id = h.id
-  WHERE coalesce(e.revenue, 0) <> h.charged_credits + h.written_off_credits;
+  WHERE coalesce(e.revenue, 0) <> h.charged_credits + h.written_off_credits - coalesce(r.credits, 0);
 
 CREATE VIEW verify_usage AS
   SELECT h.id AS hold_id, h.user_id, h.status, h.charged_credits, count(u.id) AS usage_rows, coalesce(sum(u.credits), 0) AS usage_credits
-  FROM streaming_sessions h LEFT JOIN usage_logs u ON u.hold_id = h.id
-  GROUP BY h.id
+  FROM streaming_sessions h LEFT JOIN usage_logs u ON u.hold_id = h.id LEFT JOIN refunded_holds r ON r.hold_id = h.id
+  GROUP BY h.id, r.credits
   HAVING count(u.id) FILTER (WHERE NOT u.is_correction) <> CASE h.status WHEN 'active' THEN 0 ELSE 1 END
-      OR coalesce(sum(u.credits), 0) <> h.charged_credits;
+      OR coalesce(sum(u.credits), 0) <> h.charged_credits - coalesce(r.credits, 0);
 
 -- What open holds have reserved of a limit is what its counter says.
 CREATE VIEW verify_limits AS

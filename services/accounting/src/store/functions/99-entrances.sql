@@ -1,8 +1,8 @@
 -- What the service may call. These run with the rights of the schema's owner, the only one who writes to the books; everything else
 -- in this folder is called by them.
 
-ALTER FUNCTION create_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION touch_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION open_account SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION grant_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION revoke_lot SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION expire_lots SECURITY DEFINER SET search_path = ledger, public, pg_temp;
@@ -18,3 +18,9 @@ ALTER FUNCTION emit_event SECURITY DEFINER SET search_path = ledger, public, pg_
 ALTER FUNCTION rearm_alerts SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION change_tenant SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION append_head SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION refund_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION create_topup SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION receive_payment SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION create_vouchers SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION redeem_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION void_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
