@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
+  INVALID_PRICE: { status: 422, title: 'The price is not acceptable' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'This Idempotency-Key was used for another request' },
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },

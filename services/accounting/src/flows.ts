@@ -2,9 +2,7 @@ import { createAdjustCredits, createRevokeAllocation } from './flows/adjust-cred
 import {
   createCreateAccount,
   createListAllocations,
-  createListPrices,
   createListTransactions,
-  createSetPrice,
   createVerifyLedger,
 } from './flows/administer.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
@@ -14,6 +12,7 @@ import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } f
 import { createOnce } from './flows/once.ts';
 import { createCalculateCredits } from './flows/price-operation.ts';
 import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.ts';
+import { createListPrices, createReadPriceGroup, createSetPrice, createSetPriceGroup } from './flows/set-prices.ts';
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
 import { createCloseSession, createListSessions, createOpenSession } from './flows/streaming-sessions.ts';
 import { createExpireCredits, createForgetAnswers, createSweepHolds } from './flows/sweep-holds.ts';
@@ -51,6 +50,8 @@ export function createFlows(ports: Ports) {
     createAccount: createCreateAccount(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
+    readPriceGroup: createReadPriceGroup(deps),
+    setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),

@@ -37,11 +37,30 @@ export type NewPrice = Omit<PriceRule, 'ruleId' | 'version' | 'validFrom' | 'cre
   validFrom?: string | undefined;
 };
 
+/** Patterns exactly as they were written; `current`: of each rule the version in force. */
+export type PriceFilter = Readonly<{
+  limit: number;
+  /** The rule id that the page before ended with. */
+  after?: string | undefined;
+  upstream?: string | undefined;
+  model?: string | undefined;
+  chatflow?: string | undefined;
+  group?: string | undefined;
+  current: boolean;
+}>;
+
 export type Prices = {
-  /** The price that a new request for the resource has now. */
-  find(resource: Resource): Promise<Price | undefined>;
+  /** The price that a new request for the resource has now, when that account pays. */
+  find(resource: Resource, accountId: string): Promise<Price | undefined>;
   byId(ruleId: string): Promise<Price | undefined>;
-  list(): Promise<PriceRule[]>;
+  /** The whole rule as it is stored at this moment. */
+  rule(ruleId: string): Promise<PriceRule | undefined>;
+  /** Newest first. */
+  list(filter: PriceFilter): Promise<PriceRule[]>;
+  /** null: the account has no group; undefined: there is no such account. */
+  group(accountId: string): Promise<string | null | undefined>;
+  /** The group it had before, in the same sense. */
+  setGroup(accountId: string, group: string | null): Promise<string | null | undefined>;
   /** The next version of its rule; 'past' when it would begin before now. */
   add(price: NewPrice): Promise<PriceRule | 'past'>;
 };
@@ -143,6 +162,8 @@ export type Rules = Readonly<{
 export type Events = {
   holdOpened(fact: { holdId: string; userId: string; credits: number; clamped: boolean }): void;
   holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
+  priceAdded(fact: { ruleId: string; version: number; actor: string }): void;
+  priceGroupSet(fact: { userId: string; group: string | null; actor: string }): void;
   refused(fact: { reason: 'insufficient_credits' | 'model_not_priced'; userId: string }): void;
   moved(fact: {
     kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted';

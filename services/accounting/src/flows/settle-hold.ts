@@ -6,7 +6,7 @@ import { closedHoldBody } from '../domain/hold-state.ts';
 import type { CloseHold, Ports } from '../ports.ts';
 import { type Agent, type Call, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
-import { chargeOf } from './price-operation.ts';
+import { billOf } from './price-operation.ts';
 
 type ClosedHold = ServerResult<typeof accounting.settleHold>;
 type Settlement = ServerInput<typeof accounting.settleHold>['body'];
@@ -27,7 +27,7 @@ export const createSettleHold = (deps: Deps) =>
       ...closing(agent, holdId, call, ['settle', settlement]),
       cause: 'settle',
       // Without a price it was voided before it came: the answer is that final state.
-      charge: priceRuleId === null ? 0 : chargeOf(await pinnedPrice(deps, { priceRuleId }), settlement.units),
+      ...(priceRuleId === null ? { charge: 0 } : billOf(await pinnedPrice(deps, { priceRuleId }), settlement.units)),
       outcome: settlement.outcome,
       units: settlement.units,
       usageSource: settlement.usageSource,

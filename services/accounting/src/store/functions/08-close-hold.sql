@@ -12,7 +12,9 @@ CREATE TYPE close_request AS (
   policy text,
   -- The lease that the sweeper saw, as text; a renewal in the meantime keeps the hold alive.
   seen_lease timestamptz,
-  actor text, request_id text
+  actor text, request_id text,
+  -- What the rounding up of the charge added, in micro-credits. null: nothing was rounded.
+  rounding_micro numeric
 );
 
 -- The row of usage that belongs to a closed hold, or to the correction of one.
@@ -21,7 +23,8 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_logs (
     tenant_id, user_id, service, operation, credits, written_off_credits, hold_id, is_correction, upstream, model, chatflow_id,
-    workspace_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
+    workspace_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp",
+    rounding_micro
   ) VALUES (
     h.tenant_id, h.user_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
     CASE WHEN h.opened_by <> 'user' THEN 'chat' WHEN h.price_rule_id IS NULL THEN 'deduct' ELSE 'streaming-session' END,
@@ -29,7 +32,10 @@ BEGIN
     (p.units ->> 'input')::bigint + coalesce((p.units ->> 'cache_read')::bigint, 0)
       + coalesce((p.units ->> 'cache_write_5m')::bigint, 0) + coalesce((p.units ->> 'cache_write_1h')::bigint, 0),
     (p.units ->> 'output')::bigint, p.units, p.usage_source, p.raw_usage, p.outcome, p.reason, h.price_rule_id,
-    h.metadata || coalesce(p.metadata, '{}'), p_now
+    h.metadata || coalesce(p.metadata, '{}'), p_now,
+    -- Like the credits of a correction, the difference to what was booked before.
+    coalesce(p.rounding_micro, 0) - CASE WHEN h.closed_at IS NULL THEN 0 ELSE coalesce((
+      SELECT rounding_micro FROM usage_logs WHERE hold_id = h.id AND NOT is_correction), 0) END
   );
 END $$;
 
@@ -127,5 +133,5 @@ BEGIN
   END IF;
   RETURN close_hold(ROW(
     p.hold_id, v_account.id, p.opened_by, 'settle', p_charge, 'completed', 'flat', p.units, NULL, p_reason, '{}'::jsonb, p.open_key, p.open_hash,
-    'absorb', NULL, p.actor, p.request_id)::close_request);
+    'absorb', NULL, p.actor, p.request_id, 0)::close_request);
 END $$;

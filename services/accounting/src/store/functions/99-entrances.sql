@@ -11,3 +11,4 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION set_price_group SECURITY DEFINER SET search_path = ledger, public, pg_temp;
