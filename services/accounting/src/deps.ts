@@ -19,6 +19,7 @@ import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import type { Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createChores } from './store/chores.ts';
+import { createExplanations } from './store/explanations.ts';
 import { createHolds } from './store/holds.ts';
 import { hasNewestSchema, runMigrations } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
@@ -88,6 +89,7 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     holds: reachable(createHolds(postgres.query), databaseTrouble),
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),
+    explanations: reachable(createExplanations(models), databaseTrouble),
     chores: reachable(createChores(postgres), databaseTrouble),
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,
     events: createLedgerEvents(logger, metrics),

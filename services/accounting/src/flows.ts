@@ -7,6 +7,7 @@ import {
 } from './flows/administer.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
+import { createExplainTransaction } from './flows/explain-transaction.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
 import { createOnce } from './flows/once.ts';
@@ -34,6 +35,7 @@ export function createFlows(ports: Ports) {
     revokeAllocation: createRevokeAllocation(deps),
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
+    explainTransaction: createExplainTransaction(deps),
     verifyLedger: createVerifyLedger(deps),
     holdCredits: createHoldCredits(deps),
     extendHold: createExtendHold(deps),

@@ -2,8 +2,10 @@ import type { accounting, Price, Role, ServerResult, UserId } from '@tollgate/co
 import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
+import type { Explanations } from './ports/explanations.ts';
 import type { Doer, Holds } from './ports/holds.ts';
 
+export type * from './ports/explanations.ts';
 export type * from './ports/holds.ts';
 
 export type Account = Readonly<{
@@ -180,6 +182,7 @@ export type Ports = Readonly<{
   prices: Prices;
   transaction: Transaction;
   reports: Reports;
+  explanations: Explanations;
   chores: Chores;
   events: Events;
   rules: Rules;

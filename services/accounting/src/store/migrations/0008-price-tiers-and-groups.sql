@@ -32,7 +32,7 @@ CREATE INDEX price_rules_newest ON price_rules (created_at DESC, id DESC);
 ALTER TABLE user_accounts ADD COLUMN price_group text CHECK (price_group ~ '^[0-9A-Za-z][0-9A-Za-z._:-]{0,63}$');
 
 -- Micro-credits that the one rounding up added to what a request cost exactly, less than a credit; of a correction the difference.
-ALTER TABLE usage_logs ADD COLUMN rounding_micro numeric(12, 6) NOT NULL DEFAULT 0
-  CHECK (abs(rounding_micro) < 1000000 AND (rounding_micro >= 0 OR is_correction));
+-- null: not known, because the row is older, or because it is of no hold. The type has no room for a whole credit.
+ALTER TABLE usage_logs ADD COLUMN rounding_micro numeric(12, 6) CHECK (rounding_micro >= 0 OR is_correction);
 -- A hold has at most one; its explanation asks for it.
 CREATE INDEX usage_logs_correction ON usage_logs (hold_id) WHERE is_correction;
