@@ -61,13 +61,20 @@ const isClosing = ({ type }: { type: string }): boolean => type === 'settle' || 
 function paymentClaims({ hold, transaction, related }: TransactionRecord, payment: ExplainedPayment): Claim[] {
   if (!hold) return [];
   const reserved = related.filter(({ type }) => type === 'hold' || type === 'extend');
+  const charged = sum(related.map(({ revenue, writeoff }) => revenue + writeoff));
   const claims: Claim[] = [
+    [hold.chargedCredits === charged, 'the hold does not say what it was charged'],
     [sum(reserved.map(({ heldChange }) => heldChange)) === hold.heldCredits, 'the hold is not what was moved to it'],
   ];
   if (!isClosing(transaction)) return claims;
   const { heldCredits, fromHoldCredits, overrunCredits, releasedCredits, lapsedCredits } = payment;
+  const isCorrected = related.some(({ type }) => type === 'late_settle');
   return [
     ...claims,
+    [
+      isCorrected ? overrunCredits <= hold.overrunCredits : overrunCredits === hold.overrunCredits,
+      'the hold does not say what went beyond it',
+    ],
     [heldCredits === hold.heldCredits, 'the transaction did not close the whole hold'],
     [
       fromHoldCredits >= 0 && overrunCredits >= 0 && fromHoldCredits + releasedCredits + lapsedCredits === heldCredits,

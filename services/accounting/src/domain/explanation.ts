@@ -66,7 +66,7 @@ function paymentOf(record: TransactionRecord): ExplainedPayment | null {
   if (!hold) return null;
   const { type, availableChange, heldChange, debtChange: debtCredits } = transaction;
   const revenue = booked(record, 'revenue');
-  const writtenOffCredits = -booked(record, 'writeoff');
+  const writtenOffCredits = 0 - booked(record, 'writeoff');
   const isClosing = type === 'settle' || type === 'void';
   const isCharge = isClosing || type === 'late_settle';
   const releasedCredits = isClosing ? hold.releasedCredits : 0;
@@ -78,7 +78,7 @@ function paymentOf(record: TransactionRecord): ExplainedPayment | null {
     overrunCredits,
     debtCredits,
     writtenOffCredits,
-    refundedCredits: type === 'refund' ? -revenue : 0,
+    refundedCredits: type === 'refund' ? 0 - revenue : 0,
     releasedCredits,
     lapsedCredits: isClosing ? hold.lapsedCredits : 0,
     lots: [...hold.lots],

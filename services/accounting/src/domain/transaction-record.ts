@@ -26,6 +26,9 @@ export type ExplainedHold = Readonly<{
   heldCredits: number;
   releasedCredits: number;
   lapsedCredits: number;
+  /** After all corrections. */
+  chargedCredits: number;
+  overrunCredits: number;
   lots: readonly Readonly<{
     allocationId: number;
     source: Source;
