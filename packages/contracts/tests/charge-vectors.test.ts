@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
@@ -190,8 +189,8 @@ describe('golden vectors: mode × tier × markup, with every class of units', ()
   });
 });
 
-const SEED = randomInt(2 ** 31);
-const RUNS = { seed: SEED, numRuns: 500 };
+/** The seed is another one each time; fast-check prints it with a counter-example. */
+const RUNS = { numRuns: 500 };
 
 const amounts = (max: number) =>
   fc.record(
@@ -224,7 +223,7 @@ const price: fc.Arbitrary<Price> = fc
   });
 const units = amounts(3000);
 
-describe(`a charge by any price that may be written (seed ${SEED})`, () => {
+describe('a charge by any price that may be written', () => {
   it('is never negative, and whole', () => {
     fc.assert(
       fc.property(

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import {
   chargeFor,
@@ -11,8 +10,6 @@ import {
 } from '@tollgate/contracts';
 import fc from 'fast-check';
 import { type ChargeLine, chargeLine, payableBill, roundingMicroOf } from '../../../src/domain/charge-line.ts';
-
-const SEED = randomInt(2 ** 31);
 
 const PLAIN: Price = {
   ruleId: '00000000-0000-4000-8000-000000000001',
@@ -54,7 +51,7 @@ function chargeAt({ flat, base, slope, divisor }: ChargeLine, output: number): n
   return Number(((flat > micro ? flat : micro) + divisor - 1n) / divisor);
 }
 
-describe(`the line that the database clamps by (seed ${SEED})`, () => {
+describe('the line that the database clamps by', () => {
   it('is the charge at every output, for every price, tier and mode', () => {
     fc.assert(
       fc.property(price, amounts(2 ** 31 - 1), fc.integer({ min: 0, max: 2 ** 31 - 1 }), (rule, units, output) => {
@@ -63,7 +60,7 @@ describe(`the line that the database clamps by (seed ${SEED})`, () => {
         expect(chargeAt(line, output)).toBe(chargeFor(rule, { ...units, output }));
         expect(line.flat >= 0n && line.base >= 0n && line.slope >= 0n && line.divisor > 0n).toBe(true);
       }),
-      { seed: SEED, numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
