@@ -55,6 +55,7 @@ export const ERROR_CODES = {
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
   PAYMENT_MISMATCH: { status: 422, title: 'The payment does not fit the order' },
+  INVALID_PRICE: { status: 422, title: 'The price is not acceptable' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'This Idempotency-Key was used for another request' },
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   PARALLEL_LIMIT: { status: 429, title: 'Too many answers are under way at once' },

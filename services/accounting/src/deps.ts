@@ -25,6 +25,7 @@ import { createAccounts } from './store/accounts.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
 import { createBlocks } from './store/blocks.ts';
 import { createChores } from './store/chores.ts';
+import { createExplanations } from './store/explanations.ts';
 import { createHolds } from './store/holds.ts';
 import { createLimits } from './store/limits.ts';
 import { hasNewestSchema } from './store/migrate.ts';
@@ -114,6 +115,7 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     blocks: reachable(createBlocks(postgres.query), databaseTrouble),
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),
+    explanations: reachable(createExplanations(models), databaseTrouble),
     chores: reachable(createChores(postgres), databaseTrouble),
     tenants: reachable(createTenants(postgres.query), databaseTrouble),
     outbox: reachable(createOutbox(postgres.query), databaseTrouble),

@@ -45,6 +45,8 @@ const FACTS = {
     },
     fields: ['userId'],
   },
+  price_added: { help: 'Versions of price rules written', fields: ['ruleId', 'version', 'actor'] },
+  price_group_set: { help: 'Accounts given the prices of a group', fields: ['userId', 'group', 'actor'] },
   credits_moved: {
     help: 'Credits granted, corrected, revoked or deducted by people',
     labels: { kind: ['allocated', 'adjusted', 'revoked', 'deducted', 'refunded', 'redeemed'] },
@@ -152,6 +154,8 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
         debt: hold.debtCredits,
       });
     },
+    priceAdded: (fact) => emit('price_added', fact),
+    priceGroupSet: (fact) => emit('price_group_set', fact),
     refused: (fact) => emit('credits_refused', fact),
     moved: (fact) => emit('credits_moved', fact),
     ruled: (fact) => emit('rule_changed', fact),

@@ -1,11 +1,5 @@
 import { createAdjustCredits, createRevokeAllocation } from './flows/adjust-credits.ts';
-import {
-  createCreateAccount,
-  createListAllocations,
-  createListPrices,
-  createListTransactions,
-  createSetPrice,
-} from './flows/administer.ts';
+import { createCreateAccount, createListAllocations, createListTransactions } from './flows/administer.ts';
 import { createChangeTenant, createReadTenant, createRearmAlerts } from './flows/administer-tenant.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
 import { createReconcile } from './flows/audit/reconcile.ts';
@@ -13,6 +7,7 @@ import { createListHeads, createTakeHead } from './flows/audit/take-head.ts';
 import { createVerifyLedger } from './flows/audit/verify-ledger.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
 import { createDeliverEvents, createRouteEvents, createTidyOutbox } from './flows/deliver-events.ts';
+import { createExplainTransaction } from './flows/explain-transaction.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';
 import {
@@ -39,6 +34,7 @@ import {
 } from './flows/payments/vouchers.ts';
 import { createCalculateCredits } from './flows/price-operation.ts';
 import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.ts';
+import { createListPrices, createReadPriceGroup, createSetPrice, createSetPriceGroup } from './flows/set-prices.ts';
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
 import { createCloseSession, createListSessions, createOpenSession } from './flows/streaming-sessions.ts';
 import {
@@ -74,6 +70,7 @@ export function createFlows(ports: Ports) {
     voidVoucher: createVoidVoucher(deps),
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
+    explainTransaction: createExplainTransaction(deps),
     verifyLedger: createVerifyLedger(deps),
     takeHead: createTakeHead(deps),
     listHeads: createListHeads(deps),
@@ -103,6 +100,8 @@ export function createFlows(ports: Ports) {
     block: createBlock(deps),
     unblock: createUnblock(deps),
     listBlocks: createListBlocks(deps),
+    readPriceGroup: createReadPriceGroup(deps),
+    setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),

@@ -10,6 +10,9 @@ import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } 
 import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/payments.ts';
 
 export type * from './ports/audit.ts';
+import type { Explanations } from './ports/explanations.ts';
+
+export type * from './ports/explanations.ts';
 export type * from './ports/holds.ts';
 export type * from './ports/limits.ts';
 export type * from './ports/page.ts';
@@ -62,11 +65,30 @@ export type NewPrice = Omit<PriceRule, 'ruleId' | 'version' | 'validFrom' | 'cre
   validFrom?: string | undefined;
 };
 
+/** Patterns exactly as they were written; `current`: of each rule the version in force. */
+export type PriceFilter = Readonly<{
+  limit: number;
+  /** The rule id that the page before ended with. */
+  after?: string | undefined;
+  upstream?: string | undefined;
+  model?: string | undefined;
+  chatflow?: string | undefined;
+  group?: string | undefined;
+  current: boolean;
+}>;
+
 export type Prices = {
-  /** The price that a new request for the resource has now. */
-  find(resource: Resource): Promise<Price | undefined>;
+  /** The price that a new request for the resource has now, when that account pays. */
+  find(resource: Resource, accountId: string): Promise<Price | undefined>;
   byId(ruleId: string): Promise<Price | undefined>;
-  list(): Promise<PriceRule[]>;
+  /** The whole rule as it is stored at this moment. */
+  rule(ruleId: string): Promise<PriceRule | undefined>;
+  /** Newest first. */
+  list(filter: PriceFilter): Promise<PriceRule[]>;
+  /** null: the account has no group; undefined: there is no such account. */
+  group(accountId: string): Promise<string | null | undefined>;
+  /** The group it had before, in the same sense. */
+  setGroup(accountId: string, group: string | null): Promise<string | null | undefined>;
   /** The next version of its rule; 'past' when it would begin before now. */
   add(price: NewPrice): Promise<PriceRule | 'past'>;
 };
@@ -183,6 +205,8 @@ export type Events = {
   holdOpened(fact: { holdId: string; userId: string; credits: number; clamped: boolean }): void;
   holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
   refused(fact: { reason: RefusalReason; userId: string }): void;
+  priceAdded(fact: { ruleId: string; version: number; actor: string }): void;
+  priceGroupSet(fact: { userId: string; group: string | null; actor: string }): void;
   moved(fact: {
     kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted' | 'refunded' | 'redeemed';
     userId: string;
@@ -229,30 +253,32 @@ export type Events = {
   reconciled(run: ReconciliationRun): void;
 };
 
-export type Ports = PaymentPorts & Readonly<{
-  accounts: Accounts;
-  holds: Holds;
-  limits: Limits;
-  workspaces: Workspaces;
-  blocks: Blocks;
-  prices: Prices;
-  transaction: Transaction;
-  reports: Reports;
-  chores: Chores;
-  tenants: Tenants;
-  outbox: Outbox;
-  /** Where events go; each is served by itself. */
-  channels: readonly Channel[];
-  deliveryPace: DeliveryPace;
-  /** 0 to 1. */
-  random(): number;
-  audit: LedgerAudit;
-  heads: LedgerHeads;
-  /** Absent without a secret to sign with: no heads are taken. */
-  headKeys?: HeadKeys | undefined;
-  /** Absent unless heads are copied to a file. */
-  keepHead?: KeepHead | undefined;
-  announce?: Announce | undefined;
-  events: Events;
-  rules: Rules;
-}>;
+export type Ports = PaymentPorts &
+  Readonly<{
+    accounts: Accounts;
+    holds: Holds;
+    limits: Limits;
+    workspaces: Workspaces;
+    blocks: Blocks;
+    prices: Prices;
+    transaction: Transaction;
+    reports: Reports;
+    explanations: Explanations;
+    chores: Chores;
+    tenants: Tenants;
+    outbox: Outbox;
+    /** Where events go; each is served by itself. */
+    channels: readonly Channel[];
+    deliveryPace: DeliveryPace;
+    /** 0 to 1. */
+    random(): number;
+    audit: LedgerAudit;
+    heads: LedgerHeads;
+    /** Absent without a secret to sign with: no heads are taken. */
+    headKeys?: HeadKeys | undefined;
+    /** Absent unless heads are copied to a file. */
+    keepHead?: KeepHead | undefined;
+    announce?: Announce | undefined;
+    events: Events;
+    rules: Rules;
+  }>;

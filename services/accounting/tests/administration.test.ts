@@ -55,22 +55,6 @@ describe('administration', () => {
     ]);
   });
 
-  it('adds versions of prices and never edits one', async () => {
-    const admin = await accounting.user({ role: 'admin' });
-    const post = (body: object) => accounting.call('POST', '/api/pricing', { token: admin.token, body });
-    const rule = { upstream: 'mine', model: 'm-*', unitPrices: { output: 5 } };
-    const versions = (await Promise.all([post(rule), post(rule), post(rule)])).map(({ body }) =>
-      Number(body['version']),
-    );
-    expect(versions.sort(ascending)).toEqual([1, 2, 3]);
-    expect(await post({ ...rule, unitPrices: { output: -1 } })).toMatchObject({ status: 400 });
-    expect(await post({ ...rule, unitPrices: { output: 2_000_000_000 } })).toMatchObject({ status: 400 });
-    expect(await post({ ...rule, unitPrices: {} })).toMatchObject({ status: 422 });
-    expect(await post({ ...rule, validFrom: '2020-01-01T00:00:00Z' })).toMatchObject({ status: 422 });
-    const { body } = await accounting.call('GET', '/api/pricing', { token: admin.token });
-    expect((body['rules'] as { upstream: string }[]).filter(({ upstream }) => upstream === 'mine')).toHaveLength(3);
-  });
-
   it('pages through all lots without gaps', async () => {
     const admin = await accounting.user({ role: 'admin' });
     const bob = await accounting.user();

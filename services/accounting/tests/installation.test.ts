@@ -5,7 +5,6 @@ import pg from 'pg';
 import { readAccountingConfig } from '../src/config.ts';
 import { runMigrations } from '../src/store/migrate.ts';
 import { openPostgres } from '../src/store/postgres.ts';
-import { bestPrice } from '../src/domain/price-match.ts';
 import { Accounting } from './accounting.ts';
 
 const SECRETS = {
@@ -34,25 +33,6 @@ describe('the configuration', () => {
       DATABASE_URL: 'postgres://db.example.test/x',
     };
     expect(() => readAccountingConfig(same)).toThrow('must differ');
-  });
-});
-
-describe('prices', () => {
-  const rule = (chatflow: string, model: string, upstream = 'u') => ({ upstream, model, chatflow, group: '*' });
-
-  it.each([
-    ['a name before a pattern', [rule('*', 'gpt-*'), rule('*', 'gpt-5')], 1],
-    ['the longer of two patterns', [rule('*', 'gpt-5-*'), rule('*', 'gpt-*')], 0],
-    ['a chatflow before a model', [rule('*', 'gpt-5-mini'), rule('flow-1', '*')], 1],
-    ['nothing of another upstream', [rule('*', '*', 'other'), rule('*', '*mini*')], 1],
-  ])('go by the most specific rule: %s', (_what, rules, expected) => {
-    const model = rules.some((candidate) => candidate.model === 'gpt-5') ? 'gpt-5' : 'gpt-5-mini';
-    expect(bestPrice(rules, { upstream: 'u', model, chatflowId: 'flow-1' })).toBe(rules[expected]);
-  });
-
-  it('match patterns without backtracking', () => {
-    const pattern = rule('*', `${'a*'.repeat(100)}b`);
-    expect(bestPrice([pattern], { upstream: 'u', model: 'a'.repeat(100_000) })).toBeUndefined();
   });
 });
 

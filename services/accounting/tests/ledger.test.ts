@@ -28,7 +28,7 @@ describe('the database', () => {
     ['a deleted lot', 'DELETE FROM credit_allocations'],
     ['a deleted hold', 'DELETE FROM streaming_sessions'],
     ['an edited price', 'UPDATE price_rules SET free = true'],
-    ['a deleted price (case 44)', 'DELETE FROM price_rules'],
+    ['a deleted price', 'DELETE FROM price_rules'],
     ['a second end of a hold', "UPDATE streaming_sessions SET status = 'voided' WHERE status = 'settled'"],
     ['a reopened hold', "UPDATE streaming_sessions SET status = 'active', closed_at = NULL WHERE status = 'settled'"],
     [

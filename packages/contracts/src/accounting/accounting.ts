@@ -1,6 +1,7 @@
 export * from './accounting-accounts.ts';
 export * from './accounting-allocations.ts';
 export * from './accounting-credits.ts';
+export * from './accounting-explanations.ts';
 export * from './accounting-pricing.ts';
 export * from './accounting-refunds.ts';
 export * from './accounting-sessions.ts';

@@ -93,12 +93,16 @@ function parsed(schema: z.ZodType | undefined, value: unknown, route: Route): un
   throw invalid(route, faults, result.error);
 }
 
-/** 422 when nothing is wrong but an amount, else 400. */
+/** A 422 when nothing is wrong but amounts, or nothing but a price; else 400. */
 function invalid(route: Route, errors: FieldFault[], error?: z.ZodError): AppError {
-  const amountsOnly =
-    error?.issues.every((issue) => issue.code === 'custom' && issue.params?.code === 'INVALID_AMOUNT') ?? false;
-  return new AppError(amountsOnly ? 'INVALID_AMOUNT' : 'VALIDATION_FAILED', route.operation.invalidDetail, { errors });
+  const onlyFault = OWN_CODES.find((code) =>
+    error?.issues.every((issue) => issue.code === 'custom' && issue.params?.code === code),
+  );
+  return new AppError(onlyFault ?? 'VALIDATION_FAILED', route.operation.invalidDetail, { errors });
 }
+
+/** What a schema names in `params.code` of a refinement. */
+const OWN_CODES = ['INVALID_AMOUNT', 'INVALID_PRICE'] as const;
 
 /** An answer that breaks its own contract is our fault: 500, and the reason only in the log. */
 function stripped(route: Route, body: unknown): unknown {

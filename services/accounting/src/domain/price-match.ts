@@ -14,6 +14,10 @@ export function bestPrice<Rule extends PricePattern>(rules: readonly Rule[], res
   return rules.filter((rule) => isMatch(rule, resource)).sort(bySpecificity)[0];
 }
 
+/** Whether the account's group could decide: a rule that matches everything else names one. */
+export const isGroupNamed = (rules: readonly PricePattern[], resource: Resource): boolean =>
+  rules.some((rule) => rule.group !== '*' && isMatch({ ...rule, group: '*' }, resource));
+
 function isMatch(rule: PricePattern, { upstream, model, chatflowId = '', group = '' }: Resource): boolean {
   return (
     matches(rule.upstream, upstream) &&

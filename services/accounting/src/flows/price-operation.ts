@@ -1,6 +1,6 @@
 import type { Price, Units } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { payableCharge } from '../domain/charge-line.ts';
+import { type Bill, payableBill } from '../domain/charge-line.ts';
 import type { Resource } from '../domain/price-match.ts';
 import type { Ports } from '../ports.ts';
 
@@ -10,17 +10,17 @@ export async function priceOf(
   resource: Resource,
   userId: string,
 ): Promise<Price> {
-  const price = await prices.find(resource);
+  const price = await prices.find(resource, userId);
   if (price) return price;
   events.refused({ reason: 'model_not_priced', userId });
   throw new AppError('MODEL_NOT_PRICED', `${resource.upstream}/${resource.model} has no price`);
 }
 
-/** The charge for units at a price. */
-export function chargeOf(price: Price, units: Units): number {
-  const charge = payableCharge(price, units);
-  if (charge === undefined) throw new AppError('INVALID_AMOUNT', 'The units cost more than can be booked');
-  return charge;
+/** What units cost at a price. */
+export function billOf(price: Price, units: Units): Bill {
+  const bill = payableBill(price, units);
+  if (!bill) throw new AppError('INVALID_AMOUNT', 'The units cost more than can be booked');
+  return bill;
 }
 
 /** What a request would cost at most; reserves nothing. */
@@ -31,5 +31,5 @@ export const createCalculateCredits = (deps: Pick<Ports, 'prices' | 'events'>) =
     units: Units,
   ): Promise<{ credits: number; price: Price }> {
     const price = await priceOf(deps, resource, userId);
-    return { credits: chargeOf(price, units), price };
+    return { credits: billOf(price, units).charge, price };
   };

@@ -6,7 +6,7 @@ import { closedHoldBody } from '../domain/hold-state.ts';
 import type { ClosedRecord, Ports } from '../ports.ts';
 import { type Agent, type Call, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
-import { chargeOf } from './price-operation.ts';
+import { billOf } from './price-operation.ts';
 
 type ClosedHold = ServerResult<typeof accounting.settleHold>;
 type Settlement = ServerInput<typeof accounting.settleHold>['body'];
@@ -24,8 +24,9 @@ export const createSettleHold = (deps: Deps) =>
     const settleAt = async (priceRuleId: string | null | undefined): Promise<ClosedRecord> => {
       if (priceRuleId === undefined) throw new AppError('NOT_FOUND');
       // Without a price it was voided before it came: the answer is that final state.
-      const charge = priceRuleId === null ? 0 : chargeOf(await pinnedPrice(deps, { priceRuleId }), settlement.units);
-      return deps.holds.close({ ...request, charge, priceRuleId });
+      const bill =
+        priceRuleId === null ? { charge: 0 } : billOf(await pinnedPrice(deps, { priceRuleId }), settlement.units);
+      return deps.holds.close({ ...request, ...bill, priceRuleId });
     };
     const request = {
       ...closing(agent, holdId, call, ['settle', settlement]),

@@ -8,7 +8,7 @@ import { sessionUnits } from '../domain/session-units.ts';
 import type { Ports, SessionFilter } from '../ports.ts';
 import { type Call, holdClosed, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
-import { chargeOf, priceOf } from './price-operation.ts';
+import { billOf, priceOf } from './price-operation.ts';
 import { refusalOf } from './refuse-hold.ts';
 
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
@@ -68,7 +68,7 @@ export const createCloseSession = (deps: Deps) =>
       userId: caller.userId,
       openedBy: 'user',
       cause: 'settle',
-      charge: chargeOf(await pinnedPrice(deps, session), units),
+      ...billOf(await pinnedPrice(deps, session), units),
       outcome: end.outcome,
       units,
       usageSource: 'estimated',

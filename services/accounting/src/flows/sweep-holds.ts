@@ -1,7 +1,7 @@
 import type { HoldRecord } from '../domain/hold-state.ts';
 import type { Ports } from '../ports.ts';
 import { pinnedPrice } from './hold-credits.ts';
-import { chargeOf } from './price-operation.ts';
+import { billOf } from './price-operation.ts';
 
 type Deps = Pick<Ports, 'holds' | 'prices' | 'chores' | 'events' | 'rules'>;
 
@@ -42,7 +42,7 @@ async function sweep(deps: Deps, hold: HoldRecord): Promise<void> {
     holdId: hold.holdId,
     userId: hold.userId,
     cause: 'sweep',
-    charge: hold.checkpoint === null ? 0 : chargeOf(await pinnedPrice(deps, hold), units),
+    ...(hold.checkpoint === null ? { charge: 0 } : billOf(await pinnedPrice(deps, hold), units)),
     outcome: hold.checkpoint === null ? null : 'recovered',
     units,
     usageSource: 'checkpoint',

@@ -92,6 +92,8 @@ export type CloseHold = Doer &
     openedBy?: string;
     cause: 'settle' | 'void' | 'sweep';
     charge: number;
+    /** What the rounding up added, in micro-credits; absent: nothing was rounded. */
+    roundingMicro?: string;
     outcome: accounting.Outcome | null;
     units: Units;
     usageSource?: string;

@@ -46,6 +46,7 @@ export const creditRoutes = (flows: Flows): Route[] => [
       ),
     };
   }),
+  serve(accounting.explainTransaction).with(({ params }, caller) => flows.explainTransaction(caller, params.id)),
   serve(accounting.verifyLedger).with(async ({ query }) => {
     const { ok, checkedAt, checks } = await flows.verifyLedger(query);
     const bodies = checks.map((check) => ({ ...check, ok: check.offenders === 0 }));

@@ -213,6 +213,7 @@ const closeRow = (request: CloseHold) => ({
   opened_by: request.openedBy,
   cause: request.cause,
   charge: request.charge,
+  rounding_micro: request.roundingMicro,
   outcome: request.outcome,
   usage_source: request.usageSource,
   units: request.units,

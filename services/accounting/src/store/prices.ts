@@ -1,6 +1,6 @@
-import type { Price, UnitPrices } from '@tollgate/contracts';
-import { bestPrice } from '../domain/price-match.ts';
-import type { NewPrice, PriceRule, Prices } from '../ports.ts';
+import type { Price, PriceTier, UnitPrices } from '@tollgate/contracts';
+import { bestPrice, isGroupNamed } from '../domain/price-match.ts';
+import type { NewPrice, PriceFilter, PriceRule, Prices } from '../ports.ts';
 import { type Query, sqlState } from './postgres.ts';
 
 type Row = {
@@ -13,6 +13,7 @@ type Row = {
   valid_from: Date;
   mode: Price['mode'];
   unit_prices: UnitPrices;
+  tiers: PriceTier[];
   markup_numerator: number;
   markup_denominator: number;
   free: boolean;
@@ -36,12 +37,11 @@ const priceOf = (row: Row): Price => ({
   version: row.version,
   mode: row.mode,
   unitPrices: row.unit_prices,
+  ...(row.tiers.length > 0 && { tiers: row.tiers }),
   markupNumerator: row.markup_numerator,
   markupDenominator: row.markup_denominator,
   free: row.free,
 });
-
-const MOST_LISTED = 1000;
 
 /** Price rules. What is valid now is read again after `maxAgeMs`; a version never changes, so it is read once. */
 export function createPrices(query: Query, maxAgeMs: number): Prices {
@@ -68,8 +68,10 @@ export function createPrices(query: Query, maxAgeMs: number): Prices {
   }
 
   return {
-    async find(resource) {
-      const rule = bestPrice(await currentRules(), resource);
+    async find(resource, accountId) {
+      const rules = await currentRules();
+      const group = isGroupNamed(rules, resource) ? await groupOf(query, accountId) : undefined;
+      const rule = bestPrice(rules, { ...resource, ...(group !== undefined && { group }) });
       return rule && priceOnly(rule);
     },
     async byId(ruleId) {
@@ -79,34 +81,73 @@ export function createPrices(query: Query, maxAgeMs: number): Prices {
       if (row) known.set(ruleId, priceOf(row));
       return row && priceOf(row);
     },
-    async list() {
-      const rows = await query<Row>('SELECT * FROM price_rules ORDER BY created_at DESC, id LIMIT $1', [MOST_LISTED]);
-      return rows.map(ruleOf);
+    async rule(ruleId) {
+      const [row] = await query<Row>('SELECT * FROM price_rules WHERE id = $1', [ruleId]);
+      return row && ruleOf(row);
     },
+    list: (filter) => listRules(query, filter),
     async add(price) {
       const row = await insertNextVersion(query, price);
       current = undefined;
       return row ? ruleOf(row) : 'past';
     },
+    async group(accountId) {
+      const [row] = await query<GroupRow>('SELECT price_group FROM user_accounts WHERE id = $1', [accountId]);
+      return row?.price_group;
+    },
+    async setGroup(accountId, group) {
+      const [row] = await query<{ previous_group: string | null }>('SELECT * FROM ledger.set_price_group($1, $2)', [
+        accountId,
+        group,
+      ]);
+      return row?.previous_group;
+    },
   };
 }
 
-const priceOnly = ({
-  ruleId,
-  version,
-  mode,
-  unitPrices,
-  markupNumerator,
-  markupDenominator,
-  free,
-}: PriceRule): Price => ({
-  ruleId,
-  version,
-  mode,
-  unitPrices,
-  markupNumerator,
-  markupDenominator,
-  free,
+type GroupRow = { price_group: string | null };
+
+/** Read anew for each request, so that a change holds at once; only where a rule names a group at all. */
+async function groupOf(query: Query, accountId: string): Promise<string | undefined> {
+  const [row] = await query<GroupRow>('SELECT price_group FROM user_accounts WHERE id = $1', [accountId]);
+  return row?.price_group ?? undefined;
+}
+
+/** Newest first; rules are never deleted, so that the place of any of them is found again. */
+async function listRules(query: Query, filter: PriceFilter): Promise<PriceRule[]> {
+  const rows = await query<Row>(
+    `SELECT r.* FROM price_rules r
+     WHERE ($2::uuid IS NULL OR (r.created_at, r.id) < (SELECT p.created_at, p.id FROM price_rules p WHERE p.id = $2))
+       AND ($3::text IS NULL OR r.upstream = $3) AND ($4::text IS NULL OR r.model = $4)
+       AND ($5::text IS NULL OR r.chatflow = $5) AND ($6::text IS NULL OR r.user_group = $6)
+       AND (NOT $7::boolean OR r.version = (
+         SELECT max(c.version) FROM price_rules c
+         WHERE c.tenant_id = r.tenant_id AND c.upstream = r.upstream AND c.model = r.model AND c.chatflow = r.chatflow
+           AND c.user_group = r.user_group AND c.valid_from <= (SELECT ledger_now())))
+     ORDER BY r.created_at DESC, r.id DESC LIMIT $1`,
+    [
+      filter.limit,
+      filter.after ?? null,
+      filter.upstream ?? null,
+      filter.model ?? null,
+      filter.chatflow ?? null,
+      filter.group ?? null,
+      filter.current,
+    ],
+  );
+  return rows.map(ruleOf);
+}
+
+/** Without the rule's patterns and origin: what is pinned on a hold and told to its owner. */
+const priceOnly = (rule: PriceRule): Price => ({
+  ruleId: rule.ruleId,
+  version: rule.version,
+  mode: rule.mode,
+  unitPrices: rule.unitPrices,
+  ...(rule.tiers && { tiers: rule.tiers }),
+  markupNumerator: rule.markupNumerator,
+  markupDenominator: rule.markupDenominator,
+  free: rule.free,
 });
 
 const UNIQUE_VIOLATION = '23505';
@@ -118,11 +159,11 @@ async function insertNextVersion(query: Query, price: NewPrice): Promise<Row | u
     try {
       const [row] = await query<Row>(
         `INSERT INTO price_rules (upstream, model, chatflow, user_group, version, valid_from, mode, unit_prices,
-                                  markup_numerator, markup_denominator, free, created_by)
+                                  markup_numerator, markup_denominator, free, created_by, tiers)
          SELECT $1, $2, $3, $4, 1 + coalesce((
                   SELECT max(version) FROM price_rules
                   WHERE tenant_id = 'default' AND upstream = $1 AND model = $2 AND chatflow = $3 AND user_group = $4), 0),
-                coalesce($5, n.now), $6, $7, $8, $9, $10, $11
+                coalesce($5, n.now), $6, $7, $8, $9, $10, $11, $12
          FROM (SELECT ledger_now() AS now OFFSET 0) n WHERE $5::timestamptz IS NULL OR $5 >= n.now RETURNING *`,
         [
           price.upstream,
@@ -136,6 +177,7 @@ async function insertNextVersion(query: Query, price: NewPrice): Promise<Row | u
           price.markupDenominator,
           price.free,
           price.createdBy,
+          JSON.stringify(price.tiers ?? []),
         ],
       );
       return row;

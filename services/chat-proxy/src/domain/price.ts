@@ -1,4 +1,4 @@
-import { chargeFor } from '@tollgate/contracts';
+import { chargeFor, unitPricesFor } from '@tollgate/contracts';
 import type { Chatflow } from './chatflow.ts';
 import type { Reply } from './reply.ts';
 import type { Credits, Hold, Price, Units, UsageSource } from './wire-types.ts';
@@ -76,11 +76,13 @@ function meteredUnits(input: number, cacheRead: number, output: number): Units {
  */
 export function extendAtOutput(hold: Hold, inputTokens: number): number {
   const { price, heldCredits, units } = hold;
-  const perToken = BigInt(price.unitPrices.output ?? 0);
+  // The hold was taken for the most input there can be, so that no tier is dearer than its own.
+  const prices = unitPricesFor(price, units);
+  const perToken = BigInt(prices.output ?? 0);
   if (price.free || price.mode === 'flat' || perToken === 0n) return Number.POSITIVE_INFINITY;
-  const flat = price.mode === 'flat_plus_metered' ? BigInt(price.unitPrices.request ?? 0) : 0n;
+  const flat = price.mode === 'flat_plus_metered' ? BigInt(prices.request ?? 0) : 0n;
   const capacity = (BigInt(heldCredits) * MICRO * BigInt(price.markupDenominator)) / BigInt(price.markupNumerator);
-  const spent = flat + BigInt(inputTokens) * BigInt(price.unitPrices.input ?? 0);
+  const spent = flat + BigInt(inputTokens) * BigInt(prices.input ?? 0);
   const left = (capacity * EXTEND_AT_PERCENT) / 100n - spent;
   const granted = Math.floor(((units.output ?? Infinity) * Number(EXTEND_AT_PERCENT)) / 100);
   return left <= 0n ? 1 : Math.max(1, Math.min(granted, Number(left / perToken)));

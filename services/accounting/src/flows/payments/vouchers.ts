@@ -10,7 +10,11 @@ type Made = readonly { id: number; code: string | null }[];
 type Voucher = Readonly<{ allocationId: number; credits: number; remainingCredits: number; expiresAt: string | null }>;
 
 /** Makes vouchers. The codes are never stored, not even for a repetition of the request: that one gets the ids alone. */
-export const createCreateVouchers = ({ randomBytes, events, once }: Pick<Ports, 'randomBytes' | 'events'> & { once: Once }) =>
+export const createCreateVouchers = ({
+  randomBytes,
+  events,
+  once,
+}: Pick<Ports, 'randomBytes' | 'events'> & { once: Once }) =>
   async function createVouchers(caller: Person, request: OneTime, { count, ...batch }: Batch): Promise<Answered<Made>> {
     const actor = actorOf(caller);
     const codes = Array.from({ length: count }, () => voucherCode(randomBytes(VOUCHER_CODE_BYTES)));

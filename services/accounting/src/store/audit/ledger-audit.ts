@@ -25,7 +25,22 @@ const HEAD = view('I9', 'verify_head', 'Every account shows what its last transa
 
 /** Nobody's in particular. */
 const OF_NO_USER = new Set([KEYS, LIMITS]);
-const EVERYTHING = [PROJECTION, BALANCED, HELD, TERMINAL, CHARGE, REFUNDS, USAGE, KEYS, LOTS, HOLD_LOTS, LIMITS, TOPUPS, CHAIN, ANCHORS];
+const EVERYTHING = [
+  PROJECTION,
+  BALANCED,
+  HELD,
+  TERMINAL,
+  CHARGE,
+  REFUNDS,
+  USAGE,
+  KEYS,
+  LOTS,
+  HOLD_LOTS,
+  LIMITS,
+  TOPUPS,
+  CHAIN,
+  ANCHORS,
+];
 /** As long as there are accounts, lots and open holds, however long the ledger is. */
 const STATE = [HELD, KEYS, LOTS, HOLD_LOTS, LIMITS, TOPUPS, HEAD];
 const OF_TRANSACTIONS = [BALANCED, CHANGES, CHAIN];

@@ -18,7 +18,9 @@ CREATE TYPE close_request AS (
   refused boolean,
   actor text, request_id text,
   -- Found out by close_holds().
-  payer_id text
+  payer_id text,
+  -- What the rounding up of the charge added, in micro-credits. null: nothing was rounded.
+  rounding_micro numeric
 );
 
 -- The row of usage that belongs to a closed hold, or to the correction of one.
@@ -27,7 +29,9 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_logs (
     tenant_id, user_id, payer_id, service, operation, credits, written_off_credits, hold_id, is_correction, upstream, model,
-    chatflow_id, workspace_id, api_key_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason, price_rule_id, metadata, "timestamp"
+    chatflow_id, workspace_id, api_key_id, input_tokens, output_tokens, units, usage_source, raw_usage, outcome, reason,
+    price_rule_id, metadata,
+    "timestamp", rounding_micro
   ) VALUES (
     h.tenant_id, h.user_id, h.payer_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
     CASE WHEN h.opened_by <> 'user' THEN 'chat' WHEN h.price_rule_id IS NULL THEN 'deduct' ELSE 'streaming-session' END,
@@ -35,7 +39,10 @@ BEGIN
     (p.units ->> 'input')::bigint + coalesce((p.units ->> 'cache_read')::bigint, 0)
       + coalesce((p.units ->> 'cache_write_5m')::bigint, 0) + coalesce((p.units ->> 'cache_write_1h')::bigint, 0),
     (p.units ->> 'output')::bigint, p.units, p.usage_source, p.raw_usage, p.outcome, p.reason, h.price_rule_id,
-    h.metadata || coalesce(p.metadata, '{}'), p_now
+    h.metadata || coalesce(p.metadata, '{}'), p_now,
+    -- Like the credits of a correction, the difference to what was booked before.
+    coalesce(p.rounding_micro, 0) - CASE WHEN h.closed_at IS NULL THEN 0 ELSE coalesce((
+      SELECT rounding_micro FROM usage_logs WHERE hold_id = h.id AND NOT is_correction), 0) END
   );
 END $$;
 
@@ -165,5 +172,6 @@ BEGIN
   RETURN close_hold(jsonb_populate_record(NULL::ledger.close_request, jsonb_build_object(
     'hold_id', p.hold_id, 'user_id', (p.claims).id, 'payer_id', v_account.id, 'opened_by', p.opened_by, 'cause', 'settle',
     'charge', p_charge, 'outcome', 'completed', 'usage_source', 'flat', 'units', p.units, 'reason', p_reason, 'metadata', '{}'::jsonb,
-    'close_key', p.open_key, 'close_hash', p.open_hash, 'policy', 'absorb', 'actor', p.actor, 'request_id', p.request_id)));
+    'close_key', p.open_key, 'close_hash', p.open_hash, 'policy', 'absorb', 'actor', p.actor, 'request_id', p.request_id,
+    'rounding_micro', 0)));
 END $$;

@@ -24,3 +24,4 @@ ALTER FUNCTION receive_payment SECURITY DEFINER SET search_path = ledger, public
 ALTER FUNCTION create_vouchers SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION redeem_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION void_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION set_price_group SECURITY DEFINER SET search_path = ledger, public, pg_temp;
