@@ -9,6 +9,7 @@ const CHECKS = [
   ['I4', 'Every closed hold was closed by one transaction', 'verify_terminal'],
   ['I5', 'The revenue of a hold is its charge', 'verify_charge'],
   ['I6', 'Every closed hold has one usage row, and usage is the charge', 'verify_usage'],
+  ['I6', 'The sums of every day are those of its usage rows', 'verify_daily'],
   ['I7', 'No idempotency key is left without an answer', 'verify_keys'],
   ['I8', 'Balances are the sums of their lots', 'verify_lots'],
   ['I8', 'What is held of a lot is the sum of its open holds', 'verify_hold_lots'],

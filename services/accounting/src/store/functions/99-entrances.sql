@@ -11,3 +11,4 @@ ALTER FUNCTION extend_hold SECURITY DEFINER SET search_path = ledger, public, pg
 ALTER FUNCTION renew_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION close_holds SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION deduct_credits SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION roll_up_usage SECURITY DEFINER SET search_path = ledger, public, pg_temp;
