@@ -52,7 +52,9 @@ export async function fillLedger(url: string, fill: Fill, said: (text: string) =
   try {
     const { rows } = await client.query('SELECT 1 FROM user_accounts LIMIT 1');
     if (rows.length > 0) throw new Error('the ledger has accounts already; take an empty database');
-    await client.query("SET session_replication_role = 'replica'; SET work_mem = '256MB'; SET search_path = ledger, public");
+    await client.query(
+      "SET session_replication_role = 'replica'; SET work_mem = '256MB'; SET search_path = ledger, public",
+    );
     for (const { title, sql } of FILL_STEPS) {
       const began = performance.now();
       await client.query(sql(fill));

@@ -93,3 +93,13 @@ export const tellStory = operation({
   result: z.string(),
   errors: ['INSUFFICIENT_CREDITS'],
 });
+
+export const listThings = operation({
+  id: 'listThings',
+  method: 'GET',
+  path: '/api/list',
+  summary: 'List things, as JSON or as a table',
+  permission: 'public',
+  alsoAs: ['text/csv'],
+  result: z.object({ things: z.array(z.string()) }),
+});
