@@ -7,6 +7,7 @@ import { allocationRoutes } from './routes/allocations.ts';
 import { creditRoutes } from './routes/credits.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { pricingRoutes } from './routes/pricing.ts';
+import { reportRoutes } from './routes/reports.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
 import { usageRoutes } from './routes/usage.ts';
 
@@ -39,6 +40,7 @@ const routesOf = ({ flows }: Deps): Route[] => [
   ...holdRoutes(flows),
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),
+  ...reportRoutes(flows),
   ...pricingRoutes(flows),
   ...accountRoutes(flows),
 ];

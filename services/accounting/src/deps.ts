@@ -97,6 +97,7 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
 }
 
 const KEEPING_INTERVAL_MS = 3_600_000;
+const ROLL_UP_INTERVAL_MS = 600_000;
 
 type Scheduled = Pick<Ports, 'chores'> & { flows: Flows; logger: Logger };
 
@@ -107,6 +108,7 @@ function scheduledRounds({ sweep }: Config, { flows, chores, logger }: Scheduled
   return [
     createRounds(createSweepSteadily({ chores, sweepHolds: flows.sweepHolds }, sweep), often),
     createRounds(flows.expireCredits, often),
+    createRounds(flows.rollUpUsage, { everyMs: ROLL_UP_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
     createRounds(flows.forgetAnswers, { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
   ];
 }

@@ -17,6 +17,7 @@ import { createReadBalanceOf, createReadOwnBalance } from './flows/read-balance.
 import { createSettleHold, createVoidHold } from './flows/settle-hold.ts';
 import { createCloseSession, createListSessions, createOpenSession } from './flows/streaming-sessions.ts';
 import { createExpireCredits, createForgetAnswers, createSweepHolds } from './flows/sweep-holds.ts';
+import { createListUsage, createReportUsage, createRollUpUsage } from './flows/report-usage.ts';
 import { createRecordUsage, createUsageReport } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 
@@ -48,11 +49,14 @@ export function createFlows(ports: Ports) {
     listSessions: createListSessions(deps),
     recordUsage: createRecordUsage(deps),
     usageReport: createUsageReport(deps),
+    reportUsage: createReportUsage(deps),
+    listUsage: createListUsage(deps),
     createAccount: createCreateAccount(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
     sweepHolds: createSweepHolds(deps),
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),
+    rollUpUsage: createRollUpUsage(deps),
   };
 }

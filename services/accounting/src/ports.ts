@@ -3,8 +3,10 @@ import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
 import type { Doer, Holds } from './ports/holds.ts';
+import type { Period, UsageReports } from './ports/usage.ts';
 
 export type * from './ports/holds.ts';
+export type * from './ports/usage.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -97,14 +99,13 @@ export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
 
 export type Page = Readonly<{ limit: number; after?: number | undefined }>;
 export type SessionFilter = Readonly<{ userId?: string; active?: true; minutes?: number; limit: number }>;
-export type Period = Readonly<{ from?: Date | undefined; until?: Date | undefined }>;
 
 export type AllocationBody = ServerResult<typeof accounting.listAllocations>['allocations'][number];
 export type TransactionBody = ServerResult<typeof accounting.listTransactions>['transactions'][number];
 export type UsageBody = ServerResult<typeof accounting.readSystemUsage>;
 
 /** Lists and sums for people; never part of a decision about money. */
-export type Reports = {
+export type Reports = UsageReports & {
   sessions(filter: SessionFilter): Promise<HoldRecord[]>;
   allocations(page: Page): Promise<AllocationBody[]>;
   transactions(userId: string, page: Page): Promise<TransactionBody[]>;
@@ -124,6 +125,8 @@ export type Chores = {
   expireLots(accounts: number): Promise<number>;
   /** Forgets up to `limit` answers older than so many seconds; the number forgotten. */
   forgetAnswers(seconds: number, limit: number): Promise<number>;
+  /** Sums the usage of the next day that is over; reports are right without it, only slower. */
+  rollUpUsage(): Promise<'summed' | 'waiting' | 'busy' | 'done'>;
   /** The clock of money. */
   now(): Promise<Date>;
   /** Runs `work` unless another instance is doing the same chore; false when it is. */

@@ -17,7 +17,7 @@ const CHECKS = [
 ] as const;
 
 /** What runs beside the requests: verification and the bookings of the clock. */
-export function createChores({ query, snapshot, transaction }: Postgres): Chores {
+export function createChores({ query, slow, snapshot, transaction }: Postgres): Chores {
   return {
     verifyLedger: () =>
       snapshot(async (read) => {
@@ -40,6 +40,13 @@ export function createChores({ query, snapshot, transaction }: Postgres): Chores
       );
       return gone.length;
     },
+    rollUpUsage: () =>
+      slow(async (run) => {
+        const [row] = await run<{ outcome: 'summed' | 'waiting' | 'busy' | 'done' }>(
+          'SELECT ledger.roll_up_usage() AS outcome',
+        );
+        return row?.outcome ?? 'busy';
+      }),
     async now() {
       const [row] = await query<{ now: Date }>('SELECT ledger_now() AS now');
       return row?.now ?? new Date(0);

@@ -18,7 +18,7 @@ CREATE TABLE usage_daily (
   output_units bigint NOT NULL,
   PRIMARY KEY (user_id, day, tenant_id, workspace_id, chatflow_id, model, service)
 );
-CREATE INDEX usage_daily_day ON usage_daily (day, user_id) INCLUDE (credits, records);
+CREATE INDEX usage_daily_day ON usage_daily (day, user_id) INCLUDE (credits);
 
 -- The same without the user: what a whole installation used is a few rows a day, however many users there are.
 CREATE TABLE usage_daily_totals (
