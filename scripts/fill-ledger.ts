@@ -11,8 +11,8 @@ const MOST_ACCOUNTS = 2_000_000;
 const MOST_DAYS = 3650;
 const LOCAL_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]', '']);
 
-/** Refused for anything that could be more than a development database. */
-function developmentUrl(env: NodeJS.ProcessEnv): string {
+/** @throws Error for anything that could be more than a development database. */
+export function developmentUrl(env: Readonly<Record<string, string | undefined>>): string {
   const url = env['DATABASE_URL'] ?? '';
   if (env['NODE_ENV'] === 'production') throw new Error('a production ledger is never filled');
   if (!URL.canParse(url) || !LOCAL_HOSTS.has(new URL(url).hostname))

@@ -58,7 +58,7 @@ type WholeDays = Readonly<{ from: Date; until: Date }>;
 type Span = Readonly<{ from: Date; until: Date | undefined }>;
 
 /** The whole days of a period that are summed, and what is left of it at both ends. */
-export function splitPeriod({ from, until, summedUntil }: Reach): { summed?: WholeDays; rows: Span[] } {
+function splitPeriod({ from, until, summedUntil }: Reach): { summed?: WholeDays; rows: Span[] } {
   const first = Math.ceil(from.getTime() / DAY_MS) * DAY_MS;
   const end = Math.min(summedUntil?.getTime() ?? 0, until?.getTime() ?? Infinity);
   const last = Math.floor(end / DAY_MS) * DAY_MS;

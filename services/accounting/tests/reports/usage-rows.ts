@@ -1,5 +1,6 @@
 import type { accounting } from '@tollgate/contracts';
 import type pg from 'pg';
+import type { Accounting } from '../accounting.ts';
 
 /** A row of usage as a test writes it, beside the service. */
 export type UsageRow = {
@@ -38,6 +39,26 @@ export async function insertUsage(db: pg.Pool | pg.PoolClient, rows: readonly Us
             output_tokens, "timestamp" FROM jsonb_populate_recordset(NULL::usage_logs, $1)`,
     [JSON.stringify(rows)],
   );
+}
+
+const PATIENCE_MS = 20_000;
+
+/** Sums days until all or so many are. A transaction of any test on the same server may have to end first. */
+export async function sumUp(
+  { db, flows }: Pick<Accounting, 'db' | 'flows'>,
+  days = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  for (let summed = 0; summed < days && performance.now() < end; ) {
+    if (await flows.rollUpUsage()) {
+      summed += 1;
+      continue;
+    }
+    const { rows } = await db.query<{ done: boolean }>(
+      'SELECT coalesce(next_day > ledger.last_complete_day(), NOT EXISTS (SELECT FROM usage_logs)) AS done FROM usage_rollup',
+    );
+    if (rows[0]?.done) return;
+  }
 }
 
 const DAY_MS = 86_400_000;

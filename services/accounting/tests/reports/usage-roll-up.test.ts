@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
-import { daysAgo, insertUsage, usageRow } from './usage-rows.ts';
+import { Accounting, type User } from '../accounting.ts';
+import { daysAgo, insertUsage, sumUp, usageRow } from './usage-rows.ts';
 
 let service: Accounting;
 let alice: User;
@@ -16,10 +16,6 @@ const nextDay = async () =>
 const total = async () =>
   (await service.call('GET', `/api/usage/report/own?startDate=${daysAgo(20)}&groupBy=user`, { token: alice.token }))
     .body['rows'];
-
-async function sumUpAll(): Promise<void> {
-  while (await service.flows.rollUpUsage());
-}
 
 describe('Summing usage by day', () => {
   it('has nothing to do without usage', async () => {
@@ -41,22 +37,22 @@ describe('Summing usage by day', () => {
     } finally {
       slow.release();
     }
-    await sumUpAll();
+    await sumUp(service);
     expect(await total()).toEqual([expect.objectContaining({ records: 2, credits: 12 })]);
     expect(await service.number('SELECT sum(credits) AS value FROM usage_daily')).toBe(12);
   });
 
   it('leaves a day alone until ten minutes after its end', async () => {
-    await sumUpAll();
+    await sumUp(service);
     const before = await nextDay();
     const minutesToMidnight = await service.number(
       `SELECT extract(epoch FROM date_trunc('day', ledger_now() AT TIME ZONE 'UTC' + interval '1 day') - ledger_now() AT TIME ZONE 'UTC') / 60 AS value`,
     );
     await service.advanceClock((minutesToMidnight + 5) / 60);
-    await sumUpAll();
+    await sumUp(service);
     expect(await nextDay()).toBe(before);
     await service.advanceClock(6 / 60);
-    await sumUpAll();
+    await sumUp(service);
     expect(await nextDay()).not.toBe(before);
   });
 
@@ -70,7 +66,7 @@ describe('Summing usage by day', () => {
         while (await flows.rollUpUsage());
       }),
     );
-    await sumUpAll();
+    await sumUp(service);
     expect(await service.number('SELECT sum(credits) AS value FROM usage_daily')).toBe(15);
     expect(await service.number('SELECT sum(records) AS value FROM usage_daily_totals')).toBe(3);
     expect(await service.faults()).toEqual([]);
