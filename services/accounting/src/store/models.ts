@@ -71,8 +71,8 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
       idle_in_transaction_session_timeout: IDLE_MS,
-      // One core for a report: the others belong to money.
-      options: '-c max_parallel_workers_per_gather=0',
+      // One core for a report, the others belong to money; and room for the sums of every user.
+      options: '-c max_parallel_workers_per_gather=0 -c work_mem=32MB',
       application_name: 'tollgate-accounting-reports',
     },
     define: { timestamps: false, underscored: true },

@@ -74,7 +74,11 @@ function splitPeriod({ from, until, summedUntil }: Reach): { summed?: WholeDays;
 }
 
 /** The usage of a period as a table of the given columns and sums: what is summed already, and the rows of the rest. */
-export function countedUsage(reach: Reach, columns: readonly string[], filter: UsageFilter, binds: Binds): string {
+export const countedUsage = (reach: Reach, columns: readonly string[], filter: UsageFilter, binds: Binds): string =>
+  countedParts(reach, columns, filter, binds).join(' UNION ALL ');
+
+/** The tables that {@link countedUsage} puts together. */
+export function countedParts(reach: Reach, columns: readonly string[], filter: UsageFilter, binds: Binds): string[] {
   const { summed, rows } = splitPeriod(reach);
   const where = filterOf(filter, binds);
   const parts = rows.map((span) => rowsOf(span, columns, where, binds));
@@ -86,7 +90,7 @@ export function countedUsage(reach: Reach, columns: readonly string[], filter: U
        WHERE day >= ${binds.add(dayOf(summed.from))}::date AND day < ${binds.add(dayOf(summed.until))}::date${where}`,
     );
   }
-  return parts.join(' UNION ALL ');
+  return parts;
 }
 
 function rowsOf({ from, until }: Span, columns: readonly string[], where: string, binds: Binds): string {
