@@ -31,7 +31,10 @@ Object(models.sequelize).options.logging = (sql: string, options: unknown) => {
 
 const chores = createChores(postgres);
 for (let outcome = 'summed'; outcome !== 'done'; ) outcome = await chores.rollUpUsage();
-const plans = new pg.Client({ connectionString: url, options: '-c max_parallel_workers_per_gather=0' });
+const plans = new pg.Client({
+  connectionString: url,
+  options: '-c max_parallel_workers_per_gather=0 -c work_mem=32MB',
+});
 await plans.connect();
 // As autovacuum does sooner or later.
 await plans.query('VACUUM (ANALYZE) usage_daily, usage_daily_totals');

@@ -36,7 +36,14 @@ export const creditRoutes = (flows: Flows): Route[] => [
   }),
   serve(accounting.listTransactions).with(({ query }, { userId }, context) =>
     listed(
-      { query, context, file: 'ledger.csv', columns: LEDGER_COLUMNS, read: ledgerPages(flows, userId) },
+      {
+        query,
+        context,
+        file: 'ledger.csv',
+        columns: LEDGER_COLUMNS,
+        pageRows: LEDGER_ROWS,
+        read: ledgerPages(flows, userId),
+      },
       (page) => ({
         transactions: page.rows,
         nextCursor: page.nextCursor,
@@ -55,6 +62,8 @@ const ledgerPages = (flows: Flows, userId: string) => async (limit: number, curs
   const positions = rows.map(({ sequence }) => sequence);
   return { rows, nextCursor: nextCursor(positions, limit) };
 };
+
+const LEDGER_ROWS = 1000;
 
 /** Without the entries: the three changes are those of the account itself. */
 const LEDGER_COLUMNS = [

@@ -11,6 +11,8 @@ export type Listing<Page extends ListPage> = Readonly<{
   /** Name of the CSV file. */
   file: string;
   columns: readonly string[];
+  /** Rows of a CSV that are read at once. */
+  pageRows: number;
   read: (limit: number, cursor: string | undefined) => Promise<Page>;
 }>;
 
@@ -25,7 +27,6 @@ export async function listed<Page extends ListPage, Body>(
 }
 
 const TYPES = ['application/json', 'text/csv'] as const;
-const PAGE_ROWS = 2000;
 /** Longer files are fetched in parts, from `x-next-cursor` on. */
 const MOST_ROWS = 100_000;
 /** So many rows are made into text at once; other requests have their turn in between. */
@@ -35,8 +36,8 @@ const CHUNK_ROWS = 500;
  * RFC 4180. The first page is read before the answer begins, so that a refusal has its status. The trailers say at the end
  * whether these are all rows; a file that broke off has none, and its connection is cut.
  */
-async function csvOf({ query, file, columns, read }: Listing<ListPage>): Promise<StreamReply> {
-  let page = await read(PAGE_ROWS, query.cursor);
+async function csvOf({ query, file, columns, pageRows, read }: Listing<ListPage>): Promise<StreamReply> {
+  let page = await read(pageRows, query.cursor);
   let isComplete = false;
   async function* chunks(): AsyncGenerator<string> {
     yield csvText([Object.fromEntries(columns.map((column) => [column, column]))], columns);
@@ -48,7 +49,7 @@ async function csvOf({ query, file, columns, read }: Listing<ListPage>): Promise
       sent += page.rows.length;
       isComplete = page.nextCursor === null;
       if (page.nextCursor === null || sent >= MOST_ROWS) return;
-      page = await read(PAGE_ROWS, page.nextCursor);
+      page = await read(pageRows, page.nextCursor);
     }
   }
   return stream('text/csv; charset=utf-8; header=present', chunks(), {

@@ -18,6 +18,10 @@ const FIELDS = {
 } as const satisfies Record<accounting.UsageDimension, keyof accounting.UsageGroup>;
 const SUMS = ['records', 'credits', 'writtenOffCredits', 'inputUnits', 'outputUnits'] as const;
 
+/** Every page of groups sums the whole period again, every page of rows only reads on. */
+const GROUP_ROWS = 10_000;
+const RECORD_ROWS = 2000;
+
 type GroupRow = ServerResult<typeof accounting.reportUsage>['rows'][number];
 type GroupPage = {
   query: ReportQuery;
@@ -51,7 +55,7 @@ function groupListing(
     };
   }
   const columns = [...groupBy.map((dimension) => FIELDS[dimension]), ...SUMS];
-  return { query, context, file: 'usage-report.csv', columns, read };
+  return { query, context, file: 'usage-report.csv', columns, pageRows: GROUP_ROWS, read };
 }
 
 const namesOf = (groupBy: ReportQuery['groupBy'], key: GroupKey): Partial<GroupRow> =>
@@ -122,7 +126,7 @@ function recordListing(
     const last = rows.length < limit ? undefined : rows.at(-1);
     return { rows, nextCursor: last ? `${last.micros}.${last.id}` : null };
   }
-  return { query, context, file: 'usage.csv', columns: RECORD_COLUMNS, read };
+  return { query, context, file: 'usage.csv', columns: RECORD_COLUMNS, pageRows: RECORD_ROWS, read };
 }
 
 const recordsBody = ({ rows, nextCursor }: RecordPage) => ({ records: rows, nextCursor });
