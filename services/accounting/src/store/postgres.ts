@@ -9,7 +9,7 @@ export type Postgres = Readonly<{
   query: Query;
   /** One transaction; repeated from the start when PostgreSQL undid it in favour of another. */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
-  /** One transaction of a chore that may take long, on the reserved connection for reports. */
+  /** One transaction of a chore that may take long, on the connection for reports. */
   slow<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** One read-only snapshot for a long report, on the reserved connection's pool and with its own time limit. */
   snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;

@@ -1,7 +1,7 @@
 -- Summing usage by day (usage_daily, usage_daily_totals).
 
--- The sum of whole numbers as a whole number, or an error when it has more than 64 bits. Several times as fast as sum(bigint), which
--- reckons with numerics.
+-- The sum of whole numbers as a whole number, or an error when it has more than 64 bits. Faster than sum(bigint), which keeps
+-- 128 bits and ends in a numeric for each group.
 CREATE AGGREGATE total(bigint) (SFUNC = int8pl, STYPE = bigint, COMBINEFUNC = int8pl, PARALLEL = SAFE);
 
 -- One row of usage as reports count it. Names that are absent are ''.
