@@ -24,6 +24,8 @@ export interface OperationSpec {
   /** The answer's schema; `streams: true` says that it arrives as SSE or NDJSON instead. */
   readonly result: z.ZodType;
   readonly streams?: boolean;
+  /** Further media types of the success, beside JSON, of which the client chooses by `Accept`. */
+  readonly alsoAs?: readonly string[];
   /** Errors the caller has to handle, beside the ones every operation has. */
   readonly errors?: readonly ErrorCode[];
   /** The sentence older clients match on when the request is not valid. */

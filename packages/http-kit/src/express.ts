@@ -11,7 +11,7 @@ import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send }
 import { type Route, StreamReply } from './route.ts';
 import { admit, contextOf, runRoute } from './server/run-route.ts';
 import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
-import { writeStream } from './server/write-stream.ts';
+import { streamHeaders, writeStream } from './server/write-stream.ts';
 
 /** An Express 5 application with everything every service has: ids, headers, health, documentation, routes, problem+json. */
 export function createExpressApp(options: ServiceOptions): Express {
@@ -68,11 +68,7 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
       contextOf(request, ids?.requestId ?? '', left),
     );
     if (!(answer instanceof StreamReply)) return send(response, outgoing(answer));
-    response.writeHead(operation.status ?? 200, {
-      'content-type': answer.contentType,
-      'cache-control': 'no-cache',
-      ...answer.headers,
-    });
+    response.writeHead(operation.status ?? 200, streamHeaders(response, answer));
     await writeStream(response, answer, left, options);
   });
 }

@@ -14,7 +14,7 @@ import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from 
 import { type Route, StreamReply } from './route.ts';
 import { admit, contextOf, runRoute } from './server/run-route.ts';
 import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
-import { writeStream } from './server/write-stream.ts';
+import { streamHeaders, writeStream } from './server/write-stream.ts';
 
 interface Seen {
   ids: RequestIds;
@@ -109,9 +109,7 @@ async function answer(
   reply.hijack();
   reply.raw.writeHead(route.operation.status ?? 200, {
     ...definedHeaders(reply),
-    'content-type': result.contentType,
-    'cache-control': 'no-cache',
-    ...result.headers,
+    ...streamHeaders(reply.raw, result),
   });
   await writeStream(reply.raw, result, left, options);
   return reply;

@@ -1,3 +1,4 @@
+export * from './accepted-type.ts';
 export * from './app-error.ts';
 export * from './authenticate.ts';
 export * from './caller.ts';

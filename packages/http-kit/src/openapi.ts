@@ -81,7 +81,10 @@ function describe(operation: OperationSpec): ZodOpenApiOperationObject {
 function successes(operation: OperationSpec) {
   const content = operation.streams
     ? Object.fromEntries(STREAM_TYPES.map((type) => [type, { schema: z.string() }]))
-    : { 'application/json': { schema: operation.result } };
+    : {
+        'application/json': { schema: operation.result },
+        ...Object.fromEntries((operation.alsoAs ?? []).map((type) => [type, { schema: z.string() }])),
+      };
   const statuses = [operation.status ?? 200, ...(operation.alsoStatus ?? [])];
   return Object.fromEntries(statuses.map((status) => [String(status), { description: 'Success', content }]));
 }

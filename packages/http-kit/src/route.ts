@@ -43,15 +43,23 @@ export class StreamReply {
   readonly contentType: string;
   readonly chunks: AsyncIterable<string | Uint8Array>;
   readonly headers: Readonly<Record<string, string>>;
+  /** What is only known at the end (RFC 9110, section 6.5): asked for after the last chunk. A client of HTTP/1.0 gets none. */
+  readonly trailers: Readonly<Record<string, () => string>>;
   constructor(
     contentType: string,
     chunks: AsyncIterable<string | Uint8Array>,
-    headers: Readonly<Record<string, string>>,
+    { headers = {}, trailers = {} }: StreamOptions,
   ) {
     this.contentType = contentType;
     this.chunks = chunks;
     this.headers = headers;
+    this.trailers = trailers;
   }
+}
+
+interface StreamOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly trailers?: Readonly<Record<string, () => string>>;
 }
 
 interface ReplyOptions {
@@ -65,8 +73,8 @@ export const reply = <Body>(status: number, body: Body, options: ReplyOptions = 
 export const stream = (
   contentType: string,
   chunks: AsyncIterable<string | Uint8Array>,
-  options: Pick<ReplyOptions, 'headers'> = {},
-): StreamReply => new StreamReply(contentType, chunks, options.headers ?? {});
+  options: StreamOptions = {},
+): StreamReply => new StreamReply(contentType, chunks, options);
 
 type CallerOf<S extends OperationSpec> = (typeof PERMISSIONS)[S['permission']] extends 'service'
   ? ServiceCaller

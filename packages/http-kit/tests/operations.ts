@@ -105,3 +105,13 @@ export const signedThing = operation({
   body: z.instanceof(Uint8Array).meta({ override: { type: 'object' } }),
   result: z.object({ hex: z.string() }),
 });
+
+export const listThings = operation({
+  id: 'listThings',
+  method: 'GET',
+  path: '/api/list',
+  summary: 'List things, as JSON or as a table',
+  permission: 'public',
+  alsoAs: ['text/csv'],
+  result: z.object({ things: z.array(z.string()) }),
+});

@@ -9,6 +9,7 @@ import { holdRoutes } from './routes/holds.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { pricingRoutes } from './routes/pricing.ts';
+import { reportRoutes } from './routes/reports.ts';
 import { streamingSessionRoutes } from './routes/streaming-sessions.ts';
 import { tenantRoutes } from './routes/tenant.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -44,6 +45,7 @@ const routesOf = ({ flows }: Deps): Route[] => [
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),
   ...limitRoutes(flows),
+  ...reportRoutes(flows),
   ...pricingRoutes(flows),
   ...accountRoutes(flows),
   ...tenantRoutes(flows),

@@ -151,6 +151,7 @@ function paymentPorts({ payments, voucherTriesPerHour }: Config, postgres: Postg
 }
 
 const KEEPING_INTERVAL_MS = 3_600_000;
+const ROLL_UP_INTERVAL_MS = 600_000;
 
 type Scheduled = { flows: Flows; ports: Ports; logger: Logger };
 
@@ -173,6 +174,7 @@ function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): R
       delayMs: ledger.reconcileMs / 2,
       failed,
     }),
+    createRounds(flows.rollUpUsage, { everyMs: ROLL_UP_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
   ];
 }
 

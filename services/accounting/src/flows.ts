@@ -43,6 +43,7 @@ import {
   createForgetCounters,
   createSweepHolds,
 } from './flows/sweep-holds.ts';
+import { createListUsage, createReportUsage, createRollUpUsage } from './flows/report-usage.ts';
 import { createRecordUsage, createUsageReport } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 
@@ -87,6 +88,8 @@ export function createFlows(ports: Ports) {
     listSessions: createListSessions(deps),
     recordUsage: createRecordUsage(deps),
     usageReport: createUsageReport(deps),
+    reportUsage: createReportUsage(deps),
+    listUsage: createListUsage(deps),
     createAccount: createCreateAccount(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
@@ -112,5 +115,6 @@ export function createFlows(ports: Ports) {
     routeEvents: createRouteEvents(deps),
     deliverEvents: createDeliverEvents(deps),
     tidyOutbox: createTidyOutbox(deps),
+    rollUpUsage: createRollUpUsage(deps),
   };
 }

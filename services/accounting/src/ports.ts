@@ -8,6 +8,7 @@ import type { Page } from './ports/page.ts';
 import type { HeadKeys, SignedHead } from './domain/ledger-head.ts';
 import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } from './ports/audit.ts';
 import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/payments.ts';
+import type { Period, UsageReports } from './ports/usage.ts';
 
 export type * from './ports/audit.ts';
 import type { Explanations } from './ports/explanations.ts';
@@ -20,6 +21,7 @@ import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './port
 
 export type * from './ports/outbox.ts';
 export type * from './ports/payments.ts';
+export type * from './ports/usage.ts';
 
 export type Account = Readonly<{
   id: string;
@@ -156,14 +158,13 @@ export type Tx = PaymentTx & {
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
 
 export type SessionFilter = Readonly<{ userId?: string; active?: true; minutes?: number; limit: number }>;
-export type Period = Readonly<{ from?: Date | undefined; until?: Date | undefined }>;
 
 export type AllocationBody = ServerResult<typeof accounting.listAllocations>['allocations'][number];
 export type TransactionBody = ServerResult<typeof accounting.listTransactions>['transactions'][number];
 export type UsageBody = ServerResult<typeof accounting.readSystemUsage>;
 
 /** Lists and sums for people; never part of a decision about money. */
-export type Reports = {
+export type Reports = UsageReports & {
   sessions(filter: SessionFilter): Promise<HoldRecord[]>;
   allocations(page: Page): Promise<AllocationBody[]>;
   transactions(userId: string, page: Page): Promise<TransactionBody[]>;
@@ -177,6 +178,8 @@ export type Chores = {
   forgetAnswers(seconds: number, limit: number): Promise<number>;
   /** Forgets up to `limit` counters of windows long past; the number forgotten. */
   forgetCounters(limit: number): Promise<number>;
+  /** Sums the usage of the next day that is over; reports are right without it, only slower. */
+  rollUpUsage(): Promise<'summed' | 'waiting' | 'busy' | 'done'>;
   /** The clock of money. */
   now(): Promise<Date>;
   /** Runs `work` unless another instance is doing the same chore; false when it is. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LOT_SOURCES } from './accounting-allocations.ts';
-import { line, notes } from './accounting-text.ts';
+import { Format, line, notes } from './accounting-text.ts';
 import { Amount, Credits, MAX_AMOUNT, Price, TargetBalance, Units } from '../credits.ts';
 import { HoldId, Timestamp } from '../ids.ts';
 import { operation, PageQuery, withAliases } from '../operation.ts';
@@ -168,9 +168,10 @@ export const listTransactions = operation({
   id: 'listTransactions',
   method: 'GET',
   path: '/api/credits/transactions',
-  summary: 'Own ledger, newest first',
+  summary: 'Own ledger, newest first; as CSV all of it, up to 100,000 rows',
   permission: 'credits:read-own',
-  query: PageQuery,
+  query: PageQuery.extend({ format: Format }),
+  alsoAs: ['text/csv'],
   result: z.object({ transactions: z.array(Transaction), nextCursor: z.string().nullable() }),
 });
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { line, Metadata } from './accounting-text.ts';
+import { Format, line, Metadata } from './accounting-text.ts';
 import { Credits, TargetBalance } from '../credits.ts';
 import { Timestamp, UserId } from '../ids.ts';
-import { operation } from '../operation.ts';
+import { operation, PageQuery } from '../operation.ts';
 
 const Name = line(100);
 
@@ -22,10 +22,28 @@ export const recordUsage = operation({
 
 /** An instant or a calendar day (UTC). */
 const Moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
-const Period = z.strictObject({ startDate: Moment.optional(), endDate: Moment.optional() });
+export const Period = z.strictObject({ startDate: Moment.optional(), endDate: Moment.optional() });
 
 /** Credits are the net sum: a late correction of a charge counts with its sign. */
 const Sums = z.record(z.string(), z.int());
+
+/** One row of usage; a late correction of a charge is a row of its own, with its sign. */
+const UsageRow = z.object({
+  id: z.int(),
+  userId: z.string(),
+  service: z.string(),
+  operation: z.string(),
+  model: z.string().nullable(),
+  chatflowId: z.string().nullable(),
+  credits: z.int(),
+  inputTokens: z.int().nullable(),
+  outputTokens: z.int().nullable(),
+  outcome: z.string().nullable(),
+  reason: z.string().nullable(),
+  /** The chat's request id. */
+  holdId: z.string().nullable(),
+  timestamp: Timestamp,
+});
 
 export const UsageStats = z.object({
   totalRecords: z.int(),
@@ -33,24 +51,7 @@ export const UsageStats = z.object({
   byService: Sums,
   byDay: Sums,
   byModel: Sums,
-  recentActivity: z.array(
-    z.object({
-      id: z.int(),
-      userId: z.string(),
-      service: z.string(),
-      operation: z.string(),
-      model: z.string().nullable(),
-      chatflowId: z.string().nullable(),
-      credits: z.int(),
-      inputTokens: z.int().nullable(),
-      outputTokens: z.int().nullable(),
-      outcome: z.string().nullable(),
-      reason: z.string().nullable(),
-      /** The chat's request id. */
-      holdId: z.string().nullable(),
-      timestamp: Timestamp,
-    }),
-  ),
+  recentActivity: z.array(UsageRow),
 });
 export type UsageStats = z.infer<typeof UsageStats>;
 
@@ -83,4 +84,47 @@ export const readSystemUsage = operation({
   permission: 'usage:read-all',
   query: Period,
   result: UsageStats.extend({ byUser: Sums }),
+});
+
+export const UsageRecord = UsageRow.extend({
+  workspaceId: z.string().nullable(),
+  writtenOffCredits: Credits,
+  isCorrection: z.boolean(),
+});
+
+const UsagePage = z.object({ records: z.array(UsageRecord), nextCursor: z.string().nullable() });
+const RecordQuery = Period.extend(PageQuery.shape).extend({ format: Format });
+
+export const listOwnUsage = operation({
+  id: 'listOwnUsage',
+  method: 'GET',
+  path: '/api/usage/records',
+  summary: 'Own usage row by row, newest first; as CSV all of it, up to 100,000 rows',
+  permission: 'usage:read-own',
+  query: RecordQuery,
+  alsoAs: ['text/csv'],
+  result: UsagePage,
+});
+
+export const listAllUsage = operation({
+  id: 'listAllUsage',
+  method: 'GET',
+  path: '/api/usage/records/all',
+  summary: 'Usage of everybody row by row, newest first; as CSV all of it, up to 100,000 rows',
+  permission: 'usage:read-all',
+  query: RecordQuery,
+  alsoAs: ['text/csv'],
+  result: UsagePage,
+});
+
+export const listUsageOfUser = operation({
+  id: 'listUsageOfUser',
+  method: 'GET',
+  path: '/api/usage/records/:userId',
+  summary: 'Usage of a user row by row, newest first; as CSV all of it, up to 100,000 rows',
+  permission: 'usage:read-any',
+  params: z.strictObject({ userId: UserId }),
+  query: RecordQuery,
+  alsoAs: ['text/csv'],
+  result: UsagePage,
 });

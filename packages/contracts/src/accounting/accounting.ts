@@ -4,6 +4,7 @@ export * from './accounting-credits.ts';
 export * from './accounting-explanations.ts';
 export * from './accounting-pricing.ts';
 export * from './accounting-refunds.ts';
+export * from './accounting-reports.ts';
 export * from './accounting-sessions.ts';
 export * from './accounting-topups.ts';
 export * from './accounting-usage.ts';

@@ -6,6 +6,18 @@ import type { ServiceOptions } from './service-options.ts';
 
 const STALL_MS = 60_000;
 
+/** The headers of a streamed answer; the names of its trailers stand in them where there can be trailers. */
+export function streamHeaders(response: ServerResponse, reply: StreamReply): Record<string, string> {
+  const names = Object.keys(reply.trailers);
+  const { httpVersion, method } = response.req;
+  return {
+    'content-type': reply.contentType,
+    'cache-control': 'no-cache',
+    ...reply.headers,
+    ...(names.length > 0 && httpVersion === '1.1' && method !== 'HEAD' && { trailer: names.join(', ') }),
+  };
+}
+
 /**
  * Writes a streamed answer with backpressure. The chunks' iterator is always returned, so its `finally` runs
  * when the client leaves or stops reading, when it fails, and at its end. A failure after the headers ends the connection:
@@ -18,10 +30,13 @@ export async function writeStream(
   { logger, stallMs = STALL_MS }: Pick<ServiceOptions, 'logger' | 'stallMs'>,
 ): Promise<void> {
   try {
+    // A HEAD has no body: none of it is made.
+    if (response.req.method === 'HEAD') await reply.chunks[Symbol.asyncIterator]().return?.();
     for await (const chunk of reply.chunks) {
       if (!response.write(chunk)) await taken(response, 'drain', stallMs);
       if (signal.aborted || response.destroyed) break;
     }
+    response.addTrailers(Object.entries(reply.trailers).map(([name, value]) => [name, value()] as const));
     response.end();
     await taken(response, 'finish', stallMs);
   } catch (error) {

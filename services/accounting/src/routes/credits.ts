@@ -3,6 +3,7 @@ import { type Route, serve } from '@tollgate/http-kit';
 import type { BalanceWithLots } from '../flows/read-balance.ts';
 import type { Flows } from '../flows.ts';
 import { answered, callOf, nextCursor, pageOf } from './answers.ts';
+import { listed } from './csv.ts';
 
 export const creditRoutes = (flows: Flows): Route[] => [
   serve(accounting.readBalance).with(async (_input, caller) => balanceBody(await flows.readOwnBalance(caller))),
@@ -36,16 +37,22 @@ export const creditRoutes = (flows: Flows): Route[] => [
       newBalance: remaining,
     }));
   }),
-  serve(accounting.listTransactions).with(async ({ query }, caller) => {
-    const transactions = await flows.listTransactions(caller.userId, pageOf(query));
-    return {
-      transactions,
-      nextCursor: nextCursor(
-        transactions.map(({ sequence }) => sequence),
-        query.limit,
-      ),
-    };
-  }),
+  serve(accounting.listTransactions).with(({ query }, { userId }, context) =>
+    listed(
+      {
+        query,
+        context,
+        file: 'ledger.csv',
+        columns: LEDGER_COLUMNS,
+        pageRows: LEDGER_ROWS,
+        read: ledgerPages(flows, userId),
+      },
+      (page) => ({
+        transactions: page.rows,
+        nextCursor: page.nextCursor,
+      }),
+    ),
+  ),
   serve(accounting.explainTransaction).with(({ params }, caller) => flows.explainTransaction(caller, params.id)),
   serve(accounting.verifyLedger).with(async ({ query }) => {
     const { ok, checkedAt, checks } = await flows.verifyLedger(query);
@@ -58,6 +65,32 @@ export const creditRoutes = (flows: Flows): Route[] => [
     return { heads, keys, nextCursor: nextCursor(positions, query.limit) };
   }),
 ];
+
+const ledgerPages = (flows: Flows, userId: string) => async (limit: number, cursor: string | undefined) => {
+  const rows = await flows.listTransactions(userId, pageOf({ limit, cursor }));
+  const positions = rows.map(({ sequence }) => sequence);
+  return { rows, nextCursor: nextCursor(positions, limit) };
+};
+
+const LEDGER_ROWS = 1000;
+
+/** Without the entries: the three changes are those of the account itself. */
+const LEDGER_COLUMNS = [
+  'id',
+  'sequence',
+  'createdAt',
+  'type',
+  'availableChange',
+  'heldChange',
+  'debtChange',
+  'availableAfter',
+  'heldAfter',
+  'holdId',
+  'allocationId',
+  'actor',
+  'reason',
+  'requestId',
+] as const;
 
 const balanceBody = ({ available, held, lots, payer }: BalanceWithLots) => ({
   payer,

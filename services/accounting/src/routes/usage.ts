@@ -1,8 +1,8 @@
 import { accounting } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import type { Flows } from '../flows.ts';
-import type { Period } from '../ports.ts';
 import { agentOf, answered, oneTime } from './answers.ts';
+import { periodOf } from './period.ts';
 
 export const usageRoutes = (flows: Flows): Route[] => [
   serve(accounting.recordUsage).with(async ({ body }, caller, context) => {
@@ -14,18 +14,3 @@ export const usageRoutes = (flows: Flows): Route[] => [
   serve(accounting.readUsageOfUser).with(({ params, query }) => flows.usageReport(periodOf(query), params.userId)),
   serve(accounting.readSystemUsage).with(({ query }) => flows.usageReport(periodOf(query))),
 ];
-
-const DAY_MS = 86_400_000;
-const IS_DAY = /^\d{4}-\d{2}-\d{2}$/;
-
-/** Calendar days count whole, in UTC; instants as they are. */
-const periodOf = ({
-  startDate,
-  endDate,
-}: {
-  startDate?: string | undefined;
-  endDate?: string | undefined;
-}): Period => ({
-  from: startDate === undefined ? undefined : new Date(startDate),
-  until: endDate === undefined ? undefined : new Date(Date.parse(endDate) + (IS_DAY.test(endDate) ? DAY_MS : 0)),
-});

@@ -2,7 +2,7 @@ import type { Chores } from '../ports.ts';
 import type { Postgres } from './postgres.ts';
 
 /** What runs beside the requests: the bookings of the clock. */
-export function createChores({ query, transaction }: Postgres): Chores {
+export function createChores({ query, slow, transaction }: Postgres): Chores {
   return {
     async expireLots(accounts) {
       const [row] = await query<{ lots: number }>('SELECT ledger.expire_lots($1) AS lots', [accounts]);
@@ -21,6 +21,13 @@ export function createChores({ query, transaction }: Postgres): Chores {
       const [row] = await query<{ forgotten: number }>('SELECT ledger.forget_counters($1) AS forgotten', [limit]);
       return row?.forgotten ?? 0;
     },
+    rollUpUsage: () =>
+      slow(async (run) => {
+        const [row] = await run<{ outcome: 'summed' | 'waiting' | 'busy' | 'done' }>(
+          'SELECT ledger.roll_up_usage() AS outcome',
+        );
+        return row?.outcome ?? 'busy';
+      }),
     async now() {
       const [row] = await query<{ now: Date }>('SELECT ledger_now() AS now');
       return row?.now ?? new Date(0);

@@ -57,22 +57,6 @@ const CREDIT_ENTRY = {
   amount: DataTypes.BIGINT,
 } satisfies ModelAttributes;
 
-const USAGE_LOG = {
-  id: { type: DataTypes.BIGINT, primaryKey: true },
-  userId: DataTypes.TEXT,
-  service: DataTypes.TEXT,
-  operation: DataTypes.TEXT,
-  credits: DataTypes.BIGINT,
-  holdId: DataTypes.UUID,
-  model: DataTypes.TEXT,
-  chatflowId: DataTypes.TEXT,
-  inputTokens: DataTypes.BIGINT,
-  outputTokens: DataTypes.BIGINT,
-  outcome: DataTypes.TEXT,
-  reason: DataTypes.TEXT,
-  timestamp: DataTypes.DATE,
-} satisfies ModelAttributes;
-
 /**
  * The tables as Sequelize models, for lists and reports alone: decisions about money are functions of the database (migrations/).
  * The schema comes from the migrations; nothing is ever synchronised from here.
@@ -88,6 +72,8 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_MS,
+      // One core for a report, the others belong to money; and room for the sums of every user.
+      options: '-c max_parallel_workers_per_gather=0 -c work_mem=32MB',
       application_name: 'tollgate-accounting-reports',
     },
     define: { timestamps: false, underscored: true },
@@ -99,11 +85,10 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
   const CreditAllocation = model('CreditAllocation', 'credit_allocations', CREDIT_ALLOCATION);
   const CreditTransaction = model('CreditTransaction', 'credit_transactions', CREDIT_TRANSACTION);
   const CreditEntry = model('CreditEntry', 'credit_entries', CREDIT_ENTRY);
-  const UsageLog = model('UsageLog', 'usage_logs', USAGE_LOG);
 
   CreditAllocation.belongsTo(UserAccount, { as: 'UserAccount', foreignKey: 'userId' });
   CreditTransaction.hasMany(CreditEntry, { as: 'entries', foreignKey: 'transactionId' });
-  return { sequelize, UserAccount, CreditAllocation, CreditTransaction, CreditEntry, UsageLog };
+  return { sequelize, UserAccount, CreditAllocation, CreditTransaction, CreditEntry };
 }
 
 export type Models = ReturnType<typeof openModels>;

@@ -9,6 +9,8 @@ export type Postgres = Readonly<{
   query: Query;
   /** One transaction; repeated from the start when PostgreSQL undid it in favour of another. */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** One transaction of a chore that may take long, on the connection for reports. */
+  slow<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** One read-only snapshot for a long report, on the reserved connection's pool and with its own time limit. */
   snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Asks on a connection of its own, which busy money connections cannot keep away. */
@@ -68,6 +70,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
   return {
     query: (sql, values) => retried(() => query(sql, values)),
     transaction: (work) => retried(() => inTransaction(money, 'BEGIN', work)),
+    slow: (work) => inTransaction(reports, 'BEGIN', work),
     snapshot: (work) => inTransaction(reports, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work),
     async ping() {
       await reserved.query('SELECT 1');

@@ -2,12 +2,16 @@ import { Op, QueryTypes } from 'sequelize';
 import type { AllocationBody, Page, Reports, SessionFilter, TransactionBody } from '../ports.ts';
 import { holdOf, type HoldRow } from './hold-rows.ts';
 import type { Models } from './models.ts';
-import { createUsageReport } from './usage-report.ts';
+import { createUsageGroups } from './usage/usage-groups.ts';
+import { createUsageRecords } from './usage/usage-records.ts';
+import { createUsageStats } from './usage/usage-stats.ts';
 
 /** Lists for people, through the models. Sequelize gives BIGINT as text. */
 export function createReports(models: Models): Reports {
   return {
-    usage: createUsageReport(models),
+    usage: createUsageStats(models),
+    usageGroups: createUsageGroups(models),
+    usageRecords: createUsageRecords(models),
     sessions: (filter) => listSessions(models, filter),
     allocations: (page) => listAllocations(models, page),
     transactions: (userId, page) => listTransactions(models, userId, page),

@@ -13,6 +13,7 @@ const TERMINAL = view('I4', 'verify_terminal', 'Every closed hold was closed by 
 const CHARGE = view('I5', 'verify_charge', 'The revenue of a hold is its charge');
 const REFUNDS = view('I5', 'verify_refunds', 'The refunds of a hold are at most its charge, and are booked');
 const USAGE = view('I6', 'verify_usage', 'Every closed hold has one usage row, and usage is the charge');
+const DAILY = view('I6', 'verify_daily', 'The sums of every day are those of its usage rows');
 const KEYS = view('I7', 'verify_keys', 'No idempotency key is left without an answer');
 const LOTS = view('I8', 'verify_lots', 'Balances are the sums of their lots');
 const HOLD_LOTS = view('I8', 'verify_hold_lots', 'What is held of a lot is the sum of its open holds');
@@ -24,7 +25,7 @@ const CHANGES = view('I1', 'verify_changes', 'The entries of a transaction are i
 const HEAD = view('I9', 'verify_head', 'Every account shows what its last transaction says');
 
 /** Nobody's in particular. */
-const OF_NO_USER = new Set([KEYS, LIMITS]);
+const OF_NO_USER = new Set([KEYS, LIMITS, DAILY]);
 const EVERYTHING = [
   PROJECTION,
   BALANCED,
@@ -33,6 +34,7 @@ const EVERYTHING = [
   CHARGE,
   REFUNDS,
   USAGE,
+  DAILY,
   KEYS,
   LOTS,
   HOLD_LOTS,

@@ -25,3 +25,4 @@ ALTER FUNCTION create_vouchers SECURITY DEFINER SET search_path = ledger, public
 ALTER FUNCTION redeem_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION void_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION set_price_group SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+ALTER FUNCTION roll_up_usage SECURITY DEFINER SET search_path = ledger, public, pg_temp;
