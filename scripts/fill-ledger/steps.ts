@@ -115,6 +115,8 @@ const LEDGER: Step = {
       v_available bigint;
       v_held bigint;
       v_name text;
+      v_accounts text[];
+      v_amounts bigint[];
     BEGIN
       FOR s IN SELECT * FROM fill_steps ORDER BY account, seq LOOP
         IF s.seq = 1 THEN
@@ -127,14 +129,16 @@ const LEDGER: Step = {
         v_held := v_held + s.held_change;
         t := ROW(s.id, 'default', s.user_id, s.seq, s.type, s.available_change, s.held_change, 0, v_available, v_held, 0, s.hold_id,
                  s.allocation_id, NULL, 'fill', NULL, NULL, s.at, coalesce(t.hash, '\\x'), '\\x')::credit_transactions;
-        t.hash := ledger_hash(t, CASE s.type
-          WHEN 'grant' THEN jsonb_build_array(
-            jsonb_build_array(v_name || ':available', s.available_change), jsonb_build_array('issuance:admin', -s.available_change))
-          WHEN 'hold' THEN jsonb_build_array(
-            jsonb_build_array(v_name || ':available', s.available_change), jsonb_build_array(v_name || ':held', s.held_change))
-          ELSE CASE s.available_change WHEN 0 THEN '[]'::jsonb
-            ELSE jsonb_build_array(jsonb_build_array(v_name || ':available', s.available_change)) END || jsonb_build_array(
-            jsonb_build_array(v_name || ':held', s.held_change), jsonb_build_array('revenue', s.charged)) END);
+        v_accounts := CASE s.type
+          WHEN 'grant' THEN ARRAY[v_name || ':available', 'issuance:admin']
+          WHEN 'hold' THEN ARRAY[v_name || ':available', v_name || ':held']
+          ELSE array_remove(ARRAY[CASE WHEN s.available_change <> 0 THEN v_name || ':available' END, v_name || ':held', 'revenue'], NULL)
+        END;
+        v_amounts := CASE s.type
+          WHEN 'grant' THEN ARRAY[s.available_change, -s.available_change]
+          WHEN 'hold' THEN ARRAY[s.available_change, s.held_change]
+          ELSE array_remove(ARRAY[nullif(s.available_change, 0), s.held_change, s.charged], NULL) END;
+        t.hash := ledger_hash(t, v_accounts, v_amounts);
         RETURN NEXT t;
       END LOOP;
     END $$;

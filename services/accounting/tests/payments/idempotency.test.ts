@@ -33,6 +33,15 @@ const WITHOUT_KEY = [
   'revokeAllocation',
   'receivePayment',
   'voidVoucher',
+  // These end in the state they name, however often.
+  'blockSubject',
+  'changeLimit',
+  'changeTenant',
+  'createLimit',
+  'endLimit',
+  'setBilling',
+  'setPriceGroup',
+  'unblockSubject',
 ];
 const keyed = operations
   .filter(({ idempotencyKey }) => idempotencyKey === 'required')

@@ -169,8 +169,8 @@ describe('the rounding', () => {
   ])('is refused by the database as %s', async (_what, rounding, isCorrection, code) => {
     const alice = await accounting.user();
     const inserted = accounting.db.query(
-      `INSERT INTO usage_logs (user_id, service, operation, credits, rounding_micro, is_correction)
-       VALUES ($1, 'x', 'x', 0, $2, $3)`,
+      `INSERT INTO usage_logs (user_id, payer_id, service, operation, credits, rounding_micro, is_correction)
+       VALUES ($1, $1, 'x', 'x', 0, $2, $3)`,
       [alice.userId, rounding, isCorrection],
     );
     await expect(inserted).rejects.toMatchObject({ code });

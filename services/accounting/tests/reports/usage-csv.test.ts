@@ -106,8 +106,8 @@ describe('A CSV', () => {
   it('ends at 100,000 rows, says so, and goes on from the cursor it names', async () => {
     const alice = await service.user();
     await service.db.query(
-      `INSERT INTO usage_logs (user_id, service, operation, credits, "timestamp")
-       SELECT $1, 'chat-proxy', 'chat', n, ledger_now() - n * interval '1 second' FROM generate_series(1, 100003) n`,
+      `INSERT INTO usage_logs (user_id, payer_id, service, operation, credits, "timestamp")
+       SELECT $1, $1, 'chat-proxy', 'chat', n, ledger_now() - n * interval '1 second' FROM generate_series(1, 100003) n`,
       [alice.userId],
     );
     const first = await fetchCsv(alice, '/api/usage/records');

@@ -33,9 +33,9 @@ export const usageRow = (row: Partial<UsageRow> & Pick<UsageRow, 'user_id' | 'ti
 
 export async function insertUsage(db: pg.Pool | pg.PoolClient, rows: readonly UsageRow[]): Promise<void> {
   await db.query(
-    `INSERT INTO usage_logs (user_id, workspace_id, chatflow_id, model, service, operation, credits, written_off_credits,
+    `INSERT INTO usage_logs (user_id, payer_id, workspace_id, chatflow_id, model, service, operation, credits, written_off_credits,
                              is_correction, input_tokens, output_tokens, "timestamp")
-     SELECT user_id, workspace_id, chatflow_id, model, service, 'chat', credits, written_off_credits, is_correction, input_tokens,
+     SELECT user_id, user_id, workspace_id, chatflow_id, model, service, 'chat', credits, written_off_credits, is_correction, input_tokens,
             output_tokens, "timestamp" FROM jsonb_populate_recordset(NULL::usage_logs, $1)`,
     [JSON.stringify(rows)],
   );

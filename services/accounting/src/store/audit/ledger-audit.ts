@@ -2,7 +2,7 @@ import type { AuditScope, LedgerAudit, LedgerCheck, ReconciliationRun, Watermark
 import type { Postgres, Query } from '../postgres.ts';
 import { lastIdHandedOut, type StoredWatermark, watermarkOf } from './watermark.ts';
 
-/** A view of functions/10-verify.sql or 11-ledger-heads.sql, with the invariant whose offenders it lists. */
+/** A view of functions/12-verify.sql, 13-ledger-heads.sql and their like, with the invariant whose offenders it lists. */
 type View = Readonly<{ invariant: string; title: string; name: string }>;
 const view = (invariant: string, name: string, title: string): View => ({ invariant, title, name });
 

@@ -38,7 +38,7 @@ const leafOf = (row: Omit<LeafRow, 'head_number'>): HeadLeaf => ({
   hash: row.hash.toString('hex'),
 });
 
-/** The signed heads of the ledger; functions/11-ledger-heads.sql keeps them. */
+/** The signed heads of the ledger; functions/13-ledger-heads.sql keeps them. */
 export function createLedgerHeads({ query, snapshot }: Postgres): LedgerHeads {
   return {
     async changed(youngestMs) {
