@@ -89,7 +89,7 @@ describe('the role of the service', () => {
   it('cannot take a guard away: no trigger, no replication role, no function, no role, no other owner', async () => {
     const { rows } = await accounting.db.query(
       `SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) AS statement FROM pg_trigger WHERE NOT tgisinternal
-       UNION ALL SELECT format('DROP FUNCTION %s CASCADE', oid::regprocedure) FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'ledger'::regnamespace)
+       UNION ALL SELECT format('DROP ROUTINE %s CASCADE', oid::regprocedure) FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'ledger'::regnamespace)
        UNION ALL SELECT format('DROP VIEW %s CASCADE', oid::regclass) FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind = 'v'`,
     );
     const owner = new URL(String(accounting.env['DATABASE_OWNER_URL'])).username;
