@@ -287,17 +287,13 @@ export class Accounting {
     return checks.filter(({ offenders }) => offenders > 0);
   }
 
-  /** Moves the ledger's clock forward for everybody. Every connection begins anew with it. */
+  /** Moves the ledger's clock forward for everybody: every plan of every connection follows the function. */
   async advanceClock(hours: number): Promise<void> {
     this.#shiftSeconds += Math.round(hours * SECONDS_PER_HOUR);
-    const shift = `'${this.#shiftSeconds} seconds'`;
-    const { rows } = await this.db.query<{ name: string }>('SELECT current_database() AS name');
-    await this.db.query(`ALTER DATABASE ${rows[0]?.name} SET tollgate.clock_shift = ${shift}`);
     await this.db.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      `CREATE OR REPLACE FUNCTION public.ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE
+       RETURN clock_timestamp() + interval '${this.#shiftSeconds} seconds'`,
     );
-    await this.db.query(`SET tollgate.clock_shift = ${shift}`);
-    await this.untilConnected();
   }
 
   /** Until every pool has noticed that its connections are gone. */
