@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from '../accounting.ts';
-import { ACCOUNT, type Entrance, entrancesOf } from './entrances.ts';
-import { StatementLog, WRITE } from './statement-log.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
+import { ACCOUNT, type Entrance } from './entrances/entrance.ts';
+import { entrancesOf } from './entrances/entrances.ts';
+import { StatementLog, WRITE } from './entrances/statement-log.ts';
 
-// What guards a write must stand before it, in the same transaction. New entrances fail here until they have a line in entrances.ts.
+// What guards a write must stand before it, in the same transaction. New entrances fail here until they have a line in entrances/.
 
 let accounting: Accounting;
 let alice: User;

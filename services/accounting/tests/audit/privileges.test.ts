@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { startInstance } from '../instance.ts';
-import { Accounting } from '../accounting.ts';
+import { startInstance } from '../harness/instance.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 // The statements run as the role of the service, with nothing of the service between them and the database.
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 // The tests move the ledger's clock forward, one after the other; each has users of its own.
 let accounting: Accounting;

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { chargeFor, type Price, UNIT_CLASSES, type UnitClass, type Units } from '@tollgate/contracts';
 import fc from 'fast-check';
-import { chargeLine } from '../src/domain/charge-line.ts';
-import { Accounting, type User } from './accounting.ts';
+import { chargeLine } from '../../src/domain/charge-line.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 const amount = (max: number) => fc.integer({ min: 0, max });
 const units = fc.dictionary(fc.constantFrom(...UNIT_CLASSES), amount(2 ** 31 - 1)) as fc.Arbitrary<Units>;
