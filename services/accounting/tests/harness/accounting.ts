@@ -175,6 +175,15 @@ export class Accounting extends Installation {
     );
   }
 
+  /** What was told of charges that nothing covered. */
+  async overruns(user: User): Promise<unknown[]> {
+    const { rows } = await this.db.query(
+      "SELECT payload FROM outbox WHERE type = 'usage.overrun' AND user_id = $1 ORDER BY created_at",
+      [user.userId],
+    );
+    return rows.map(({ payload }) => payload);
+  }
+
   /** The offenders of every invariant I1-I9; empty when the books are right. */
   async faults(): Promise<unknown[]> {
     const { checks } = await this.flows.verifyLedger();

@@ -170,6 +170,9 @@ describe('ended leases', () => {
     expect(
       await accounting.number('SELECT discrepancy_credits AS value FROM streaming_sessions WHERE id = $1', [holdId]),
     ).toBe(50);
+    expect(await accounting.overruns(alice)).toMatchObject([
+      { holdId, chargedCredits: 650, writtenOffCredits: 50, debtCredits: 0 },
+    ]);
   });
 
   it('has one winner when settle, void and two sweepers race for a hold whose lease is over, ten times', async () => {
