@@ -11,7 +11,7 @@ export type Entrance = Readonly<{
 export type Entrances = Record<string, Entrance>;
 export type World = Readonly<{ accounting: Accounting; alice: User; log: StatementLog }>;
 
-export const ACCOUNT = /FROM user_accounts WHERE .*FOR UPDATE/;
+export const ACCOUNT = /FROM user_accounts WHERE .*FOR (NO KEY )?UPDATE/;
 export const HOLD = /FROM streaming_sessions WHERE .*FOR UPDATE/;
 export const ADVISORY = /pg_advisory_xact_lock/;
 

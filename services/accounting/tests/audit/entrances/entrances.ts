@@ -43,7 +43,7 @@ const accounts = ({ alice, log }: World): Entrances => ({
     run: () => log.of("SELECT * FROM ledger.set_price_group($1, 'partners')", [alice.userId]),
   },
   rearm_alerts: {
-    guard: /FROM user_accounts .*FOR UPDATE SKIP LOCKED\) UPDATE user_accounts/,
+    guard: /FROM user_accounts .*FOR (NO KEY )?UPDATE SKIP LOCKED\) UPDATE user_accounts/,
     async run() {
       await log.client.query('UPDATE user_accounts SET alert_version = 0 WHERE id = $1', [alice.userId]);
       return log.of('SELECT ledger.rearm_alerts(10)');

@@ -2,7 +2,7 @@ import pg from 'pg';
 
 /** A write of any table, in a statement of its own or within one. */
 export const WRITE = /\b(INSERT INTO|UPDATE|DELETE FROM) [a-z_]+/;
-const LOCK = /FOR UPDATE|pg_advisory_xact_lock/;
+const LOCK = /FOR (NO KEY )?UPDATE|pg_advisory_xact_lock/;
 
 const SETTINGS = {
   'auto_explain.log_min_duration': '0',
