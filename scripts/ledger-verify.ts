@@ -1,17 +1,18 @@
 // Checks accounting's books without changing anything: `pnpm ledger:verify [--user id] [--heads file] [--json]`.
-// Reads the environment of the service. Ends with 0: the books are right, 1: something is wrong with them, 2: could not check.
+// Reads the environment of the service, or that of a running ./scripts/dev. Ends with 0: the books are right, 1: something is wrong with them, 2: could not check.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { accounting } from '@tollgate/contracts';
 import { createAuditor } from '../services/accounting/src/audit-deps.ts';
 import { readAccountingConfig } from '../services/accounting/src/config.ts';
+import { readSecrets, readState } from './dev-platform/state.ts';
 
 const USAGE = `Usage: pnpm ledger:verify [--user <id>] [--heads <file>] [--json]
   --user    one account only, and not the signed heads
   --heads   also compare the last thousand heads of this file (LEDGER_HEAD_FILE, or one that was moved away) with the database
   --json    a report with the first offending row of each check
 
-Environment: that of the accounting service. Ends with 0 (right), 1 (something is wrong) or 2 (could not check).`;
+Environment: that of the accounting service; without a database in it, what ./scripts/dev runs. Ends with 0 (right), 1 (something is wrong) or 2 (could not check).`;
 
 const OPTIONS = {
   user: { type: 'string' },
@@ -19,6 +20,13 @@ const OPTIONS = {
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
+
+/** Nobody should have to copy passwords to look at the books of the development installation. */
+function environment(): Readonly<Record<string, string | undefined>> {
+  const isGiven = ['DATABASE_URL', 'DATABASE_URL_FILE', 'DB_HOST'].some((name) => process.env[name] !== undefined);
+  const dev = isGiven ? undefined : readState();
+  return dev?.ready ? { ...readSecrets(), DATABASE_URL: dev.databases.postgres.url } : process.env;
+}
 
 type Report = Awaited<ReturnType<ReturnType<typeof createAuditor>['verify']>>;
 
@@ -49,7 +57,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`);
     return 0;
   }
-  const auditor = createAuditor(readAccountingConfig());
+  const auditor = createAuditor(readAccountingConfig(environment()));
   try {
     const kept = values.heads === undefined ? undefined : await readHeads(values.heads);
     const report = await auditor.verify({ userId: values.user, kept });

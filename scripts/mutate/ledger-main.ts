@@ -9,7 +9,18 @@ import { startPostgres } from '@tollgate/dev-databases';
 import { applied, type Mutant, mutantsOf } from './sql-mutants.ts';
 
 const FUNCTIONS = 'services/accounting/src/store/functions';
-const TESTS = 'services/accounting/tests';
+/** Those that look at amounts and are done in seconds. */
+const TESTS = [
+  'holds',
+  'settling',
+  'credits',
+  'clock',
+  'ledger',
+  'limits',
+  'pools',
+  'payments/refunds',
+  'payments/lots',
+].map((name) => `services/accounting/tests/.*${name}\\.test`);
 const RUN_TIMEOUT_MS = 180_000;
 const MOST_OUTPUT_BYTES = 50_000_000;
 
@@ -18,10 +29,13 @@ const { values, positionals } = parseArgs({
   options: {
     sample: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
-    tests: { type: 'string', multiple: true, default: [TESTS] },
+    tests: { type: 'string', multiple: true, default: TESTS },
   },
 });
-const files = positionals.length > 0 ? positionals : ['05-hold-lots.sql', '01-ledger.sql', '03-lots.sql'];
+const files =
+  positionals.length > 0
+    ? positionals
+    : ['01-ledger.sql', '03-lots.sql', '05-hold-lots.sql', '07-open-hold.sql', '09-close-hold.sql'];
 
 /** mulberry32: the same seed takes the same sample. */
 function randomOf(seed: number): () => number {
@@ -65,7 +79,8 @@ async function survives(mutant: Mutant, path: string): Promise<boolean> {
   const text = await readFile(path, 'utf8');
   await writeFile(path, applied(mutant, text));
   try {
-    return await passes();
+    // Killed is what fails twice: a test that fails once by chance kills nothing.
+    return (await passes()) || (await passes());
   } finally {
     await writeFile(path, text);
   }
@@ -73,7 +88,7 @@ async function survives(mutant: Mutant, path: string): Promise<boolean> {
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 try {
-  if (!(await passes())) throw new Error('the tests fail without any mutant');
+  if (!(await passes()) && !(await passes())) throw new Error('the tests fail without any mutant');
   const texts = await Promise.all(files.map((file) => readFile(join(FUNCTIONS, file), 'utf8')));
   const all = files.flatMap((file, n) => mutantsOf(file, texts[n] ?? ''));
   const random = randomOf(Number(values.seed));

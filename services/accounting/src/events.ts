@@ -108,52 +108,15 @@ const FACTS = {
 
 /** The business facts of this service, each counted and logged. */
 export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
-  const credits = metrics.counter({
-    name: 'tollgate_settled_credits_total',
-    help: 'Credits of closed holds, by what became of them',
-    labels: { fate: ['charged', 'released', 'expired', 'written_off', 'debt'] },
-  });
   const waiting = metrics.gauge({ name: 'tollgate_outbox_waiting', help: 'Deliveries of events that are not through' });
   const oldest = metrics.gauge({
     name: 'tollgate_outbox_oldest_seconds',
     help: 'Age of the oldest event that is not through',
   });
-  const drift = metrics.gauge({
-    name: 'tollgate_ledger_drift',
-    help: 'Rows that break an invariant of the books, as the last reconciliation found them',
-    labels: { invariant: INVARIANTS },
-  });
   const emit = createEvents(logger, metrics, FACTS);
   return {
     holdOpened: (fact) => emit('hold_opened', { ...fact, clamped: fact.clamped ? 'true' : 'false' }),
-    holdClosed({ cause, hold }) {
-      const { holdId, userId, outcome, upstream } = hold;
-      const status = hold.status === 'active' ? 'settled' : hold.status;
-      emit('hold_closed', {
-        cause,
-        status,
-        upstream: upstream ?? 'none',
-        holdId,
-        userId,
-        outcome,
-        charged: hold.chargedCredits,
-      });
-      credits.add(hold.chargedCredits, { fate: 'charged' });
-      credits.add(hold.releasedCredits, { fate: 'released' });
-      credits.add(hold.lapsedCredits, { fate: 'expired' });
-      credits.add(hold.writtenOffCredits, { fate: 'written_off' });
-      credits.add(hold.debtCredits, { fate: 'debt' });
-      const unpaid = hold.writtenOffCredits + hold.debtCredits;
-      if (hold.overrunCredits + unpaid === 0) return;
-      emit('hold_overrun', {
-        covered: unpaid === 0 ? 'true' : 'false',
-        holdId,
-        userId,
-        overrun: hold.overrunCredits,
-        writtenOff: hold.writtenOffCredits,
-        debt: hold.debtCredits,
-      });
-    },
+    holdClosed: holdClosed(emit, metrics),
     priceAdded: (fact) => emit('price_added', fact),
     priceGroupSet: (fact) => emit('price_group_set', fact),
     refused: (fact) => emit('credits_refused', fact),
@@ -173,17 +136,63 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
       oldest.set(depth.oldestSeconds);
     },
     headTaken: (head) => emit('ledger_head', head),
-    reconciled({ checks, isNew }) {
-      for (const invariant of INVARIANTS) {
-        const ofInvariant = checks.filter((check) => check.invariant === invariant);
-        drift.set(
-          ofInvariant.reduce((sum, { offenders }) => sum + offenders, 0),
-          { invariant },
-        );
-        for (const { title, offenders, first } of ofInvariant)
-          if (isNew && offenders > 0)
-            emit('ledger_drift', { invariant, title, offenders, first: JSON.stringify(first) });
-      }
-    },
+    reconciled: reconciled(emit, metrics),
+  };
+}
+
+type Emit = ReturnType<typeof createEvents<typeof FACTS>>;
+
+function holdClosed(emit: Emit, metrics: Metrics): Events['holdClosed'] {
+  const credits = metrics.counter({
+    name: 'tollgate_settled_credits_total',
+    help: 'Credits of closed holds, by what became of them',
+    labels: { fate: ['charged', 'released', 'expired', 'written_off', 'debt'] },
+  });
+  return ({ cause, hold }) => {
+    const { holdId, userId, outcome, upstream } = hold;
+    const status = hold.status === 'active' ? 'settled' : hold.status;
+    emit('hold_closed', {
+      cause,
+      status,
+      upstream: upstream ?? 'none',
+      holdId,
+      userId,
+      outcome,
+      charged: hold.chargedCredits,
+    });
+    credits.add(hold.chargedCredits, { fate: 'charged' });
+    credits.add(hold.releasedCredits, { fate: 'released' });
+    credits.add(hold.lapsedCredits, { fate: 'expired' });
+    credits.add(hold.writtenOffCredits, { fate: 'written_off' });
+    credits.add(hold.debtCredits, { fate: 'debt' });
+    const unpaid = hold.writtenOffCredits + hold.debtCredits;
+    if (hold.overrunCredits + unpaid === 0) return;
+    emit('hold_overrun', {
+      covered: unpaid === 0 ? 'true' : 'false',
+      holdId,
+      userId,
+      overrun: hold.overrunCredits,
+      writtenOff: hold.writtenOffCredits,
+      debt: hold.debtCredits,
+    });
+  };
+}
+
+function reconciled(emit: Emit, metrics: Metrics): Events['reconciled'] {
+  const drift = metrics.gauge({
+    name: 'tollgate_ledger_drift',
+    help: 'Rows that break an invariant of the books, as the last reconciliation found them',
+    labels: { invariant: INVARIANTS },
+  });
+  return ({ checks, isNew }) => {
+    for (const invariant of INVARIANTS) {
+      const ofInvariant = checks.filter((check) => check.invariant === invariant);
+      drift.set(
+        ofInvariant.reduce((sum, { offenders }) => sum + offenders, 0),
+        { invariant },
+      );
+      for (const { title, offenders, first } of ofInvariant)
+        if (isNew && offenders > 0) emit('ledger_drift', { invariant, title, offenders, first: JSON.stringify(first) });
+    }
   };
 }

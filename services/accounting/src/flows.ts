@@ -1,12 +1,12 @@
 import { createAdjustCredits, createRevokeAllocation } from './flows/adjust-credits.ts';
 import { createCreateAccount, createListAllocations, createListTransactions } from './flows/administer.ts';
-import { createChangeTenant, createReadTenant, createRearmAlerts } from './flows/administer-tenant.ts';
+import { createChangeTenant, createReadTenant, createRearmAlerts } from './flows/outbox/administer-tenant.ts';
 import { createAllocateCredits } from './flows/allocate-credits.ts';
 import { createReconcile } from './flows/audit/reconcile.ts';
 import { createListHeads, createTakeHead } from './flows/audit/take-head.ts';
 import { createVerifyLedger } from './flows/audit/verify-ledger.ts';
 import { createDeductCredits } from './flows/deduct-credits.ts';
-import { createDeliverEvents, createRouteEvents, createTidyOutbox } from './flows/deliver-events.ts';
+import { createDeliverEvents, createRouteEvents, createTidyOutbox } from './flows/outbox/deliver-events.ts';
 import { createExplainTransaction } from './flows/explain-transaction.ts';
 import { createHoldCredits } from './flows/hold-credits.ts';
 import { createExtendHold, createReadHold, createRenewHold, createRenewHolds } from './flows/keep-hold.ts';

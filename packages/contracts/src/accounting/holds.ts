@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { line, Metadata } from './accounting-text.ts';
 import { Credits, Price, Units } from '../credits.ts';
 import { HoldId, Timestamp, WorkspaceId } from '../ids.ts';
-import { REFUSALS } from './limits.ts';
+import { REFUSALS } from './limits/limits.ts';
 import { operation } from '../operation.ts';
 
 /** What an answer is produced with: prices match on these names. */

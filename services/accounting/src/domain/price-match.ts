@@ -39,8 +39,7 @@ function bySpecificity(one: PricePattern, other: PricePattern): number {
 const EXACT = 1000;
 
 function specificity(pattern: string): number {
-  const letters = pattern.replaceAll('*', '').length;
-  return pattern.includes('*') ? letters : EXACT + letters;
+  return pattern.includes('*') ? pattern.replaceAll('*', '').length : EXACT;
 }
 
 /** Greedy from the left, which is right for `*` alone and takes time in proportion to the text: no backtracking. */

@@ -48,7 +48,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
   PERFORM FROM limit_counters c
     WHERE (c.limit_id, c.subject, c.window_start) IN (SELECT k.limit_id, k.subject, k.window_start FROM unnest(p_limits) k)
-    ORDER BY c.limit_id, c.subject, c.window_start FOR UPDATE;
+    ORDER BY c.limit_id, c.subject, c.window_start FOR NO KEY UPDATE;
 END $$;
 
 CREATE FUNCTION lock_counters_of(p_hold_ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -58,7 +58,7 @@ BEGIN
       SELECT k.limit_id, k.subject, k.window_start
       FROM streaming_sessions h, jsonb_populate_recordset(NULL::ledger.limit_count, h.limit_counts) k
       WHERE h.id = ANY (p_hold_ids) AND h.limit_counts IS NOT NULL)
-    ORDER BY c.limit_id, c.subject, c.window_start FOR UPDATE;
+    ORDER BY c.limit_id, c.subject, c.window_start FOR NO KEY UPDATE;
 END $$;
 
 -- Tokens of any kind that a request may use or has used.
@@ -158,7 +158,7 @@ BEGIN
     WHERE c.reserved = 0 AND c.window_start < ledger_now() - CASE l."window"
       WHEN 'minute' THEN interval '1 day' WHEN 'day' THEN interval '40 days' ELSE interval '400 days' END
       AND c.window_start > '-infinity'
-    LIMIT p_limit FOR UPDATE OF c SKIP LOCKED));
+    LIMIT p_limit FOR NO KEY UPDATE OF c SKIP LOCKED));
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END $$;

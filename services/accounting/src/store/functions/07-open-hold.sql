@@ -61,7 +61,7 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM lock_account(p.claims);
   END IF;
-  SELECT * INTO STRICT a FROM user_accounts WHERE id = p.payer_id FOR UPDATE;
+  SELECT * INTO STRICT a FROM user_accounts WHERE id = p.payer_id FOR NO KEY UPDATE;
   RETURN a;
 END $$;
 

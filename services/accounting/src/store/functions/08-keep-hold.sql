@@ -12,8 +12,8 @@ CREATE FUNCTION lock_hold(p_hold_id uuid, p_user_id text, p_opened_by text) RETU
 DECLARE
   h streaming_sessions;
 BEGIN
-  PERFORM FROM user_accounts WHERE id = (SELECT payer_id FROM streaming_sessions WHERE id = p_hold_id) FOR UPDATE;
-  SELECT * INTO h FROM streaming_sessions WHERE id = p_hold_id AND user_id = p_user_id AND opened_by = p_opened_by FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = (SELECT payer_id FROM streaming_sessions WHERE id = p_hold_id) FOR NO KEY UPDATE;
+  SELECT * INTO h FROM streaming_sessions WHERE id = p_hold_id AND user_id = p_user_id AND opened_by = p_opened_by FOR NO KEY UPDATE;
   IF h.limit_counts IS NOT NULL THEN
     PERFORM lock_counters_of(ARRAY[p_hold_id]);
   END IF;
@@ -115,7 +115,7 @@ DECLARE
   v_block text;
 BEGIN
   SELECT * INTO h FROM streaming_sessions
-    WHERE id = r.hold_id AND opened_by = r.opened_by AND (r.user_id IS NULL OR user_id = r.user_id) FOR UPDATE;
+    WHERE id = r.hold_id AND opened_by = r.opened_by AND (r.user_id IS NULL OR user_id = r.user_id) FOR NO KEY UPDATE;
   IF NOT FOUND OR h.status <> 'active' OR h.fence > r.fence THEN
     RETURN ROW(
       r.hold_id, CASE WHEN h.id IS NULL THEN 'unknown' WHEN h.status <> 'active' THEN 'closed' ELSE 'fenced' END,

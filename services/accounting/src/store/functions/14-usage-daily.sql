@@ -23,7 +23,7 @@ DECLARE
   r usage_rollup;
   v_open_day date := last_complete_day() + 1;
 BEGIN
-  SELECT * INTO r FROM usage_rollup FOR UPDATE SKIP LOCKED;
+  SELECT * INTO r FROM usage_rollup FOR NO KEY UPDATE SKIP LOCKED;
   IF NOT FOUND THEN
     RETURN 'busy';
   END IF;

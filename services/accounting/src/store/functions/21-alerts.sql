@@ -68,7 +68,7 @@ BEGIN
       SELECT id, total_credits + held_credits AS credits,
              CASE WHEN alert_version = 0 THEN last_granted_sum(id) ELSE alert_base END AS base
       FROM user_accounts WHERE tenant_id = v_tenant.id AND alert_version < v_tenant.alert_version
-      ORDER BY alert_version LIMIT p_limit FOR UPDATE SKIP LOCKED)
+      ORDER BY alert_version LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED)
     UPDATE user_accounts a SET
       alert_base = s.base, alert_below = armed_below(v_tenant.id, s.base, s.credits), alert_version = v_tenant.alert_version
       FROM stale s WHERE a.id = s.id;
@@ -87,7 +87,7 @@ DECLARE
   v_new tenants;
   v_shown jsonb;
 BEGIN
-  SELECT * INTO STRICT v_old FROM tenants WHERE id = p_tenant_id FOR UPDATE;
+  SELECT * INTO STRICT v_old FROM tenants WHERE id = p_tenant_id FOR NO KEY UPDATE;
   -- PostgreSQL takes more spellings for a zone than an installation should depend on.
   IF p.time_zone IS NOT NULL AND NOT EXISTS (
     SELECT FROM pg_timezone_names WHERE name = p.time_zone AND name !~ '^posix' AND name NOT IN ('localtime', 'Factory')) THEN

@@ -42,7 +42,7 @@ BEGIN
     RETURN v;
   END IF;
   SELECT * INTO o FROM topup_orders
-    WHERE id = p.order_id OR p.order_id IS NULL AND provider = p.provider AND payment_id = p.payment_id FOR UPDATE;
+    WHERE id = p.order_id OR p.order_id IS NULL AND provider = p.provider AND payment_id = p.payment_id FOR NO KEY UPDATE;
   v.outcome := judge_payment(o, p);
   INSERT INTO payment_events (
     provider, event_id, type, kind, payment_id, amount_minor, currency, order_id, outcome, body_sha256, received_at
@@ -100,7 +100,7 @@ DECLARE
 BEGIN
   v.outcome := 'applied';
   v.state := v_state;
-  PERFORM FROM user_accounts WHERE id = o.user_id FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = o.user_id FOR NO KEY UPDATE;
   IF p.kind = 'paid' AND v_state = 'paid' AND o.allocation_id IS NULL THEN
     o.allocation_id := add_lot(
       ROW(o.user_id, 'topup', o.credits, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'payment:' || o.id, 'provider:' || o.provider,

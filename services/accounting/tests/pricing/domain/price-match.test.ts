@@ -75,7 +75,7 @@ describe('the best price', () => {
       expect(bestPrice([rule({ [part]: 'other' })], REQUEST)).toBeUndefined();
     const { upstream, model } = REQUEST;
     for (const part of ['chatflow', 'group'] as const)
-      for (const pattern of ['g*', '*o', 'a'])
+      for (const pattern of ['g*', 'a', '*a*', '*e*', '*i*', '*o*'])
         expect(bestPrice([rule({ [part]: pattern })], { upstream, model })).toBeUndefined();
     expect(bestPrice([rule({})], { upstream, model })).toEqual(rule({}));
     expect(bestPrice([], REQUEST)).toBeUndefined();
@@ -101,6 +101,8 @@ describe('the group of an account', () => {
     ['there are no rules', [], false],
   ])('matters or not when %s', (_what, patterns, isNamed) => {
     const { group: _group, ...request } = REQUEST;
-    expect(isGroupNamed(patterns.map(rule), request)).toBe(isNamed);
+    // Whether the group itself matches is another question.
+    for (const asked of [request, REQUEST, { ...REQUEST, group: 'silver' }])
+      expect(isGroupNamed(patterns.map(rule), asked)).toBe(isNamed);
   });
 });

@@ -1,7 +1,7 @@
 import type { accounting, ServerInput } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { actorOf, type Person } from '../domain/callers.ts';
-import type { Ports } from '../ports.ts';
+import { actorOf, type Person } from '../../domain/callers.ts';
+import type { Ports } from '../../ports.ts';
 
 type Change = ServerInput<typeof accounting.changeTenant>['body'];
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { Credits } from '../credits.ts';
-import { Timestamp, WorkspaceId } from '../ids.ts';
-import { operation } from '../operation.ts';
+import { Credits } from '../../credits.ts';
+import { Timestamp, WorkspaceId } from '../../ids.ts';
+import { operation } from '../../operation.ts';
 
 const params = z.strictObject({ workspaceId: WorkspaceId });
 

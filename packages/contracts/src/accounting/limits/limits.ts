@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { line } from './accounting-text.ts';
-import { Credits } from '../credits.ts';
-import type { ErrorCode } from '../error-codes.ts';
-import { Timestamp, Uuid } from '../ids.ts';
-import { operation, PageQuery } from '../operation.ts';
+import { line } from '../accounting-text.ts';
+import { Credits } from '../../credits.ts';
+import type { ErrorCode } from '../../error-codes.ts';
+import { Timestamp, Uuid } from '../../ids.ts';
+import { operation, PageQuery } from '../../operation.ts';
 
 /** Why credits are not held: the balance, a budget, a rate, too many answers at once, or a block. */
 export const REFUSALS = [

@@ -1,5 +1,5 @@
-import { nextTry } from '../domain/retry.ts';
-import type { Channel, Delivery, Ports } from '../ports.ts';
+import { nextTry } from '../../domain/retry.ts';
+import type { Channel, Delivery, Ports } from '../../ports.ts';
 
 type Deps = Pick<Ports, 'outbox' | 'events' | 'deliveryPace' | 'channels' | 'random'>;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { line } from './accounting-text.ts';
-import { Timestamp } from '../ids.ts';
-import { operation, PageQuery } from '../operation.ts';
+import { line } from '../accounting-text.ts';
+import { Timestamp } from '../../ids.ts';
+import { operation, PageQuery } from '../../operation.ts';
 
 const params = z.strictObject({ kind: z.enum(['user', 'workspace', 'key']), id: line(200) });
 
