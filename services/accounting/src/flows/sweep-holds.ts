@@ -11,16 +11,16 @@ const MOST_PASSED_OVER = 10_000;
 
 /**
  * Closes holds whose owner has not renewed them: with a checkpoint they are charged for it (`recovered`), without one they are
- * released. True when there may be more.
+ * released; with `until`, only those whose lease was over then. True when there may be more.
  */
 export const createSweepHolds = (deps: Deps) => {
   /** What could not be closed lately; its turn comes again when everything else is done. */
   const passedOver = new Set<string>();
-  return async function sweepHolds(): Promise<boolean> {
+  return async function sweepHolds(until?: Date): Promise<boolean> {
     let due: HoldRecord[] = [];
     const faults: unknown[] = [];
     await deps.chores.alone('sweep-holds', async () => {
-      due = await deps.holds.due(BATCH, [...passedOver]);
+      due = await deps.holds.due(BATCH, [...passedOver], until);
       const sweeps = await Promise.allSettled(due.map((hold) => sweep(deps, hold)));
       // One hold that cannot be closed must not keep the others open, not even when there are many of its kind.
       if (due.length < BATCH || passedOver.size > MOST_PASSED_OVER) passedOver.clear();

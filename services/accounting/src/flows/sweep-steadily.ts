@@ -8,7 +8,7 @@ export type SweepPace = Readonly<{
   leaseMs: number;
 }>;
 
-type Deps = Readonly<{ chores: Pick<Ports['chores'], 'now'>; sweepHolds: () => Promise<boolean> }>;
+type Deps = Readonly<{ chores: Pick<Ports['chores'], 'now'>; sweepHolds: (until: Date) => Promise<boolean> }>;
 
 /** A round may be late by so much without meaning that anything was away. */
 const LATE_MS = 5000;
@@ -23,8 +23,6 @@ export const createSweepSteadily = ({ chores, sweepHolds }: Deps, pace: SweepPac
   let resumeAt = 0;
   let isInterrupted = false;
 
-  const now = async () => (await chores.now()).getTime();
-
   function noteGap(at: number): void {
     if (lastSteady === undefined) resumeAt = at + pace.startDelayMs;
     else if (isInterrupted || at - lastSteady > pace.intervalMs + LATE_MS) resumeAt = at + pace.leaseMs;
@@ -34,12 +32,15 @@ export const createSweepSteadily = ({ chores, sweepHolds }: Deps, pace: SweepPac
 
   return async function sweepSteadily(): Promise<boolean> {
     try {
-      const at = await now();
+      const began = await chores.now();
+      const at = began.getTime();
       noteGap(at);
       if (at < resumeAt) return false;
-      const hasMore = await sweepHolds();
-      // Closing many holds takes its time and is no gap.
-      lastSteady = await now();
+      // What the clock jumps over during this round is left to the next one, which sees the gap.
+      const hasMore = await sweepHolds(began);
+      const after = (await chores.now()).getTime();
+      // Closing many holds takes its time and is no gap, unless it is as long as a lease.
+      if (after - at < pace.leaseMs) lastSteady = after;
       return hasMore;
     } catch (error) {
       // Single holds that could not be closed say nothing about the others.

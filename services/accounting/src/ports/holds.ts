@@ -128,8 +128,8 @@ export type Holds = {
   deduct(request: OpenHold, credits: number): Promise<ClosedRecord | RefusedHold>;
   find(holdId: string, userId: string): Promise<{ hold: HoldRecord; available: number } | undefined>;
   findSession(userId: string, sessionId: string): Promise<HoldRecord | undefined>;
-  /** Active holds whose lease is over, longest over first. */
-  due(limit: number, except: readonly string[]): Promise<HoldRecord[]>;
+  /** Active holds whose lease is over, and was over at `until`; longest over first. */
+  due(limit: number, except: readonly string[], until?: Date): Promise<HoldRecord[]>;
   /**
    * The price rule a hold is pinned to; null for a deduction or what was voided before it came, undefined for an unknown hold.
    * `anew`: another instance may have changed it.

@@ -137,12 +137,12 @@ const createHoldReads = (query: Query, memory: Memory): Pick<Holds, 'find' | 'fi
     );
     return rows[0] && holdOf(rows[0].hold);
   },
-  async due(limit, except) {
+  async due(limit, except, until) {
     const rows = await query<{ hold: HoldRow }>(
       `SELECT to_jsonb(s) AS hold FROM streaming_sessions s
-       WHERE status = 'active' AND lease_expires_at <= (SELECT ledger_now()) AND id <> ALL ($2::uuid[])
+       WHERE status = 'active' AND lease_expires_at <= least((SELECT ledger_now()), $3::timestamptz) AND id <> ALL ($2::uuid[])
        ORDER BY lease_expires_at LIMIT $1`,
-      [limit, except],
+      [limit, except, until],
     );
     return rows.map(({ hold }) => holdOf(hold));
   },

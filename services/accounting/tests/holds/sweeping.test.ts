@@ -11,15 +11,18 @@ function sweeper() {
   let seconds = 0;
   let fault: Error | undefined;
   const sweeps: number[] = [];
+  let jump = 0;
   const chores = {
     async now() {
       if (fault && !(fault instanceof AggregateError)) throw fault;
       return new Date(seconds * SECOND);
     },
   };
-  const sweepHolds = async () => {
+  const sweepHolds = async (until: Date) => {
     if (fault) throw fault;
-    sweeps.push(seconds);
+    sweeps.push(until.getTime() / SECOND);
+    seconds += jump;
+    jump = 0;
     return false;
   };
   const round = createSweepSteadily({ chores, sweepHolds }, PACE);
@@ -28,6 +31,12 @@ function sweeper() {
     async at(...times: number[]) {
       fault = undefined;
       for (seconds of times) await round();
+    },
+    /** The clock jumps while holds are closed. */
+    async jumpsAt(time: number, by: number) {
+      seconds = time;
+      jump = by;
+      await round();
     },
     async failsAt(time: number, error: Error) {
       seconds = time;
@@ -63,6 +72,16 @@ describe('rounds of the sweeper', () => {
     expect(sweeps).toEqual([60, 77]);
     await at(360);
     expect(sweeps).toEqual([60, 77, 360]);
+  });
+
+  it('wait one lease after the clock has jumped while holds were closed, and close only what was due before', async () => {
+    const { at, jumpsAt, sweeps } = sweeper();
+    await at(0, 15, 30, 45, 60);
+    await jumpsAt(75, 3600);
+    await at(3690, 3705, 3720, 3735, 3749);
+    expect(sweeps).toEqual([60, 75]);
+    await at(3750);
+    expect(sweeps).toEqual([60, 75, 3750]);
   });
 
   it('go on when single holds could not be closed', async () => {
