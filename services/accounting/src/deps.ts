@@ -22,6 +22,7 @@ import { openChannels, outboxRounds } from './outbox-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
 import { createAccounts } from './store/accounts.ts';
+import { createAnnouncements } from './store/audit/announcements.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
 import { createBlocks } from './store/blocks.ts';
 import { createChores } from './store/chores.ts';
@@ -124,6 +125,9 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     random: Math.random,
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,
     ...reachableAudit(createAuditPorts(config, postgres)),
+    announce: createAnnouncements(postgres.query, (type, error) =>
+      logger.error('an event was not put into the outbox', { type, error }),
+    ),
     events: createLedgerEvents(logger, metrics),
     rules: config.rules,
     ...paymentPorts(config, postgres),

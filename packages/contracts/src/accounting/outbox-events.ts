@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Credits } from '../credits.ts';
 import { Timestamp } from '../ids.ts';
+import { LedgerHead } from './ledger-heads.ts';
 import { TenantSettings } from './tenant.ts';
 
 /** Which threshold was crossed: a share (`value` percent of `baseCredits`) or an amount, and what that is in credits. */
@@ -19,24 +20,19 @@ export const OUTBOX_EVENTS = {
     threshold: AlertThreshold,
     transactionId: z.int(),
   }),
+  /** One invariant that a reconciliation found broken, as in the answer of verifyLedger. */
   'ledger.drift': z.object({
-    checkedAt: Timestamp,
     invariant: z.string(),
     title: z.string(),
     offenders: z.int().min(1),
     first: Details.nullable(),
   }),
-  'ledger.head': z.object({
-    headId: z.int(),
-    at: Timestamp,
-    accounts: z.int().min(0),
-    root: z.string(),
-    algorithm: z.string(),
-    keyId: z.string(),
-    signature: z.string(),
-  }),
+  'ledger.head': LedgerHead,
+  /** A charge that neither its hold nor the balance covered; what the hold came to. */
   'usage.overrun': z.object({
+    /** Who asked; `payerId` owes it, which is the pool of a workspace or the same person. */
     userId: z.string(),
+    payerId: z.string(),
     holdId: z.string(),
     chargedCredits: Credits,
     overrunCredits: Credits,

@@ -35,7 +35,7 @@ const SUBJECTS: Readonly<Record<accounting.OutboxEventType, string>> = {
   'credits.low': 'an account runs low on credits',
   'ledger.drift': 'the books do not agree',
   'ledger.head': 'a signed head of the ledger',
-  'usage.overrun': 'a charge was larger than its hold',
+  'usage.overrun': 'a charge was not covered',
   'tenant.changed': 'the settings of the installation were changed',
 };
 

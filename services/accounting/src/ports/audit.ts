@@ -55,11 +55,11 @@ export type LedgerAudit = {
   reconcile(pace: { youngestMs: number; fullEveryMs: number }): Promise<ReconciliationRun | undefined>;
 };
 
-/** Whom heads and drifts are told beside the log, such as an outbox of webhooks. */
-export type Announce = Readonly<{
-  announceHead?: (head: SignedHead) => Promise<void>;
-  announceDrift?: (check: LedgerCheck) => Promise<void>;
-}>;
+/** Whom heads and drifts are told beside the log. Never rejects: what was found stays found. */
+export type Announce = {
+  announceHead(head: SignedHead): Promise<void>;
+  announceDrift(check: LedgerCheck): Promise<void>;
+};
 
 /** Where heads are copied to, out of the database's reach. */
 export type KeepHead = (head: SignedHead) => Promise<void>;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { accounting as contract, ServerResult } from '@tollgate/contracts';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 type Listed = ServerResult<typeof contract.listLedgerHeads>;
 type Head = Listed['heads'][number];

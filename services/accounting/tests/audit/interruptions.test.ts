@@ -5,7 +5,7 @@ import { createOnce } from '../../src/flows/once.ts';
 import { openModels } from '../../src/store/models.ts';
 import { openPostgres, type Postgres, type Query } from '../../src/store/postgres.ts';
 import { createTransaction } from '../../src/store/unit-of-work.ts';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { startInstance } from '../instance.ts';
-import { Accounting } from '../accounting.ts';
+import { startInstance } from '../harness/instance.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 // The statements run as the role of the service, with nothing of the service between them and the database.
 
@@ -89,7 +89,7 @@ describe('the role of the service', () => {
   it('cannot take a guard away: no trigger, no replication role, no function, no role, no other owner', async () => {
     const { rows } = await accounting.db.query(
       `SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) AS statement FROM pg_trigger WHERE NOT tgisinternal
-       UNION ALL SELECT format('DROP FUNCTION %s CASCADE', oid::regprocedure) FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'ledger'::regnamespace)
+       UNION ALL SELECT format('DROP ROUTINE %s CASCADE', oid::regprocedure) FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'ledger'::regnamespace)
        UNION ALL SELECT format('DROP VIEW %s CASCADE', oid::regclass) FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind = 'v'`,
     );
     const owner = new URL(String(accounting.env['DATABASE_OWNER_URL'])).username;
@@ -115,6 +115,48 @@ describe('the role of the service', () => {
       if (state !== PERMISSION_DENIED) allowed.push(`${state}: ${statement}`);
     }
     expect(allowed).toEqual([]);
+  });
+
+  it('moves the clock of the ledger by no statement, and by no setting', async () => {
+    const client = new pg.Client({ connectionString: accounting.env['DATABASE_URL'] });
+    await client.connect();
+    const SHIFTED = "RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() + interval '1 day' $$";
+    const { rows: mine } = await client.query('SELECT current_database() AS database, current_user AS me');
+    const { database, me } = mine[0] ?? {};
+    for (const statement of [
+      `CREATE OR REPLACE FUNCTION public.ledger_now() ${SHIFTED}`,
+      `CREATE FUNCTION ledger.ledger_now() ${SHIFTED}`,
+      `CREATE FUNCTION public.clock_timestamp() ${SHIFTED}`,
+      "ALTER FUNCTION public.ledger_now() SET timezone = 'Asia/Tokyo'",
+      'DROP FUNCTION public.ledger_now() CASCADE',
+      `ALTER DATABASE ${database} SET tollgate.clock_shift = '1 day'`,
+      `ALTER ROLE "${me}" IN DATABASE ${database} SET tollgate.clock_shift = '1 day'`,
+    ])
+      expect([statement, await tried(statement, client)]).toEqual([
+        statement,
+        expect.stringMatching(/^(42501|42883)$/),
+      ]);
+    // What it is allowed to do moves nothing.
+    for (const statement of [
+      "SET tollgate.clock_shift = '1 day'",
+      `CREATE FUNCTION pg_temp.ledger_now() ${SHIFTED}`,
+      `CREATE FUNCTION pg_temp.clock_timestamp() ${SHIFTED}`,
+      'SET search_path = pg_temp, ledger, public, pg_catalog',
+      "SET timezone = 'Asia/Tokyo'",
+    ])
+      await client.query(statement);
+    await client.query('BEGIN');
+    const { rows: emitted } = await client.query(
+      "SELECT ledger.emit_event('default', 'credits.low', NULL, '{}', NULL) AS id",
+    );
+    const { rows } = await client.query(
+      `SELECT abs(extract(epoch FROM public.ledger_now() - pg_catalog.clock_timestamp()))::float8 AS asked,
+              abs(extract(epoch FROM created_at - pg_catalog.clock_timestamp()))::float8 AS booked FROM public.outbox WHERE id = $1`,
+      [emitted[0]?.id],
+    );
+    await client.query('ROLLBACK');
+    await client.end();
+    expect(rows).toEqual([{ asked: expect.closeTo(0, 0), booked: expect.closeTo(0, 0) }]);
   });
 
   it('calls the entrances and nothing beneath them', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 let alice: User;

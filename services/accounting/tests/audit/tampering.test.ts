@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type pg from 'pg';
 import { checkInvariants } from '../../src/store/audit/ledger-audit.ts';
 import type { Query } from '../../src/store/postgres.ts';
-import { Accounting } from '../accounting.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 // What a superuser can still do with all triggers switched off, at a random place; each try is rolled back.
 

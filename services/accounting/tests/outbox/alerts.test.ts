@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { accounting as contract } from '@tollgate/contracts';
 import { newUserId } from '@tollgate/test-kit';
 import fc from 'fast-check';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 let admin: User;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type SmtpSink, startSmtpSink, startWebhookSink, type WebhookSink } from '@tollgate/test-kit';
-import { Accounting, type User } from '../accounting.ts';
-import type { Instance } from '../instance.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
+import type { Instance } from '../harness/instance.ts';
 
 const secretOf = () => `whsec_${randomBytes(32).toString('base64')}`;
 export const [CURRENT, PREVIOUS] = [secretOf(), secretOf()];

@@ -20,9 +20,9 @@ const DELIVERY: Delivery = {
   attempts: 1,
   ageSeconds: 0,
   event: {
-    type: 'ledger.head',
+    type: 'ledger.drift',
     timestamp: '2030-01-01T00:00:00.000Z',
-    data: { headId: 1, at: '2030-01-01T00:00:00.000Z', accounts: 1, root: '', algorithm: '', keyId: '', signature: '' },
+    data: { invariant: 'I1', title: '', offenders: 1, first: null },
   },
   owner: { username: null, email: null },
 };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting } from '../accounting.ts';
+import { Accounting } from '../harness/accounting.ts';
 import { dispute, type Order, order, paidIntent, PAYMENTS, refundedCharge, standard, stripe } from './webhooks.ts';
 
 let accounting: Accounting;

@@ -1,4 +1,4 @@
-import type { Accounting } from '../accounting.ts';
+import type { Accounting } from '../harness/accounting.ts';
 
 /** How often an event was told by the first instance, with all its labels together or with those given. */
 export async function counted(accounting: Accounting, event: string, labels = ''): Promise<number> {

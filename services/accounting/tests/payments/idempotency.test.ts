@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { accounting as contract, type OperationSpec, PERMISSIONS } from '@tollgate/contracts';
 import { examplePath } from '@tollgate/test-kit';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 import { PAYMENTS } from './webhooks.ts';
 
 // The three codes of the IETF draft on every operation that moves money: 400 without a key, 409 while the first request runs,

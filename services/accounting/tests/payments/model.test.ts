@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 import { dispute, type Order, order, paidIntent, PAYMENTS, refundedCharge, stripe } from './webhooks.ts';
 
 let accounting: Accounting;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting } from '../accounting.ts';
+import { Accounting } from '../harness/accounting.ts';
 import { counted } from './counted.ts';
 import {
   ledgerSeconds,

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import type { Accounting, User } from '../accounting.ts';
-import type { Answer } from '../http.ts';
+import type { Accounting, User } from '../harness/accounting.ts';
+import type { Answer } from '../harness/http.ts';
 
 const random = (bytes: number) => randomBytes(bytes).toString('base64');
 const STRIPE_SECRET = `whsec_${random(30)}`;

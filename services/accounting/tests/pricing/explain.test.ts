@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { accounting as contract, type Units } from '@tollgate/contracts';
 import type { Explanation } from '../../src/domain/transaction-record.ts';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 let admin: User;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MAX_TIERS, MAX_UNIT_PRICE } from '@tollgate/contracts';
 import { newUserId } from '@tollgate/test-kit';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 let admin: User;

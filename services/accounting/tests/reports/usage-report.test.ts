@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { accounting } from '@tollgate/contracts';
-import { Accounting, type User } from '../accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 import { daysAgo, insertUsage, someUsage, sumsOf, sumUp, type UsageRow, usageRow } from './usage-rows.ts';
 
 let service: Accounting;

@@ -1,6 +1,6 @@
 import type { accounting } from '@tollgate/contracts';
 import type pg from 'pg';
-import type { Accounting } from '../accounting.ts';
+import type { Accounting } from '../harness/accounting.ts';
 
 /** A row of usage as a test writes it, beside the service. */
 export type UsageRow = {

@@ -9,5 +9,5 @@ export const createReconcile = ({ audit, announce, events }: Deps) =>
     if (!run) return;
     events.reconciled(run);
     if (!run.isNew) return;
-    for (const check of run.checks) if (check.offenders > 0) await announce?.announceDrift?.(check);
+    for (const check of run.checks) if (check.offenders > 0) await announce?.announceDrift(check);
   };

@@ -16,8 +16,8 @@ export const createTakeHead = ({ heads, headKeys, keepHead, announce, events }: 
     if (!(await heads.append(head, changed.leaves, changed.watermark))) return false;
     // The log first: it cannot fail.
     events.headTaken(head);
+    await announce?.announceHead(head);
     await keepHead?.(head);
-    await announce?.announceHead?.(head);
     return changed.hasMore;
   };
 

@@ -55,7 +55,7 @@ const SHORT_LEDGER = 200_000;
 const RUN_MS = 60_000;
 
 /** Verification of the books, and the runs that do it regularly. */
-export function createLedgerAudit({ query, snapshot }: Postgres): LedgerAudit {
+export function createLedgerAudit({ query, snapshot, transaction }: Postgres): LedgerAudit {
   return {
     verify: (scope, limitMs) =>
       snapshot(async (read) => {
@@ -73,8 +73,8 @@ export function createLedgerAudit({ query, snapshot }: Postgres): LedgerAudit {
       if (!found) return undefined;
       const { isFull, checks, watermark } = found;
       const run = { isFull, checks, durationMs: Math.round(performance.now() - began) };
-      await storeRun(query, run, watermark);
-      return { ...run, isNew: true };
+      const isNew = await transaction((tx) => storeRun(tx, { run, watermark, youngestMs: pace.youngestMs }));
+      return { ...run, isNew };
     },
   };
 }
@@ -158,11 +158,18 @@ async function newestRun(query: Query, youngestMs: number): Promise<Omit<Reconci
   return row && { isFull: row.is_full, durationMs: row.duration_ms, checks: row.checks };
 }
 
-async function storeRun(query: Query, run: Omit<ReconciliationRun, 'isNew'>, mark: Watermark): Promise<void> {
+type Storing = Readonly<{ run: Omit<ReconciliationRun, 'isNew'>; watermark: Watermark; youngestMs: number }>;
+
+/** False when another instance stored its run while this one was read: that one counts, and tells what it found. */
+async function storeRun(tx: Query, { run, watermark, youngestMs }: Storing): Promise<boolean> {
+  await tx("SELECT pg_advisory_xact_lock(hashtextextended('reconciliation_runs', 1))");
   const offenders = run.checks.reduce((sum, check) => sum + check.offenders, 0);
-  await query(
+  const { scanFrom, lastId, nextXid } = watermark;
+  const stored = await tx(
     `INSERT INTO reconciliation_runs (is_full, duration_ms, offenders, checks, scan_from, last_id, next_xid)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [run.isFull, run.durationMs, offenders, JSON.stringify(run.checks), mark.scanFrom, mark.lastId, mark.nextXid],
+     SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (
+       SELECT FROM reconciliation_runs WHERE taken_at > ledger_now() - make_interval(secs => $8 / 1000.0)) RETURNING id`,
+    [run.isFull, run.durationMs, offenders, JSON.stringify(run.checks), scanFrom, lastId, nextXid, youngestMs],
   );
+  return stored.length > 0;
 }

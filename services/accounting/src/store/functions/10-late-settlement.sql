@@ -47,6 +47,9 @@ BEGIN
     debt_credits = debt_credits + v_debt, written_off_credits = written_off_credits + v_short - v_debt,
     discrepancy_credits = nullif(v_short, 0), corrected_at = p_now
     WHERE id = h.id RETURNING * INTO h;
+  IF v_short > 0 THEN
+    PERFORM tell_overrun(h, p_now);
+  END IF;
   RETURN h;
 END $$;
 

@@ -1,10 +1,8 @@
 -- Who has credits, and the lots they consist of. Amounts are whole credits (BIGINT), at most 2^53-1, the largest safe JSON integer.
 
--- The one clock of money: expiry, leases and bookings never look at an application's clock.
--- Tests move it with ALTER DATABASE … SET tollgate.clock_shift = '2 hours'.
-CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-  SELECT clock_timestamp() + coalesce(nullif(current_setting('tollgate.clock_shift', true), ''), '0')::interval
-$$;
+-- The one clock of money: expiry, leases and bookings never look at an application's clock. No setting moves it; tests, as superuser,
+-- put another function in its place.
+CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN clock_timestamp();
 
 CREATE DOMAIN credits AS bigint CHECK (VALUE BETWEEN 0 AND 9007199254740991);
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 // The tests move the ledger's clock forward, one after the other; each has users of its own.
 let accounting: Accounting;
@@ -170,6 +170,9 @@ describe('ended leases', () => {
     expect(
       await accounting.number('SELECT discrepancy_credits AS value FROM streaming_sessions WHERE id = $1', [holdId]),
     ).toBe(50);
+    expect(await accounting.overruns(alice)).toMatchObject([
+      { holdId, chargedCredits: 650, writtenOffCredits: 50, debtCredits: 0 },
+    ]);
   });
 
   it('has one winner when settle, void and two sweepers race for a hold whose lease is over, ten times', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { createBatch } from '../src/store/batch.ts';
+import { createBatch } from '../../src/store/batch.ts';
 
 const OPTIONS = {
   lanes: 1,

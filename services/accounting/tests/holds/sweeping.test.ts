@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createSweepSteadily } from '../src/flows/sweep-steadily.ts';
-import { Accounting } from './accounting.ts';
+import { createSweepSteadily } from '../../src/flows/sweep-steadily.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 const SECOND = 1000;
 const PACE = { intervalMs: 15 * SECOND, startDelayMs: 60 * SECOND, leaseMs: 60 * SECOND };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newUserId } from '@tollgate/test-kit';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 beforeAll(async () => {

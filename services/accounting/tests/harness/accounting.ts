@@ -1,20 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Role, Units } from '@tollgate/contracts';
-import {
-  createPostgresDatabase,
-  createTestTokens,
-  freePorts,
-  newUserId,
-  ServiceProcess,
-  type TestTokens,
-} from '@tollgate/test-kit';
-import type { Logger } from '@tollgate/telemetry';
-import pg from 'pg';
-import { readAccountingConfig } from '../src/config.ts';
-import type { Deps } from '../src/deps.ts';
-import { migrate } from '../src/migrate.ts';
+import { newUserId } from '@tollgate/test-kit';
 import { type Answer, callJson, type CallOptions } from './http.ts';
-import { type Instance, startInstance } from './instance.ts';
+import { Installation, type Manner, openInstallation } from './installation.ts';
 
 export type User = Readonly<{ userId: string; token: string; role: Role }>;
 /** `priced` costs exactly one credit per output token; what the tests reckon with. */
@@ -24,103 +12,14 @@ const PRICES = [
   { upstream: 'openai', model: 'free', free: true },
 ];
 
-const SECONDS_PER_HOUR = 3600;
-
-/** The accounting service over HTTP with a database of its own, and a view on that database beside the service. */
-export class Accounting {
-  readonly db: pg.Pool;
-  readonly tokens: TestTokens;
-  readonly instances: Instance[];
-  readonly #processes: ServiceProcess[] = [];
-  #shiftSeconds = 0;
-  /** With which every instance is started. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly #dropDatabase: () => Promise<void>;
-
-  private constructor(parts: {
-    db: pg.Pool;
-    tokens: TestTokens;
-    first: Instance;
-    env: Record<string, string>;
-    drop: () => Promise<void>;
-  }) {
-    this.db = parts.db;
-    this.tokens = parts.tokens;
-    this.instances = [parts.first];
-    this.env = parts.env;
-    this.#dropDatabase = parts.drop;
-  }
-
-  /** `databasePort`: the service reaches its database through another port, such as that of a chaos proxy. */
-  static async start(
-    extra: Record<string, string> = {},
-    { databasePort }: { databasePort?: number } = {},
-  ): Promise<Accounting> {
-    const database = await createPostgresDatabase();
-    const seen = new URL(database.serviceUrl);
-    if (databasePort !== undefined) seen.port = String(databasePort);
-    const secret = () => randomBytes(36).toString('base64url');
-    const secrets = { accessSecret: secret(), refreshSecret: secret(), serviceSecret: secret() };
-    const env = {
-      NODE_ENV: 'test',
-      PORT: '0',
-      LOG_LEVEL: 'silent',
-      // What the service may do is what its own role may do; `db` is the superuser's view beside it.
-      DATABASE_URL: seen.href,
-      DATABASE_OWNER_URL: database.url,
-      LEDGER_SIGNING_SECRET: `h1:${secret()}`,
-      // The name that test tokens give their key.
-      JWT_ACCESS_SECRET: `k1:${secrets.accessSecret}`,
-      JWT_SERVICE_SECRET: `k1:${secrets.serviceSecret}`,
-      RATE_LIMITS: 'false',
-      ...extra,
-    };
-    await migrate(readAccountingConfig(env));
-    const db = new pg.Pool({ connectionString: database.url, max: 4, idleTimeoutMillis: 0 });
-    db.on('error', () => undefined);
-    const first = await startInstance(env);
-    const accounting = new Accounting({ db, tokens: createTestTokens(secrets), first, env, drop: database.drop });
+/** The accounting service over HTTP: people, what services do in their name, and what the books say afterwards. */
+export class Accounting extends Installation {
+  static async start(extra: Record<string, string> = {}, manner: Manner = {}): Promise<Accounting> {
+    const accounting = new Accounting(await openInstallation(extra, manner));
     const admin = await accounting.user({ role: 'admin' });
     for (const body of PRICES)
       accounting.expect(201, await accounting.call('POST', '/api/pricing', { token: admin.token, body }));
     return accounting;
-  }
-
-  get url(): string {
-    return this.first.url;
-  }
-
-  get first(): Instance {
-    const [first] = this.instances;
-    if (!first) throw new Error('no instance is running');
-    return first;
-  }
-
-  get flows(): Deps['flows'] {
-    return this.first.deps.flows;
-  }
-
-  /** One more instance of the service on the same database. */
-  async another(extra: Record<string, string> = {}, logger?: Logger): Promise<Instance> {
-    const instance = await startInstance({ ...this.env, ...extra }, logger);
-    this.instances.push(instance);
-    return instance;
-  }
-
-  /** One more instance as a process of its own; its address. */
-  async process(): Promise<string> {
-    const [port = 0] = await freePorts(1);
-    const instance = await new ServiceProcess({
-      name: 'accounting',
-      port,
-      env: { ...this.env, PORT: String(port) },
-    }).start();
-    this.#processes.push(instance);
-    return instance.url;
-  }
-
-  async migrateAgain(): Promise<void> {
-    await migrate(readAccountingConfig(this.env));
   }
 
   call(method: string, path: string, options: CallOptions = {}, url = this.url): Promise<Answer> {
@@ -268,11 +167,6 @@ export class Accounting {
     return Object.values(rows[0] ?? {}).map(Number);
   }
 
-  async number(sql: string, values: unknown[] = []): Promise<number> {
-    const { rows } = await this.db.query<{ value: string }>(sql, values);
-    return Number(rows[0]?.value);
-  }
-
   revenueOf(user: User): Promise<number> {
     return this.number(
       `SELECT coalesce(sum(e.amount), 0) AS value FROM credit_entries e JOIN credit_transactions t ON t.id = e.transaction_id
@@ -281,44 +175,18 @@ export class Accounting {
     );
   }
 
+  /** What was told of charges that nothing covered. */
+  async overruns(user: User): Promise<unknown[]> {
+    const { rows } = await this.db.query(
+      "SELECT payload FROM outbox WHERE type = 'usage.overrun' AND user_id = $1 ORDER BY created_at",
+      [user.userId],
+    );
+    return rows.map(({ payload }) => payload);
+  }
+
   /** The offenders of every invariant I1-I9; empty when the books are right. */
   async faults(): Promise<unknown[]> {
     const { checks } = await this.flows.verifyLedger();
     return checks.filter(({ offenders }) => offenders > 0);
-  }
-
-  /** Moves the ledger's clock forward for everybody. Every connection begins anew with it. */
-  async advanceClock(hours: number): Promise<void> {
-    this.#shiftSeconds += Math.round(hours * SECONDS_PER_HOUR);
-    const shift = `'${this.#shiftSeconds} seconds'`;
-    const { rows } = await this.db.query<{ name: string }>('SELECT current_database() AS name');
-    await this.db.query(`ALTER DATABASE ${rows[0]?.name} SET tollgate.clock_shift = ${shift}`);
-    await this.db.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
-    );
-    await this.db.query(`SET tollgate.clock_shift = ${shift}`);
-    await this.untilConnected();
-  }
-
-  /** Until every pool has noticed that its connections are gone. */
-  async untilConnected(): Promise<void> {
-    for (let quiet = 0; quiet < 3; ) {
-      const answers = await Promise.allSettled(
-        this.instances.flatMap(({ deps }) => [
-          deps.flows.readBalanceOf('nobody'),
-          deps.flows.usageReport({}),
-          deps.flows.verifyLedger(),
-        ]),
-      );
-      const isBack = answers.every((answer) => answer.status === 'fulfilled' || answer.reason?.code === 'NOT_FOUND');
-      quiet = isBack ? quiet + 1 : 0;
-    }
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.instances.map((instance) => instance.stop()));
-    await Promise.all(this.#processes.map((instance) => instance.end('SIGTERM')));
-    await this.db.end();
-    await this.#dropDatabase();
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { accounting as contract, type OperationSpec, type Role, ROLES } from '@tollgate/contracts';
 import { badCallsOf, examplePath } from '@tollgate/test-kit';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 let alice: User;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
-import type { Answer } from './http.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
+import type { Answer } from '../harness/http.ts';
 
 let accounting: Accounting;
 let admin: User;

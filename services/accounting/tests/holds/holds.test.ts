@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 beforeAll(async () => {

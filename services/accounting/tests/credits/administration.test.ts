@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newUserId } from '@tollgate/test-kit';
-import { Accounting } from './accounting.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 beforeAll(async () => {

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createLogger, type Logger } from '@tollgate/telemetry';
-import { buildApp } from '../src/app.ts';
-import { readAccountingConfig } from '../src/config.ts';
-import { createDeps, type Deps } from '../src/deps.ts';
+import { buildApp } from '../../src/app.ts';
+import { readAccountingConfig } from '../../src/config.ts';
+import { createDeps, type Deps } from '../../src/deps.ts';
 
 /** One running accounting service; several may share a database. */
 export type Instance = { url: string; deps: Deps; stop: () => Promise<void> };

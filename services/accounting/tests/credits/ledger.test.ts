@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
 
 // What the database itself refuses, with the application out of the way: the statements run as the owner of the tables.
 

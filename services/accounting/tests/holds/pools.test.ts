@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from './accounting.ts';
-import type { Answer } from './http.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
+import type { Answer } from '../harness/http.ts';
 
 let accounting: Accounting;
 let admin: User;
@@ -47,6 +47,24 @@ describe('the pool of a workspace', () => {
       [holdId],
     );
     expect(rows).toEqual([{ user_id: alice.userId, payer_id: poolId, credits: 20 }]);
+  });
+
+  it('does not wait for what a member does with its own account, nor the other way round', async () => {
+    const { workspaceId } = await poolOf(50);
+    const alice = await accounting.user({ credits: 10, workspaceId });
+    const client = await accounting.db.connect();
+    try {
+      await client.query('BEGIN');
+      // In the middle of a grant to the member: its row is locked, and not yet let go.
+      await client.query('SELECT ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, $1))', [
+        JSON.stringify({ user_id: alice.userId, change: 5, expiry_days: 1, actor: 'test', reason: 'test' }),
+      ]);
+      expect((await accounting.hold(alice, { output: 7 })).status).toBe(201);
+    } finally {
+      await client.query('COMMIT');
+      client.release();
+    }
+    expect(await billing(workspaceId)).toMatchObject({ available: 43, held: 7 });
   });
 
   it('bounds each member by its budget, and a member by its own', async () => {

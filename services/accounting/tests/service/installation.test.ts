@@ -2,10 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createPostgresDatabase, startChaosProxy } from '@tollgate/test-kit';
 import pg from 'pg';
-import { readAccountingConfig } from '../src/config.ts';
-import { runMigrations } from '../src/store/migrate.ts';
-import { openPostgres } from '../src/store/postgres.ts';
-import { Accounting } from './accounting.ts';
+import { readAccountingConfig } from '../../src/config.ts';
+import { runMigrations } from '../../src/store/migrate.ts';
+import { openPostgres } from '../../src/store/postgres.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 const SECRETS = {
   JWT_ACCESS_SECRET: `k1:${'Zm9vYmFy'.repeat(3)}Q9x7LwPz41mN`,
@@ -44,7 +44,7 @@ describe('migrations', () => {
       runMigrations(database.url),
       runMigrations(database.url),
     ]);
-    const files = (await readdir(new URL('../src/store/migrations/', import.meta.url))).sort();
+    const files = (await readdir(new URL('../../src/store/migrations/', import.meta.url))).sort();
     const all = [...files, 'functions'];
     expect(taken.map((steps) => steps.length).sort((one, other) => one - other)).toEqual([0, 0, all.length]);
     expect(taken.flat()).toEqual(all);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newUserId } from '@tollgate/test-kit';
-import { Accounting, type User } from './accounting.ts';
-import { counted } from './payments/counted.ts';
+import { Accounting, type User } from '../harness/accounting.ts';
+import { counted } from '../payments/counted.ts';
 
 let accounting: Accounting;
 let admin: User;

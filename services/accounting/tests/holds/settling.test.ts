@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting } from './accounting.ts';
+import { Accounting } from '../harness/accounting.ts';
 
 let accounting: Accounting;
 beforeAll(async () => {
@@ -132,6 +132,24 @@ describe('settling', () => {
     const writtenOff =
       "SELECT sum(e.amount) AS value FROM credit_entries e JOIN credit_transactions t ON t.id = e.transaction_id WHERE account = 'writeoff' AND user_id = $1";
     expect(await accounting.number(writtenOff, [alice.userId])).toBe(-20);
+    await accounting.settle(alice, holdId, 130);
+    expect(await accounting.overruns(alice)).toEqual([
+      {
+        userId: alice.userId,
+        payerId: alice.userId,
+        holdId,
+        chargedCredits: 110,
+        overrunCredits: 10,
+        writtenOffCredits: 20,
+        debtCredits: 0,
+      },
+    ]);
+  });
+
+  it('alerts nobody of a charge above its hold that the balance covers', async () => {
+    const alice = await accounting.user({ credits: 150 });
+    await accounting.settle(alice, await accounting.held(alice, 100), 130);
+    expect(await accounting.overruns(alice)).toEqual([]);
   });
 
   it('keeps a void and its reason in the usage log', async () => {
@@ -192,6 +210,7 @@ describe('settling with the policy `debt`', () => {
       expect(await strict.number('SELECT debt_credits AS value FROM user_accounts WHERE id = $1', [alice.userId])).toBe(
         20,
       );
+      expect(await strict.overruns(alice)).toMatchObject([{ holdId, writtenOffCredits: 0, debtCredits: 20 }]);
       const body = { userId: alice.userId, credits: 50 };
       const granted = await strict.call('POST', '/api/credits/allocate', { token: admin.token, body });
       expect(granted).toMatchObject({ status: 201, body: { totalCredits: 50, remainingCredits: 30 } });
