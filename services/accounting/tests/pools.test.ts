@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { newUserId } from '@tollgate/test-kit';
 import { Accounting, type User } from './accounting.ts';
 import type { Answer } from './http.ts';
 
@@ -26,6 +27,11 @@ async function poolOf(credits: number): Promise<{ workspaceId: string; poolId: s
   const poolId = String(body['poolId']);
   accounting.expect(201, await as(admin, 'POST', '/api/credits/allocate', { userId: poolId, credits }));
   return { workspaceId, poolId };
+}
+
+async function deadlocks(): Promise<number> {
+  await accounting.db.query('SELECT pg_stat_force_next_flush()');
+  return accounting.number('SELECT deadlocks AS value FROM pg_stat_database WHERE datname = current_database()');
 }
 
 const billing = async (workspaceId: string) =>
@@ -117,6 +123,49 @@ describe('the pool of a workspace', () => {
     expect((await accounting.void(colleague, holdId)).status).toBe(404);
     expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
     expect(await accounting.number('SELECT held_credits AS value FROM user_accounts WHERE id = $1', [poolId])).toBe(4);
+  });
+
+  it('serves a member while its own account is busy, so that nobody who holds the one waits for the other', async () => {
+    const { workspaceId, poolId } = await poolOf(100);
+    const alice = await accounting.user({ credits: 7, workspaceId });
+    const client = await accounting.db.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query(`SELECT ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, $1))`, [
+        JSON.stringify({ user_id: alice.userId, change: 1, actor: 'test', reason: 'slow' }),
+      ]);
+      const holdId = await accounting.held(alice, 30);
+      expect((await accounting.settle(alice, holdId, 20)).status).toBe(200);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+    expect(await accounting.number('SELECT total_credits AS value FROM user_accounts WHERE id = $1', [poolId])).toBe(
+      80,
+    );
+  });
+
+  it('and the first requests of new members, of both kinds at once and bounded by limits, never undo each other', async () => {
+    const { workspaceId } = await poolOf(1000);
+    const { url } = await accounting.another();
+    const limit = { scope: 'workspace', subject: workspaceId, measure: 'credits', window: 'day', amount: 1000 };
+    accounting.expect(201, await as(admin, 'POST', '/api/limits', limit));
+    const before = await deadlocks();
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const userId = newUserId();
+        const token = await accounting.tokens.access({ userId, workspaceId });
+        const user: User = { userId, token, role: 'enduser' };
+        return Promise.all([
+          accounting.hold(user, { output: 1 }),
+          accounting.call('POST', '/api/credits/deduct', { token, body: { credits: 1 } }, url),
+          accounting.hold(user, { output: 1 }, { url }),
+          accounting.call('POST', '/api/credits/deduct', { token, body: { credits: 1 } }),
+        ]);
+      }),
+    );
+    expect(answers.flat().filter(({ status }) => status !== 200 && status !== 201)).toEqual([]);
+    expect(await deadlocks()).toBe(before);
   });
 
   it('is swept and voided like any payer, also by a void that overtakes the hold', async () => {

@@ -45,7 +45,7 @@ async function captured(statement: string, values: unknown[] = []): Promise<stri
   await client.query('BEGIN');
   await client.query(statement, values);
   await client.query('COMMIT');
-  return said.filter((text) => WRITE.test(text) || /FOR UPDATE|pg_advisory_xact_lock/.test(text));
+  return said.filter((text) => WRITE.test(text) || /FOR (NO KEY )?UPDATE|pg_advisory_xact_lock/.test(text));
 }
 
 const record = (type: string, value: object) =>
@@ -79,7 +79,7 @@ async function held(): Promise<string> {
 }
 const lot = () => accounting.grant(alice, { credits: 7 });
 
-const ACCOUNT = /FROM user_accounts WHERE .*FOR UPDATE/;
+const ACCOUNT = /FROM user_accounts WHERE .*FOR NO KEY UPDATE/;
 const HOLD = /FROM streaming_sessions WHERE .*FOR UPDATE/;
 const OPEN_HOLD_ONLY = /^UPDATE streaming_sessions SET .*WHERE id = .* AND status = 'active' AND fence <= /;
 

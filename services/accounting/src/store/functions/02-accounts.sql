@@ -29,10 +29,10 @@ CREATE FUNCTION lock_account(p account_claims) RETURNS user_accounts LANGUAGE pl
 DECLARE
   a user_accounts;
 BEGIN
-  SELECT * INTO a FROM user_accounts WHERE id = p.id FOR UPDATE;
+  SELECT * INTO a FROM user_accounts WHERE id = p.id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     PERFORM insert_account(p);
-    SELECT * INTO STRICT a FROM user_accounts WHERE id = p.id FOR UPDATE;
+    SELECT * INTO STRICT a FROM user_accounts WHERE id = p.id FOR NO KEY UPDATE;
   END IF;
   IF p.issued_at > a.profile_issued_at THEN
     UPDATE user_accounts SET
@@ -67,10 +67,10 @@ END $$;
 CREATE FUNCTION lock_accounts(p_ids text[], p_wait boolean) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
   IF p_wait THEN
-    PERFORM FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE;
+    PERFORM FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR NO KEY UPDATE;
     RETURN p_ids;
   END IF;
-  RETURN ARRAY(SELECT id FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR UPDATE SKIP LOCKED);
+  RETURN ARRAY(SELECT id FROM user_accounts WHERE id = ANY (p_ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
 END $$;
 
 -- What an account can spend at an instant. A lot is not spendable any more at the instant of its expiry.
@@ -98,7 +98,7 @@ CREATE FUNCTION set_price_group(p_user_id text, p_group text) RETURNS SETOF pric
 DECLARE
   v_previous text;
 BEGIN
-  SELECT price_group INTO v_previous FROM user_accounts WHERE id = p_user_id FOR UPDATE;
+  SELECT price_group INTO v_previous FROM user_accounts WHERE id = p_user_id FOR NO KEY UPDATE;
   IF FOUND THEN
     UPDATE user_accounts SET price_group = p_group, updated_at = ledger_now() WHERE id = p_user_id;
     RETURN NEXT ROW(v_previous, p_group)::price_group_answer;

@@ -46,7 +46,7 @@ DECLARE
   a user_accounts;
   v_answer lot_answer;
 BEGIN
-  SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR UPDATE;
+  SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     v_answer.outcome := 'unknown';
     RETURN v_answer;
@@ -82,7 +82,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN ROW('unknown', p_id, NULL, 0, 0)::revocation_answer;
   END IF;
-  PERFORM 1 FROM user_accounts WHERE id = l.user_id FOR UPDATE;
+  PERFORM 1 FROM user_accounts WHERE id = l.user_id FOR NO KEY UPDATE;
   SELECT * INTO l FROM credit_allocations WHERE id = p_id;
   v_now := ledger_now();
   IF l.voided_at IS NULL THEN
@@ -108,7 +108,7 @@ BEGIN
   FOR v_user IN
     SELECT id FROM user_accounts WHERE id IN (
       SELECT DISTINCT user_id FROM credit_allocations WHERE remaining_credits > 0 AND expires_at <= (SELECT ledger_now()) LIMIT p_limit)
-    ORDER BY id FOR UPDATE SKIP LOCKED
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
   LOOP
     v_now := ledger_now();
     FOR v_lot IN

@@ -14,7 +14,7 @@ DECLARE
   v_now timestamptz;
   v_change bigint;
 BEGIN
-  SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR UPDATE;
+  SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR NO KEY UPDATE;
   v_now := ledger_now();
   v_answer.user_id := p.user_id;
   v_answer.previous_credits := spendable_credits(p.user_id, v_now);

@@ -12,7 +12,7 @@ CREATE FUNCTION lock_hold(p_hold_id uuid, p_user_id text, p_opened_by text) RETU
 DECLARE
   h streaming_sessions;
 BEGIN
-  PERFORM FROM user_accounts WHERE id = (SELECT payer_id FROM streaming_sessions WHERE id = p_hold_id) FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = (SELECT payer_id FROM streaming_sessions WHERE id = p_hold_id) FOR NO KEY UPDATE;
   SELECT * INTO h FROM streaming_sessions WHERE id = p_hold_id AND user_id = p_user_id AND opened_by = p_opened_by FOR UPDATE;
   IF h.limit_counts IS NOT NULL THEN
     PERFORM lock_counters_of(ARRAY[p_hold_id]);

@@ -64,14 +64,14 @@ DECLARE
   v_now timestamptz;
   v_payer text;
 BEGIN
-  PERFORM FROM user_accounts WHERE id = p.payer_id FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = p.payer_id FOR NO KEY UPDATE;
   IF FOUND AND p.cause = 'void' THEN
     PERFORM reserve_tombstone(p, ledger_now());
   END IF;
   SELECT payer_id INTO v_payer FROM streaming_sessions WHERE id = p.hold_id;
   IF v_payer <> p.payer_id THEN
     -- It came to be in this instant, paid by a pool.
-    PERFORM FROM user_accounts WHERE id = v_payer FOR UPDATE;
+    PERFORM FROM user_accounts WHERE id = v_payer FOR NO KEY UPDATE;
   END IF;
   SELECT * INTO h FROM streaming_sessions WHERE id = p.hold_id AND user_id = p.user_id FOR UPDATE;
   IF NOT FOUND OR p.opened_by <> h.opened_by THEN

@@ -68,7 +68,7 @@ BEGIN
       SELECT id, total_credits + held_credits AS credits,
              CASE WHEN alert_version = 0 THEN last_granted_sum(id) ELSE alert_base END AS base
       FROM user_accounts WHERE tenant_id = v_tenant.id AND alert_version < v_tenant.alert_version
-      ORDER BY alert_version LIMIT p_limit FOR UPDATE SKIP LOCKED)
+      ORDER BY alert_version LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED)
     UPDATE user_accounts a SET
       alert_base = s.base, alert_below = armed_below(v_tenant.id, s.base, s.credits), alert_version = v_tenant.alert_version
       FROM stale s WHERE a.id = s.id;

@@ -84,7 +84,7 @@ DECLARE
 BEGIN
   SELECT s.id, s.user_id, s.payer_id INTO a.hold_id, a.user_id, v_payer FROM streaming_sessions s WHERE s.id = coalesce(p.hold_id, (
     SELECT t.hold_id FROM credit_transactions t WHERE t.id = p.transaction_id AND t.type IN ('settle', 'late_settle')));
-  PERFORM FROM user_accounts WHERE id = v_payer FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = v_payer FOR NO KEY UPDATE;
   SELECT * INTO h FROM streaming_sessions WHERE id = a.hold_id AND status <> 'active';
   IF NOT FOUND THEN
     a.outcome := 'unknown';

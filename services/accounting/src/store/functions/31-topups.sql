@@ -100,7 +100,7 @@ DECLARE
 BEGIN
   v.outcome := 'applied';
   v.state := v_state;
-  PERFORM FROM user_accounts WHERE id = o.user_id FOR UPDATE;
+  PERFORM FROM user_accounts WHERE id = o.user_id FOR NO KEY UPDATE;
   IF p.kind = 'paid' AND v_state = 'paid' AND o.allocation_id IS NULL THEN
     o.allocation_id := add_lot(
       ROW(o.user_id, 'topup', o.credits, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'payment:' || o.id, 'provider:' || o.provider,
