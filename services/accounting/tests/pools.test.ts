@@ -125,6 +125,24 @@ describe('the pool of a workspace', () => {
     expect(await accounting.number('SELECT held_credits AS value FROM user_accounts WHERE id = $1', [poolId])).toBe(4);
   });
 
+  it('is not for a supervisor to fill or to empty, neither the one that pays for it nor another', async () => {
+    const { workspaceId, poolId } = await poolOf(100);
+    for (const own of [workspaceId, randomUUID()]) {
+      const supervisor = await accounting.user({ role: 'supervisor', workspaceId: own });
+      for (const [method, path, body] of [
+        ['POST', 'allocate', { credits: 5 }],
+        ['PUT', 'adjust', { adjustment: 5, notes: 'x' }],
+        ['DELETE', 'remove', { credits: 5, notes: 'x' }],
+        ['POST', 'set', { credits: 5 }],
+      ] as const)
+        expect(await as(supervisor, method, `/api/credits/${path}`, { userId: poolId, ...body })).toMatchObject({
+          status: 403,
+          body: { code: 'allocation_cap_exceeded' },
+        });
+    }
+    expect(await billing(workspaceId)).toMatchObject({ available: 100 });
+  });
+
   it('serves a member while its own account is busy, so that nobody who holds the one waits for the other', async () => {
     const { workspaceId, poolId } = await poolOf(100);
     const alice = await accounting.user({ credits: 7, workspaceId });
