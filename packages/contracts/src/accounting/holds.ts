@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { line, Metadata } from './accounting-text.ts';
-import { Credits, Price, Units } from '../credits.ts';
+import { Credits, MAX_AMOUNT, Price, Units } from '../credits.ts';
 import { HoldId, Timestamp, WorkspaceId } from '../ids.ts';
 import { REFUSALS } from './limits/limits.ts';
 import { operation } from '../operation.ts';
@@ -74,6 +74,8 @@ export const ClosedHold = z.object({
 });
 export type ClosedHold = z.infer<typeof ClosedHold>;
 
+/** As large as the database keeps it. */
+const Fence = z.int().min(1).max(MAX_AMOUNT);
 const holdParams = z.strictObject({ holdId: HoldId });
 
 export const holdCredits = operation({
@@ -121,7 +123,7 @@ export const extendHold = operation({
   idempotencyKey: 'required',
   params: holdParams,
   body: z.strictObject({
-    fence: z.int().min(1),
+    fence: Fence,
     units: Units,
     /** The smallest output worth going on for: a poorer balance raises the hold to what it buys. Absent: all or nothing. */
     minOutput: z.int().min(1).max(1_000_000).optional(),
@@ -134,7 +136,7 @@ export const extendHold = operation({
 
 const Renewal = z.strictObject({
   holdId: HoldId,
-  fence: z.int().min(1),
+  fence: Fence,
   /** Units produced so far; what the sweeper charges when nobody settles. Absent: nothing billable yet. */
   checkpoint: Units.optional(),
 });

@@ -61,7 +61,8 @@ const isClosing = ({ type }: { type: string }): boolean => type === 'settle' || 
 function paymentClaims({ hold, transaction, related }: TransactionRecord, payment: ExplainedPayment): Claim[] {
   if (!hold) return [];
   const reserved = related.filter(({ type }) => type === 'hold' || type === 'extend');
-  const charged = sum(related.map(({ revenue, writeoff }) => revenue + writeoff));
+  // What people gave back leaves the charge as it is.
+  const charged = sum(related.map(({ revenue, writeoff, refunded }) => revenue + writeoff + refunded));
   const claims: Claim[] = [
     [hold.chargedCredits === charged, 'the hold does not say what it was charged'],
     [sum(reserved.map(({ heldChange }) => heldChange)) === hold.heldCredits, 'the hold is not what was moved to it'],
@@ -84,11 +85,18 @@ function paymentClaims({ hold, transaction, related }: TransactionRecord, paymen
 }
 
 /** The row of usage says the same amounts as the ledger. */
-function usageClaims({ hold, transaction }: TransactionRecord, payment: ExplainedPayment): Claim[] {
+function usageClaims({ hold, transaction, related }: TransactionRecord, payment: ExplainedPayment): Claim[] {
   if (!hold || transaction.type === 'hold' || transaction.type === 'extend') return [];
-  const lines = hold.usage.filter(({ isCorrection }) => isCorrection === !isClosing(transaction));
-  const { chargedCredits, writtenOffCredits } = payment;
+  const refunds = related.filter(({ refunded }) => refunded > 0);
+  const own = refunds.find(({ id }) => id === transaction.id);
+  const lines = hold.usage.filter(
+    ({ isCorrection, isRefund }) => isRefund === Boolean(own) && isCorrection === !isClosing(transaction),
+  );
+  // The rows do not name the transactions of several refunds, so these are compared together.
+  const chargedCredits = own ? -sum(refunds.map(({ refunded }) => refunded)) : payment.chargedCredits;
+  const { writtenOffCredits } = payment;
   return [
+    [own === undefined || payment.refundedCredits === own.refunded, 'the refund names another amount'],
     [
       sum(lines.map(({ credits }) => credits)) === chargedCredits - writtenOffCredits &&
         sum(lines.map((line) => line.writtenOffCredits)) === writtenOffCredits,
@@ -131,7 +139,8 @@ function lotClaims({ lot, transaction }: TransactionRecord): Claim[] {
   if (type === 'revoke')
     claims.push(
       [-availableChange <= revokedCredits, 'less of the lot was revoked than was booked'],
-      [lot.voidedAt !== null, 'the lot was not revoked'],
+      // A payment that went back in part takes that part of its lot.
+      [lot.voidedAt !== null || lot.source === 'topup', 'the lot was not revoked'],
     );
   return claims;
 }

@@ -33,7 +33,7 @@ const booked = ({ transaction: { entries } }: TransactionRecord, account: string
 
 /** The units and the amount that are recomputed: of a hold what it reserves, of everything later what was used. */
 function priceOf(record: TransactionRecord, rule: PriceRule | undefined): ExplainedPrice | null {
-  const { hold, transaction, related } = record;
+  const { hold, transaction } = record;
   if (!hold) return null;
   if (transaction.type === 'hold' || transaction.type === 'extend')
     return priceSteps(hold.priceRuleId, rule, {
@@ -43,22 +43,32 @@ function priceOf(record: TransactionRecord, rule: PriceRule | undefined): Explai
       bookedCredits: hold.heldCredits,
       bookedRounding: null,
     });
-  // A correction is one to the full charge, so that it is explained together with what it corrects.
-  const isCorrection = transaction.type === 'late_settle' || transaction.type === 'refund';
-  const lines = hold.usage.filter((line) => isCorrection || !line.isCorrection);
+  const { charges, isCorrection } = chargesOf(record);
+  const lines = hold.usage.filter((line) => !line.isRefund && (isCorrection || !line.isCorrection));
   const last = lines.at(-1);
-  const charges = related.filter(({ id }) => id === transaction.id || (isCorrection && id <= transaction.id));
   return priceSteps(hold.priceRuleId, rule, {
     basis: 'used',
     units: last?.units ?? {},
     usageSource: last?.usageSource ?? null,
     // What was written off before a refund stays written off: the refund goes down to what the payer owes.
     bookedCredits: charges.reduce(
-      (sum, { revenue, writeoff }) => sum + revenue + (transaction.type === 'refund' ? writeoff : 0),
+      (sum, { revenue, writeoff }) => sum + revenue + (isCorrection && transaction.type === 'refund' ? writeoff : 0),
       0,
     ),
     bookedRounding: lines.map(({ roundingMicro }) => roundingMicro),
   });
+}
+
+/** The transactions whose sum is the price. What people gave back is no part of it: they explain the charge that they give back. */
+function chargesOf({ transaction: { id: own, type }, correctsId, related }: TransactionRecord) {
+  const isRefund = related.some(({ id, refunded }) => id === own && refunded > 0);
+  // A correction is one to the full charge, so that it is explained together with what it corrects.
+  const isCorrection = !isRefund && (type === 'late_settle' || type === 'refund');
+  const explained = isRefund ? correctsId : own;
+  // A late settlement that gives back has left out what people had given back before.
+  const counts = ({ id, refunded }: { id: number; refunded: number }) =>
+    id <= own && (refunded === 0 || type === 'refund');
+  return { isCorrection, charges: related.filter((one) => (isCorrection ? counts(one) : one.id === explained)) };
 }
 
 function paymentOf(record: TransactionRecord): ExplainedPayment | null {

@@ -16,6 +16,8 @@ export type UsageRow = Readonly<{
   /** Micro-credits with six decimals; null: booked before that was stored. */
   roundingMicro: string | null;
   isCorrection: boolean;
+  /** Whether it is the correction of a refund by people, which says nothing about units. */
+  isRefund: boolean;
 }>;
 
 export type ExplainedHold = Readonly<{
@@ -65,6 +67,8 @@ export type RelatedTransaction = Readonly<{
   /** What it booked to these accounts. */
   revenue: number;
   writeoff: number;
+  /** What people gave back by it; 0 for everything else. */
+  refunded: number;
 }>;
 
 /** Everything that is stored about a transaction, seen in one instant. */

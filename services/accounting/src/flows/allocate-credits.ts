@@ -31,6 +31,8 @@ export type Allocated = Readonly<{
 type Deps = Pick<Ports, 'events' | 'rules'> & { once: Once };
 
 const USUAL_EXPIRY_DAYS = 30;
+/** How the account of a workspace begins; a supervisor may be a member of it, or of another one. */
+const POOL = 'ws_';
 
 /** Grants credits as a new lot. A supervisor does so up to a cap, never to itself, and on the usual terms. */
 export const createAllocateCredits = ({ events, rules, once }: Deps) =>
@@ -106,12 +108,14 @@ function requireUsualTerms({ role }: Person, terms: LotTerms): void {
 }
 
 /**
- * An admin may move any amount; a supervisor up to a cap, and nothing on its own account.
+ * An admin may move any amount; a supervisor up to a cap, and nothing on its own account or on a pool.
  * @throws AppError ALLOCATION_CAP_EXCEEDED
  */
 export function requireMayMove(caller: Person, userId: string, credits: number, cap: number): void {
   if (caller.role === 'admin') return;
   if (userId === caller.userId) throw new AppError('ALLOCATION_CAP_EXCEEDED', 'You may not change your own credits');
+  if (userId.startsWith(POOL))
+    throw new AppError('ALLOCATION_CAP_EXCEEDED', 'Only an admin may change the credits of a workspace');
   if (credits > cap) throw new AppError('ALLOCATION_CAP_EXCEEDED', `You may move at most ${cap} credits at a time`);
 }
 

@@ -13,6 +13,9 @@ type Settlement = ServerInput<typeof accounting.settleHold>['body'];
 type Voiding = ServerInput<typeof accounting.voidHold>['body'];
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
 
+/** How often a settlement looks at the price of a hold that is re-quoted meanwhile. */
+const MOST_LOOKS = 10;
+
 /** Charges what was produced, at the price of the hold, and gives the rest back. For ever idempotent. */
 export const createSettleHold = (deps: Deps) =>
   async function settleHold(
@@ -38,10 +41,13 @@ export const createSettleHold = (deps: Deps) =>
       metadata: settlement.metadata,
       policy: deps.rules.overrunPolicy,
     };
-    const closed = await settleAt(await deps.holds.pinnedRule(holdId, agent.userId));
-    if (closed.outcome !== 'repriced') return answerOf(deps, 'settle', closed);
-    // Another instance has re-quoted it since this one looked.
-    return answerOf(deps, 'settle', await settleAt(await deps.holds.pinnedRule(holdId, agent.userId, true)));
+    let closed = await settleAt(await deps.holds.pinnedRule(holdId, agent.userId));
+    // Another call has re-quoted it since this one looked.
+    for (let looks = 1; closed.outcome === 'repriced' && looks < MOST_LOOKS; looks += 1)
+      closed = await settleAt(await deps.holds.pinnedRule(holdId, agent.userId, true));
+    // To be asked again; that there is no such hold would end the matter for the caller.
+    if (closed.outcome === 'repriced') throw new AppError('DEPENDENCY_UNAVAILABLE');
+    return answerOf(deps, 'settle', closed);
   };
 
 /**

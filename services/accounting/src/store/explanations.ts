@@ -43,7 +43,8 @@ const lotTimes = ([effectiveAt, expiresAt, voidedAt]: (Date | null)[]) => ({
 });
 
 const USAGE = `jsonb_build_object('units', coalesce(u.units, '{}'), 'usageSource', u.usage_source, 'credits', u.credits,
-  'writtenOffCredits', u.written_off_credits, 'roundingMicro', u.rounding_micro::text, 'isCorrection', u.is_correction) AS line, u.id`;
+  'writtenOffCredits', u.written_off_credits, 'roundingMicro', u.rounding_micro::text, 'isCorrection', u.is_correction,
+  'isRefund', u.is_correction AND u.operation = 'refund') AS line, u.id`;
 
 const EVERYTHING = `
   SELECT
@@ -70,7 +71,8 @@ const EVERYTHING = `
     ARRAY[l.effective_at, l.expires_at, l.voided_at] AS lot_times,
     (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'type', o.type, 'correctsId', o.corrects_id, 'heldChange', o.held_change,
        'debtChange', o.debt_change, 'revenue', coalesce((SELECT sum(amount) FROM credit_entries WHERE transaction_id = o.id AND account = 'revenue'), 0),
-       'writeoff', coalesce((SELECT sum(amount) FROM credit_entries WHERE transaction_id = o.id AND account = 'writeoff'), 0)
+       'writeoff', coalesce((SELECT sum(amount) FROM credit_entries WHERE transaction_id = o.id AND account = 'writeoff'), 0),
+       'refunded', coalesce((SELECT credits FROM refunds r WHERE r.transaction_id = o.id), 0)
      ) ORDER BY o.account_seq) FROM credit_transactions o WHERE o.hold_id = t.hold_id) AS related
   FROM credit_transactions t
   LEFT JOIN streaming_sessions s ON s.id = t.hold_id

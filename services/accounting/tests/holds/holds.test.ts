@@ -168,6 +168,18 @@ describe('extending and renewing', () => {
     expect(extend).toMatchObject({ status: 409, body: { code: 'hold_fenced' } });
   });
 
+  it('refuses a fence that no database column keeps, so that it costs no other hold of the call its lease', async () => {
+    const alice = await accounting.user({ credits: 10 });
+    const holdId = await accounting.held(alice, 10);
+    const fence = 2 ** 31;
+    expect((await accounting.renew(alice, holdId, { fence })).status).toBe(400);
+    const extension = { fence, units: { output: 10 } };
+    expect((await accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, { body: extension })).status).toBe(
+      400,
+    );
+    await accounting.void(alice, holdId);
+  });
+
   it('renews many holds of many users in one call, each with its own outcome', async () => {
     const [alice, bob] = [await accounting.user({ credits: 10 }), await accounting.user({ credits: 10 })];
     const open = await accounting.held(alice, 1);

@@ -93,6 +93,26 @@ describe('a budget', () => {
     expect(await ownLimits(alice)).toMatchObject([{ reserved: 0, used: 7, remaining: 3 }]);
   });
 
+  it('lowered while an answer runs takes nothing from it, and names its own amount in what it refuses', async () => {
+    const alice = await accounting.user({ credits: 1000 });
+    const limitId = await limited({
+      scope: 'user',
+      subject: alice.userId,
+      measure: 'tokens',
+      window: 'day',
+      amount: 500,
+    });
+    const holdId = await accounting.held(alice, 100);
+    const extend = (output: number) =>
+      accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, { body: { fence: 1, units: { output } } });
+    expect((await extend(200)).status).toBe(200);
+    const path = `/api/limits/${limitId}`;
+    await accounting.call('PATCH', path, { token: admin.token, body: { amount: 50 } });
+    expect((await extend(200)).body).toMatchObject({ heldCredits: 200, units: { output: 200 } });
+    expect(await extend(201)).toMatchObject({ status: 429, body: { measure: 'tokens', limit: 50 } });
+    await accounting.settle(alice, holdId, 200);
+  });
+
   it('bounds a deduction and a session of the user itself as well', async () => {
     const alice = await accounting.user({ credits: 100 });
     await limited({ scope: 'user', subject: alice.userId, measure: 'credits', window: 'never', amount: 5 });

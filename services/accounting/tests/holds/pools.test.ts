@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Accounting, type User } from '../harness/accounting.ts';
 import type { Answer } from '../harness/http.ts';
+import { newUserId } from '@tollgate/test-kit';
 
 let accounting: Accounting;
 let admin: User;
@@ -28,6 +29,11 @@ async function poolOf(credits: number): Promise<{ workspaceId: string; poolId: s
   return { workspaceId, poolId };
 }
 
+async function deadlocks(): Promise<number> {
+  await accounting.db.query('SELECT pg_stat_force_next_flush()');
+  return accounting.number('SELECT deadlocks AS value FROM pg_stat_database WHERE datname = current_database()');
+}
+
 const billing = async (workspaceId: string) =>
   accounting.expect(200, await as(admin, 'GET', `/api/workspaces/${workspaceId}/billing`)).body;
 
@@ -47,6 +53,24 @@ describe('the pool of a workspace', () => {
       [holdId],
     );
     expect(rows).toEqual([{ user_id: alice.userId, payer_id: poolId, credits: 20 }]);
+  });
+
+  it('does not wait for what a member does with its own account, nor the other way round', async () => {
+    const { workspaceId } = await poolOf(50);
+    const alice = await accounting.user({ credits: 10, workspaceId });
+    const client = await accounting.db.connect();
+    try {
+      await client.query('BEGIN');
+      // In the middle of a grant to the member: its row is locked, and not yet let go.
+      await client.query('SELECT ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, $1))', [
+        JSON.stringify({ user_id: alice.userId, change: 5, expiry_days: 1, actor: 'test', reason: 'test' }),
+      ]);
+      expect((await accounting.hold(alice, { output: 7 })).status).toBe(201);
+    } finally {
+      await client.query('COMMIT');
+      client.release();
+    }
+    expect(await billing(workspaceId)).toMatchObject({ available: 43, held: 7 });
   });
 
   it('bounds each member by its budget, and a member by its own', async () => {
@@ -117,6 +141,67 @@ describe('the pool of a workspace', () => {
     expect((await accounting.void(colleague, holdId)).status).toBe(404);
     expect(await accounting.number('SELECT count(*) AS value FROM user_accounts WHERE id = $1', [userId])).toBe(1);
     expect(await accounting.number('SELECT held_credits AS value FROM user_accounts WHERE id = $1', [poolId])).toBe(4);
+  });
+
+  it('is not for a supervisor to fill or to empty, neither the one that pays for it nor another', async () => {
+    const { workspaceId, poolId } = await poolOf(100);
+    for (const own of [workspaceId, randomUUID()]) {
+      const supervisor = await accounting.user({ role: 'supervisor', workspaceId: own });
+      for (const [method, path, body] of [
+        ['POST', 'allocate', { credits: 5 }],
+        ['PUT', 'adjust', { adjustment: 5, notes: 'x' }],
+        ['DELETE', 'remove', { credits: 5, notes: 'x' }],
+        ['POST', 'set', { credits: 5 }],
+      ] as const)
+        expect(await as(supervisor, method, `/api/credits/${path}`, { userId: poolId, ...body })).toMatchObject({
+          status: 403,
+          body: { code: 'allocation_cap_exceeded' },
+        });
+    }
+    expect(await billing(workspaceId)).toMatchObject({ available: 100 });
+  });
+
+  it('serves a member while its own account is busy, so that nobody who holds the one waits for the other', async () => {
+    const { workspaceId, poolId } = await poolOf(100);
+    const alice = await accounting.user({ credits: 7, workspaceId });
+    const client = await accounting.db.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query(`SELECT ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, $1))`, [
+        JSON.stringify({ user_id: alice.userId, change: 1, actor: 'test', reason: 'slow' }),
+      ]);
+      const holdId = await accounting.held(alice, 30);
+      expect((await accounting.settle(alice, holdId, 20)).status).toBe(200);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+    expect(await accounting.number('SELECT total_credits AS value FROM user_accounts WHERE id = $1', [poolId])).toBe(
+      80,
+    );
+  });
+
+  it('and the first requests of new members, of both kinds at once and bounded by limits, never undo each other', async () => {
+    const { workspaceId } = await poolOf(1000);
+    const { url } = await accounting.another();
+    const limit = { scope: 'workspace', subject: workspaceId, measure: 'credits', window: 'day', amount: 1000 };
+    accounting.expect(201, await as(admin, 'POST', '/api/limits', limit));
+    const before = await deadlocks();
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const userId = newUserId();
+        const token = await accounting.tokens.access({ userId, workspaceId });
+        const user: User = { userId, token, role: 'enduser' };
+        return Promise.all([
+          accounting.hold(user, { output: 1 }),
+          accounting.call('POST', '/api/credits/deduct', { token, body: { credits: 1 } }, url),
+          accounting.hold(user, { output: 1 }, { url }),
+          accounting.call('POST', '/api/credits/deduct', { token, body: { credits: 1 } }),
+        ]);
+      }),
+    );
+    expect(answers.flat().filter(({ status }) => status !== 200 && status !== 201)).toEqual([]);
+    expect(await deadlocks()).toBe(before);
   });
 
   it('is swept and voided like any payer, also by a void that overtakes the hold', async () => {
@@ -194,49 +279,5 @@ describe('a block', () => {
       nextCursor: expect.any(String),
     });
     expect((await as(admin, 'DELETE', '/api/admin/blocks/workspace/w-2')).status).toBe(404);
-  });
-});
-
-describe('a fallback that costs more', () => {
-  const requote = (user: User, holdId: string, model: string, url?: string) =>
-    accounting.proxy('POST', `/api/holds/${holdId}/extend`, user, {
-      body: { fence: 1, units: { output: 10 }, resource: { upstream: 'openai', model } },
-      ...(url !== undefined && { url }),
-    });
-  beforeAll(async () => {
-    const body = { upstream: 'openai', model: 'dear', unitPrices: { output: 5_000_000 } };
-    accounting.expect(201, await as(admin, 'POST', '/api/pricing', body));
-  });
-
-  it('case 45: raises the hold first, or is skipped with the hold as it was', async () => {
-    const alice = await accounting.user({ credits: 60 });
-    const poor = await accounting.user({ credits: 40 });
-    const holdId = await accounting.held(alice, 10);
-    expect(await requote(alice, holdId, 'dear')).toMatchObject({ status: 200, body: { heldCredits: 50 } });
-    expect(await accounting.settle(alice, holdId, 9)).toMatchObject({
-      body: { chargedCredits: 45, releasedCredits: 5 },
-    });
-    const other = await accounting.held(poor, 10);
-    expect(await requote(poor, other, 'dear')).toMatchObject({ status: 402, body: { code: 'insufficient_credits' } });
-
-    expect(await accounting.settle(poor, other, 10)).toMatchObject({ body: { chargedCredits: 10 } });
-  });
-
-  it('is charged at its price also by an instance that remembers the old one', async () => {
-    const alice = await accounting.user({ credits: 100 });
-    const holdId = await accounting.held(alice, 10);
-    const { url } = await accounting.another();
-    expect((await requote(alice, holdId, 'dear', url)).status).toBe(200);
-    expect(await accounting.settle(alice, holdId, 10)).toMatchObject({ body: { chargedCredits: 50 } });
-  });
-
-  it('is skipped when the lots of the hold may not pay for it', async () => {
-    const alice = await accounting.user();
-    await accounting.grant(alice, { credits: 10, models: ['priced'] });
-    await accounting.grant(alice, { credits: 100, priority: 200 });
-    const holdId = await accounting.held(alice, 10);
-    expect((await requote(alice, holdId, 'dear')).status).toBe(402);
-    expect(await accounting.balance(alice)).toEqual({ available: 100, held: 10 });
-    await accounting.void(alice, holdId);
   });
 });

@@ -192,6 +192,21 @@ describe('a refund', () => {
     expect(await refund({ holdId, credits: 41 })).toMatchObject({ status: 409, body: { refundableCredits: 40 } });
   });
 
+  it('of a late settlement makes nothing of a revoked lot spendable again', async () => {
+    const alice = await accounting.user();
+    const lot = await accounting.grant(alice, { credits: 100 });
+    const holdId = await accounting.held(alice, 100);
+    await accounting.renew(alice, holdId, { checkpoint: { output: 100 } });
+    await accounting.advanceClock(1);
+    await accounting.flows.sweepHolds();
+    const path = `/api/credits/allocations/${lot}`;
+    accounting.expect(200, await accounting.call('DELETE', path, { token: admin.token }));
+    expect((await accounting.settle(alice, holdId, 30)).body).toMatchObject({ chargedCredits: 30 });
+    expect(await accounting.lot(lot)).toEqual([0, 0, 30, 0, 70]);
+    expect(await accounting.balance(alice)).toEqual({ available: 0, held: 0 });
+    expect(await accounting.revenueOf(alice)).toBe(30);
+  });
+
   it('is never edited: the database refuses it', async () => {
     const alice = await accounting.user({ credits: 10 });
     await refund({ holdId: await charged(alice, 10), credits: 10 });

@@ -124,6 +124,15 @@ describe('A report of usage', () => {
     expect(body['period']).toEqual({ from: `${day}T00:00:00.000Z`, until: `${daysAgo(2)}T00:00:00.000Z` });
   });
 
+  it('may end on the last day of the calendar', async () => {
+    for (const period of [
+      'endDate=9999-12-31',
+      'endDate=9999-12-31T23:59:59-12:00',
+      'startDate=9999-12-31T23:59:59-12:00',
+    ])
+      expect((await service.call('GET', `/api/usage/report?${period}`, { token: admin.token })).status).toBe(200);
+  });
+
   it('agrees with the stats of everybody and of one user', async () => {
     const period = `startDate=${daysAgo(DAYS)}`;
     const total = (list: readonly UsageRow[]) => list.reduce((sum, { credits }) => sum + credits, 0);

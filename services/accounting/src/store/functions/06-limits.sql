@@ -84,7 +84,7 @@ DECLARE
 BEGIN
   FOR l IN
     SELECT k.measure, k.most - c.used - c.reserved AS room, jsonb_build_object(
-             'id', k.limit_id, 'scope', k.scope, 'measure', k.measure, 'window', k."window", 'limit', k.most,
+             'id', k.limit_id, 'scope', k.scope, 'measure', k.measure, 'window', k."window", 'limit', m.amount,
              'resetsAt', e.at, 'resetsInSeconds', ceil(extract(epoch FROM e.at - p_now))) AS said
     FROM unnest(p_limits) k JOIN limit_counters c USING (limit_id, subject, window_start)
     JOIN limits m ON m.id = k.limit_id JOIN tenants t ON t.id = m.tenant_id

@@ -189,21 +189,35 @@ BEGIN
   RETURN EXISTS (SELECT FROM limits WHERE ended_at IS NULL);
 END $$;
 
+-- The users of these requests who have no account yet.
+CREATE FUNCTION newcomers(p_items hold_request[]) RETURNS account_claims[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT DISTINCT ON ((i.claims).id) i.claims FROM unnest(p_items) i
+    WHERE NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = (i.claims).id) ORDER BY (i.claims).id);
+END $$;
+
+-- A newcomer's account is opened before anything is locked: a user comes before its pool, and both before the counters, in every call.
 CREATE FUNCTION open_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_limited boolean := has_limits();
   v_items hold_request[] := ARRAY(
     SELECT prepare_hold(jsonb_populate_record(NULL::ledger.hold_request, e.item), v_limited)
     FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
+  v_new account_claims[] := newcomers(v_items);
   v_locked text[];
   r hold_request;
 BEGIN
+  IF p_wait THEN
+    PERFORM insert_account(c) FROM unnest(v_new) c;
+    v_new := '{}';
+  END IF;
   v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   IF v_limited THEN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
   FOREACH r IN ARRAY v_items LOOP
-    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN open_hold(r)
+    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) AND (r.claims).id <> ALL (ARRAY(SELECT c.id FROM unnest(v_new) c)) THEN open_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;

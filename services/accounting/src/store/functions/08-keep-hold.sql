@@ -48,6 +48,7 @@ DECLARE
   v_now timestamptz := ledger_now();
   v_granted bigint;
   v_request hold_request;
+  v_room limit_room;
   v hold_size;
 BEGIN
   IF h.id IS NULL OR h.status <> 'active' OR p.fence < h.fence THEN
@@ -65,8 +66,14 @@ BEGIN
   v_request.line := p.line;
   v_request.output := p.output;
   v_request.min_output := p.min_output;
-  v := fit_hold(
-    v_request, CASE WHEN h.limit_counts IS NOT NULL THEN room_beside(h, v_now) END, h.held_credits, greatest(p.min_output, v_granted), v_now);
+  IF h.limit_counts IS NOT NULL THEN
+    v_room := room_beside(h, v_now);
+  END IF;
+  -- What was granted stays granted, also when the limit was lowered meanwhile.
+  IF tokens_of(p.units) <= tokens_of(h.units) THEN
+    v_room.tokens := NULL;
+  END IF;
+  v := fit_hold(v_request, v_room, h.held_credits, greatest(p.min_output, v_granted), v_now);
   IF v.cost IS NULL OR (p.price_rule_id IS NOT NULL AND holds_other_lots(p, h.workspace_id)) THEN
     RETURN CASE WHEN v.refused_by IS NULL THEN ROW('short', v.available, to_jsonb(h))::hold_answer
            ELSE ROW('limited', NULL, v.refused_by)::hold_answer END;

@@ -60,7 +60,7 @@ DECLARE
 BEGIN
   IF v_refund > 0 THEN
     PERFORM return_charge(
-      h, v_refund, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note, p_now);
+      h, v_refund, true, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note, p_now);
     PERFORM log_hold_usage(h, p, -v_refund, 0, p_now);
   END IF;
   UPDATE streaming_sessions SET

@@ -6,17 +6,21 @@ BEGIN
   RETURN (SELECT coalesce(sum(credits), 0) FROM refunds WHERE hold_id = p_hold_id);
 END $$;
 
--- Gives credits of a hold back to the lots they came from, last burnt first. Returns what no lot could take, because it has lapsed,
--- was revoked, or never gave it.
-CREATE FUNCTION return_to_lots(p_hold_id uuid, p_amount bigint, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+-- over: what no lot could take, because it has lapsed, was revoked, or never gave it; issuers, revoked: what went back to them.
+CREATE TYPE returned_lots AS (over bigint, issuers text[], revoked bigint[]);
+
+-- Gives credits of a hold back to the lots they came from, last burnt first. p_is_late: what came from a revoked lot goes back to its
+-- issuer, as it does when a hold is released in time.
+CREATE FUNCTION return_to_lots(p_hold_id uuid, p_amount bigint, p_is_late boolean, p_now timestamptz) RETURNS returned_lots
+LANGUAGE plpgsql AS $$
 DECLARE
+  v returned_lots := ROW(0, '{}'::text[], '{}'::bigint[]);
   v_left bigint := p_amount;
-  v_over bigint := 0;
   v_part bigint;
   l record;
 BEGIN
   FOR l IN
-    SELECT a.id, t.consumed_credits AS consumed, a.voided_at IS NOT NULL OR a.expires_at <= p_now IS TRUE AS is_over
+    SELECT a.id, a.source, t.consumed_credits AS consumed, a.voided_at IS NOT NULL AS is_revoked, a.voided_at IS NOT NULL OR a.expires_at <= p_now IS TRUE AS is_over
     FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
     WHERE t.hold_id = p_hold_id AND t.consumed_credits > 0
     ORDER BY a.priority DESC, a.expires_at DESC NULLS FIRST, a.is_paid DESC, a.effective_at DESC, a.id DESC
@@ -24,8 +28,13 @@ BEGIN
     EXIT WHEN v_left = 0;
     v_part := least(v_left, l.consumed);
     v_left := v_left - v_part;
-    IF l.is_over THEN
-      v_over := v_over + v_part;
+    IF l.is_revoked AND p_is_late THEN
+      UPDATE credit_allocations SET consumed_credits = consumed_credits - v_part, revoked_credits = revoked_credits + v_part
+        WHERE id = l.id;
+      v.issuers := v.issuers || ('issuance:' || l.source);
+      v.revoked := v.revoked || v_part;
+    ELSIF l.is_over THEN
+      v.over := v.over + v_part;
     ELSE
       UPDATE credit_allocations SET consumed_credits = consumed_credits - v_part, remaining_credits = remaining_credits + v_part
         WHERE id = l.id;
@@ -33,7 +42,8 @@ BEGIN
     -- Given back once, wherever it went.
     UPDATE hold_lots SET consumed_credits = consumed_credits - v_part WHERE hold_id = p_hold_id AND allocation_id = l.id;
   END LOOP;
-  RETURN v_over + v_left;
+  v.over := v.over + v_left;
+  RETURN v;
 END $$;
 
 CREATE TYPE returned_charge AS (
@@ -42,13 +52,15 @@ CREATE TYPE returned_charge AS (
 
 -- Books a refund on a locked account: a debt is repaid first, the rest goes back to the lots of the hold, and for those that are
 -- over there is one new lot. How long that lives is a setting of every connection (REFUND_GRACE).
-CREATE FUNCTION return_charge(h streaming_sessions, p_amount bigint, p_note ledger_note, p_now timestamptz)
+CREATE FUNCTION return_charge(h streaming_sessions, p_amount bigint, p_is_late boolean, p_note ledger_note, p_now timestamptz)
 RETURNS returned_charge LANGUAGE plpgsql AS $$
 DECLARE
   v returned_charge;
+  v_back returned_lots;
 BEGIN
   SELECT least(p_amount, debt_credits) INTO STRICT v.debt_repaid FROM user_accounts WHERE id = h.payer_id;
-  v.lapsed_credits := return_to_lots(h.id, p_amount - v.debt_repaid, p_now);
+  v_back := return_to_lots(h.id, p_amount - v.debt_repaid, p_is_late, p_now);
+  v.lapsed_credits := v_back.over;
   IF v.lapsed_credits > 0 THEN
     INSERT INTO credit_allocations (
       tenant_id, user_id, source, total_credits, remaining_credits, effective_at, expires_at, allocated_by, notes, allocated_at
@@ -59,7 +71,8 @@ BEGIN
     ) RETURNING id, expires_at INTO v.allocation_id, v.expires_at;
   END IF;
   v.transaction_id := ledger_post(
-    h.payer_id, p_note, p_amount - v.debt_repaid, 0, -v.debt_repaid, ARRAY['revenue'], ARRAY[-p_amount], p_now);
+    h.payer_id, p_note, p_amount - v.debt_repaid - (SELECT coalesce(sum(r), 0) FROM unnest(v_back.revoked) r)::bigint, 0, -v.debt_repaid,
+    ARRAY['revenue'] || v_back.issuers, ARRAY[-p_amount] || v_back.revoked, p_now);
   RETURN v;
 END $$;
 
@@ -97,7 +110,7 @@ BEGIN
     RETURN a;
   END IF;
   v := return_charge(
-    h, p.credits, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note, v_now);
+    h, p.credits, false, ROW('refund', h.id, NULL, closing_transaction(h.id), p.actor, p.reason, p.request_id)::ledger_note, v_now);
   INSERT INTO refunds (
     tenant_id, user_id, hold_id, credits, debt_repaid, lapsed_credits, allocation_id, transaction_id, actor, reason, request_id, created_at
   ) VALUES (

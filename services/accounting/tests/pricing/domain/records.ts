@@ -43,7 +43,7 @@ export const AVAILABLE = `user:${USER}:available`;
 export const HELD = `user:${USER}:held`;
 export const DEBT = `user:${USER}:debt`;
 
-export const usage = { usageSource: 'provider', writtenOffCredits: 0, isCorrection: false };
+export const usage = { usageSource: 'provider', writtenOffCredits: 0, isCorrection: false, isRefund: false };
 /** Held 10; used 17 outputs: 2.7 / 3, so 1 credit was charged and 9 went back. */
 export const HOLD: ExplainedHold = {
   priceRuleId: RULE.ruleId,
@@ -67,6 +67,7 @@ export const HELD_BEFORE = {
   debtChange: 0,
   revenue: 0,
   writeoff: 0,
+  refunded: 0,
 } as const;
 export const SETTLED = { ...HELD_BEFORE, id: 2, type: 'settle', heldChange: -10, revenue: 1 } as const;
 export const SETTLEMENT: TransactionRecord = {

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Accounting, type User } from '../harness/accounting.ts';
+
+let accounting: Accounting;
+beforeAll(async () => {
+  accounting = await Accounting.start();
+});
+afterAll(async () => {
+  expect(await accounting.faults()).toEqual([]);
+  await accounting.stop();
+});
+
+describe('a fallback that costs more', () => {
+  const requote = (user: User, holdId: string, model: string, url?: string) =>
+    accounting.proxy('POST', `/api/holds/${holdId}/extend`, user, {
+      body: { fence: 1, units: { output: 10 }, resource: { upstream: 'openai', model } },
+      ...(url !== undefined && { url }),
+    });
+  beforeAll(async () => {
+    const admin = await accounting.user({ role: 'admin' });
+    const body = { upstream: 'openai', model: 'dear', unitPrices: { output: 5_000_000 } };
+    accounting.expect(201, await accounting.call('POST', '/api/pricing', { token: admin.token, body }));
+  });
+
+  it('case 45: raises the hold first, or is skipped with the hold as it was', async () => {
+    const alice = await accounting.user({ credits: 60 });
+    const poor = await accounting.user({ credits: 40 });
+    const holdId = await accounting.held(alice, 10);
+    expect(await requote(alice, holdId, 'dear')).toMatchObject({ status: 200, body: { heldCredits: 50 } });
+    expect(await accounting.settle(alice, holdId, 9)).toMatchObject({
+      body: { chargedCredits: 45, releasedCredits: 5 },
+    });
+    const other = await accounting.held(poor, 10);
+    expect(await requote(poor, other, 'dear')).toMatchObject({ status: 402, body: { code: 'insufficient_credits' } });
+
+    expect(await accounting.settle(poor, other, 10)).toMatchObject({ body: { chargedCredits: 10 } });
+  });
+
+  it('is charged at its price also by an instance that remembers the old one', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 10);
+    const { url } = await accounting.another();
+    expect((await requote(alice, holdId, 'dear', url)).status).toBe(200);
+    expect(await accounting.settle(alice, holdId, 10)).toMatchObject({ body: { chargedCredits: 50 } });
+  });
+
+  it('never makes a settlement answer that there is no such hold, however often it is quoted anew meanwhile', async () => {
+    const { url } = await accounting.another();
+    const statuses: number[] = [];
+    for (let round = 0; round < 40; round += 1) {
+      const alice = await accounting.user({ credits: 100 });
+      const holdId = await accounting.held(alice, 10);
+      const [settled] = await Promise.all([
+        accounting.settle(alice, holdId, 5),
+        ...['dear', 'priced', 'dear', 'priced', 'dear', 'priced'].map((model, n) =>
+          requote(alice, holdId, model, n % 2 ? url : accounting.url),
+        ),
+      ]);
+      statuses.push(settled.status);
+    }
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  });
+
+  it('is skipped when the lots of the hold may not pay for it', async () => {
+    const alice = await accounting.user();
+    await accounting.grant(alice, { credits: 10, models: ['priced'] });
+    await accounting.grant(alice, { credits: 100, priority: 200 });
+    const holdId = await accounting.held(alice, 10);
+    expect((await requote(alice, holdId, 'dear')).status).toBe(402);
+    expect(await accounting.balance(alice)).toEqual({ available: 100, held: 10 });
+    await accounting.void(alice, holdId);
+  });
+});
