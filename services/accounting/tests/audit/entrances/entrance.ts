@@ -12,7 +12,7 @@ export type Entrances = Record<string, Entrance>;
 export type World = Readonly<{ accounting: Accounting; alice: User; log: StatementLog }>;
 
 export const ACCOUNT = /FROM user_accounts WHERE .*FOR (NO KEY )?UPDATE/;
-export const HOLD = /FROM streaming_sessions WHERE .*FOR UPDATE/;
+export const HOLD = /FROM streaming_sessions WHERE .*FOR (NO KEY )?UPDATE/;
 export const ADVISORY = /pg_advisory_xact_lock/;
 
 export const claimsOf = ({ userId }: User) => ({ id: userId, role: 'enduser' });

@@ -93,7 +93,7 @@ const lots = ({ accounting, alice, log }: World): Entrances => ({
 
 const installation = ({ log }: World): Entrances => ({
   change_tenant: {
-    guard: /FROM tenants WHERE .*FOR UPDATE/,
+    guard: /FROM tenants WHERE .*FOR (NO KEY )?UPDATE/,
     run: () =>
       log.of("SELECT ledger.change_tenant('default', jsonb_populate_record(NULL::ledger.tenant_request, $1))", [
         JSON.stringify({ time_zone: 'Europe/Berlin', actor: 'test', request_id: 'r' }),
@@ -105,10 +105,13 @@ const installation = ({ log }: World): Entrances => ({
     run: () => log.of("SELECT ledger.emit_event('default', 'credits.low', NULL, '{}', NULL)"),
   },
   forget_counters: {
-    guard: /^DELETE FROM limit_counters WHERE .*reserved = 0 .*FOR UPDATE OF c SKIP LOCKED/,
+    guard: /^DELETE FROM limit_counters WHERE .*reserved = 0 .*FOR (NO KEY )?UPDATE OF c SKIP LOCKED/,
     run: () => log.of('SELECT ledger.forget_counters(10)'),
   },
-  roll_up_usage: { guard: /FROM usage_rollup FOR UPDATE/, run: () => log.of('SELECT ledger.roll_up_usage()') },
+  roll_up_usage: {
+    guard: /FROM usage_rollup FOR (NO KEY )?UPDATE/,
+    run: () => log.of('SELECT ledger.roll_up_usage()'),
+  },
 });
 
 const heads = ({ alice, log }: World): Entrances => ({
