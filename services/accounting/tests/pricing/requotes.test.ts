@@ -70,4 +70,43 @@ describe('a fallback that costs more', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 100, held: 10 });
     await accounting.void(alice, holdId);
   });
+
+  it('counts in the limits of the model it comes from, and no more in those of the other', async () => {
+    const admin = await accounting.user({ role: 'admin' });
+    const limit = (model: string, measure: string, amount: number) =>
+      accounting.call('POST', '/api/limits', {
+        token: admin.token,
+        body: { scope: 'model', subject: model, measure, window: 'day', amount },
+      });
+    for (const [model, measure, amount] of [
+      ['dear', 'credits', 60],
+      ['priced', 'credits', 100],
+      ['dear', 'requests', 1],
+      ['priced', 'requests', 1],
+    ] as const)
+      accounting.expect(201, await limit(model, measure, amount));
+    const counts = async () => {
+      const { rows } = await accounting.db.query(
+        `SELECT c.subject || ' ' || l.measure AS name, c.reserved::int, c.used::int FROM limit_counters c
+         JOIN limits l ON l.id = c.limit_id WHERE l.scope = 'model' ORDER BY 1`,
+      );
+      return Object.fromEntries(rows.map(({ name, reserved, used }) => [name, [reserved, used]]));
+    };
+    const alice = await accounting.user({ credits: 500 });
+    const holdId = await accounting.held(alice, 10);
+    expect(await counts()).toEqual({ 'priced credits': [10, 0], 'priced requests': [0, 1] });
+    expect((await requote(alice, holdId, 'dear')).status).toBe(200);
+    const moved = { 'dear credits': [50, 0], 'dear requests': [0, 1] };
+    expect(await counts()).toEqual({ ...moved, 'priced credits': [0, 0], 'priced requests': [0, 0] });
+
+    // The one request of the dear model is taken, and its budget leaves 10.
+    const other = await accounting.held(alice, 10);
+    expect((await requote(alice, other, 'dear')).body.code).toBe('rate_limited');
+    await accounting.db.query("UPDATE limits SET amount = 5 WHERE subject = 'dear' AND measure = 'requests'");
+    expect((await requote(alice, other, 'dear')).body.code).toBe('budget_exceeded');
+    expect(await counts()).toEqual({ ...moved, 'priced credits': [10, 0], 'priced requests': [0, 1] });
+    await accounting.settle(alice, holdId, 8);
+    await accounting.void(alice, other);
+    expect(await counts()).toMatchObject({ 'dear credits': [0, 40], 'priced credits': [0, 0] });
+  });
 });

@@ -114,15 +114,6 @@ BEGIN
     FROM unnest(p_limits) k);
 END $$;
 
--- The same counters for another size of the hold.
-CREATE FUNCTION resized_counts(p_counts jsonb, p_credits bigint, p_tokens bigint) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN (
-    SELECT jsonb_agg(k || jsonb_build_object(
-      'amount', CASE k ->> 'measure' WHEN 'credits' THEN p_credits WHEN 'tokens' THEN p_tokens ELSE 1 END))
-    FROM jsonb_array_elements(p_counts) k);
-END $$;
-
 -- Reserves what a hold counts for when p_sign is 1, and takes it back when it is -1.
 CREATE FUNCTION reserve_counts(p_counts jsonb, p_sign integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

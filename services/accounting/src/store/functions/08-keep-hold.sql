@@ -7,27 +7,51 @@ CREATE TYPE extension_request AS (
   actor text, request_id text
 );
 
--- The hold of an extension, under the lock of the account that pays for it and of its counters.
+-- The hold of an extension, under the lock of the account that pays for it.
 CREATE FUNCTION lock_hold(p_hold_id uuid, p_user_id text, p_opened_by text) RETURNS streaming_sessions LANGUAGE plpgsql AS $$
 DECLARE
   h streaming_sessions;
 BEGIN
   PERFORM FROM user_accounts WHERE id = (SELECT payer_id FROM streaming_sessions WHERE id = p_hold_id) FOR NO KEY UPDATE;
   SELECT * INTO h FROM streaming_sessions WHERE id = p_hold_id AND user_id = p_user_id AND opened_by = p_opened_by FOR NO KEY UPDATE;
-  IF h.limit_counts IS NOT NULL THEN
-    PERFORM lock_counters_of(ARRAY[p_hold_id]);
-  END IF;
   RETURN h;
 END $$;
 
--- What the limits of an open hold leave beside what it has reserved.
-CREATE FUNCTION room_beside(h streaming_sessions, p_now timestamptz) RETURNS limit_room LANGUAGE plpgsql STABLE AS $$
+-- The limits that a hold counts in.
+CREATE FUNCTION limits_now(h streaming_sessions) RETURNS applied_limit[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT ROW(k.limit_id, l.scope, k.subject, k.measure, l."window", k.window_start, l.amount)::applied_limit
+    FROM jsonb_populate_recordset(NULL::ledger.limit_count, h.limit_counts) k JOIN limits l ON l.id = k.limit_id);
+END $$;
+
+-- The limits that it will count in when the answer comes from another model: those of the new model instead of the old one's.
+CREATE FUNCTION limits_after(h streaming_sessions, p extension_request, p_now timestamptz) RETURNS applied_limit[]
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  v_now applied_limit[] := limits_now(h);
+BEGIN
+  IF p.price_rule_id IS NULL OR p.model = h.model THEN
+    RETURN v_now;
+  END IF;
+  RETURN ARRAY(SELECT l FROM unnest(v_now) l WHERE l.scope <> 'model')
+    || ARRAY(
+      SELECT l FROM limits_of(h.tenant_id, h.user_id, h.workspace_id, h.api_key_id, p.model, p_now) l WHERE l.scope = 'model');
+END $$;
+
+-- What limits leave to an open hold beside what it has reserved. Of a limit it has not counted in so far its whole cost is asked.
+CREATE FUNCTION room_beside(h streaming_sessions, p_limits applied_limit[], p_now timestamptz) RETURNS limit_room
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN room_in(ARRAY(
-    SELECT ROW(k.limit_id, l.scope, k.subject, k.measure, l."window", k.window_start,
-               CASE k.measure WHEN 'tokens' THEN l.amount + k.amount ELSE l.amount END)::applied_limit
-    FROM jsonb_populate_recordset(NULL::ledger.limit_count, h.limit_counts) k JOIN limits l ON l.id = k.limit_id
-    WHERE k.measure IN ('credits', 'tokens') AND l.ended_at IS NULL), p_now);
+    SELECT ROW(l.limit_id, l.scope, l.subject, l.measure, l."window", l.window_start,
+               l.most + CASE WHEN k.limit_id IS NULL AND l.measure = 'credits' THEN -h.held_credits
+                             WHEN l.measure = 'tokens' THEN coalesce(k.amount, 0) ELSE 0 END)::applied_limit
+    FROM unnest(p_limits) l JOIN limits m ON m.id = l.limit_id AND m.ended_at IS NULL
+    LEFT JOIN jsonb_populate_recordset(NULL::ledger.limit_count, h.limit_counts) k
+      ON (k.limit_id, k.subject, k.window_start) = (l.limit_id, l.subject, l.window_start)
+    -- It has its request and its slot already.
+    WHERE k.limit_id IS NULL OR l.measure IN ('credits', 'tokens')), p_now);
 END $$;
 
 -- Whether lots that a hold has taken may not pay for what is asked for instead.
@@ -48,6 +72,7 @@ DECLARE
   v_now timestamptz := ledger_now();
   v_granted bigint;
   v_request hold_request;
+  v_limits applied_limit[];
   v_room limit_room;
   v hold_size;
 BEGIN
@@ -66,36 +91,40 @@ BEGIN
   v_request.line := p.line;
   v_request.output := p.output;
   v_request.min_output := p.min_output;
-  IF h.limit_counts IS NOT NULL THEN
-    v_room := room_beside(h, v_now);
-  END IF;
+  v_limits := limits_after(h, p, v_now);
+  PERFORM lock_counters(limits_now(h) || v_limits);
+  v_room := room_beside(h, v_limits, v_now);
   -- What was granted stays granted, also when the limit was lowered meanwhile.
-  IF tokens_of(p.units) <= tokens_of(h.units) THEN
+  IF p.price_rule_id IS NULL AND tokens_of(p.units) <= tokens_of(h.units) THEN
     v_room.tokens := NULL;
+  END IF;
+  IF v_room.refused_by IS NOT NULL THEN
+    RETURN ROW('limited', NULL, v_room.refused_by)::hold_answer;
   END IF;
   v := fit_hold(v_request, v_room, h.held_credits, greatest(p.min_output, v_granted), v_now);
   IF v.cost IS NULL OR (p.price_rule_id IS NOT NULL AND holds_other_lots(p, h.workspace_id)) THEN
     RETURN CASE WHEN v.refused_by IS NULL THEN ROW('short', v.available, to_jsonb(h))::hold_answer
            ELSE ROW('limited', NULL, v.refused_by)::hold_answer END;
   END IF;
-  h := raise_hold(h, p, v, v_now);
+  h := raise_hold(h, p, v, v_limits, v_now);
   RETURN ROW('extended', spendable_credits(h.payer_id, v_now), to_jsonb(h))::hold_answer;
 END $$;
 
-CREATE FUNCTION raise_hold(h streaming_sessions, p extension_request, v hold_size, p_now timestamptz)
+CREATE FUNCTION raise_hold(h streaming_sessions, p extension_request, v hold_size, p_limits applied_limit[], p_now timestamptz)
 RETURNS streaming_sessions LANGUAGE plpgsql AS $$
 DECLARE
   v_more bigint := greatest(v.cost - h.held_credits, 0);
   -- A repetition, or one that came too late: what was granted stays.
   v_is_less boolean := p.price_rule_id IS NULL
     AND coalesce((v.units ->> 'output')::bigint, 0) < coalesce((h.units ->> 'output')::bigint, 0);
-  v_counts jsonb := h.limit_counts;
+  v_counts jsonb := counts_for(
+    p_limits, h.held_credits + v_more, tokens_of(CASE WHEN v_is_less THEN h.units ELSE v.units END));
 BEGIN
-  IF v_counts IS NOT NULL THEN
-    PERFORM reserve_counts(v_counts, -1);
-    v_counts := resized_counts(v_counts, h.held_credits + v_more, tokens_of(CASE WHEN v_is_less THEN h.units ELSE v.units END));
-    PERFORM reserve_counts(v_counts, 1);
-  END IF;
+  -- The request moves with the hold from the limits of one model to those of another.
+  PERFORM reserve_counts(h.limit_counts, -1);
+  PERFORM use_counts(h.limit_counts, 0, 0, -1);
+  PERFORM reserve_counts(v_counts, 1);
+  PERFORM use_counts(v_counts, 0, 0, 1);
   UPDATE streaming_sessions SET
     held_credits = held_credits + v_more, clamped = v.units <> p.units, units = CASE WHEN v_is_less THEN units ELSE v.units END,
     limit_counts = v_counts, price_rule_id = coalesce(p.price_rule_id, price_rule_id), upstream = coalesce(p.upstream, upstream),
