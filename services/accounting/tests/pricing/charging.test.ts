@@ -49,6 +49,27 @@ describe('the price of a request', () => {
     expect(rows).toEqual([{ price_rule_id: first['ruleId'] }]);
   });
 
+  it('leaves for the output what the input does not cost, and the log tells tokens in and out', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    await add({ ...resource('both'), unitPrices: { input: 1_000_000, cache_read: 1_000_000, output: 2_000_000 } });
+    const units = { input: 30, cache_read: 10, output: 500 };
+    // 100 less 40 for the input buy 30 at 2 credits each.
+    const { body } = await accounting.hold(alice, units, { resource: resource('both'), minOutput: 30 });
+    expect(body).toMatchObject({ heldCredits: 100, clamped: true, units: { ...units, output: 30 } });
+    await accounting.void(alice, body['holdId']);
+    const refused = await accounting.hold(alice, units, { resource: resource('both'), minOutput: 31 });
+    expect(refused).toMatchObject({ status: 402, body: { code: 'insufficient_credits', availableCredits: 100 } });
+
+    const { body: held } = await accounting.hold(alice, units, { resource: resource('both'), minOutput: 1 });
+    const used = { input: 20, cache_read: 7, cache_write_5m: 3, cache_write_1h: 2, output: 9 };
+    expect((await settle(alice, held['holdId'], used)).body['chargedCredits']).toBe(45);
+    const { rows } = await accounting.db.query(
+      'SELECT input_tokens::int AS "in", output_tokens::int AS "out" FROM usage_logs WHERE hold_id = $1',
+      [held['holdId']],
+    );
+    expect(rows).toEqual([{ in: 32, out: 9 }]);
+  });
+
   it('case 46: may be nothing, then a free model answers at a balance of 0', async () => {
     const alice = await accounting.user();
     const { status, body } = await accounting.hold(alice, { output: 50 }, { resource: resource('free') });

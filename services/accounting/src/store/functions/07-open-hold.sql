@@ -94,7 +94,7 @@ BEGIN
     p.payer_id, least(greatest(v_cost - p_held, 0), 9007199254740991)::bigint, p.upstream, p.model, p.workspace_id, p_now);
   v_funds := p_held + (v.plan).total;
   v.available := (v.plan).total;
-  IF v_cost > 0 AND v_cost - p_held > p_room.credits THEN
+  IF p_room.credits IS NOT NULL THEN
     v_funds := least(v_funds, p_held + greatest(p_room.credits, 0));
   END IF;
   IF v_funds < v_cost THEN
