@@ -18,8 +18,11 @@ const TESTS = [
   'ledger',
   'limits',
   'pools',
-  'payments/refunds',
-  'payments/lots',
+  'rates',
+  'charging',
+  'alerts',
+  'refunds',
+  'lots',
 ].map((name) => `services/accounting/tests/.*${name}\\.test`);
 const RUN_TIMEOUT_MS = 180_000;
 const MOST_OUTPUT_BYTES = 50_000_000;
