@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Accounting, type User } from '../harness/accounting.ts';
-import { dispute, type Order, order, paidIntent, PAYMENTS, refundedCharge, stripe } from './webhooks.ts';
+import { Accounting } from '../harness/accounting.ts';
+import { Purchase } from './purchase.ts';
+import { order, paidIntent, PAYMENTS, stripe } from './webhooks.ts';
 
 const running = new Map<'absorb' | 'debt', Accounting>();
 beforeAll(async () => {
@@ -23,88 +24,15 @@ async function paid(policy: 'absorb' | 'debt') {
   return new Purchase(accounting, bought, await accounting.user({ role: 'admin' }));
 }
 
-class Purchase {
-  readonly accounting: Accounting;
-  readonly #bought: Order;
-  readonly #admin: User;
-
-  constructor(accounting: Accounting, bought: Order, admin: User) {
-    this.accounting = accounting;
-    this.#bought = bought;
-    this.#admin = admin;
-  }
-
-  hold = (credits: number) => this.accounting.held(this.#bought.alice, credits);
-  void = async (holdId: string) =>
-    this.accounting.expect(200, await this.accounting.void(this.#bought.alice, holdId)).body;
-  settle = async (holdId: string, credits: number) =>
-    this.accounting.expect(200, await this.accounting.settle(this.#bought.alice, holdId, credits)).body;
-  grant = (credits: number) => this.accounting.grant(this.#bought.alice, { credits });
-  goesBack = (cents?: number) => stripe(this.accounting, 'charge.refunded', refundedCharge(this.#bought, cents));
-  isChargedBack = () => stripe(this.accounting, 'charge.dispute.created', dispute(this.#bought));
-
-  async refund(holdId: string, credits: number) {
-    const body = { holdId, credits, reason: 'It was no answer' };
-    return this.accounting.expect(
-      201,
-      await this.accounting.call('POST', '/api/credits/refunds', { token: this.#admin.token, body }),
-    ).body;
-  }
-
-  /** A hold that its lease closed at a checkpoint. */
-  async sweep(holdId: string, checkpoint: number) {
-    await this.accounting.renew(this.#bought.alice, holdId, { checkpoint: { output: checkpoint } });
-    await this.accounting.advanceClock(1);
-    await this.accounting.flows.sweepHolds();
-  }
-
-  /** What the books say: of the lot [remaining, held, consumed, expired, revoked], of the order [taken back, shortfall]. */
-  async books() {
-    const { db } = this.accounting;
-    const { rows } = await db.query(
-      `SELECT o.allocation_id AS lot, o.taken_back_credits AS taken, o.shortfall_credits AS shortfall, a.debt_credits AS debt,
-              (SELECT recall_credits FROM credit_allocations l WHERE l.id = o.allocation_id) AS recall,
-              o.user_id AS id
-       FROM topup_orders o JOIN user_accounts a ON a.id = o.user_id WHERE o.id = $1`,
-      [this.#bought.orderId],
-    );
-    const { lot, taken, shortfall, debt, recall, id } = rows[0];
-    const sums = await db.query<{ account: string; sum: string }>(
-      `SELECT account, sum(amount) AS sum FROM credit_entries e JOIN credit_transactions t ON t.id = e.transaction_id
-       WHERE t.user_id = $1 AND account NOT LIKE 'user:%' GROUP BY account HAVING sum(amount) <> 0`,
-      [id],
-    );
-    expect(await this.accounting.faults()).toEqual([]);
-    expect(await this.#unexplained(id)).toEqual([]);
-    return {
-      balance: Object.values(await this.accounting.balance(this.#bought.alice)),
-      lot: await this.accounting.lot(Number(lot)),
-      order: [Number(taken), Number(shortfall)],
-      toRecall: Number(recall),
-      debt: Number(debt),
-      entries: Object.fromEntries(sums.rows.map(({ account, sum }) => [account, Number(sum)])),
-    };
-  }
-
-  async #unexplained(userId: string) {
-    const { rows } = await this.accounting.db.query('SELECT id FROM credit_transactions WHERE user_id = $1', [userId]);
-    const faults = rows.map(async ({ id }) => {
-      const path = `/api/credits/transactions/${id}/explain`;
-      const { body } = await this.accounting.call('GET', path, { token: this.#admin.token });
-      return body['matches'] === true ? [] : [id, body];
-    });
-    return (await Promise.all(faults)).flat();
-  }
-}
-
 describe('credits that are held when part of their money goes back', () => {
   it('are taken when the hold is voided', async () => {
     const purchase = await paid('absorb');
     const holdId = await purchase.hold(100);
     await purchase.goesBack(50);
-    expect(await purchase.books()).toMatchObject({ balance: [0, 100], order: [0, 0], toRecall: 50 });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [0, 100], order: [0, 0], toRecall: 50 });
     await purchase.void(holdId);
     const books = {
+      faults: [],
       balance: [50, 0],
       lot: [50, 0, 0, 0, 50],
       order: [50, 0],
@@ -124,6 +52,7 @@ describe('credits that are held when part of their money goes back', () => {
     await purchase.goesBack(50);
     await purchase.settle(holdId, 80);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 80, 0, 20],
       order: [20, 30],
@@ -138,12 +67,13 @@ describe('credits that are held when part of their money goes back', () => {
     const [first, second] = [await purchase.hold(60), await purchase.hold(40)];
     await purchase.settle(first, 60);
     await purchase.goesBack(50);
-    expect(await purchase.books()).toMatchObject({ balance: [0, 40], order: [0, 10], toRecall: 40 });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [0, 40], order: [0, 10], toRecall: 40 });
     // What people give back of the charge goes where the rest would have come from; only what is left is the user's.
     await purchase.refund(first, 60);
-    expect(await purchase.books()).toMatchObject({ balance: [10, 40], order: [50, 0], toRecall: 0 });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [10, 40], order: [50, 0], toRecall: 0 });
     await purchase.void(second);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [50, 0],
       lot: [50, 0, 0, 0, 50],
       order: [50, 0],
@@ -158,9 +88,14 @@ describe('credits that are held when part of their money goes back', () => {
     const [first, second] = [await purchase.hold(60), await purchase.hold(40)];
     await purchase.goesBack(50);
     await purchase.settle(first, 60);
-    expect(await purchase.books()).toMatchObject({ balance: [0, 40], order: [0, 10], toRecall: 40 });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [0, 40], order: [0, 10], toRecall: 40 });
     await purchase.void(second);
-    expect(await purchase.books()).toMatchObject({ balance: [0, 0], order: [40, 10], lot: [0, 0, 60, 0, 40] });
+    expect(await purchase.books()).toMatchObject({
+      faults: [],
+      balance: [0, 0],
+      order: [40, 10],
+      lot: [0, 0, 60, 0, 40],
+    });
   });
 });
 
@@ -171,6 +106,7 @@ describe('credits that are held when their payment is charged back', () => {
     await purchase.isChargedBack();
     await purchase.settle(holdId, 100);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 100, 0, 0],
       order: [0, 100],
@@ -186,6 +122,7 @@ describe('credits that are held when their payment is charged back', () => {
     await purchase.isChargedBack();
     await purchase.settle(holdId, 70);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 70, 0, 30],
       order: [30, 70],
@@ -199,9 +136,10 @@ describe('credits that are held when their payment is charged back', () => {
     const purchase = await paid('absorb');
     const holdId = await purchase.hold(60);
     await purchase.isChargedBack();
-    expect(await purchase.books()).toMatchObject({ balance: [0, 60], order: [40, 0], toRecall: 60 });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [0, 60], order: [40, 0], toRecall: 60 });
     await purchase.void(holdId);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 0, 0, 100],
       order: [100, 0],
@@ -209,6 +147,29 @@ describe('credits that are held when their payment is charged back', () => {
       debt: 0,
       entries: {},
     });
+  });
+});
+
+describe('a payment that goes back in the instant in which its credits are settled', () => {
+  it('leaves the same books whichever was first', async () => {
+    const purchases = await Promise.all(Array.from({ length: 8 }, () => paid('absorb')));
+    await Promise.all(
+      purchases.map(async (purchase) => {
+        const [first, second] = [await purchase.hold(60), await purchase.hold(40)];
+        const answers = [purchase.settle(first, 60), purchase.isChargedBack(), purchase.settle(second, 10)];
+        await Promise.all([...answers, purchase.goesBack(50)]);
+      }),
+    );
+    for (const purchase of purchases)
+      expect(await purchase.books()).toEqual({
+        faults: [],
+        balance: [0, 0],
+        lot: [0, 0, 70, 0, 30],
+        order: [30, 70],
+        toRecall: 0,
+        debt: 0,
+        entries: { revenue: 70, writeoff: -70 },
+      });
   });
 });
 
@@ -221,6 +182,7 @@ describe('what is given back of a charge whose payment was charged back', () => 
     expect(await purchase.refund(holdId, 40)).toMatchObject({ credits: 40, availableCredits: 0, graceLot: null });
     await purchase.refund(holdId, 60);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 0, 0, 100],
       order: [100, 0],
@@ -238,7 +200,7 @@ describe('what is given back of a charge whose payment was charged back', () => 
     await purchase.grant(70);
     // 30 are owed still.
     expect(await purchase.refund(holdId, 40)).toMatchObject({ debtRepaid: 30, availableCredits: 10 });
-    expect(await purchase.books()).toMatchObject({ balance: [10, 0], debt: 0, entries: { revenue: 60 } });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [10, 0], debt: 0, entries: { revenue: 60 } });
   });
 
   it('by a late settlement makes the shortfall and the write-off what was used', async () => {
@@ -246,9 +208,14 @@ describe('what is given back of a charge whose payment was charged back', () => 
     const holdId = await purchase.hold(100);
     await purchase.isChargedBack();
     await purchase.sweep(holdId, 60);
-    expect(await purchase.books()).toMatchObject({ order: [40, 60], entries: { revenue: 60, writeoff: -60 } });
+    expect(await purchase.books()).toMatchObject({
+      faults: [],
+      order: [40, 60],
+      entries: { revenue: 60, writeoff: -60 },
+    });
     await purchase.settle(holdId, 10);
     expect(await purchase.books()).toEqual({
+      faults: [],
       balance: [0, 0],
       lot: [0, 0, 10, 0, 90],
       order: [90, 10],
@@ -265,6 +232,6 @@ describe('what is given back of a charge whose payment was charged back', () => 
     await purchase.sweep(holdId, 60);
     await purchase.grant(60);
     await purchase.settle(holdId, 10);
-    expect(await purchase.books()).toMatchObject({ balance: [50, 0], debt: 0, entries: { revenue: 10 } });
+    expect(await purchase.books()).toMatchObject({ faults: [], balance: [50, 0], debt: 0, entries: { revenue: 10 } });
   });
 });
