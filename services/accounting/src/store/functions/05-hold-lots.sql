@@ -45,19 +45,26 @@ BEGIN
       held_credits = h.held_credits + excluded.held_credits, consumed_credits = h.consumed_credits + excluded.consumed_credits;
 END $$;
 
-CREATE TYPE released_lots AS (used bigint, released bigint, expired bigint, issuers text[], revoked bigint[]);
+-- recalled_lots: those whose money has gone back (recall_credits), with what was released and taken for it, and what was used instead.
+CREATE TYPE released_lots AS (
+  used bigint, released bigint, expired bigint, issuers text[], revoked bigint[],
+  recalled_lots bigint[], taken_back bigint[], short bigint[]
+);
 
 -- Charges up to p_charge to the lots of a hold, in burn order, and gives the rest back: to the lot itself, or to `expired` when the
--- lot lapsed, or to its issuer when it was revoked while it was held.
+-- lot lapsed, or to its issuer when it was revoked while it was held, or as far as its money has gone back.
 CREATE FUNCTION release_lots(p_hold_id uuid, p_charge bigint, p_now timestamptz) RETURNS released_lots LANGUAGE plpgsql AS $$
 DECLARE
-  v released_lots := ROW(0, 0, 0, '{}'::text[], '{}'::bigint[]);
+  v released_lots := ROW(0, 0, 0, '{}'::text[], '{}'::bigint[], '{}'::bigint[], '{}'::bigint[], '{}'::bigint[]);
   l record;
   v_used bigint;
   v_rest bigint;
+  v_recalled bigint;
+  -- What other holds may still release for it.
+  v_recall bigint;
 BEGIN
   FOR l IN
-    SELECT a.id, t.held_credits AS held, a.source, a.voided_at IS NOT NULL AS is_revoked,
+    SELECT a.id, t.held_credits AS held, a.held_credits AS held_of_all, a.recall_credits AS recall, a.source, a.voided_at IS NOT NULL AS is_revoked,
            a.voided_at IS NULL AND a.expires_at <= p_now IS TRUE AS is_expired
     FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
     WHERE t.hold_id = p_hold_id
@@ -65,10 +72,19 @@ BEGIN
   LOOP
     v_used := least(l.held, p_charge - v.used);
     v_rest := l.held - v_used;
+    v_recalled := least(v_rest, l.recall);
+    v_recall := least(l.recall - v_recalled, l.held_of_all - l.held);
+    IF l.recall > 0 THEN
+      v.recalled_lots := v.recalled_lots || l.id;
+      v.taken_back := v.taken_back || v_recalled;
+      v.short := v.short || (l.recall - v_recalled - v_recall);
+    END IF;
+    v_rest := v_rest - v_recalled;
     UPDATE credit_allocations SET
       held_credits = held_credits - l.held,
       consumed_credits = consumed_credits + v_used,
-      revoked_credits = revoked_credits + CASE WHEN l.is_revoked THEN v_rest ELSE 0 END,
+      recall_credits = v_recall,
+      revoked_credits = revoked_credits + v_recalled + CASE WHEN l.is_revoked THEN v_rest ELSE 0 END,
       expired_credits = expired_credits + CASE WHEN l.is_expired THEN v_rest ELSE 0 END,
       remaining_credits = remaining_credits + CASE WHEN l.is_revoked OR l.is_expired THEN 0 ELSE v_rest END
       WHERE id = l.id;
@@ -76,9 +92,12 @@ BEGIN
       UPDATE hold_lots SET consumed_credits = consumed_credits + v_used WHERE hold_id = p_hold_id AND allocation_id = l.id;
     END IF;
     v.used := v.used + v_used;
-    IF l.is_revoked THEN
+    IF l.is_revoked OR v_recalled > 0 THEN
       v.issuers := v.issuers || ('issuance:' || l.source);
-      v.revoked := v.revoked || v_rest;
+      v.revoked := v.revoked || v_recalled + CASE WHEN l.is_revoked THEN v_rest ELSE 0 END;
+    END IF;
+    IF l.is_revoked THEN
+      CONTINUE;
     ELSIF l.is_expired THEN
       v.expired := v.expired + v_rest;
     ELSE

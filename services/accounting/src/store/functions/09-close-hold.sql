@@ -109,6 +109,9 @@ BEGIN
       ARRAY['revenue', 'writeoff', 'expired'] || v.issuers,
       ARRAY[p.charge, v_debt - v_short, v.expired] || v.revoked, p_now);
   END IF;
+  IF v.recalled_lots <> '{}' THEN
+    PERFORM book_recalled(v, p, p_now);
+  END IF;
   UPDATE streaming_sessions SET
     status = CASE WHEN p.cause = 'sweep' THEN 'expired' WHEN p.cause = 'void' OR (p.charge = 0 AND held_credits > 0) THEN 'voided' ELSE 'settled' END,
     closed_at = p_now, close_key = p.close_key, close_hash = p.close_hash, outcome = p.outcome,

@@ -6,41 +6,68 @@ BEGIN
   RETURN (SELECT coalesce(sum(credits), 0) FROM refunds WHERE hold_id = p_hold_id);
 END $$;
 
--- over: what no lot could take, because it has lapsed, was revoked, or never gave it; issuers, revoked: what went back to them.
-CREATE TYPE returned_lots AS (over bigint, issuers text[], revoked bigint[]);
+-- over: what no lot could take, because it has lapsed, was revoked, or never gave it; issuers, revoked: what went back to them;
+-- orders, written_off, recalled: parts of that which belong to a payment that went back.
+CREATE TYPE returned_lots AS (over bigint, issuers text[], revoked bigint[], orders uuid[], written_off bigint[], recalled bigint[]);
+
+-- Where a part of what a lot has paid goes: what nobody had paid for and what is still to be recalled goes to the issuer, and so does
+-- the rest of a lot whose money is gone, as it does when a hold is released in time; but not what its user has paid for.
+CREATE TYPE lot_return AS (written_off bigint, recalled bigint, revoked bigint, over bigint);
+
+CREATE FUNCTION split_return(l credit_allocations, o topup_orders, p_part bigint, p_is_late boolean, p_now timestamptz) RETURNS lot_return
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  v lot_return;
+  v_left bigint;
+BEGIN
+  v.written_off := least(p_part, coalesce(o.written_off_credits, 0));
+  v_left := p_part - v.written_off;
+  v.recalled := CASE WHEN l.voided_at IS NULL THEN least(v_left, l.recall_credits) ELSE 0 END;
+  v_left := v_left - v.recalled;
+  v.revoked := CASE WHEN l.voided_at IS NOT NULL AND (p_is_late OR o.state IN ('refunded', 'charged_back') IS TRUE)
+    THEN greatest(v_left - coalesce(o.shortfall_credits - o.written_off_credits, 0), 0) ELSE 0 END;
+  v.over := CASE WHEN l.voided_at IS NOT NULL OR l.expires_at <= p_now IS TRUE THEN v_left - v.revoked ELSE 0 END;
+  RETURN v;
+END $$;
 
 -- Gives credits of a hold back to the lots they came from, last burnt first. p_is_late: what came from a revoked lot goes back to its
 -- issuer, as it does when a hold is released in time.
 CREATE FUNCTION return_to_lots(p_hold_id uuid, p_amount bigint, p_is_late boolean, p_now timestamptz) RETURNS returned_lots
 LANGUAGE plpgsql AS $$
 DECLARE
-  v returned_lots := ROW(0, '{}'::text[], '{}'::bigint[]);
+  v returned_lots := ROW(0, '{}'::text[], '{}'::bigint[], '{}'::uuid[], '{}'::bigint[], '{}'::bigint[]);
   v_left bigint := p_amount;
   v_part bigint;
-  l record;
+  v_to lot_return;
+  v_issuer bigint;
+  r record;
 BEGIN
-  FOR l IN
-    SELECT a.id, a.source, t.consumed_credits AS consumed, a.voided_at IS NOT NULL AS is_revoked, a.voided_at IS NOT NULL OR a.expires_at <= p_now IS TRUE AS is_over
+  FOR r IN
+    SELECT a AS lot, o AS topup, t.consumed_credits AS consumed
     FROM hold_lots t JOIN credit_allocations a ON a.id = t.allocation_id
+    LEFT JOIN topup_orders o ON o.user_id = a.user_id AND o.allocation_id = a.id
     WHERE t.hold_id = p_hold_id AND t.consumed_credits > 0
     ORDER BY a.priority DESC, a.expires_at DESC NULLS FIRST, a.is_paid DESC, a.effective_at DESC, a.id DESC
   LOOP
     EXIT WHEN v_left = 0;
-    v_part := least(v_left, l.consumed);
+    v_part := least(v_left, r.consumed);
     v_left := v_left - v_part;
-    IF l.is_revoked AND p_is_late THEN
-      UPDATE credit_allocations SET consumed_credits = consumed_credits - v_part, revoked_credits = revoked_credits + v_part
-        WHERE id = l.id;
-      v.issuers := v.issuers || ('issuance:' || l.source);
-      v.revoked := v.revoked || v_part;
-    ELSIF l.is_over THEN
-      v.over := v.over + v_part;
-    ELSE
-      UPDATE credit_allocations SET consumed_credits = consumed_credits - v_part, remaining_credits = remaining_credits + v_part
-        WHERE id = l.id;
+    v_to := split_return(r.lot, r.topup, v_part, p_is_late, p_now);
+    v_issuer := v_to.written_off + v_to.recalled + v_to.revoked;
+    UPDATE credit_allocations SET
+      consumed_credits = consumed_credits - (v_part - v_to.over), revoked_credits = revoked_credits + v_issuer,
+      recall_credits = recall_credits - v_to.recalled, remaining_credits = remaining_credits + v_part - v_to.over - v_issuer
+      WHERE id = (r.lot).id;
+    v.over := v.over + v_to.over;
+    v.issuers := v.issuers || ('issuance:' || (r.lot).source);
+    v.revoked := v.revoked || v_issuer;
+    IF v_to.written_off + v_to.recalled > 0 THEN
+      v.orders := v.orders || (r.topup).id;
+      v.written_off := v.written_off || v_to.written_off;
+      v.recalled := v.recalled || v_to.recalled;
     END IF;
     -- Given back once, wherever it went.
-    UPDATE hold_lots SET consumed_credits = consumed_credits - v_part WHERE hold_id = p_hold_id AND allocation_id = l.id;
+    UPDATE hold_lots SET consumed_credits = consumed_credits - v_part WHERE hold_id = p_hold_id AND allocation_id = (r.lot).id;
   END LOOP;
   v.over := v.over + v_left;
   RETURN v;
@@ -51,7 +78,7 @@ CREATE TYPE returned_charge AS (
 );
 
 -- Books a refund on a locked account: a debt is repaid first, the rest goes back to the lots of the hold, and for those that are
--- over there is one new lot. How long that lives is a setting of every connection (REFUND_GRACE).
+-- over there is one new lot. What nobody paid for is given to nobody. How long that lives is a setting of every connection (REFUND_GRACE).
 CREATE FUNCTION return_charge(h streaming_sessions, p_amount bigint, p_is_late boolean, p_note ledger_note, p_now timestamptz)
 RETURNS returned_charge LANGUAGE plpgsql AS $$
 DECLARE
@@ -73,6 +100,7 @@ BEGIN
   v.transaction_id := ledger_post(
     h.payer_id, p_note, p_amount - v.debt_repaid - (SELECT coalesce(sum(r), 0) FROM unnest(v_back.revoked) r)::bigint, 0, -v.debt_repaid,
     ARRAY['revenue'] || v_back.issuers, ARRAY[-p_amount] || v_back.revoked, p_now);
+  PERFORM take_back_returned(v_back, p_note, p_now);
   RETURN v;
 END $$;
 

@@ -41,6 +41,10 @@ BEGIN
   IF FOUND THEN
     RETURN v;
   END IF;
+  -- Whoever has an account may wait for its orders (book_recalled), but not the other way round.
+  PERFORM FROM user_accounts WHERE id = (
+    SELECT user_id FROM topup_orders
+    WHERE id = p.order_id OR p.order_id IS NULL AND provider = p.provider AND payment_id = p.payment_id) FOR NO KEY UPDATE;
   SELECT * INTO o FROM topup_orders
     WHERE id = p.order_id OR p.order_id IS NULL AND provider = p.provider AND payment_id = p.payment_id FOR NO KEY UPDATE;
   v.outcome := judge_payment(o, p);
@@ -79,7 +83,7 @@ BEGIN
     ELSE 'applied' END;
 END $$;
 
--- Moves the order as far as the event says, and the credits with it. The order is locked.
+-- Moves the order as far as the event says, and the credits with it. The account and the order are locked.
 CREATE FUNCTION apply_payment(o topup_orders, p payment_event) RETURNS payment_answer LANGUAGE plpgsql AS $$
 DECLARE
   v payment_answer;
@@ -100,7 +104,6 @@ DECLARE
 BEGIN
   v.outcome := 'applied';
   v.state := v_state;
-  PERFORM FROM user_accounts WHERE id = o.user_id FOR NO KEY UPDATE;
   IF p.kind = 'paid' AND v_state = 'paid' AND o.allocation_id IS NULL THEN
     o.allocation_id := add_lot(
       ROW(o.user_id, 'topup', o.credits, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'payment:' || o.id, 'provider:' || o.provider,
@@ -119,8 +122,8 @@ END $$;
 
 CREATE TYPE taken_back AS (taken_back bigint, shortfall bigint);
 
--- Takes the credits of money that went back: what remains of the lot, and for what was spent of it the user owes or nobody pays.
--- What is held at that moment settles; of a whole payment, the rest of it lapses when it is released. The order and account are locked.
+-- Takes the credits of money that went back: what remains of the lot; then what is held of it, as soon as that is released (recall_credits);
+-- and for what was spent of it the user owes or nobody pays. The account and the order are locked.
 CREATE FUNCTION take_back_order(o topup_orders, p payment_event) RETURNS taken_back LANGUAGE plpgsql AS $$
 DECLARE
   v_is_whole boolean := o.state IN ('refunded', 'charged_back');
@@ -128,7 +131,7 @@ DECLARE
   l credit_allocations;
   v_due bigint;
   v taken_back;
-  v_debt bigint;
+  v_recall bigint;
 BEGIN
   UPDATE user_accounts SET
     flagged_reason = CASE o.state WHEN 'charged_back' THEN 'Payment charged back: order ' ELSE 'Payment refunded: order ' END || o.id,
@@ -142,20 +145,72 @@ BEGIN
   v_due := CASE WHEN v_is_whole THEN o.credits ELSE div(o.credits::numeric * o.refunded_minor, o.amount_minor)::bigint END
            - o.taken_back_credits - o.shortfall_credits;
   v.taken_back := least(l.remaining_credits, v_due);
-  v.shortfall := least(v_due - v.taken_back, greatest(l.consumed_credits - o.shortfall_credits, 0));
-  v_debt := CASE p.policy WHEN 'debt' THEN v.shortfall ELSE 0 END;
+  v_recall := least(l.held_credits, v_due - v.taken_back);
+  v.shortfall := least(v_due - v.taken_back - v_recall, greatest(l.consumed_credits - o.shortfall_credits, 0));
   UPDATE credit_allocations SET
-    remaining_credits = remaining_credits - v.taken_back, revoked_credits = revoked_credits + v.taken_back,
+    remaining_credits = remaining_credits - v.taken_back, revoked_credits = revoked_credits + v.taken_back, recall_credits = v_recall,
     voided_at = CASE WHEN v_is_whole THEN coalesce(voided_at, v_now) ELSE voided_at END
     WHERE id = l.id;
-  UPDATE topup_orders SET
-    taken_back_credits = taken_back_credits + v.taken_back, shortfall_credits = shortfall_credits + v.shortfall WHERE id = o.id;
-  IF v.taken_back + v.shortfall > 0 THEN
-    PERFORM ledger_post(
-      o.user_id, ROW('revoke', NULL, l.id, NULL, 'provider:' || o.provider, 'Payment of order ' || o.id || ' went back', p.request_id)::ledger_note,
-      -v.taken_back, 0, v_debt, ARRAY['issuance:topup', 'writeoff'], ARRAY[v.taken_back + v.shortfall, v_debt - v.shortfall], v_now);
-  END IF;
+  UPDATE topup_orders SET taken_back_credits = taken_back_credits + v.taken_back WHERE id = o.id;
+  PERFORM book_shortfall(
+    o, v, p.policy,
+    ROW('revoke', NULL, l.id, NULL, 'provider:' || o.provider, 'Payment of order ' || o.id || ' went back', p.request_id)::ledger_note, v_now);
   RETURN v;
+END $$;
+
+-- Books what was taken of what remained (the lot is changed already), and what was spent and is owed or written off.
+CREATE FUNCTION book_shortfall(o topup_orders, v taken_back, p_policy text, p_note ledger_note, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_debt bigint := CASE p_policy WHEN 'debt' THEN v.shortfall ELSE 0 END;
+BEGIN
+  IF v.taken_back + v.shortfall > 0 THEN
+    UPDATE topup_orders SET
+      shortfall_credits = shortfall_credits + v.shortfall, written_off_credits = written_off_credits + v.shortfall - v_debt
+      WHERE id = o.id;
+    PERFORM ledger_post(
+      o.user_id, p_note, -v.taken_back, 0, v_debt,
+      ARRAY['issuance:topup', 'writeoff'], ARRAY[v.taken_back + v.shortfall, v_debt - v.shortfall], p_now);
+  END IF;
+END $$;
+
+-- What the closing of a hold means to orders whose money went back meanwhile: what it released is taken, what it used is a shortfall.
+-- The account is locked.
+CREATE FUNCTION book_recalled(v released_lots, p close_request, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  o topup_orders;
+  r record;
+BEGIN
+  FOR r IN SELECT * FROM unnest(v.recalled_lots, v.taken_back, v.short) AS t (lot_id, taken_back, short) LOOP
+    UPDATE topup_orders SET taken_back_credits = taken_back_credits + r.taken_back
+      WHERE user_id = (SELECT user_id FROM credit_allocations WHERE id = r.lot_id) AND allocation_id = r.lot_id RETURNING * INTO STRICT o;
+    PERFORM book_shortfall(
+      o, ROW(0, r.short)::taken_back, p.policy,
+      ROW('revoke', NULL, r.lot_id, NULL, p.actor, 'Hold ' || p.hold_id || ' has spent of order ' || o.id || ', whose payment went back',
+          p.request_id)::ledger_note, p_now);
+  END LOOP;
+END $$;
+
+-- Notes of orders what people or a late settlement gave back of them instead of to the user: a shortfall that is none any more, and
+-- what was to be recalled. The issuer has got both, and the first twice: when it was written off as well. The account is locked.
+CREATE FUNCTION take_back_returned(v returned_lots, p_note ledger_note, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  o topup_orders;
+  r record;
+BEGIN
+  FOR r IN SELECT * FROM unnest(v.orders, v.written_off, v.recalled) AS t (order_id, written_off, recalled) LOOP
+    UPDATE topup_orders SET
+      taken_back_credits = taken_back_credits + r.written_off + r.recalled,
+      shortfall_credits = shortfall_credits - r.written_off, written_off_credits = written_off_credits - r.written_off
+      WHERE id = r.order_id RETURNING * INTO STRICT o;
+    IF r.written_off > 0 THEN
+      PERFORM ledger_post(
+        o.user_id,
+        ROW('revoke', NULL, o.allocation_id, NULL, p_note.actor, 'Given back of order ' || o.id || ', whose payment went back',
+            p_note.request_id)::ledger_note,
+        0, 0, 0, ARRAY['issuance:topup', 'writeoff'], ARRAY[-r.written_off, r.written_off], p_now);
+    END IF;
+  END LOOP;
 END $$;
 
 -- Orders that gave something else than one lot of their credits, or still let be spent what was paid back.
@@ -164,5 +219,7 @@ CREATE VIEW verify_topups AS
   FROM topup_orders o LEFT JOIN credit_allocations l ON l.id = o.allocation_id
   WHERE (l.id IS NOT NULL AND (l.total_credits <> o.credits OR l.source <> 'topup' OR l.user_id <> o.user_id))
      OR (o.state IN ('refunded', 'charged_back') AND l.id IS NOT NULL AND l.voided_at IS NULL)
+     OR o.taken_back_credits + o.shortfall_credits + l.recall_credits > o.credits
+     OR (o.state = 'paid' AND o.refunded_minor = 0 AND l.recall_credits > 0)
      OR (SELECT count(*) FROM credit_allocations x WHERE x.user_id = o.user_id AND x.grant_key = 'payment:' || o.id)
         <> CASE WHEN l.id IS NULL THEN 0 ELSE 1 END;
