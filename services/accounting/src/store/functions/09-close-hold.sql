@@ -23,6 +23,16 @@ CREATE TYPE close_request AS (
   rounding_micro numeric
 );
 
+-- Whether a request is one that the service makes. Everything that is compared later is known here: an unknown cause or policy, or
+-- nobody to compare with who opened the hold, would pass those comparisons.
+CREATE FUNCTION is_close_request(p close_request) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN p.charge >= 0 AND p.policy IN ('absorb', 'debt') AND CASE p.cause
+    WHEN 'settle' THEN p.opened_by IS NOT NULL
+    WHEN 'void' THEN p.opened_by IS NOT NULL AND p.charge = 0
+    WHEN 'sweep' THEN p.opened_by IS NULL ELSE false END;
+END $$;
+
 -- The row of usage that belongs to a closed hold, or to the correction of one.
 CREATE FUNCTION log_hold_usage(h streaming_sessions, p close_request, p_credits bigint, p_written_off bigint, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -64,6 +74,9 @@ DECLARE
   v_now timestamptz;
   v_payer text;
 BEGIN
+  IF is_close_request(p) IS NOT TRUE THEN
+    RAISE EXCEPTION 'hold % cannot be closed like that', p.hold_id USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   PERFORM FROM user_accounts WHERE id = p.payer_id FOR NO KEY UPDATE;
   IF FOUND AND p.cause = 'void' THEN
     PERFORM reserve_tombstone(p, ledger_now());
