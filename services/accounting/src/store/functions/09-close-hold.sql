@@ -158,13 +158,27 @@ BEGIN
     LEFT JOIN streaming_sessions h ON h.id = (e.item ->> 'hold_id')::uuid ORDER BY n);
 END $$;
 
+-- Accounts for users who are not known yet, and whose first hold is overtaken by its void. Nobody gets one by the hold of somebody else.
+CREATE FUNCTION open_overtaking(p_items close_request[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM insert_account(ROW(n.id, NULL, NULL, NULL, NULL)::account_claims) FROM (
+    SELECT DISTINCT i.user_id AS id FROM unnest(p_items) i
+    WHERE i.cause = 'void' AND i.payer_id = i.user_id AND NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = i.user_id)
+    ORDER BY 1) n;
+END $$;
+
+-- Accounts are opened before anything is locked, as open_holds() does. Who may not wait finds them `busy`, and asks again.
 CREATE FUNCTION close_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_items close_request[] := with_payers(p_items);
-  v_locked text[] := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
+  v_locked text[];
   v_ids uuid[];
   r close_request;
 BEGIN
+  IF p_wait THEN
+    PERFORM open_overtaking(v_items);
+  END IF;
+  v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   v_ids := ARRAY(
     SELECT id FROM streaming_sessions
     WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
