@@ -169,6 +169,54 @@ describe('the role of the service', () => {
     expect(rows.filter(({ prosecdef }) => prosecdef).length).toBeGreaterThan(9);
   });
 
+  it('closes nothing by a request that the service would not make, and corrects no balance by nothing', async () => {
+    const alice = await accounting.user({ credits: 1000 });
+    const holdId = await accounting.held(alice, 40);
+    const good = {
+      hold_id: holdId,
+      user_id: alice.userId,
+      opened_by: 'chat-proxy',
+      cause: 'settle',
+      charge: 30,
+      outcome: 'completed',
+      units: { output: 30 },
+      policy: 'absorb',
+      actor: 'test',
+    };
+    const INVALID_PARAMETER = '22023';
+    for (const bad of [
+      { opened_by: null, cause: null, charge: 500 },
+      { opened_by: null, cause: 'nonsense', charge: 500 },
+      { opened_by: null, charge: 500 },
+      { opened_by: null, cause: 'void', charge: 0 },
+      { cause: null },
+      { cause: 'nonsense' },
+      { cause: 'sweep' },
+      { cause: 'void' },
+      { policy: null },
+      { policy: 'nonsense' },
+      { charge: null },
+      { charge: -1 },
+    ]) {
+      const request = JSON.stringify([{ ...good, ...bad }]);
+      for (const mayWait of [true, false])
+        expect([bad, await tried(`SELECT ledger.close_holds('${request}', ${mayWait})`)]).toEqual([
+          bad,
+          INVALID_PARAMETER,
+        ]);
+    }
+    const adjustment = JSON.stringify({ user_id: alice.userId, actor: 'test', reason: 'x' });
+    for (const change of ['{}', '{"change": 1, "target": 5}'])
+      expect([
+        change,
+        await tried(
+          `SELECT ledger.adjust_credits(jsonb_populate_record(NULL::ledger.adjustment_request, '${adjustment}'::jsonb || '${change}'))`,
+        ),
+      ]).toEqual([change, INVALID_PARAMETER]);
+    expect(await accounting.balance(alice)).toEqual({ available: 960, held: 40 });
+    expect(await tried(`SELECT ledger.close_holds('${JSON.stringify([good])}', true)`)).toBe('done');
+  });
+
   it('is let in again, as exactly that, by every migration', async () => {
     const name = new URL(String(accounting.env['DATABASE_URL'])).username;
     await accounting.db.query(`GRANT UPDATE ON user_accounts TO "${name}"`);

@@ -50,13 +50,54 @@ describe('a void that overtakes its hold', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 1000, held: 0 });
   });
 
-  it('is unknown while its account is, and for the hold of somebody else', async () => {
+  const newcomer = async (): Promise<User> => {
     const userId = newUserId();
-    const nobody: User = { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
-    expect((await accounting.void(nobody, randomUUID())).status).toBe(404);
+    return { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };
+  };
+  const accountOf = async ({ userId }: User) =>
+    (await accounting.db.query('SELECT username, role FROM user_accounts WHERE id = $1', [userId])).rows;
+
+  it('opens the account of somebody who has none yet, and still refuses what arrives later', async () => {
+    const alice = await newcomer();
+    const holdId = randomUUID();
+    const free = { holdId, resource: { upstream: 'openai', model: 'free' } };
+    const first = await accounting.void(alice, holdId, { key: 'v' });
+    expect(first).toMatchObject({
+      status: 200,
+      body: { holdId, status: 'voided', heldCredits: 0, alreadyFinal: false },
+    });
+    expect(await accountOf(alice)).toEqual([{ username: null, role: 'enduser' }]);
+    expect((await accounting.void(alice, holdId, { key: 'v' })).body).toEqual(first.body);
+    expect(await accounting.hold(alice, { output: 30 }, free)).toMatchObject({
+      status: 409,
+      body: { code: 'hold_closed', hold: { status: 'voided', heldCredits: 0 } },
+    });
+    expect((await accounting.hold(alice, { output: 30 }, { ...free, holdId: randomUUID() })).status).toBe(201);
+  });
+
+  it('has one winner when both are the first that is heard of many newcomers, over two instances', async () => {
+    const { url } = await accounting.another();
+    const rounds = await Promise.all(
+      Array.from({ length: 40 }, async (_, round) => {
+        const alice = await newcomer();
+        const holdId = randomUUID();
+        const resource = { upstream: 'openai', model: 'free' };
+        const hold = () => accounting.hold(alice, { output: 10 }, { holdId, resource, ...(round % 4 < 2 && { url }) });
+        const end = () => accounting.void(alice, holdId);
+        const [one, other] = await Promise.all(round % 2 === 0 ? [end(), hold()] : [hold(), end()]);
+        const [held, voided] = round % 2 === 0 ? [other, one] : [one, other];
+        return [voided.status, voided.body['status'], held.status === 201 || held.status === 409];
+      }),
+    );
+    expect(rounds).toEqual(rounds.map(() => [200, 'voided', true]));
+  });
+
+  it('is unknown for the hold of somebody else, and opens no account then', async () => {
     const [alice, bob] = [await accounting.user({ credits: 10 }), await accounting.user()];
     const holdId = await accounting.held(alice, 10);
-    expect((await accounting.void(bob, holdId)).status).toBe(404);
+    const nobody = await newcomer();
+    for (const other of [bob, nobody]) expect((await accounting.void(other, holdId)).status).toBe(404);
+    expect(await accountOf(nobody)).toEqual([]);
     expect(await accounting.balance(alice)).toEqual({ available: 0, held: 10 });
     await accounting.void(alice, holdId);
   });

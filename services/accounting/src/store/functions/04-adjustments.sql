@@ -14,6 +14,9 @@ DECLARE
   v_now timestamptz;
   v_change bigint;
 BEGIN
+  IF num_nonnulls(p.change, p.target) <> 1 THEN
+    RAISE EXCEPTION 'an adjustment needs either a change or a target' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   SELECT * INTO a FROM user_accounts WHERE id = p.user_id FOR NO KEY UPDATE;
   v_now := ledger_now();
   v_answer.user_id := p.user_id;

@@ -23,6 +23,16 @@ CREATE TYPE close_request AS (
   rounding_micro numeric
 );
 
+-- Whether a request is one that the service makes. Everything that is compared later is known here: an unknown cause or policy, or
+-- nobody to compare with who opened the hold, would pass those comparisons.
+CREATE FUNCTION is_close_request(p close_request) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN p.charge >= 0 AND p.policy IN ('absorb', 'debt') AND CASE p.cause
+    WHEN 'settle' THEN p.opened_by IS NOT NULL
+    WHEN 'void' THEN p.opened_by IS NOT NULL AND p.charge = 0
+    WHEN 'sweep' THEN p.opened_by IS NULL ELSE false END;
+END $$;
+
 -- The row of usage that belongs to a closed hold, or to the correction of one.
 CREATE FUNCTION log_hold_usage(h streaming_sessions, p close_request, p_credits bigint, p_written_off bigint, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -64,6 +74,9 @@ DECLARE
   v_now timestamptz;
   v_payer text;
 BEGIN
+  IF is_close_request(p) IS NOT TRUE THEN
+    RAISE EXCEPTION 'hold % cannot be closed like that', p.hold_id USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   PERFORM FROM user_accounts WHERE id = p.payer_id FOR NO KEY UPDATE;
   IF FOUND AND p.cause = 'void' THEN
     PERFORM reserve_tombstone(p, ledger_now());
@@ -148,13 +161,27 @@ BEGIN
     LEFT JOIN streaming_sessions h ON h.id = (e.item ->> 'hold_id')::uuid ORDER BY n);
 END $$;
 
+-- Accounts for users who are not known yet, and whose first hold is overtaken by its void. Nobody gets one by the hold of somebody else.
+CREATE FUNCTION open_overtaking(p_items close_request[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM insert_account(ROW(n.id, NULL, NULL, NULL, NULL)::account_claims) FROM (
+    SELECT DISTINCT i.user_id AS id FROM unnest(p_items) i
+    WHERE i.cause = 'void' AND i.payer_id = i.user_id AND NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = i.user_id)
+    ORDER BY 1) n;
+END $$;
+
+-- Accounts are opened before anything is locked, as open_holds() does. Who may not wait finds them `busy`, and asks again.
 CREATE FUNCTION close_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_items close_request[] := with_payers(p_items);
-  v_locked text[] := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
+  v_locked text[];
   v_ids uuid[];
   r close_request;
 BEGIN
+  IF p_wait THEN
+    PERFORM open_overtaking(v_items);
+  END IF;
+  v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   v_ids := ARRAY(
     SELECT id FROM streaming_sessions
     WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
