@@ -53,7 +53,7 @@ const ExplainedPayment = z.object({
   releasedCredits: z.int(),
   /** Held by a lot that lapsed or was revoked meanwhile. */
   lapsedCredits: z.int(),
-  /** `paidCredits`: all transactions of the hold together, without what went back to the lot. In burn order. */
+  /** `paidCredits`: all transactions of the hold together, without what went back to the lot. In burn order. Empty: a pool's. */
   lots: z.array(
     z.object({ allocationId: z.int(), source: z.enum(LOT_SOURCES), heldCredits: Credits, paidCredits: Credits }),
   ),
@@ -78,15 +78,23 @@ const ExplainedLot = z.object({
   notes: z.string().nullable(),
 });
 
+/** null: that of a pool, which is not shown to the member who asked for the answer. */
+const ExplainedTransaction = Transaction.extend({
+  sequence: Transaction.shape.sequence.nullable(),
+  availableAfter: Transaction.shape.availableAfter.nullable(),
+  heldAfter: Transaction.shape.heldAfter.nullable(),
+});
+
 export const explainTransaction = operation({
   id: 'explainTransaction',
   method: 'GET',
   path: '/api/credits/transactions/:id/explain',
-  summary: 'Recompute a transaction from what is stored and say how it came about; staff may ask for that of any user',
+  summary:
+    'Recompute a transaction from what is stored and say how it came about: an own one, or one of an own answer that a pool paid; staff may ask for any',
   permission: 'credits:read-own',
   params: z.strictObject({ id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) }),
   result: z.object({
-    transaction: Transaction,
+    transaction: ExplainedTransaction,
     userId: z.string(),
     /** Whether everything that can be recomputed is what was booked. */
     matches: z.boolean(),

@@ -87,6 +87,8 @@ export const readSystemUsage = operation({
 });
 
 export const UsageRecord = UsageRow.extend({
+  /** Which closed the hold, and can be explained; null: there was nothing to book. */
+  transactionId: z.int().nullable(),
   workspaceId: z.string().nullable(),
   writtenOffCredits: Credits,
   isCorrection: z.boolean(),

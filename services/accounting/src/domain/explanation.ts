@@ -27,6 +27,20 @@ export function explanationOf(record: TransactionRecord, rule: PriceRule | undef
   };
 }
 
+/** For who asked for an answer that a pool paid: this charge alone, and neither what the pool has nor what it did besides. */
+export const withoutPool = (explanation: Explanation): Explanation => ({
+  ...explanation,
+  transaction: {
+    ...explanation.transaction,
+    sequence: null,
+    availableAfter: null,
+    heldAfter: null,
+    allocationId: null,
+  },
+  payment: explanation.payment && { ...explanation.payment, lots: [] },
+  lot: null,
+});
+
 /** Sum of the entries of a transaction on one account. */
 const booked = ({ transaction: { entries } }: TransactionRecord, account: string): number =>
   entries.filter((entry) => entry.account === account).reduce((sum, { amount }) => sum + amount, 0);

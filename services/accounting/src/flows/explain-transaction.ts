@@ -1,18 +1,23 @@
 import { PERMISSIONS, type Role } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { Person } from '../domain/callers.ts';
-import { explanationOf } from '../domain/explanation.ts';
+import { explanationOf, withoutPool } from '../domain/explanation.ts';
 import type { Explanation } from '../domain/transaction-record.ts';
 import type { Ports } from '../ports.ts';
 
 const STAFF: readonly Role[] = PERMISSIONS['credits:read-any'];
 
-/** Says how a transaction of the caller came about, and whether it is what was booked; staff may ask for anybody's. */
+/**
+ * Says how a transaction of the caller came about, and whether it is what was booked; staff may ask for anybody's. Who asked for an
+ * answer may ask for what a pool paid for it, but sees nothing of the pool.
+ */
 export const createExplainTransaction = ({ explanations, prices }: Pick<Ports, 'explanations' | 'prices'>) =>
   async function explainTransaction(caller: Pick<Person, 'userId' | 'role'>, id: number): Promise<Explanation> {
-    const record = await explanations.find(id, STAFF.includes(caller.role) ? undefined : caller.userId);
+    const isStaff = STAFF.includes(caller.role);
+    const record = await explanations.find(id, isStaff ? undefined : caller.userId);
     if (!record) throw new AppError('NOT_FOUND');
     const ruleId = record.hold?.priceRuleId;
     const rule = ruleId ? await prices.rule(ruleId) : undefined;
-    return explanationOf(record, rule);
+    const explanation = explanationOf(record, rule);
+    return isStaff || record.userId === caller.userId ? explanation : withoutPool(explanation);
   };

@@ -112,6 +112,7 @@ const RECORD_COLUMNS = [
   'outcome',
   'reason',
   'holdId',
+  'transactionId',
 ] as const;
 
 function recordListing(

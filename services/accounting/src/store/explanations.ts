@@ -19,10 +19,10 @@ type Row = {
 
 /** What is stored about transactions, for people; one statement, so that it is one instant. */
 export const createExplanations = ({ sequelize }: Models): Explanations => ({
-  async find(transactionId, ownerId) {
+  async find(transactionId, readerId) {
     const [row] = await sequelize.query<Row>(EVERYTHING, {
       type: QueryTypes.SELECT,
-      bind: [transactionId, ownerId ?? null],
+      bind: [transactionId, readerId ?? null],
     });
     if (!row) return undefined;
     return {
@@ -77,4 +77,4 @@ const EVERYTHING = `
   FROM credit_transactions t
   LEFT JOIN streaming_sessions s ON s.id = t.hold_id
   LEFT JOIN credit_allocations l ON l.id = t.allocation_id
-  WHERE t.id = $1 AND ($2::text IS NULL OR t.user_id = $2)`;
+  WHERE t.id = $1 AND ($2::text IS NULL OR t.user_id = $2 OR s.user_id = $2)`;

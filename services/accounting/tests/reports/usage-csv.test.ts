@@ -240,7 +240,7 @@ describe('Usage row by row', () => {
     const records = body['records'] as Record<string, unknown>[];
     expect(records.map(({ credits }) => credits)).toEqual([3, 2]);
     expect(Object.keys(records[0] ?? {}).sort()).toEqual(
-      'chatflowId credits holdId id inputTokens isCorrection model operation outcome outputTokens reason service timestamp userId workspaceId writtenOffCredits'.split(
+      'chatflowId credits holdId id inputTokens isCorrection model operation outcome outputTokens reason service timestamp transactionId userId workspaceId writtenOffCredits'.split(
         ' ',
       ),
     );

@@ -5,10 +5,10 @@ import { Binds } from './counted-usage.ts';
 
 type RecordRow = Omit<
   UsageRecordRow,
-  'id' | 'credits' | 'writtenOffCredits' | 'inputTokens' | 'outputTokens' | 'micros' | 'timestamp'
+  'id' | 'credits' | 'writtenOffCredits' | 'inputTokens' | 'outputTokens' | 'transactionId' | 'micros' | 'timestamp'
 > &
   Record<'id' | 'credits' | 'writtenOffCredits' | 'micros', string> &
-  Record<'inputTokens' | 'outputTokens', string | null> & { timestamp: Date };
+  Record<'inputTokens' | 'outputTokens' | 'transactionId', string | null> & { timestamp: Date };
 
 /** Rows of usage, newest first. Each order is that of an index: (user_id, timestamp, id) or (timestamp, id). */
 export const createUsageRecords = ({ sequelize }: Models): UsageReports['usageRecords'] =>
@@ -24,7 +24,8 @@ export const createUsageRecords = ({ sequelize }: Models): UsageReports['usageRe
     const rows = await sequelize.query<RecordRow>(
       `SELECT id, user_id AS "userId", workspace_id AS "workspaceId", service, operation, model, chatflow_id AS "chatflowId",
               credits, written_off_credits AS "writtenOffCredits", is_correction AS "isCorrection", input_tokens AS "inputTokens",
-              output_tokens AS "outputTokens", outcome, reason, hold_id AS "holdId", "timestamp",
+              output_tokens AS "outputTokens", outcome, reason, hold_id AS "holdId",
+              ledger.closing_transaction(hold_id) AS "transactionId", "timestamp",
               (extract(epoch FROM "timestamp") * 1000000)::bigint AS micros
        FROM usage_logs ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}
        ORDER BY "timestamp" DESC, id DESC LIMIT ${binds.add(limit)}`,
@@ -40,6 +41,7 @@ const recordOf = (row: RecordRow): UsageRecordRow => ({
   writtenOffCredits: Number(row.writtenOffCredits),
   inputTokens: row.inputTokens === null ? null : Number(row.inputTokens),
   outputTokens: row.outputTokens === null ? null : Number(row.outputTokens),
+  transactionId: row.transactionId === null ? null : Number(row.transactionId),
   timestamp: row.timestamp.toISOString(),
   micros: Number(row.micros),
 });
