@@ -42,8 +42,10 @@ function priceClaims({ hold, related }: TransactionRecord, price: ExplainedPrice
     'the stored units are not units that could have been booked',
   ];
   if (!price) return [readable, [false, 'the price version is gone']];
-  // An extension keeps what was reserved before, also when it asks for less of something.
-  const mayBeMore = price.basis === 'reserved' && related.some(({ type }) => type === 'extend');
+  // An extension keeps what was reserved before, also when it asks for less of something or for something cheaper.
+  // Those of older holds were counted only by their transactions.
+  const isExtended = hold.extensions > 0 || related.some(({ type }) => type === 'extend');
+  const mayBeMore = price.basis === 'reserved' && isExtended;
   const isBooked = mayBeMore ? price.credits <= price.bookedCredits : price.credits === price.bookedCredits;
   const { bookedRoundingMicroCredits } = price;
   return [

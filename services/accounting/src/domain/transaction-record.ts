@@ -28,6 +28,8 @@ export type ExplainedHold = Readonly<{
   heldCredits: number;
   releasedCredits: number;
   lapsedCredits: number;
+  /** Those that cost nothing more among them. */
+  extensions: number;
   /** After all corrections. */
   chargedCredits: number;
   overrunCredits: number;

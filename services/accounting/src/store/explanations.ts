@@ -57,7 +57,8 @@ const EVERYTHING = `
      FROM credit_entries e WHERE e.transaction_id = t.id) AS entries,
     CASE WHEN s.id IS NOT NULL THEN jsonb_build_object('priceRuleId', s.price_rule_id, 'units', s.units,
       'heldCredits', s.held_credits, 'releasedCredits', s.released_credits, 'lapsedCredits', s.lapsed_credits,
-      'chargedCredits', s.charged_credits, 'overrunCredits', s.overrun_credits) END AS hold,
+      'chargedCredits', s.charged_credits, 'overrunCredits', s.overrun_credits,
+      'extensions', s.extensions) END AS hold,
     (SELECT jsonb_agg(jsonb_build_object('allocationId', a.id, 'source', a.source, 'heldCredits', h.held_credits,
        'paidCredits', h.consumed_credits) ORDER BY a.priority, a.expires_at NULLS LAST, a.is_paid, a.effective_at, a.id)
      FROM hold_lots h JOIN credit_allocations a ON a.id = h.allocation_id WHERE h.hold_id = s.id) AS lots,

@@ -99,7 +99,7 @@ BEGIN
   UPDATE streaming_sessions SET
     held_credits = held_credits + v_more, clamped = v.units <> p.units, units = CASE WHEN v_is_less THEN units ELSE v.units END,
     limit_counts = v_counts, price_rule_id = coalesce(p.price_rule_id, price_rule_id), upstream = coalesce(p.upstream, upstream),
-    model = coalesce(p.model, model),
+    model = coalesce(p.model, model), extensions = extensions + 1,
     chatflow_id = CASE WHEN p.price_rule_id IS NULL THEN chatflow_id ELSE p.chatflow_id END
     WHERE id = h.id RETURNING * INTO h;
   IF v_more > 0 THEN

@@ -84,6 +84,11 @@ describe('a fault', () => {
       [],
     ],
     [
+      'units that cost less, of a hold that was extended for nothing',
+      withHold(RESERVATION, { extensions: 1, units: { request: 1, output: 200 } }),
+      [],
+    ],
+    [
       'units of an extended hold that cost more',
       {
         ...withHold(RESERVATION, { ...UNTOUCHED, units: { request: 1, output: 300 } }),

@@ -49,6 +49,7 @@ export const HOLD: ExplainedHold = {
   priceRuleId: RULE.ruleId,
   units: { request: 1, output: 290 },
   heldCredits: 10,
+  extensions: 0,
   releasedCredits: 9,
   lapsedCredits: 0,
   chargedCredits: 1,
