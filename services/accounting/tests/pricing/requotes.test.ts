@@ -149,3 +149,41 @@ describe('a hold that was extended for nothing', () => {
     await accounting.void(alice, holdId);
   });
 });
+
+describe('a hold that was extended for nothing', () => {
+  /** What the explanation of the first transaction of a user's hold finds wrong. */
+  async function faultsOf({ token }: User, holdId: string): Promise<unknown> {
+    const { rows } = await accounting.db.query<{ id: string }>(
+      "SELECT id FROM credit_transactions WHERE hold_id = $1 AND type = 'hold'",
+      [holdId],
+    );
+    const path = `/api/credits/transactions/${rows[0]?.id}/explain`;
+    return accounting.expect(200, await accounting.call('GET', path, { token })).body['faults'];
+  }
+
+  it('is explained as one that keeps what was reserved before: quoted anew at a cheaper price', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const holdId = await accounting.held(alice, 10);
+    expect(await requote(alice, holdId, 'free')).toMatchObject({ status: 200, body: { heldCredits: 10 } });
+    expect(await faultsOf(alice, holdId)).toEqual([]);
+    await accounting.settle(alice, holdId, 10);
+    expect(await faultsOf(alice, holdId)).toEqual([]);
+  });
+
+  it('is explained as one that keeps what was reserved before: asked for less input', async () => {
+    const admin = await accounting.user({ role: 'admin' });
+    const resource = { upstream: 'openai', model: 'two-sided' };
+    const body = { ...resource, unitPrices: { input: 1_000_000, output: 1_000_000 } };
+    accounting.expect(201, await accounting.call('POST', '/api/pricing', { token: admin.token, body }));
+    const alice = await accounting.user({ credits: 100 });
+    const hold = accounting.expect(201, await accounting.hold(alice, { input: 10, output: 10 }, { resource }));
+    const holdId = String(hold.body['holdId']);
+    const less = { fence: 1, units: { input: 5, output: 10 } };
+    expect(await accounting.proxy('POST', `/api/holds/${holdId}/extend`, alice, { body: less })).toMatchObject({
+      status: 200,
+      body: { heldCredits: 20 },
+    });
+    expect(await faultsOf(alice, holdId)).toEqual([]);
+    await accounting.void(alice, holdId);
+  });
+});

@@ -1,5 +1,5 @@
 -- What the role that the service connects as may do. The owner of the schema migrates; the service reads everything, calls the
--- entrances, and writes nothing itself but these tables, none of which says what anybody owns.
+-- entrances, and writes nothing itself but these tables, none of which says what anybody owns. A privilege may name one column.
 
 CREATE VIEW side_tables (name, privileges) AS VALUES
   ('usage_logs', 'INSERT'),
@@ -7,7 +7,7 @@ CREATE VIEW side_tables (name, privileges) AS VALUES
   ('reconciliation_runs', 'INSERT'),
   ('limits', 'INSERT, UPDATE'),
   ('blocks', 'INSERT, UPDATE, DELETE'),
-  ('outbox', 'UPDATE, DELETE'),
+  ('outbox', 'UPDATE (routed_at), DELETE'),
   ('outbox_deliveries', 'INSERT, UPDATE'),
   ('idempotency_keys', 'INSERT, UPDATE, DELETE'),
   ('rate_limits', 'INSERT, UPDATE, DELETE');
@@ -69,6 +69,15 @@ CREATE VIEW excessive_privileges AS
     FROM pg_class c CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS w (privilege)
     LEFT JOIN side_tables s ON s.name = c.relname
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-      AND (has_table_privilege(current_user, c.oid, w.privilege)
-        OR w.privilege IN ('INSERT', 'UPDATE') AND has_any_column_privilege(current_user, c.oid, w.privilege))
-      AND coalesce(w.privilege <> ALL (string_to_array(s.privileges, ', ')), true);
+      AND has_table_privilege(current_user, c.oid, w.privilege)
+      AND coalesce(w.privilege <> ALL (string_to_array(s.privileges, ', ')), true)
+  UNION ALL
+  SELECT 'column', c.relname || '.' || a.attname || ': ' || w.privilege
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE']) AS w (privilege)
+    LEFT JOIN side_tables s ON s.name = c.relname
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT has_table_privilege(current_user, c.oid, w.privilege)
+      AND has_column_privilege(current_user, c.oid, a.attnum, w.privilege)
+      AND coalesce(NOT string_to_array(s.privileges, ', ')
+        && ARRAY[w.privilege, w.privilege || ' (' || a.attname || ')'], true);
