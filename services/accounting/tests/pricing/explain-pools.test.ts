@@ -48,11 +48,7 @@ describe('a charge that a pool has paid', () => {
       payment: { heldCredits: 30, chargedCredits: 20, fromHoldCredits: 20, releasedCredits: 10, lots: [] },
       lot: null,
     });
-<<<<<<< HEAD
-    expect(explained.transaction.entries.map(({ amount }) => amount).sort()).toEqual([-30, 10, 20].sort());
-=======
     expect(new Set(explained.transaction.entries.map(({ amount }) => amount))).toEqual(new Set([-30, 10, 20]));
->>>>>>> fixb
     const { body } = accounting.expect(200, await ask(admin, idOf('settle')));
     expect(body).toMatchObject({
       transaction: { sequence: 3, availableAfter: 80, heldAfter: 0 },

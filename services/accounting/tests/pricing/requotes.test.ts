@@ -109,6 +109,7 @@ describe('a fallback that costs more', () => {
     await accounting.settle(alice, holdId, 8);
     await accounting.void(alice, other);
     expect(await counts()).toMatchObject({ 'dear credits': [0, 40], 'priced credits': [0, 0] });
+    await accounting.db.query('UPDATE limits SET ended_at = ledger_now()');
   });
 });
 

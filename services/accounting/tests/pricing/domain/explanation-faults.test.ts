@@ -85,11 +85,7 @@ describe('a fault', () => {
     ],
     [
       'units that cost less, of a hold that was extended for nothing',
-<<<<<<< HEAD
-      withHold(RESERVATION, { ...UNTOUCHED, extensions: 1, units: { request: 1, output: 200 } }),
-=======
       withHold(RESERVATION, { extensions: 1, units: { request: 1, output: 200 } }),
->>>>>>> fixb
       [],
     ],
     [
