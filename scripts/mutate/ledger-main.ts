@@ -68,7 +68,7 @@ async function passes(): Promise<boolean> {
       {
         env: { ...process.env, TEST_POSTGRES_URL: postgres.url, TEST_MONGO_URL: 'mongodb://127.0.0.1:1' },
         timeout: RUN_TIMEOUT_MS,
-        killSignal: 'SIGKILL',
+        killSignal: 'SIGTERM',
         maxBuffer: MOST_OUTPUT_BYTES,
       },
     );

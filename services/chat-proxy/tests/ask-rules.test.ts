@@ -52,11 +52,22 @@ describe('an uploaded file', () => {
     });
   });
 
+  it('may have every byte that is allowed', () => {
+    const data = Buffer.alloc(LARGEST_FILE, 65).toString('base64');
+    expect(checkUpload({ data, type: 'file', name: 'a.txt', mime: 'text/plain' })).toMatchObject({
+      sizeBytes: LARGEST_FILE,
+    });
+  });
+
   it.each([
     ['a lie about its type', { data: PNG, mime: 'application/pdf' }],
     ['a type nobody takes', { data: PNG, mime: 'text/html' }],
     ['a type from the prototype', { data: PNG, mime: 'constructor' }],
     ['no base64', { data: 'a b c', mime: 'text/plain' }],
+    ['nothing', { data: '', mime: 'text/plain' }],
+    ['base64 with something behind it', { data: 'YWJj!', mime: 'text/plain' }],
+    ['the base64 of addresses', { data: 'YWJj_-8=', mime: 'text/plain' }],
+    ['base64 that ends too soon', { data: 'YWJjZA', mime: 'text/plain' }],
     ['binary as text', { data: Buffer.from([0, 1, 2]).toString('base64'), mime: 'text/plain' }],
     ['too many bytes', { data: Buffer.alloc(LARGEST_FILE + 1, 65).toString('base64'), mime: 'text/plain' }],
   ])('is refused for %s', (_, { data, mime }) => {

@@ -236,6 +236,33 @@ describe('lots', () => {
     ]);
   });
 
+  it('burns the lot that began earlier first, then the one that came first', async () => {
+    const alice = await accounting.user();
+    const later = await accounting.grant(alice, { credits: 5, days: null });
+    const earlier = await accounting.grant(alice, { credits: 5, days: null, in: '-2 days' });
+    const same = await accounting.grant(alice, { credits: 5, days: null, in: '-2 days' });
+    await accounting.db.query(
+      'UPDATE credit_allocations SET effective_at = (SELECT effective_at FROM credit_allocations WHERE id = $1) WHERE id = $2',
+      [earlier, same],
+    );
+    await accounting.held(alice, 12);
+    expect([await accounting.lot(earlier), await accounting.lot(same), await accounting.lot(later)]).toEqual([
+      [0, 5, 0, 0, 0],
+      [0, 5, 0, 0, 0],
+      [3, 2, 0, 0, 0],
+    ]);
+    const bob = await accounting.user();
+    const [first, second] = [
+      await accounting.grant(bob, { credits: 5, days: null }),
+      await accounting.grant(bob, { credits: 5, days: null }),
+    ];
+    await accounting.held(bob, 6);
+    expect([await accounting.lot(first), await accounting.lot(second)]).toEqual([
+      [0, 5, 0, 0, 0],
+      [4, 1, 0, 0, 0],
+    ]);
+  });
+
   it('case 17: skips a lot that is for another model', async () => {
     const alice = await accounting.user();
     const other = await accounting.grant(alice, { credits: 50, models: ['another'] });

@@ -127,6 +127,10 @@ describe('the pool of a workspace', () => {
     expect(await accounting.settle(alice, holdId, 12)).toMatchObject({ status: 200, body: { chargedCredits: 12 } });
     expect(await billing(workspaceId)).toMatchObject({ billing: 'user', available: 38, held: 0 });
     expect(await accounting.balance(alice)).toEqual({ available: 5, held: 0 });
+    // From now on she pays, while other workspaces go on with their pools.
+    await accounting.held(alice, 4);
+    expect(await accounting.balance(alice)).toEqual({ available: 1, held: 4 });
+    expect(await billing(workspaceId)).toMatchObject({ available: 38, held: 0 });
   });
 
   it('opens the account of a member it has never seen, and lets nobody else settle its hold', async () => {
