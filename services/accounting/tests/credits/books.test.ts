@@ -13,6 +13,8 @@ const WORKERS = sizeOf('BOOKS_WORKERS', 4);
 /** So many runs share a database; then a fresh one begins, so that verification stays quick. */
 const RUNS_PER_DATABASE = 40;
 const RUN_MS = 60_000;
+/** For those who wait for a thousand. */
+const TOLD_RUNS = 20;
 
 let accounting: Accounting;
 let admin: User;
@@ -166,6 +168,7 @@ it(
             await begin();
           }
           runs += 1;
+          if (runs % TOLD_RUNS === 0) process.stderr.write(`${runs} of ${RUNS} sequences\n`);
           const one = await world();
           const statuses = await Promise.all(
             workers.map(async (steps, worker) => {
