@@ -37,6 +37,11 @@ export const RoleInput = z
   .meta({ enum: [...ROLES, 'user'], type: 'string' });
 export const RoleName = z.enum(ROLES);
 
+/** What a member is within one workspace. An owner is an admin who cannot be removed before ownership was handed over. */
+export const WORKSPACE_ROLES = ['owner', 'admin', 'supervisor', 'enduser'] as const;
+export const WorkspaceRole = z.enum(WORKSPACE_ROLES);
+export type WorkspaceRole = z.infer<typeof WorkspaceRole>;
+
 export const SERVICE_NAMES = ['auth', 'chat-proxy', 'accounting'] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 

@@ -1,4 +1,4 @@
-import { type Role, type ServiceName, UserId } from '@tollgate/contracts';
+import { type Role, type ServiceName, UserId, type WorkspaceRole } from '@tollgate/contracts';
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
@@ -14,6 +14,9 @@ export interface AccessIdentity {
   readonly jti?: string | undefined;
   readonly sid?: string | undefined;
   readonly wid?: string | undefined;
+  readonly wrole?: WorkspaceRole | undefined;
+  readonly ver?: number | undefined;
+  readonly mver?: number | undefined;
 }
 
 export interface AuthenticatorOptions {
@@ -60,6 +63,9 @@ async function userCaller(options: AuthenticatorOptions, token: string): Promise
     email: claims.email ?? '',
     role: claims.role,
     ...(claims.wid !== undefined && { workspaceId: claims.wid }),
+    ...(claims.wrole !== undefined && { workspaceRole: claims.wrole }),
+    ...(claims.ver !== undefined && { version: claims.ver }),
+    ...(claims.mver !== undefined && { memberVersion: claims.mver }),
     ...(claims.sid !== undefined && { sessionId: claims.sid }),
     ...(claims.jti !== undefined && { tokenId: claims.jti }),
     token,

@@ -1,4 +1,4 @@
-import type { Role, ServiceName, UserId } from '@tollgate/contracts';
+import type { Role, ServiceName, UserId, WorkspaceRole } from '@tollgate/contracts';
 
 /** A person, proven by an access token that this service verified itself. */
 export interface UserCaller {
@@ -8,6 +8,11 @@ export interface UserCaller {
   readonly email: string;
   readonly role: Role;
   readonly workspaceId?: string;
+  /** What the user is in that workspace. */
+  readonly workspaceRole?: WorkspaceRole;
+  /** Versions of the account and of the membership that the token was issued for. */
+  readonly version?: number;
+  readonly memberVersion?: number;
   readonly sessionId?: string;
   readonly tokenId?: string;
   /** The bearer token itself, for calls to neighbours on behalf of this user. Never log it. */

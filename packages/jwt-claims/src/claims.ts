@@ -1,4 +1,4 @@
-import { RoleInput, SERVICE_NAMES, UserId } from '@tollgate/contracts';
+import { RoleInput, SERVICE_NAMES, UserId, WorkspaceRole } from '@tollgate/contracts';
 import { z } from 'zod';
 import { TokenError } from './errors.ts';
 
@@ -15,6 +15,8 @@ const Name = z.string().min(1).max(LONGEST_NAME);
 /** RFC 7519 §4.1.3: one string or an array of strings. */
 const Audience = z.union([Name, z.array(Name).min(1).max(MOST_AUDIENCES)]);
 
+const Version = z.int().min(0);
+
 const times = { iat: NumericDate, exp: NumericDate, nbf: NumericDate.optional() };
 
 /** What a user may do for some minutes. The profile `compatible` takes this shape as it is; `sub` is the only key to the user. */
@@ -30,6 +32,12 @@ export const AccessClaims = z.object({
   sid: Id.optional(),
   /** The workspace the user works in. */
   wid: Id.optional(),
+  /** What the user is in that workspace; `role` is what they are in the whole installation. */
+  wrole: WorkspaceRole.optional(),
+  /** The version of the account at the time of issue: a revocation names the oldest version that still counts. */
+  ver: Version.optional(),
+  /** The version of the membership in `wid`, likewise. */
+  mver: Version.optional(),
   iss: Name.optional(),
   aud: Audience.optional(),
 });

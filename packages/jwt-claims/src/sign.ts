@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Role, ServiceName } from '@tollgate/contracts';
+import type { Role, ServiceName, WorkspaceRole } from '@tollgate/contracts';
 import { CompactSign } from 'jose';
 import {
   type AccessClaims,
@@ -29,7 +29,10 @@ export type SignerOptions = Readonly<{
   clock?: Clock;
 }>;
 
-/** Whom an access token speaks for. `sid` is the session family, `wid` the workspace. */
+/**
+ * Whom an access token speaks for. `sid` is the session family, `wid` the workspace and `wrole` what the user is in it;
+ * `ver` and `mver` are the versions of account and membership that a revocation may outdate.
+ */
 export type AccessSubject = Readonly<{
   sub: string;
   username: string;
@@ -37,6 +40,9 @@ export type AccessSubject = Readonly<{
   role: Role;
   sid: string;
   wid?: string;
+  wrole?: WorkspaceRole;
+  ver?: number;
+  mver?: number;
 }>;
 
 /** `notAfter` (seconds since 1970) is the end of the session family; no refresh token outlives it. */
