@@ -19,27 +19,12 @@ import { createTokens } from './clients/tokens.ts';
 import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createAuditedEvents } from './events.ts';
-import { createChangePassword } from './flows/change-password.ts';
-import { createChangeRole } from './flows/change-role.ts';
-import { createCreateUser, createCreateUsers, createInviteUser } from './flows/create-users.ts';
-import { createDeleteAllUsers, createDeleteUser } from './flows/delete-users.ts';
 import { createDeliverMail } from './flows/deliver-mail.ts';
-import { createEnsureUser } from './flows/ensure-user.ts';
-import { createLogIn } from './flows/log-in.ts';
-import { createLogOut, createLogOutAll } from './flows/log-out.ts';
-import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/read-users.ts';
-import { createRefreshSession } from './flows/refresh-session.ts';
-import { createRequestMail } from './flows/request-mail.ts';
-import { createRequireLiveSession } from './flows/require-live-session.ts';
-import { createResetPassword } from './flows/reset-password.ts';
-import { createResetUserPassword } from './flows/reset-user-password.ts';
-import { createSignUp } from './flows/sign-up.ts';
-import { createReadMailedSecret, createVerifyDirectly } from './flows/test-accounts.ts';
-import { createReadProfile, createUpdateProfile } from './flows/update-profile.ts';
-import { createVerifyEmail } from './flows/verify-email.ts';
+import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
 import { createAuditLog } from './store/audit-log.ts';
+import { createChallenges } from './store/challenges.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -63,7 +48,6 @@ export type Deps = Readonly<{
   start(): Promise<void>;
   close(): Promise<void>;
 }>;
-export type Flows = ReturnType<typeof createFlows>;
 
 const CLOSE_MS = 8000;
 
@@ -105,37 +89,6 @@ async function requireSchema(mongo: Mongo): Promise<void> {
   if (!(await hasNewestSchema(mongo.db(), MIGRATIONS))) throw new Error('migrations are missing');
 }
 
-function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
-  const { abandonMs, codeLives, sessions: lives } = config;
-  const deps = { ...ports, rules, abandonMs, codeLives, lives };
-  return {
-    signUp: createSignUp(deps),
-    verifyEmail: createVerifyEmail(deps),
-    requestMail: createRequestMail(deps),
-    resetPassword: createResetPassword(deps),
-    logIn: createLogIn(deps),
-    refreshSession: createRefreshSession(deps),
-    logOut: createLogOut(deps),
-    logOutAll: createLogOutAll(deps),
-    requireLiveSession: createRequireLiveSession(deps),
-    readProfile: createReadProfile(deps),
-    updateProfile: createUpdateProfile(deps),
-    changePassword: createChangePassword(deps),
-    lookUpUser: createLookUpUser(deps),
-    readUserByEmail: createReadUserByEmail(deps),
-    listUsers: createListUsers(deps),
-    createUser: createCreateUser(deps),
-    createUsers: createCreateUsers({ inviteUser: createInviteUser(deps) }),
-    changeRole: createChangeRole(deps),
-    deleteUser: createDeleteUser(deps),
-    deleteAllUsers: createDeleteAllUsers(deps),
-    resetUserPassword: createResetUserPassword(deps),
-    ensureUser: createEnsureUser(deps),
-    readMailedSecret: createReadMailedSecret(deps),
-    verifyDirectly: createVerifyDirectly(deps),
-  };
-}
-
 function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
   const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
   return closers.add('database', openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: DATABASE, onFault }));
@@ -153,6 +106,7 @@ async function createPorts(
     users: reachable(createUsers(connection), troubleOf),
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
+    challenges: reachable(createChallenges(connection), troubleOf),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
     events: createAuditedEvents(reachable(createAuditLog(connection), troubleOf), logger, metrics, clock),

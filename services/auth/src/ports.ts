@@ -4,6 +4,7 @@ import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
 import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User } from './domain/user.ts';
+import type { Challenges } from './ports/challenges.ts';
 
 export type Clock = {
   /** Milliseconds since 1970. */
@@ -136,6 +137,9 @@ export type MailedSecrets = {
   /** A new secret and the keyed hash to store. */
   create(kind: CodeKind): { secret: string; hash: string };
   hash(kind: CodeKind, secret: string): string;
+  /** 256 random bits for a client to bring back, and the hash to store. */
+  challenge(): { secret: string; hash: string };
+  hashChallenge(secret: string): string;
   /** A password nobody has to remember: random, easy to read out. */
   password(): string;
   userId(): UserId;
@@ -173,6 +177,7 @@ export type Ports = {
   users: Users;
   sessions: Sessions;
   mailedCodes: MailedCodes;
+  challenges: Challenges;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

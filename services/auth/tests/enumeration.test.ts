@@ -1,4 +1,4 @@
-import { createLogIn } from '../src/flows/log-in.ts';
+import { createLogIn } from '../src/flows/sessions/log-in.ts';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Auth, type Answer, newPerson, PASSWORD, statuses, times } from './auth.ts';
 
@@ -86,9 +86,9 @@ describe('whether an address is known', () => {
       events: { record: async () => undefined },
     } as unknown as Parameters<typeof createLogIn>[0]);
     for (const name of ['alice', 'nobody']) {
-      await expect(logIn(name, 'not-the-password', { ip: '192.0.2.1', userAgent: '', requestId: 'r' })).rejects.toThrow(
-        'Invalid credentials',
-      );
+      await expect(
+        logIn({ identifier: name, password: 'not-the-password' }, { ip: '192.0.2.1', userAgent: '', requestId: 'r' }),
+      ).rejects.toThrow('Invalid credentials');
     }
     expect(checked).toEqual(['stored', undefined]);
   });

@@ -9,6 +9,7 @@ const BYTES: Readonly<Record<CodeKind, number>> = { 'verify-email': 3, 'change-e
 /** Without 0/O, 1/l/I, so that it can be read out. 20 characters of 57 are 116 bits. */
 const READABLE = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 const PASSWORD_LENGTH = 20;
+const CHALLENGE_BYTES = 32;
 const RANDOM_ID_BYTES = 8;
 const HEX_DIGITS_OF_TIME = 8;
 
@@ -16,12 +17,19 @@ const HEX_DIGITS_OF_TIME = 8;
 export function createMailedSecrets(key: { reveal(): string }, clock: Clock): MailedSecrets {
   const hash = (kind: CodeKind, secret: string): string =>
     createHmac('sha256', key.reveal()).update(`${kind}:${secret}`).digest('base64url');
+  const hashChallenge = (secret: string): string =>
+    createHmac('sha256', key.reveal()).update(`challenge:${secret}`).digest('base64url');
   return {
     create(kind) {
       const secret = randomBytes(BYTES[kind]).toString('hex');
       return { secret, hash: hash(kind, secret) };
     },
     hash,
+    challenge() {
+      const secret = randomBytes(CHALLENGE_BYTES).toString('base64url');
+      return { secret, hash: hashChallenge(secret) };
+    },
+    hashChallenge,
     password: () => Array.from({ length: PASSWORD_LENGTH }, () => READABLE[randomInt(READABLE.length)]).join(''),
     userId: () => UserId.parse(secondsInHex(clock.now()) + randomBytes(RANDOM_ID_BYTES).toString('hex')),
     uuid: () => randomUUID(),

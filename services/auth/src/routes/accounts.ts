@@ -1,6 +1,6 @@
 import { auth } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
-import type { Flows } from '../deps.ts';
+import type { Flows } from '../flows.ts';
 import { originOf } from './origin.ts';
 import { existenceView, profileView } from './views.ts';
 

@@ -1,6 +1,6 @@
 import { AppError, type Cookie, type RequestContext } from '@tollgate/http-kit';
 import type { Origin } from '../domain/audit-event.ts';
-import type { TokenPair } from '../flows/open-session.ts';
+import type { TokenPair } from '../flows/sessions/open-session.ts';
 
 export const originOf = ({ ip, userAgent, requestId }: RequestContext): Origin => ({ ip, userAgent, requestId });
 

@@ -1,14 +1,14 @@
 import { auth } from '@tollgate/contracts';
 import { reply, type Route, serve } from '@tollgate/http-kit';
-import type { Flows } from '../deps.ts';
+import type { Flows } from '../flows.ts';
+import type { LogInOutcome } from '../flows/sessions/continue-log-in.ts';
 import { accessTokenOf, clearedCookies, type CookieRules, originOf, refreshCookie, tokenCookies } from './origin.ts';
 import { publicUser } from './views.ts';
 
 export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   serve(auth.logIn).with(async ({ body }, _caller, context) => {
-    const { user, ...pair } = await flows.logIn(body.username, body.password, originOf(context));
-    const answer = { message: 'Login successful', ...pair, user: publicUser(user) };
-    return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
+    const { username: identifier, password } = body;
+    return loggedIn(await flows.logIn({ identifier, password }, originOf(context)), cookies);
   }),
   serve(auth.refreshSession).with(async ({ body }, _caller, context) => {
     const token = refreshCookie(context, cookies) ?? body.refreshToken;
@@ -25,3 +25,10 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
     return reply(200, { message: 'Logged out from all devices' }, { cookies: clearedCookies(cookies) });
   }),
 ];
+
+/** Tokens for whoever has proven everything. */
+function loggedIn({ user, accessToken, refreshToken }: LogInOutcome, cookies: CookieRules) {
+  const pair = { accessToken, refreshToken };
+  const answer = { message: 'Login successful', ...pair, user: publicUser(user) };
+  return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
+}

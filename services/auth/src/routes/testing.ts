@@ -1,6 +1,6 @@
 import { auth } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
-import type { Flows } from '../deps.ts';
+import type { Flows } from '../flows.ts';
 
 /** Never mounted in production: config.ts refuses to start with the flag. */
 export const testingRoutes = (flows: Flows): Route[] => [

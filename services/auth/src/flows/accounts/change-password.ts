@@ -1,7 +1,7 @@
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { Ports } from '../../ports.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
 
 type ChangeDeps = Pick<

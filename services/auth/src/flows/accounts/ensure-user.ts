@@ -1,9 +1,9 @@
 import type { Role, UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import { keyOf, type User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
-import { openAccount } from './create-users.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import { keyOf, type User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
+import { openAccount } from '../administer/create-users.ts';
 
 type EnsureDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'passwords' | 'secrets' | 'sessions' | 'users'> & {
   rules: PasswordRules;

@@ -1,7 +1,7 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 /** Asks a logged-in user for the password again; wrong guesses are limited, because the session may be stolen. */
 export async function proveOwnPassword(

@@ -1,7 +1,7 @@
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { keyOf } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { keyOf } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type RequestMailDeps = Pick<Ports, 'clock' | 'limits' | 'mailQueue'>;
 

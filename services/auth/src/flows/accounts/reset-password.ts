@@ -1,9 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import { mayLogIn } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import { mayLogIn } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type ResetDeps = Pick<
   Ports,

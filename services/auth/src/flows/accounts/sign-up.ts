@@ -1,10 +1,10 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import { displayName, keyOf, type NewUser } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import { displayName, keyOf, type NewUser } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type SignUpDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'secrets' | 'users'> & {
   rules: PasswordRules;

@@ -1,9 +1,9 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { CodeLives } from '../domain/mailed-code.ts';
-import type { User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
-import { issueCode } from './deliver-mail.ts';
+import type { CodeLives } from '../../domain/mailed-code.ts';
+import type { User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
+import { issueCode } from '../deliver-mail.ts';
 
 type TestDeps = Pick<Ports, 'clock' | 'mailedCodes' | 'secrets' | 'users'> & { codeLives: CodeLives };
 type MailedSecret = { token: string; expires: Date };

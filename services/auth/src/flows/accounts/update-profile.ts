@@ -1,7 +1,7 @@
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { displayName, keyOf, type User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { displayName, keyOf, type User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
 
 type ProfileDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'>;

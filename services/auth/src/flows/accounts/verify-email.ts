@@ -1,9 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { kindOfVerification, type MailedCode } from '../domain/mailed-code.ts';
-import { keyOf } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { kindOfVerification, type MailedCode } from '../../domain/mailed-code.ts';
+import { keyOf } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type VerifyDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'secrets' | 'users'>;
 

@@ -1,8 +1,8 @@
 import type { Role, UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import type { User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import type { User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type ChangeRoleDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'sessions' | 'users'>;
 

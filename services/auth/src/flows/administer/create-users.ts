@@ -1,9 +1,9 @@
 import { auth, type Role, type UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import { displayName, keyOf, type NewUser } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import { displayName, keyOf, type NewUser } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type CreateDeps = Pick<Ports, 'clock' | 'events' | 'mailQueue' | 'passwords' | 'secrets' | 'users'> & {
   rules: PasswordRules;

@@ -1,7 +1,7 @@
 import { UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import { keyOf, type User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import { keyOf, type User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type ReadDeps = Pick<Ports, 'users'>;
 

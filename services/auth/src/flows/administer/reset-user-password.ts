@@ -1,9 +1,9 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { faultOfPassword, type PasswordRules } from '../domain/password-rules.ts';
-import type { User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 type ResetDeps = Pick<
   Ports,

@@ -1,16 +1,19 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { isEmail, keyOf, mayLogIn, type User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
-import { openSession, type OpenSessionDeps, type TokenPair } from './open-session.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { isEmail, keyOf, mayLogIn, type User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
+import type { createContinueLogIn, LogInOutcome } from './continue-log-in.ts';
 
-type LogInDeps = OpenSessionDeps & Pick<Ports, 'events' | 'limits' | 'passwords' | 'users'>;
-export type LoggedIn = TokenPair & { user: User };
+type LogInDeps = Pick<Ports, 'events' | 'limits' | 'passwords' | 'users'> & {
+  continueLogIn: ReturnType<typeof createContinueLogIn>;
+};
+/** `workspaceId`: where to begin, when the user belongs to several workspaces. */
+export type LogInRequest = Readonly<{ identifier: string; password: string; workspaceId?: string | undefined }>;
 
-/** Opens a session for a user name or e-mail address with its password. Every failure costs the same time and answer. */
+/** Begins a login with a user name or e-mail address and its password. Every failure costs the same time and answer. */
 export const createLogIn = (deps: LogInDeps) =>
-  async function logIn(identifier: string, password: string, origin: Origin): Promise<LoggedIn> {
+  async function logIn({ identifier, password, workspaceId }: LogInRequest, origin: Origin): Promise<LogInOutcome> {
     await deps.limits.spend('log-in-per-address', siteOf(origin.ip));
     const user = await deps.limits.guess('log-in-per-identifier', keyOf(identifier), () =>
       prove(deps, identifier, password),
@@ -20,9 +23,12 @@ export const createLogIn = (deps: LogInDeps) =>
       throw new AppError('INVALID_CREDENTIALS');
     }
     if (!user.isVerified) throw new AppError('EMAIL_NOT_VERIFIED');
-    const pair = await openSession(deps, user, origin);
-    await deps.events.record({ action: 'session.opened', actorId: user.id, targetId: user.id, origin });
-    return { ...pair, user };
+    return deps.continueLogIn({
+      user,
+      origin,
+      hasSecondFactor: false,
+      ...(workspaceId !== undefined && { workspaceId }),
+    });
   };
 
 /** The user whose password it is. */

@@ -1,6 +1,6 @@
 import type { UserId } from '@tollgate/contracts';
-import type { Origin } from '../domain/audit-event.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import type { Ports } from '../../ports.ts';
 
 type LogOutDeps = Pick<Ports, 'clock' | 'events' | 'sessions' | 'tokens'>;
 type Proofs = { refreshToken?: string | undefined; accessToken?: string | undefined };

@@ -1,7 +1,7 @@
-import type { Origin } from '../domain/audit-event.ts';
-import type { SessionLives } from '../domain/session.ts';
-import type { User } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import type { SessionLives } from '../../domain/session.ts';
+import type { User } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 export type TokenPair = Readonly<{ accessToken: string; refreshToken: string }>;
 

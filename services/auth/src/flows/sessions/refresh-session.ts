@@ -1,9 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Origin } from '../domain/audit-event.ts';
-import { siteOf } from '../domain/client-address.ts';
-import { isOver, judgeReplay, type Session, type SessionLives } from '../domain/session.ts';
-import { mayLogIn } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import { siteOf } from '../../domain/client-address.ts';
+import { isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
+import { mayLogIn } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 import type { TokenPair } from './open-session.ts';
 
 type RefreshDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'sessions' | 'tokens' | 'users'> & {

@@ -1,6 +1,6 @@
 import { AppError, type UserCaller } from '@tollgate/http-kit';
-import { mayLogIn } from '../domain/user.ts';
-import type { Ports } from '../ports.ts';
+import { mayLogIn } from '../../domain/user.ts';
+import type { Ports } from '../../ports.ts';
 
 /**
  * A valid access token is not enough here: its session must not have ended and its user must be as the token says, so that
