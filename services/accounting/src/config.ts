@@ -1,4 +1,6 @@
 import {
+  alias,
+  baseUrl,
   bool,
   databaseUrl,
   duration,
@@ -31,6 +33,7 @@ export const AccountingEnvironment = z
     ...serviceVariables,
     ...portVariable(3001),
     ...serviceTokenVariables,
+    AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
 
     DATABASE_URL: databaseUrl(['postgres:', 'postgresql:'])
       .optional()
@@ -166,6 +169,10 @@ export const AccountingEnvironment = z
     (env) => env.NODE_ENV !== 'production' || env.SMTP_URL === undefined || !env.MAIL_FROM.includes('@localhost'),
     { path: ['MAIL_FROM'], error: 'must be an address of yours in production' },
   )
+  .refine((env) => env.NODE_ENV !== 'production' || env.AUTH_API_URL !== undefined, {
+    path: ['AUTH_API_URL'],
+    error: 'is required in production',
+  })
   .refine((env) => env.NODE_ENV !== 'production' || env.LEDGER_SIGNING_SECRET !== undefined, {
     path: ['LEDGER_SIGNING_SECRET'],
     error: 'is required in production',
@@ -195,6 +202,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
     },
     migrateOnStart: read.MIGRATE_ON_START,
+    authUrl: read.AUTH_API_URL,
     tokens: {
       accessKeys: read.JWT_ACCESS_SECRET,
       serviceKeys: read.JWT_SERVICE_SECRET,

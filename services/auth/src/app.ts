@@ -46,9 +46,10 @@ function routesOf({ config, flows }: Deps): Route[] {
   ];
 }
 
-function authenticateWith({ config, flows, verifyAccess }: Deps) {
+function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) {
   const authenticate = createAuthenticator({
     verifyAccess,
+    verifyService,
     cookie: { name: ACCESS_COOKIE, allowedOrigins: config.allowedOrigins },
   });
   return async (request: Parameters<typeof authenticate>[0]) => {

@@ -10,6 +10,7 @@ import {
   portVariable,
   readConfig,
   secret,
+  serviceTokenVariables,
   serviceVariables,
   whole,
 } from '@tollgate/config';
@@ -75,6 +76,7 @@ export const AuthEnvironment = z
     ...serviceVariables,
     ...portVariable(3000),
     ...mongoVariables,
+    ...serviceTokenVariables,
 
     JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
     ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
@@ -150,6 +152,13 @@ export const AuthEnvironment = z
     (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_REFRESH_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
   )
+  .refine(
+    (env) =>
+      [...env.JWT_ACCESS_SECRET, ...env.JWT_REFRESH_SECRET].every((a) =>
+        env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret)),
+      ),
+    { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET and JWT_REFRESH_SECRET' },
+  )
   .refine((env) => env.JWT_ACCESS_SECRET.every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))), {
     path: ['PASSWORD_PEPPER'],
     error: 'must differ from JWT_ACCESS_SECRET',
@@ -173,6 +182,7 @@ export function readAuthConfig(env: Environment = process.env) {
     tokens: {
       accessKeys: read.JWT_ACCESS_SECRET,
       refreshKeys: read.JWT_REFRESH_SECRET,
+      serviceKeys: read.JWT_SERVICE_SECRET,
       issuer: read.JWT_ISSUER,
       profile: read.JWT_CLAIMS_PROFILE,
       accessSeconds: read.ACCESS_TOKEN_TTL,

@@ -9,6 +9,7 @@ import {
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
+import { createServiceVerifier, type ServiceVerifier } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
@@ -39,6 +40,7 @@ export type Deps = Readonly<{
   logger: Logger;
   metrics: Metrics;
   verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
+  verifyService: ServiceVerifier['verifyService'];
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
   flows: Flows;
@@ -70,6 +72,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     verifyAccess,
+    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
     version: await packageVersion(import.meta.url),

@@ -183,6 +183,7 @@ export function environment(mails: Pick<SmtpSink, 'smtpUrl'>, smtpUrl = mails.sm
     PUBLIC_BASE_URL: 'https://chat.example.test',
     JWT_ACCESS_SECRET: secret(),
     JWT_REFRESH_SECRET: secret(),
+    JWT_SERVICE_SECRET: secret(),
     PASSWORD_PEPPER: secret(),
     TOKEN_HASH_SECRET: secret(),
     BCRYPT_COST: '10',
