@@ -30,6 +30,7 @@ import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
 import { DATABASE, MIGRATIONS } from './store/migrations.ts';
+import { createRevocations } from './store/revocations.ts';
 import { createSessions } from './store/sessions.ts';
 import { createUsers } from './store/users.ts';
 
@@ -110,6 +111,7 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    revocations: reachable(createRevocations(connection), troubleOf),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
     events: createAuditedEvents(reachable(createAuditLog(connection), troubleOf), logger, metrics, clock),

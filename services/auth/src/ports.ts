@@ -5,6 +5,7 @@ import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User } from './domain/user.ts';
 import type { Challenges } from './ports/challenges.ts';
+import type { Revocations } from './ports/revocations.ts';
 
 export type Clock = {
   /** Milliseconds since 1970. */
@@ -34,6 +35,8 @@ export type Users = {
   /** Only while `email` is the address that waits for confirmation; false also when another account has it. */
   confirmEmail(id: UserId, address: EmailAddress, now: Date): Promise<boolean>;
   setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;
+  /** Ends the validity of every session opened before, also of one that is being opened at this moment. */
+  endSessions(id: UserId, now: Date): Promise<User | undefined>;
   markDeleted(ids: readonly UserId[], now: Date): Promise<number>;
   /** Up to `limit` accounts that "delete all" would delete. */
   idsBeside(keep: { id: UserId; admins: boolean }, limit: number): Promise<UserId[]>;
@@ -178,6 +181,7 @@ export type Ports = {
   sessions: Sessions;
   mailedCodes: MailedCodes;
   challenges: Challenges;
+  revocations: Revocations;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

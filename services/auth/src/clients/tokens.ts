@@ -30,8 +30,8 @@ export function createTokens(options: TokenOptions) {
   const refreshVerifier = createRefreshVerifier({ keys: refreshKeys, issuer, clock });
 
   const tokens: Tokens = {
-    async access({ id, username, email, role }, sid) {
-      return (await signer.signAccess({ sub: id, username, email, role, sid, wid: workspaceId })).token;
+    async access({ id, username, email, role, tokenVersion: ver }, sid) {
+      return (await signer.signAccess({ sub: id, username, email, role, sid, ver, wid: workspaceId })).token;
     },
     async refresh(sub, sid, endsAt) {
       return (await signer.signRefresh({ sub, sid, notAfter: Math.floor(endsAt.getTime() / 1000) })).token;

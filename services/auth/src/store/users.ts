@@ -97,7 +97,9 @@ const prove = (model: UserModel): Pick<Users, 'verify' | 'setPendingEmail' | 'co
   },
 });
 
-const change = (model: UserModel): Pick<Users, 'setPassword' | 'replaceHash' | 'rename' | 'setRole'> => ({
+const change = (
+  model: UserModel,
+): Pick<Users, 'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'endSessions'> => ({
   setPassword: (id, passwordHash, now) =>
     one(model.findOneAndUpdate(active(id), endingSessions({ passwordHash, updatedAt: now }), CHANGED).lean()),
   async replaceHash(id, { from, to }) {
@@ -114,6 +116,7 @@ const change = (model: UserModel): Pick<Users, 'setPassword' | 'replaceHash' | '
   },
   setRole: (id, role, now) =>
     one(model.findOneAndUpdate(active(id), endingSessions({ role, updatedAt: now }), CHANGED).lean()),
+  endSessions: (id, now) => one(model.findOneAndUpdate(active(id), endingSessions({ updatedAt: now }), CHANGED).lean()),
 });
 
 const endingSessions = <Changes extends object>(changes: Changes) => ({

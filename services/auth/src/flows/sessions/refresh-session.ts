@@ -6,7 +6,10 @@ import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import type { TokenPair } from './open-session.ts';
 
-type RefreshDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'sessions' | 'tokens' | 'users'> & {
+type RefreshDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'limits' | 'mailQueue' | 'revocations' | 'sessions' | 'tokens' | 'users'
+> & {
   lives: SessionLives;
 };
 
@@ -46,18 +49,26 @@ async function rotate(
 
 /** The token was used before: by a client that did not hear the answer, or by a thief. */
 async function repeat(deps: RefreshDeps, sessionId: string, token: string, origin: Origin): Promise<string> {
-  const { tokens, sessions, events, mailQueue, clock, lives } = deps;
+  const { tokens, sessions, clock, lives } = deps;
   const session = await sessions.find(sessionId);
   const now = clock.now();
   if (!session || isOver(session, now)) throw refused();
   const isRepeated = judgeReplay(session, tokens.hash(token), now, lives.graceMs) === 'repeated';
   const successor = isRepeated && session.sealedSuccessor ? tokens.unseal(session.sealedSuccessor, token) : undefined;
   if (successor) return successor;
-  if (await sessions.end(session.id, 'refresh-reuse', new Date(now))) {
-    await events.record({ action: 'session.refresh-reused', targetId: session.userId, origin, facts: { sessionId } });
-    await mailQueue.add({ kind: 'session-theft', userId: session.userId }, new Date(now));
-  }
+  await endStolen(deps, session, origin);
   throw refused();
+}
+
+/** Both the thief and the owner are sent back to the login. */
+async function endStolen(deps: RefreshDeps, { id: sessionId, userId }: Session, origin: Origin): Promise<void> {
+  const { sessions, revocations, events, mailQueue, clock } = deps;
+  const now = new Date(clock.now());
+  const isEnded = await sessions.end(sessionId, 'refresh-reuse', now);
+  await revocations.add([{ kind: 'session', sessionId, reason: 'refresh-reuse' }], now);
+  if (!isEnded) return;
+  await events.record({ action: 'session.refresh-reused', targetId: userId, origin, facts: { sessionId } });
+  await mailQueue.add({ kind: 'session-theft', userId }, now);
 }
 
 /** Read after the rotation: whoever is deleted or demoted before it gets nothing, or the new role. */
