@@ -7,6 +7,7 @@ import { adminUserRoutes } from './routes/admin-users.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 const MILLISECONDS = 1000;
 
@@ -42,6 +43,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...sessionRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...workspaceRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }
@@ -54,8 +56,10 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);
-    if (caller?.kind === 'user') await flows.requireLiveSession(caller);
-    return caller;
+    if (caller?.kind !== 'user') return caller;
+    await flows.requireLiveSession(caller);
+    const workspaceId = request.headers['x-workspace-id'];
+    return workspaceId === undefined ? caller : flows.actInWorkspace(caller, String(workspaceId));
   };
 }
 

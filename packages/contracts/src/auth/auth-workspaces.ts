@@ -11,7 +11,7 @@ const WorkspaceName = z
   .trim()
   .min(1)
   .max(LONGEST_NAME)
-  .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N} .,:&'()_/-]*$/u, 'may hold letters, digits, spaces and . , : & \' ( ) _ / -');
+  .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N} .,&'()_-]*$/u, "may hold letters, digits, spaces and . , & ' ( ) _ -");
 const Description = z
   .string()
   .trim()

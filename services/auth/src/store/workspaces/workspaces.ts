@@ -1,5 +1,5 @@
 import { UserId } from '@tollgate/contracts';
-import { type Connection, type Model, Schema, trusted, type Types } from 'mongoose';
+import { type Connection, Schema, trusted, type Types } from 'mongoose';
 import type { Workspace } from '../../domain/workspace.ts';
 import type { Workspaces } from '../../ports/workspaces.ts';
 import { objectId } from '../object-id.ts';
@@ -27,9 +27,12 @@ const schema = new Schema<WorkspaceRecord>(
 
 const CHANGED = { returnDocument: 'after' } as const;
 
+const modelIn = (connection: Connection) => connection.model('Workspace', schema);
+type WorkspaceModel = ReturnType<typeof modelIn>;
+
 /** Workspaces, one document each with the roster of those who lead it. */
 export function createWorkspaces(connection: Connection): Workspaces {
-  const model = connection.model('Workspace', schema);
+  const model = modelIn(connection);
   return {
     async insert({ id, ownerId, ...workspace }) {
       const owner = objectId(ownerId);
@@ -47,7 +50,7 @@ export function createWorkspaces(connection: Connection): Workspaces {
   };
 }
 
-const look = (model: Model<WorkspaceRecord>): Pick<Workspaces, 'find' | 'findSome' | 'list'> => ({
+const look = (model: WorkspaceModel): Pick<Workspaces, 'find' | 'findSome' | 'list'> => ({
   find: async (id) => toWorkspace(await model.findOne({ _id: id }).lean()),
   async findSome(ids) {
     const records = await model.find({ _id: trusted({ $in: [...ids] }) }).lean();
@@ -60,7 +63,7 @@ const look = (model: Model<WorkspaceRecord>): Pick<Workspaces, 'find' | 'findSom
   },
 });
 
-const lead = (model: Model<WorkspaceRecord>): Pick<Workspaces, 'enlist' | 'strike' | 'transfer'> => ({
+const lead = (model: WorkspaceModel): Pick<Workspaces, 'enlist' | 'strike' | 'transfer'> => ({
   async enlist(id, userId) {
     await model.updateOne({ _id: id }, { $addToSet: { adminIds: objectId(userId) } });
   },
