@@ -8,6 +8,7 @@ import { internalRoutes } from './routes/internal.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 const MILLISECONDS = 1000;
 
@@ -44,6 +45,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...internalRoutes(flows),
+    ...workspaceRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }
@@ -56,8 +58,10 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);
-    if (caller?.kind === 'user') await flows.requireLiveSession(caller);
-    return caller;
+    if (caller?.kind !== 'user') return caller;
+    await flows.requireLiveSession(caller);
+    const workspaceId = request.headers['x-workspace-id'];
+    return workspaceId === undefined ? caller : flows.actInWorkspace(caller, String(workspaceId));
   };
 }
 

@@ -19,6 +19,32 @@ import { createSignUp } from './flows/accounts/sign-up.ts';
 import { createReadMailedSecret, createVerifyDirectly } from './flows/accounts/test-accounts.ts';
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
+import { createSelectWorkspace } from './flows/sessions/select-workspace.ts';
+import { createSwitchWorkspace } from './flows/sessions/switch-workspace.ts';
+import { createActInWorkspace } from './flows/workspaces/act-in-workspace.ts';
+import {
+  createChangeMemberRole,
+  createLeaveWorkspace,
+  createListMembers,
+  createRemoveMember,
+  createTransferWorkspace,
+} from './flows/workspaces/administer-members.ts';
+import {
+  createCreateWorkspace,
+  createListAllWorkspaces,
+  createListWorkspaces,
+  createReadWorkspace,
+  createSetWorkspaceStatus,
+  createUpdateWorkspace,
+} from './flows/workspaces/administer-workspaces.ts';
+import {
+  createAcceptInvitation,
+  createInviteMember,
+  createListInvitations,
+  createRevokeInvitation,
+} from './flows/workspaces/invite-members.ts';
+import { createPlaces } from './flows/workspaces/places.ts';
+import { createTellMemberships } from './flows/workspaces/tell-memberships.ts';
 import type { Ports } from './ports.ts';
 
 export type Flows = ReturnType<typeof createFlows>;
@@ -26,9 +52,15 @@ export type Flows = ReturnType<typeof createFlows>;
 /** Everything this service does. */
 export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
   const { abandonMs, codeLives, sessions: lives } = config;
-  const given = { ...ports, rules, abandonMs, codeLives, lives };
+  const defaultWorkspaceId = config.tokens.workspaceId;
+  const { workspaceCreation } = config;
+  const places = createPlaces({ ...ports, defaultWorkspaceId });
+  const given = { ...ports, rules, abandonMs, codeLives, lives, places, defaultWorkspaceId, workspaceCreation };
   const deps = { ...given, continueLogIn: createContinueLogIn(given) };
   return {
+    ...workspaceFlows(deps),
+    selectWorkspace: createSelectWorkspace(deps),
+    switchWorkspace: createSwitchWorkspace(deps),
     signUp: createSignUp(deps),
     verifyEmail: createVerifyEmail(deps),
     requestMail: createRequestMail(deps),
@@ -56,3 +88,24 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     verifyDirectly: createVerifyDirectly(deps),
   };
 }
+
+/** What is done in workspaces, and what the other services are told of it. */
+const workspaceFlows = (deps: Parameters<typeof createInviteMember>[0] & Parameters<typeof createCreateWorkspace>[0]) => ({
+  listWorkspaces: createListWorkspaces(deps),
+  listAllWorkspaces: createListAllWorkspaces(deps),
+  createWorkspace: createCreateWorkspace(deps),
+  readWorkspace: createReadWorkspace(deps),
+  updateWorkspace: createUpdateWorkspace(deps),
+  setWorkspaceStatus: createSetWorkspaceStatus(deps),
+  listMembers: createListMembers(deps),
+  changeMemberRole: createChangeMemberRole(deps),
+  removeMember: createRemoveMember(deps),
+  leaveWorkspace: createLeaveWorkspace(deps),
+  transferWorkspace: createTransferWorkspace(deps),
+  inviteMember: createInviteMember(deps),
+  listInvitations: createListInvitations(deps),
+  revokeInvitation: createRevokeInvitation(deps),
+  acceptInvitation: createAcceptInvitation(deps),
+  tellMemberships: createTellMemberships(deps),
+  actInWorkspace: createActInWorkspace(deps),
+});

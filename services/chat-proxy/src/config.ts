@@ -12,6 +12,7 @@ import {
   serviceTokenVariables,
   serviceVariables,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { z } from 'zod';
 
@@ -24,6 +25,7 @@ export const Variables = z
     ...portVariable(8000),
     ...mongoVariables,
     ...serviceTokenVariables,
+    ...workspaceVariables,
 
     MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
     MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })

@@ -165,7 +165,11 @@ const connectNeighbours = (config: Config, clock: Clock) => ({
     clock,
     token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
   }),
-  auth: authClient({ baseUrl: config.AUTH_API_URL, timeoutMs: config.AUTH_TIMEOUT }),
+  auth: authClient({
+    baseUrl: config.AUTH_API_URL,
+    timeoutMs: config.AUTH_TIMEOUT,
+    defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
+  }),
 });
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({

@@ -9,6 +9,9 @@ type MailRecord = {
   kind: MailOrder['kind'];
   email?: string;
   userId?: Types.ObjectId;
+  invitationId?: string;
+  workspaceId?: string;
+  role?: string;
   orderedAt: Date;
   /** When somebody may take it: a lease moves it into the future. */
   dueAt: Date;
@@ -22,6 +25,9 @@ const schema = new Schema<MailRecord>(
     kind: { type: String, required: true },
     email: String,
     userId: Schema.Types.ObjectId,
+    invitationId: String,
+    workspaceId: String,
+    role: String,
     orderedAt: { type: Date, required: true },
     dueAt: { type: Date, required: true },
     leaseId: String,
@@ -38,10 +44,8 @@ export function createMailQueue(connection: Connection): MailQueue {
 
   return {
     async add(order, now) {
-      const { kind } = order;
-      const email = 'email' in order ? { email: order.email } : {};
       const owner = 'userId' in order ? { userId: objectId(order.userId) } : {};
-      await model.create({ kind, ...email, ...owner, orderedAt: now, dueAt: now });
+      await model.create({ ...order, ...owner, orderedAt: now, dueAt: now });
     },
     async lease(now, until) {
       const leaseId = randomUUID();
@@ -63,11 +67,9 @@ export function createMailQueue(connection: Connection): MailQueue {
   };
 }
 
-function toMail({ _id, kind, email, userId, orderedAt, attempts }: MailRecord, leaseId: string): LeasedMail {
-  const order = {
-    kind,
-    ...(email !== undefined && { email }),
-    ...(userId && { userId: UserId.parse(userId.toHexString()) }),
-  } as MailOrder; // `add` is the only writer, and it writes the fields of the kind
+function toMail(record: MailRecord, leaseId: string): LeasedMail {
+  const { _id, orderedAt, attempts, userId, dueAt: _due, leaseId: _lease, lastFault: _fault, ...fields } = record;
+  // `add` is the only writer, and it writes the fields of the kind.
+  const order = { ...fields, ...(userId && { userId: UserId.parse(userId.toHexString()) }) } as MailOrder;
   return { id: _id.toHexString(), leaseId, attempts, orderedAt, order };
 }

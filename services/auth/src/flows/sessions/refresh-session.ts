@@ -4,6 +4,7 @@ import { siteOf } from '../../domain/client-address.ts';
 import { isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
 import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import type { Places } from '../workspaces/places.ts';
 import type { TokenPair } from './open-session.ts';
 
 type RefreshDeps = Pick<
@@ -11,6 +12,7 @@ type RefreshDeps = Pick<
   'clock' | 'events' | 'limits' | 'mailQueue' | 'revocations' | 'sessions' | 'tokens' | 'users'
 > & {
   lives: SessionLives;
+  places: Places;
 };
 
 /**
@@ -71,9 +73,14 @@ async function endStolen(deps: RefreshDeps, { id: sessionId, userId }: Session, 
   await mailQueue.add({ kind: 'session-theft', userId }, now);
 }
 
-/** Read after the rotation: whoever is deleted or demoted before it gets nothing, or the new role. */
-async function accessFor({ users, tokens }: RefreshDeps, session: Session): Promise<string> {
+/**
+ * Read after the rotation: whoever is deleted, demoted or removed before it gets nothing, or the new role. A session stays in
+ * its workspace; whoever has lost that one logs in again instead of waking up in another.
+ */
+async function accessFor({ users, tokens, places }: RefreshDeps, session: Session): Promise<string> {
   const user = await users.find(session.userId);
   if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
-  return tokens.access(user, session.id);
+  const place = await places.find(user, session.workspaceId);
+  if (!place) throw refused();
+  return tokens.access(user, session.id, place);
 }
