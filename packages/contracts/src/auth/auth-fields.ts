@@ -37,6 +37,7 @@ export const AccountView = z.object({
   email: z.string(),
   isVerified: z.boolean(),
   role: RoleName,
+  status: z.enum(['active', 'locked', 'disabled', 'deleted']).default('active'),
   createdAt: z.string(),
   updatedAt: z.string(),
 });

@@ -32,9 +32,17 @@ export const END_REASONS = [
   'password-reset',
   'role-changed',
   'account-deleted',
+  'account-locked',
+  'account-disabled',
+  'signed-out',
+  'session-ended',
+  'too-many-sessions',
   'workspace-switched',
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
+
+/** The living sessions of one account; the one that was used longest ago makes room. */
+export const MOST_SESSIONS = 100;
 
 export const isOver = (session: Session, now: number): boolean =>
   session.revokedAt !== undefined || session.idleUntil.getTime() <= now || session.endsAt.getTime() <= now;

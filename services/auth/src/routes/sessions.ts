@@ -3,7 +3,7 @@ import { reply, type Route, serve } from '@tollgate/http-kit';
 import type { Flows } from '../flows.ts';
 import type { LoggedIn } from '../flows/sessions/continue-log-in.ts';
 import { accessTokenOf, clearedCookies, type CookieRules, originOf, refreshCookie, tokenCookies } from './origin.ts';
-import { publicUser } from './views.ts';
+import { publicUser, sessionView } from './views.ts';
 
 export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   serve(auth.logIn).with(async ({ body }, _caller, context) => {
@@ -31,8 +31,16 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
     return reply(200, { message: 'Logout successful' }, { cookies: clearedCookies(cookies) });
   }),
   serve(auth.logOutAll).with(async (_input, caller, context) => {
-    await flows.logOutAll(caller.userId, originOf(context));
+    await flows.logOutAll(caller, caller.userId, originOf(context));
     return reply(200, { message: 'Logged out from all devices' }, { cookies: clearedCookies(cookies) });
+  }),
+  serve(auth.listOwnSessions).with(async (_input, caller) => ({
+    sessions: (await flows.listSessions(caller)).map((session) => sessionView(session, caller.sessionId)),
+  })),
+  serve(auth.endOwnSession).with(async ({ params }, caller, context) => {
+    await flows.endSession(caller, params.id, originOf(context));
+    const cleared = params.id === caller.sessionId ? clearedCookies(cookies) : [];
+    return reply(200, { message: 'Session ended' }, { cookies: cleared });
   }),
 ];
 

@@ -1,5 +1,7 @@
 import type { auth } from '@tollgate/contracts';
+import type { Session } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
+import { deviceName } from './device-name.ts';
 
 /** How accounts are shown on the wire. */
 
@@ -17,6 +19,7 @@ export const accountView = (user: User): auth.AccountView => ({
   email: user.email,
   isVerified: user.isVerified,
   role: user.role,
+  status: user.status,
   createdAt: user.createdAt.toISOString(),
   updatedAt: user.updatedAt.toISOString(),
 });
@@ -45,4 +48,14 @@ export const existenceView = (user: User, isAdmin: boolean) => ({
   deleted: false as const,
   _id: user.id,
   ...(isAdmin && accountView(user)),
+});
+
+export const sessionView = (session: Session, currentId: string | undefined) => ({
+  id: session.id,
+  device: deviceName(session.userAgent),
+  ipAddress: session.ip,
+  createdAt: session.createdAt.toISOString(),
+  lastUsedAt: session.rotatedAt.toISOString(),
+  expiresAt: new Date(Math.min(session.idleUntil.getTime(), session.endsAt.getTime())).toISOString(),
+  current: session.id === currentId,
 });

@@ -1,5 +1,6 @@
+import type { UserId } from '@tollgate/contracts';
 import type { Origin } from '../../domain/audit-event.ts';
-import type { Session, SessionLives } from '../../domain/session.ts';
+import { MOST_SESSIONS, type Session, type SessionLives } from '../../domain/session.ts';
 import type { User } from '../../domain/user.ts';
 import type { Place } from '../../domain/workspace.ts';
 import type { Ports } from '../../ports.ts';
@@ -8,19 +9,25 @@ export type TokenPair = Readonly<{ accessToken: string; refreshToken: string }>;
 /** Whose session, and in which workspace. */
 type Seated = Readonly<{ user: User; place: Place }>;
 
-export type OpenSessionDeps = Pick<Ports, 'clock' | 'secrets' | 'sessions' | 'tokens'> & { lives: SessionLives };
+export type OpenSessionDeps = Pick<Ports, 'clock' | 'revocations' | 'secrets' | 'sessions' | 'tokens'> & {
+  lives: SessionLives;
+};
 
 /** Starts a token family for a user who has proven who they are. */
 export async function openSession(deps: OpenSessionDeps, { user, place }: Seated, origin: Origin): Promise<TokenPair> {
   const now = deps.clock.now();
-  return start(deps, { user, place }, {
-    userId: user.id,
-    tokenVersion: user.tokenVersion,
-    createdAt: new Date(now),
-    endsAt: new Date(now + deps.lives.absoluteMs),
-    ip: origin.ip,
-    userAgent: origin.userAgent,
-  });
+  return start(
+    deps,
+    { user, place },
+    {
+      userId: user.id,
+      tokenVersion: user.tokenVersion,
+      createdAt: new Date(now),
+      endsAt: new Date(now + deps.lives.absoluteMs),
+      ip: origin.ip,
+      userAgent: origin.userAgent,
+    },
+  );
 }
 
 /** Starts one in the place of another: with everything that was proven for it, and until when it would have lived. */
@@ -48,5 +55,17 @@ async function start(deps: OpenSessionDeps, { user, place }: Seated, session: Be
     rotatedAt: new Date(now),
     idleUntil: new Date(now + lives.idleMs),
   });
+  await makeRoom(deps, session.userId);
   return { accessToken: await tokens.access(user, id, place), refreshToken };
+}
+
+/** Counted after the insert, so that sessions opened at once are all counted by whoever comes last. */
+async function makeRoom({ sessions, revocations, clock }: OpenSessionDeps, userId: UserId): Promise<void> {
+  const now = new Date(clock.now());
+  const reason = 'too-many-sessions';
+  const ended = await sessions.endAllBut(MOST_SESSIONS, userId, reason, now);
+  await revocations.add(
+    ended.map((sessionId) => ({ kind: 'session', sessionId, reason })),
+    now,
+  );
 }
