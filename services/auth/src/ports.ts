@@ -65,6 +65,7 @@ type Rotation = Readonly<{
   sealedSuccessor: string;
   now: Date;
   idleUntil: Date;
+  usesCookies: boolean;
 }>;
 
 export type Sessions = {
@@ -147,7 +148,7 @@ export type Passwords = {
 };
 
 export type Tokens = {
-  access(user: User, sessionId: string, place: Place): Promise<string>;
+  access(user: User, session: { id: string; lifeMs: number }, place: Place): Promise<string>;
   /** `endsAt`: no refresh token outlives its session. */
   refresh(userId: UserId, sessionId: string, endsAt: Date): Promise<string>;
   /** Undefined for everything but a valid refresh token of ours. */

@@ -2,7 +2,15 @@ import { auth } from '@tollgate/contracts';
 import { reply, type Route, serve } from '@tollgate/http-kit';
 import type { Flows } from '../flows.ts';
 import type { LoggedIn } from '../flows/sessions/continue-log-in.ts';
-import { accessTokenOf, clearedCookies, type CookieRules, originOf, refreshCookie, tokenCookies } from './origin.ts';
+import {
+  accessTokenOf,
+  clearedCookies,
+  type CookieRules,
+  originOf,
+  refreshCookie,
+  refreshTokenOf,
+  tokenCookies,
+} from './origin.ts';
 import { publicUser, sessionView } from './views.ts';
 
 export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
@@ -21,12 +29,16 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
     loggedIn(await flows.switchWorkspace(caller, workspaceId, originOf(context)), cookies),
   ),
   serve(auth.refreshSession).with(async ({ body }, _caller, context) => {
-    const token = refreshCookie(context, cookies) ?? body.refreshToken;
-    const pair = await flows.refreshSession(token, originOf(context));
-    return reply(200, { message: 'Token refreshed successfully', ...pair }, { cookies: tokenCookies(pair, cookies) });
+    const cookie = refreshCookie(context, cookies);
+    const proof = { token: cookie ?? body.refreshToken, isCookie: cookie !== undefined };
+    const pair = await flows.refreshSession(proof, originOf(context));
+    const { accessToken, refreshToken } = pair;
+    const answer = { message: 'Token refreshed successfully', accessToken, refreshToken };
+    return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
   }),
   serve(auth.logOut).with(async ({ body }, _caller, context) => {
-    const proofs = { refreshToken: body.refreshToken, accessToken: accessTokenOf(context, cookies) };
+    const refreshToken = body.refreshToken ?? refreshTokenOf(context, cookies);
+    const proofs = { refreshToken, accessToken: accessTokenOf(context, cookies) };
     await flows.logOut(proofs, originOf(context));
     return reply(200, { message: 'Logout successful' }, { cookies: clearedCookies(cookies) });
   }),
@@ -45,8 +57,8 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
 ];
 
 /** Tokens for whoever has proven everything. */
-function loggedIn({ user, accessToken, refreshToken }: LoggedIn, cookies: CookieRules) {
-  const pair = { accessToken, refreshToken };
-  const answer = { message: 'Login successful', ...pair, user: publicUser(user) };
+function loggedIn({ user, ...pair }: LoggedIn, cookies: CookieRules) {
+  const { accessToken, refreshToken } = pair;
+  const answer = { message: 'Login successful', accessToken, refreshToken, user: publicUser(user) };
   return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
 }

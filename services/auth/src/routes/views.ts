@@ -13,19 +13,20 @@ export const publicUser = ({ id, username, email, isVerified, role }: User): aut
   role,
 });
 
-export const accountView = (user: User): auth.AccountView => ({
+export const accountView = (user: User): auth.AccountView => ({ ...ownView(user), status: user.status });
+
+const ownView = (user: User): auth.AccountView => ({
   _id: user.id,
   username: user.username,
   email: user.email,
   isVerified: user.isVerified,
   role: user.role,
-  status: user.status,
   createdAt: user.createdAt.toISOString(),
   updatedAt: user.updatedAt.toISOString(),
 });
 
 export const profileView = (user: User) => ({
-  ...accountView(user),
+  ...ownView(user),
   ...(user.pendingEmail !== undefined && { pendingEmail: user.pendingEmail }),
   ...(user.defaultWorkspaceId !== undefined && { defaultWorkspaceId: user.defaultWorkspaceId }),
   __v: user.revision,

@@ -22,6 +22,7 @@ const schema = new Schema<SessionRecord>(
     idleUntil: { type: Date, ...required },
     endsAt: { type: Date, ...required },
     revokedAt: Date,
+    usesCookies: Boolean,
     endReason: { type: String, enum: END_REASONS },
     ip: String,
     userAgent: String,
@@ -44,8 +45,8 @@ export function createSessions(connection: Connection): Sessions {
       await model.create({ _id: id, userId: objectId(userId), ...session });
     },
     find: async (id) => toSession(await model.findOne({ _id: id }).lean()),
-    async rotate(id, { fromHash, toHash, sealedSuccessor, now, idleUntil }) {
-      const update = { currentHash: toHash, previousHash: fromHash, sealedSuccessor, rotatedAt: now, idleUntil };
+    async rotate(id, { fromHash, toHash, sealedSuccessor, now, ...use }) {
+      const update = { currentHash: toHash, previousHash: fromHash, sealedSuccessor, rotatedAt: now, ...use };
       return toSession(
         await model
           .findOneAndUpdate(
