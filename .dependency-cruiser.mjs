@@ -138,7 +138,7 @@ const packages = [
     {
       path: '^(services|packages)/[^/]+/src/',
       pathNot: [
-        '^services/auth/src/(clients/|deps\\.ts)',
+        '^services/auth/src/(clients/|deps\\.ts|config\\.ts)',
         '^services/[^/]+/src/clients/service-token',
         '^packages/(jwt-claims|test-kit)/',
       ],

@@ -1,3 +1,4 @@
+export { bearerToken, type Refusal, REFUSALS, refusalOf } from './bearer.ts';
 export {
   AccessClaims,
   type ClaimsProfile,

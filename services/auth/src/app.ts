@@ -7,6 +7,7 @@ import { adminUserRoutes } from './routes/admin-users.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { tokenKeyRoutes } from './routes/token-keys.ts';
 
 const MILLISECONDS = 1000;
 
@@ -31,7 +32,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-function routesOf({ config, flows }: Deps): Route[] {
+function routesOf({ config, flows, keySet }: Deps): Route[] {
   const cookies = {
     isSecure: config.isProduction,
     accessMs: config.tokens.accessSeconds * MILLISECONDS,
@@ -42,6 +43,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...sessionRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...(keySet ? tokenKeyRoutes(keySet) : []),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }

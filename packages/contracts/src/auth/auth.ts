@@ -2,3 +2,4 @@ export * from './auth-accounts.ts';
 export * from './auth-admin.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';
+export * from './auth-token-keys.ts';
