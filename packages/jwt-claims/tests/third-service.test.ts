@@ -149,7 +149,10 @@ describe.each(['express.ts', 'fastify.ts'])('a third service (%s)', (program) =>
     });
     isIssuerThere = true;
     let answer = early;
-    while (answer.status === 503) answer = await ask(`${url}/invoices`, 'GET', token);
+    while (answer.status === 503) {
+      await new Promise((resolve) => setTimeout(resolve, 25));
+      answer = await ask(`${url}/invoices`, 'GET', token);
+    }
     expect(answer).toMatchObject({ status: 200, body: { invoicesOf: ALICE, role: 'enduser' } });
     const deleted = await ask(`${url}/invoices/7`, 'DELETE', await tokenOf('admin'));
     expect(deleted).toMatchObject({ status: 200, body: { deleted: '7' } });
