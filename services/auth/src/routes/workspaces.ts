@@ -59,9 +59,7 @@ const memberRoutes = (flows: Flows): Route[] => [
     return { message: 'You have left the workspace' };
   }),
   serve(auth.transferWorkspace).with(async ({ params, body }, caller, context) => ({
-    workspace: workspaceView(
-      await flows.transferWorkspace(caller, params.workspaceId, body.userId, originOf(context)),
-    ),
+    workspace: workspaceView(await flows.transferWorkspace(caller, params.workspaceId, body.userId, originOf(context))),
   })),
 ];
 

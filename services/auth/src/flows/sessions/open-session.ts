@@ -13,14 +13,18 @@ export type OpenSessionDeps = Pick<Ports, 'clock' | 'secrets' | 'sessions' | 'to
 /** Starts a token family for a user who has proven who they are. */
 export async function openSession(deps: OpenSessionDeps, { user, place }: Seated, origin: Origin): Promise<TokenPair> {
   const now = deps.clock.now();
-  return start(deps, { user, place }, {
-    userId: user.id,
-    tokenVersion: user.tokenVersion,
-    createdAt: new Date(now),
-    endsAt: new Date(now + deps.lives.absoluteMs),
-    ip: origin.ip,
-    userAgent: origin.userAgent,
-  });
+  return start(
+    deps,
+    { user, place },
+    {
+      userId: user.id,
+      tokenVersion: user.tokenVersion,
+      createdAt: new Date(now),
+      endsAt: new Date(now + deps.lives.absoluteMs),
+      ip: origin.ip,
+      userAgent: origin.userAgent,
+    },
+  );
 }
 
 /** Starts one in the place of another: with everything that was proven for it, and until when it would have lived. */
