@@ -48,6 +48,7 @@ export const PERMISSIONS = {
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,
+  'internal:revocations': 'service',
 } as const satisfies Record<string, Callers>;
 
 export type Permission = keyof typeof PERMISSIONS;

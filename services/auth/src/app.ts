@@ -4,6 +4,7 @@ import { createExpressApp } from '@tollgate/http-kit/express';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
+import { internalRoutes } from './routes/internal.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
@@ -43,6 +44,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...sessionRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...internalRoutes(flows),
     ...workspaceRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];

@@ -11,6 +11,7 @@ import { issueChallenge } from './flows/sessions/issue-challenge.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
 import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/administer/read-users.ts';
+import { createReadRevocations } from './flows/sessions/read-revocations.ts';
 import { createRefreshSession } from './flows/sessions/refresh-session.ts';
 import { createRequestMail } from './flows/accounts/request-mail.ts';
 import { createRequireLiveSession } from './flows/sessions/require-live-session.ts';
@@ -71,6 +72,7 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),
+    readRevocations: createReadRevocations(deps),
     requireLiveSession: createRequireLiveSession(deps),
     readProfile: createReadProfile(deps),
     updateProfile: createUpdateProfile(deps),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserId, WorkspaceId } from '../ids.ts';
+import { operation } from '../operation.ts';
 
 const Id = z.string().regex(/^[\x21-\x7e]{1,128}$/);
 const Version = z.int().min(0);
@@ -25,3 +26,27 @@ export const Revocation = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), keyId: Id, ...told }),
 ]);
 export type Revocation = z.output<typeof Revocation>;
+
+/** Milliseconds since 1970, up to the year 9999. */
+const Moment = z.coerce.number().int().min(0).max(253_402_300_799_999);
+const MOST_AT_ONCE = 1000;
+
+export const readRevocations = operation({
+  id: 'readRevocations',
+  method: 'GET',
+  path: '/api/internal/revocations',
+  summary:
+    'Which access tokens count no longer, oldest first, while any of them may not have expired; for services that follow',
+  permission: 'internal:revocations',
+  query: z.strictObject({
+    /** Entries are told from this moment on; the clocks of those who write them differ, so ask with an overlap. */
+    since: Moment.default(0),
+    cursor: z.string().max(512).optional(),
+  }),
+  result: z.object({
+    revocations: z.array(Revocation).max(MOST_AT_ONCE),
+    nextCursor: z.string().nullable(),
+    /** The clock of whoever answers, in milliseconds since 1970. */
+    now: z.int().min(0),
+  }),
+});

@@ -23,6 +23,8 @@ type Decided<Told> = Told extends auth.Revocation ? Omit<Told, 'id' | 'madeAt' |
 
 /** Which access tokens count no longer, and why. */
 export type NewRevocation = Readonly<Decided<auth.Revocation> & { reason: RevocationReason }>;
+/** As it was written down. */
+export type Revocation = NewRevocation & Readonly<{ id: string; madeAt: number }>;
 
 /** The `minVersion` of an account that never comes back. */
 export const EVERY_VERSION = Number.MAX_SAFE_INTEGER;

@@ -1,5 +1,5 @@
 import { unlessDuplicate } from '@tollgate/mongo-kit';
-import { type Connection, Schema } from 'mongoose';
+import { type Connection, Schema, trusted } from 'mongoose';
 import { type NewRevocation, revocationId, TOLD_FOR_MS } from '../domain/revocation.ts';
 import type { Revocations } from '../ports/revocations.ts';
 
@@ -40,6 +40,12 @@ export function createRevocations(connection: Connection): Revocations {
       const write = () => model.bulkWrite(writes, { ordered: false });
       // Two upserts of one entry at the same moment can meet; the second time both find it.
       if (!(await unlessDuplicate(write()))) await write();
+    },
+    async list({ madeAt, id }, limit) {
+      const place = new Date(madeAt);
+      const behind = [{ madeAt: trusted({ $gt: place }) }, { madeAt: place, _id: trusted({ $gt: id }) }];
+      const records = await model.find({ $or: behind }).sort({ madeAt: 1, _id: 1 }).limit(limit).lean();
+      return records.map((record) => ({ ...record.entry, id: record._id, madeAt: record.madeAt.getTime() }));
     },
   };
 }
