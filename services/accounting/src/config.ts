@@ -16,6 +16,7 @@ import {
   serviceVariables,
   webhookKeyBytes,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
 import { z } from 'zod';
@@ -34,6 +35,10 @@ export const AccountingEnvironment = z
     ...portVariable(3001),
     ...serviceTokenVariables,
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
+    ...workspaceVariables,
+    MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
+      .prefault('2s')
+      .describe('How often auth is asked who belongs to which workspace'),
     REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
       .prefault('1s')
       .describe('How often auth is asked which access tokens were revoked'),
@@ -205,7 +210,11 @@ export function readAccountingConfig(env: Environment = process.env) {
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
     },
     migrateOnStart: read.MIGRATE_ON_START,
-    auth: { url: read.AUTH_API_URL, revocationsPollMs: read.REVOCATIONS_POLL },
+    auth: {
+      url: read.AUTH_API_URL,
+      revocationsPollMs: read.REVOCATIONS_POLL,
+      membershipsPollMs: read.MEMBERSHIPS_POLL,
+    },
     tokens: {
       accessKeys: read.JWT_ACCESS_SECRET,
       serviceKeys: read.JWT_SERVICE_SECRET,
@@ -216,6 +225,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       leaseSeconds: read.HOLD_LEASE,
       sessionLeaseSeconds: read.STREAMING_SESSION_LEASE,
       overrunPolicy: read.OVERRUN_POLICY,
+      defaultWorkspaceId: read.DEFAULT_WORKSPACE_ID,
       supervisorCap: read.SUPERVISOR_ALLOCATION_CAP,
       allocateOpensAccounts: read.ALLOCATE_OPENS_ACCOUNTS,
       keyRetentionSeconds: read.IDEMPOTENCY_RETENTION,

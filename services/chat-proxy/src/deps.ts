@@ -181,7 +181,7 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
 async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess }),
+    authenticate: createAuthenticator({ verifyAccess, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',
