@@ -43,6 +43,8 @@ export type AccessSubject = Readonly<{
   wrole?: WorkspaceRole;
   ver?: number;
   mver?: number;
+  /** For a life shorter than that of the plan. */
+  ttlSeconds?: number;
 }>;
 
 /** `notAfter` (seconds since 1970) is the end of the session family; no refresh token outlives it. */
@@ -66,10 +68,10 @@ export function createSigner({ access, refresh, issuer, audience, clock = system
   refuseSharedSecrets(access.keys, refresh.keys);
   const signAs = { access: createSign(access.keys), refresh: createSign(refresh.keys) };
   return {
-    signAccess: (subject) =>
+    signAccess: ({ ttlSeconds = access.ttlSeconds, ...subject }) =>
       signAs.access(accessKind, {
         ...subject,
-        ...stamp(clock, access.ttlSeconds),
+        ...stamp(clock, Math.min(ttlSeconds, access.ttlSeconds)),
         type: 'access',
         iss: issuer,
         aud: [...audience],

@@ -5,12 +5,10 @@ import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { internalRoutes } from './routes/internal.ts';
-import { ACCESS_COOKIE } from './routes/origin.ts';
+import { cookieNames } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
-
-const MILLISECONDS = 1000;
 
 /** The HTTP application of the auth service. */
 export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
@@ -35,9 +33,8 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
 
 function routesOf({ config, flows }: Deps): Route[] {
   const cookies = {
+    names: cookieNames(config.isProduction),
     isSecure: config.isProduction,
-    accessMs: config.tokens.accessSeconds * MILLISECONDS,
-    refreshMs: config.tokens.refreshSeconds * MILLISECONDS,
     allowedOrigins: config.allowedOrigins,
   };
   return [
@@ -54,7 +51,7 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   const authenticate = createAuthenticator({
     verifyAccess,
     verifyService,
-    cookie: { name: ACCESS_COOKIE, allowedOrigins: config.allowedOrigins },
+    cookie: { name: cookieNames(config.isProduction).access, allowedOrigins: config.allowedOrigins },
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);

@@ -88,6 +88,12 @@ export const AuthEnvironment = z
     REFRESH_IDLE_TTL: duration({ min: '1m' })
       .prefault('7d')
       .describe('A session that is not refreshed for so long ends'),
+    SESSION_IDLE: duration({ min: '1m' })
+      .prefault('60m')
+      .describe('The same for sessions of browsers, with cookies'),
+    ADMIN_SESSION_IDLE: duration({ min: '1m' })
+      .prefault('15m')
+      .describe('The same for sessions of administrators; their access tokens live a third of it'),
     REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
     REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
     ...workspaceVariables,
@@ -194,6 +200,9 @@ export function readAuthConfig(env: Environment = process.env) {
     },
     sessions: {
       idleMs: read.REFRESH_IDLE_TTL * MILLISECONDS,
+      cookieIdleMs: read.SESSION_IDLE * MILLISECONDS,
+      adminIdleMs: read.ADMIN_SESSION_IDLE * MILLISECONDS,
+      accessMs: read.ACCESS_TOKEN_TTL * MILLISECONDS,
       absoluteMs: read.REFRESH_ABSOLUTE_TTL * MILLISECONDS,
       graceMs: read.REFRESH_GRACE * MILLISECONDS,
     },

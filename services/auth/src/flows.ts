@@ -3,6 +3,7 @@ import type { ChallengeKind } from './domain/challenge.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
+import { createChangeStatus } from './flows/administer/change-status.ts';
 import { createCreateUser, createCreateUsers, createInviteUser } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
@@ -11,6 +12,7 @@ import { issueChallenge } from './flows/sessions/issue-challenge.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
 import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/administer/read-users.ts';
+import { createEndSession, createListSessions } from './flows/sessions/own-sessions.ts';
 import { createReadRevocations } from './flows/sessions/read-revocations.ts';
 import { createRefreshSession } from './flows/sessions/refresh-session.ts';
 import { createRequestMail } from './flows/accounts/request-mail.ts';
@@ -72,6 +74,8 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),
+    listSessions: createListSessions(deps),
+    endSession: createEndSession(deps),
     readRevocations: createReadRevocations(deps),
     requireLiveSession: createRequireLiveSession(deps),
     readProfile: createReadProfile(deps),
@@ -83,6 +87,7 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     createUser: createCreateUser(deps),
     createUsers: createCreateUsers({ inviteUser: createInviteUser(deps) }),
     changeRole: createChangeRole(deps),
+    changeStatus: createChangeStatus(deps),
     deleteUser: createDeleteUser(deps),
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),

@@ -5,6 +5,8 @@ import { createSigner } from '@tollgate/jwt-claims/sign';
 import { claimedRole } from '../domain/workspace.ts';
 import type { Clock, Tokens } from '../ports.ts';
 
+const MILLISECONDS = 1000;
+
 export type TokenOptions = Readonly<{
   accessKeys: KeyRing;
   refreshKeys: KeyRing;
@@ -31,7 +33,7 @@ export function createTokens(options: TokenOptions) {
   const refreshVerifier = createRefreshVerifier({ keys: refreshKeys, issuer, clock });
 
   const tokens: Tokens = {
-    async access(user, sid, place) {
+    async access(user, { id: sid, lifeMs }, place) {
       const { id: sub, username, email, tokenVersion: ver } = user;
       const role = claimedRole(user, place, workspaceId);
       const seat = {
@@ -39,7 +41,9 @@ export function createTokens(options: TokenOptions) {
         wrole: place.role,
         ...(place.memberVersion !== undefined && { mver: place.memberVersion }),
       };
-      return (await signer.signAccess({ sub, username, email, role, sid, ver, ...seat })).token;
+      return (
+        await signer.signAccess({ sub, username, email, role, sid, ver, ttlSeconds: lifeMs / MILLISECONDS, ...seat })
+      ).token;
     },
     async refresh(sub, sid, endsAt) {
       return (await signer.signRefresh({ sub, sid, notAfter: Math.floor(endsAt.getTime() / 1000) })).token;

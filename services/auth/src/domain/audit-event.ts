@@ -1,7 +1,13 @@
 import type { UserId } from '@tollgate/contracts';
 
 /** Where a request came from. */
-export type Origin = Readonly<{ ip: string; userAgent: string; requestId: string }>;
+export type Origin = Readonly<{
+  ip: string;
+  userAgent: string;
+  requestId: string;
+  /** Whether a page in a browser sent it: pages have cookies, and people leave them open. */
+  isPage?: boolean;
+}>;
 
 export const AUDIT_ACTIONS = [
   'account.signed-up',
@@ -10,6 +16,10 @@ export const AUDIT_ACTIONS = [
   'account.renamed',
   'account.role-changed',
   'account.deleted',
+  'account.locked',
+  'account.unlocked',
+  'account.disabled',
+  'account.enabled',
   'accounts.deleted',
   'email.verified',
   'email.change-requested',

@@ -1,5 +1,7 @@
 import type { auth } from '@tollgate/contracts';
+import type { Session } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
+import { deviceName } from './device-name.ts';
 
 /** How accounts are shown on the wire. */
 
@@ -11,7 +13,9 @@ export const publicUser = ({ id, username, email, isVerified, role }: User): aut
   role,
 });
 
-export const accountView = (user: User): auth.AccountView => ({
+export const accountView = (user: User): auth.AccountView => ({ ...ownView(user), status: user.status });
+
+const ownView = (user: User): auth.AccountView => ({
   _id: user.id,
   username: user.username,
   email: user.email,
@@ -22,7 +26,7 @@ export const accountView = (user: User): auth.AccountView => ({
 });
 
 export const profileView = (user: User) => ({
-  ...accountView(user),
+  ...ownView(user),
   ...(user.pendingEmail !== undefined && { pendingEmail: user.pendingEmail }),
   ...(user.defaultWorkspaceId !== undefined && { defaultWorkspaceId: user.defaultWorkspaceId }),
   __v: user.revision,
@@ -45,4 +49,14 @@ export const existenceView = (user: User, isAdmin: boolean) => ({
   deleted: false as const,
   _id: user.id,
   ...(isAdmin && accountView(user)),
+});
+
+export const sessionView = (session: Session, currentId: string | undefined) => ({
+  id: session.id,
+  device: deviceName(session.userAgent),
+  ipAddress: session.ip,
+  createdAt: session.createdAt.toISOString(),
+  lastUsedAt: session.rotatedAt.toISOString(),
+  expiresAt: new Date(Math.min(session.idleUntil.getTime(), session.endsAt.getTime())).toISOString(),
+  current: session.id === currentId,
 });
