@@ -27,6 +27,11 @@ export interface AuthenticatorOptions {
   readonly verifyService?: (token: string) => Promise<{ readonly sub: ServiceName }>;
   /** Auth alone accepts its access cookie; state-changing calls then need an allowed Origin. */
   readonly cookie?: { readonly name: string; readonly allowedOrigins: readonly string[] };
+  /**
+   * The workspace of tokens that name none. A request whose `X-Workspace-Id` is not the workspace of its token is refused
+   * then: a header alone opens nothing. Auth leaves this out, because it looks the membership up.
+   */
+  readonly defaultWorkspaceId?: string;
 }
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -48,7 +53,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
 
 async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {
   if (options.verifyService && tokenKind(token) === 'service') return serviceCaller(options, token, headers);
-  return userCaller(options, token);
+  const caller = await userCaller(options, token);
+  requireOwnWorkspace(options, headers, caller);
+  return caller;
+}
+
+/** What the caller does not belong to does not exist (contract.md, Roles). */
+function requireOwnWorkspace({ defaultWorkspaceId }: AuthenticatorOptions, headers: Headers, caller: UserCaller): void {
+  const named = headers['x-workspace-id'];
+  if (defaultWorkspaceId === undefined || named === undefined) return;
+  if (named !== (caller.workspaceId ?? defaultWorkspaceId)) throw new AppError('NOT_FOUND', 'Workspace not found');
 }
 
 async function userCaller(options: AuthenticatorOptions, token: string): Promise<UserCaller> {
@@ -83,6 +97,7 @@ async function serviceCaller(options: AuthenticatorOptions, token: string, heade
   const id = UserId.safeParse(subject);
   if (id.success) return { kind: 'service', service, onBehalfOf: { userId: id.data } };
   const user = await userCaller(options, subject);
+  requireOwnWorkspace(options, headers, user);
   return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
 }
 

@@ -18,6 +18,7 @@ import {
   verifyingVariables,
   webhookKeyBytes,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
@@ -38,6 +39,10 @@ export const AccountingEnvironment = z
     ...serviceTokenVariables,
     ...verifyingVariables(readPublicKeys),
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
+    ...workspaceVariables,
+    MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
+      .prefault('2s')
+      .describe('How often auth is asked who belongs to which workspace'),
     REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
       .prefault('1s')
       .describe('How often auth is asked which access tokens were revoked'),
@@ -211,7 +216,11 @@ export function readAccountingConfig(env: Environment = process.env) {
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
     },
     migrateOnStart: read.MIGRATE_ON_START,
-    auth: { url: read.AUTH_API_URL, revocationsPollMs: read.REVOCATIONS_POLL },
+    auth: {
+      url: read.AUTH_API_URL,
+      revocationsPollMs: read.REVOCATIONS_POLL,
+      membershipsPollMs: read.MEMBERSHIPS_POLL,
+    },
     tokens: {
       access: {
         secrets: read.JWT_ACCESS_SECRET,
@@ -226,6 +235,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       leaseSeconds: read.HOLD_LEASE,
       sessionLeaseSeconds: read.STREAMING_SESSION_LEASE,
       overrunPolicy: read.OVERRUN_POLICY,
+      defaultWorkspaceId: read.DEFAULT_WORKSPACE_ID,
       supervisorCap: read.SUPERVISOR_ALLOCATION_CAP,
       allocateOpensAccounts: read.ALLOCATE_OPENS_ACCOUNTS,
       keyRetentionSeconds: read.IDEMPOTENCY_RETENTION,

@@ -20,6 +20,7 @@ import { createLedgerEvents } from './events.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
+import { membershipRounds } from './memberships-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
 import { createAdmission } from './revocation-deps.ts';
@@ -31,6 +32,7 @@ import { createChores } from './store/chores.ts';
 import { createExplanations } from './store/explanations.ts';
 import { createHolds } from './store/holds.ts';
 import { createLimits } from './store/limits.ts';
+import { createMembers } from './store/members.ts';
 import { hasNewestSchema } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
 import { createOutbox } from './store/outbox.ts';
@@ -76,6 +78,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const access = openAccessKeys(config.tokens.access, logger);
   const { verifyAccess, revocations } = createAdmission(config, { keys: access.keys, logger, metrics });
   if (revocations) closers.add('revocations', revocations);
+  const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
+  if (memberships) closers.add('memberships', memberships);
   return {
     config,
     logger,
@@ -100,6 +104,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       revocations?.start();
       if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
+      memberships?.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
   };
@@ -119,6 +124,7 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     holds: reachable(createHolds(postgres.query), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
+    members: reachable(createMembers(postgres.query), databaseTrouble),
     blocks: reachable(createBlocks(postgres.query), databaseTrouble),
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import type { ChallengeKind } from './domain/challenge.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
@@ -6,7 +7,8 @@ import { createChangeStatus } from './flows/administer/change-status.ts';
 import { createCreateUser, createCreateUsers, createInviteUser } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
-import { createContinueLogIn } from './flows/sessions/continue-log-in.ts';
+import { createContinueLogIn, type Proven } from './flows/sessions/continue-log-in.ts';
+import { issueChallenge } from './flows/sessions/issue-challenge.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
 import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/administer/read-users.ts';
@@ -58,7 +60,8 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
   const { workspaceCreation } = config;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
   const given = { ...ports, rules, abandonMs, codeLives, lives, places, defaultWorkspaceId, workspaceCreation };
-  const deps = { ...given, continueLogIn: createContinueLogIn(given) };
+  const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
+  const deps = { ...given, continueLogIn: createContinueLogIn({ ...given, issueChallenge: challenging }) };
   return {
     ...workspaceFlows(deps),
     selectWorkspace: createSelectWorkspace(deps),

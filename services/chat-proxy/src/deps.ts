@@ -194,7 +194,7 @@ const accessKeySettings = (config: Config) => ({
 async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess }),
+    authenticate: createAuthenticator({ verifyAccess, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',

@@ -262,7 +262,8 @@ export const listMembershipChanges = operation({
   id: 'listMembershipChanges',
   method: 'GET',
   path: '/api/internal/memberships',
-  summary: 'Memberships in the order of their last change, removals among them; `since` overlaps with what was read before',
+  summary:
+    'Memberships in the order of their last change, removals among them; `since` overlaps with what was read before',
   permission: 'internal:memberships',
   query: z.strictObject({
     since: Timestamp.optional(),

@@ -113,7 +113,13 @@ async function toInvited(deps: DeliverDeps, invitationId: string): Promise<Addre
   const { secret, hash } = secrets.create('invitation');
   if (!(await invitations.setHash(invitationId, hash, now))) return undefined;
   const { email, role } = invitation;
-  const facts = { kind: 'invitation', inviter: inviter.username, workspace: workspace.name, role, token: secret } as const;
+  const facts = {
+    kind: 'invitation',
+    inviter: inviter.username,
+    workspace: workspace.name,
+    role,
+    token: secret,
+  } as const;
   return { to: email, facts };
 }
 

@@ -48,7 +48,11 @@ export type Memberships = {
     now: Date,
   ): Promise<Membership | undefined>;
   /** All memberships, in the order of their last change, from an instant or behind a place on. */
-  changes(page: { since?: Date | undefined; after?: TimeAndId | undefined; limit: number }): Promise<(Membership & { id: string })[]>;
+  changes(page: {
+    since?: Date | undefined;
+    after?: TimeAndId | undefined;
+    limit: number;
+  }): Promise<(Membership & { id: string })[]>;
 };
 
 export type Invitations = {

@@ -20,7 +20,7 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
     const outcome = await flows.logIn({ identifier, password, workspaceId }, originOf(context));
     if (outcome.kind === 'done') return loggedIn(outcome, cookies);
     const { workspaces, selectionToken } = outcome;
-    return reply(300, { message: 'Choose a workspace', workspaces: [...workspaces], selectionToken });
+    return reply(300, { message: 'Choose a workspace', workspaces, selectionToken });
   }),
   serve(auth.selectWorkspace).with(async ({ body: { selectionToken, workspaceId } }, _caller, context) =>
     loggedIn(await flows.selectWorkspace(selectionToken, workspaceId, originOf(context)), cookies),

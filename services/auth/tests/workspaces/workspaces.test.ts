@@ -12,8 +12,10 @@ beforeAll(async () => {
 afterAll(() => auth.stop());
 
 const workspacePath = (id: string, rest = '') => `/api/workspaces/${id}${rest}`;
-const memberships = () => auth.db.collection<{ _id: string; role: string; isActive: boolean; version: number }>('memberships');
-const stored = (workspaceId: string, { userId }: { userId: string }) => memberships().findOne({ _id: `${workspaceId}:${userId}` });
+const memberships = () =>
+  auth.db.collection<{ _id: string; role: string; isActive: boolean; version: number }>('memberships');
+const stored = (workspaceId: string, { userId }: { userId: string }) =>
+  memberships().findOne({ _id: `${workspaceId}:${userId}` });
 const audited = async (action: string, workspaceId: string) =>
   (await auth.auditOf(action)).filter(({ facts }) => (facts as { workspaceId?: string }).workspaceId === workspaceId);
 
@@ -69,7 +71,11 @@ describe('what a role may do in a workspace', () => {
     ['see members', 'owner admin supervisor', (id) => ['GET', workspacePath(id, '/members')]],
     ['rename', 'owner admin', (id) => ['PATCH', workspacePath(id), { name: 'Renamed' }]],
     ['see invitations', 'owner admin', (id) => ['GET', workspacePath(id, '/invitations')]],
-    ['invite', 'owner admin', (id) => ['POST', workspacePath(id, '/invitations'), { email: `${randomUUID()}@example.test` }]],
+    [
+      'invite',
+      'owner admin',
+      (id) => ['POST', workspacePath(id, '/invitations'), { email: `${randomUUID()}@example.test` }],
+    ],
     ['hand over', 'owner', (id) => ['POST', workspacePath(id, '/transfer'), { userId: root.userId }]],
   ];
 
@@ -170,7 +176,9 @@ describe('members', () => {
       const refused = await as(auth, admin)('PUT', workspacePath(id, call[0]), call[1]);
       expect(json(refused).code).toBe(code);
     }
-    expect((await as(auth, root)('PUT', workspacePath(id, `/members/${alice.userId}`), { role: 'owner' })).status).toBe(400);
+    expect((await as(auth, root)('PUT', workspacePath(id, `/members/${alice.userId}`), { role: 'owner' })).status).toBe(
+      400,
+    );
   });
 
   it('are removed, told by mail, and come back as a new version only', async () => {
@@ -220,7 +228,11 @@ describe('members', () => {
     const workspace = await auth.db.collection('workspaces').findOne({ _id: id as never });
     expect(String(workspace?.['ownerId'])).toBe(owner.userId);
     expect(await stored(id, owner)).toMatchObject({ isActive: true, role: 'admin' });
-    const left = await memberships().countDocuments({ _id: { $in: people.map(({ userId }) => `${id}:${userId}`) }, isActive: true, role: 'admin' });
+    const left = await memberships().countDocuments({
+      _id: { $in: people.map(({ userId }) => `${id}:${userId}`) },
+      isActive: true,
+      role: 'admin',
+    });
     expect(left).toBe(1);
     expect(workspace?.['adminIds']).toHaveLength(2);
   });
@@ -234,7 +246,9 @@ describe('members', () => {
     );
     expect(statuses(answers)[500]).toBeUndefined();
     const workspace = await auth.db.collection('workspaces').findOne({ _id: id as never });
-    const living = await memberships().find({ _id: { $regex: `^${id}:` }, isActive: true }).toArray();
+    const living = await memberships()
+      .find({ _id: { $regex: `^${id}:` }, isActive: true })
+      .toArray();
     expect(living).toHaveLength(3);
     expect(living.map(({ _id }) => _id)).toContain(`${id}:${String(workspace?.['ownerId'])}`);
   });

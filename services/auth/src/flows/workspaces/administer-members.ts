@@ -73,7 +73,13 @@ export const createChangeMemberRole = (deps: MemberDeps) =>
       await endTokens(deps, after, 'membership-changed');
       await deps.mailQueue.add({ kind: 'member-role', userId, workspaceId, role }, now);
       const facts = { workspaceId, from: before.role, to: role };
-      await deps.events.record({ action: 'member.role-changed', actorId: caller.userId, targetId: userId, origin, facts });
+      await deps.events.record({
+        action: 'member.role-changed',
+        actorId: caller.userId,
+        targetId: userId,
+        origin,
+        facts,
+      });
     }
     return memberOf(workspace, after, user.username);
   };
@@ -121,7 +127,8 @@ export const createTransferWorkspace = (deps: MemberDeps) =>
     const heir = await deps.memberships.find(workspaceId, to);
     if (!heir?.isActive || !(await deps.users.find(to))) throw noMember();
     if (workspace.ownerId === to) return seen(workspace, role);
-    if (heir.role !== 'admin') throw new AppError('CONFLICT', 'Only an administrator of the workspace can take it over');
+    if (heir.role !== 'admin')
+      throw new AppError('CONFLICT', 'Only an administrator of the workspace can take it over');
     const from = workspace.ownerId;
     const now = new Date(deps.clock.now());
     const moved = await deps.workspaces.transfer(workspaceId, { from, to }, now);

@@ -29,7 +29,8 @@ export async function requirePermission(
   const seat = await places.seatIn(caller.userId, workspaceId);
   const workspace = seat?.workspace ?? (isPlatformAdmin ? await workspaces.find(workspaceId) : undefined);
   if (!workspace) throw new AppError('NOT_FOUND', 'Workspace not found');
-  if (!mayInWorkspace({ isPlatformAdmin, ...(seat && { role: seat.role }) }, permission)) throw new AppError('FORBIDDEN');
+  if (!mayInWorkspace({ isPlatformAdmin, ...(seat && { role: seat.role }) }, permission))
+    throw new AppError('FORBIDDEN');
   if (workspace.status === 'disabled' && !READS.has(permission)) throw new AppError('WORKSPACE_DISABLED');
   return { workspace, role: seat?.role ?? 'admin', isPlatformAdmin };
 }

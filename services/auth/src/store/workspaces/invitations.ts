@@ -65,8 +65,7 @@ export function createInvitations(connection: Connection): Invitations {
       (await model.updateOne({ invitationId: id, ...open(now) }, { $set: { hash } })).matchedCount === 1,
     findByHash: (hash, now) => one(model.findOne({ hash, ...open(now) }).lean()),
     take: (hash, emailKey, now) => one(model.findOneAndDelete({ hash, emailKey, ...open(now) }).lean()),
-    revoke: async (workspaceId, id) =>
-      (await model.deleteOne({ invitationId: id, workspaceId })).deletedCount === 1,
+    revoke: async (workspaceId, id) => (await model.deleteOne({ invitationId: id, workspaceId })).deletedCount === 1,
   };
 }
 

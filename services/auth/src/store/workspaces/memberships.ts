@@ -47,7 +47,13 @@ export function createMemberships(connection: Connection): Memberships {
       ),
     list(workspaceId, { after, limit }) {
       const behind = after === undefined ? {} : { userId: trusted({ $gt: objectId(after) }) };
-      return many(model.find({ workspaceId, isActive: true, ...behind }).sort({ userId: 1 }).limit(limit).lean());
+      return many(
+        model
+          .find({ workspaceId, isActive: true, ...behind })
+          .sort({ userId: 1 })
+          .limit(limit)
+          .lean(),
+      );
     },
     async join(workspaceId, userId, role, now) {
       const update = {
@@ -73,10 +79,7 @@ export function createMemberships(connection: Connection): Memberships {
     },
     async changes({ since, after, limit }) {
       const behind = after && {
-        $or: [
-          { changedAt: trusted({ $gt: after.at }) },
-          { changedAt: after.at, _id: trusted({ $gt: after.id }) },
-        ],
+        $or: [{ changedAt: trusted({ $gt: after.at }) }, { changedAt: after.at, _id: trusted({ $gt: after.id }) }],
       };
       const from = since && { changedAt: trusted({ $gte: since }) };
       const records = await model

@@ -86,5 +86,10 @@ const lead = (model: WorkspaceModel): Pick<Workspaces, 'enlist' | 'strike' | 'tr
 function toWorkspace(record: WorkspaceRecord | null): Workspace | undefined {
   if (!record) return undefined;
   const { _id, ownerId, adminIds: _adminIds, ...workspace } = record;
-  return { ...workspace, id: _id, ownerId: UserId.parse(ownerId.toHexString()), description: workspace.description ?? '' };
+  return {
+    ...workspace,
+    id: _id,
+    ownerId: UserId.parse(ownerId.toHexString()),
+    description: workspace.description ?? '',
+  };
 }
