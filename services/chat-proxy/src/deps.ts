@@ -69,8 +69,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const { endRevoked: ended } = answering.keeper;
-  const { verifyAccess, revocations, checks } = createAdmission(config, { logger, clock, tell, ended });
+  const { verifyAccess, revocations, checks } = createAdmission(config, { ...answering, logger, clock, tell });
 
   const syncChatflows = createSyncChatflows({
     catalogues: upstreams.catalogues,

@@ -6,14 +6,15 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Access } from './domain/access.ts';
 import type { Tell } from './domain/facts.ts';
+import type { LeaseKeeper } from './flows/keep-leases.ts';
 import type { Clock } from './ports.ts';
 
 interface Surroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly tell: Tell;
-  /** Told after every answer of auth: why an access has ended, if it has. */
-  readonly ended: (reasonOf: (access: Access) => string | undefined) => void;
+  /** Told after every answer of auth why an access has ended, if it has. */
+  readonly keeper: Pick<LeaseKeeper, 'endRevoked'>;
 }
 
 export interface Admission {
@@ -24,7 +25,7 @@ export interface Admission {
 }
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since. */
-export function createAdmission(config: Config, { logger, clock, tell, ended }: Surroundings): Admission {
+export function createAdmission(config: Config, { logger, clock, tell, keeper }: Surroundings): Admission {
   const access = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
@@ -37,7 +38,7 @@ export function createAdmission(config: Config, { logger, clock, tell, ended }: 
     failed: (error) => tell('background_failed', { task: 'revocations', reason: String(error) }),
     heard(news) {
       if (news > 0) verifier.forget(revocations.isRevoked);
-      ended((access) => revocations.find(subjectOf(access))?.reason);
+      keeper.endRevoked((access) => revocations.find(subjectOf(access))?.reason);
     },
   });
   const verifier = createVerifier({
