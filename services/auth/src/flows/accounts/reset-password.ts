@@ -1,13 +1,24 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { siteOf } from '../../domain/client-address.ts';
-import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { PasswordRules } from '../../domain/password-rules.ts';
 import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import { refuseWeakPassword } from './refuse-weak-password.ts';
+import { requireUnlocked } from './require-unlocked.ts';
 
 type ResetDeps = Pick<
   Ports,
-  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'secrets' | 'sessions' | 'users'
+  | 'clock'
+  | 'devices'
+  | 'events'
+  | 'limits'
+  | 'mailQueue'
+  | 'mailedCodes'
+  | 'passwords'
+  | 'secrets'
+  | 'sessions'
+  | 'users'
 > & { rules: PasswordRules };
 
 const failed = () => new AppError('INVALID_CODE', 'Password reset failed');
@@ -24,14 +35,14 @@ export const createResetPassword = (deps: ResetDeps) =>
     const code = await mailedCodes.find('reset-password', hash, new Date(clock.now()));
     const user = code && (await users.find(code.userId));
     if (!user || !mayLogIn(user) || user.emailKey !== code.emailKey) throw failed();
-    const fault = faultOfPassword(newPassword, user, deps.rules);
-    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+    await requireUnlocked(deps, user);
+    await refuseWeakPassword(deps, newPassword, user);
 
     const passwordHash = await deps.passwords.hash(newPassword);
     const now = new Date(clock.now());
     if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
     await users.verify(user.id, code.emailKey, now);
-    await users.setPassword(user.id, passwordHash, now);
+    await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
     await sessions.endAllOf([user.id], 'password-reset', now);
     await mailedCodes.discard(user.id, ['reset-password', 'verify-email']);
     await mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
