@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
+import { secondFactorRoutes } from './routes/second-factors.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
 
@@ -40,6 +41,7 @@ function routesOf({ config, flows }: Deps): Route[] {
   };
   return [
     ...sessionRoutes(flows, cookies),
+    ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),

@@ -81,8 +81,11 @@ describe('whether an address is known', () => {
       limits: {
         spend: async () => undefined,
         guess: async (_limit: string, _key: string, prove: () => unknown) => prove(),
+        tryOut: async (_limit: string, _key: string, prove: () => unknown) => prove(),
       },
       users: { findByName: async (key: string) => (key === 'alice' ? { passwordHash: 'stored' } : undefined) },
+      clock: { now: () => 0 },
+      devices: { read: () => undefined },
       events: { record: async () => undefined },
     } as unknown as Parameters<typeof createLogIn>[0]);
     for (const name of ['alice', 'nobody']) {

@@ -14,6 +14,24 @@ export const PublicUser = z.object({
 });
 export type PublicUser = z.infer<typeof PublicUser>;
 
+const LoggedIn = z.object({
+  message: z.string(),
+  accessToken: z.string(),
+  refreshToken: z.string(),
+  user: PublicUser,
+  /** Shown once, with the first code of a second factor that the login asked for. */
+  backupCodes: z.array(z.string()).optional(),
+});
+
+/** An opaque secret that stands for a login that stopped half-way; it opens nothing but its next step. */
+export const ChallengeSecret = z.string().min(1).max(200);
+
+/** The password was right, and a code of the second factor is asked for: there are no tokens yet. */
+const SecondFactorDue = z.object({ message: z.string(), mfaRequired: z.literal(true), challenge: ChallengeSecret });
+
+/** What a login, or the next step of one, leads to. */
+export const LogInAnswer = z.union([LoggedIn, SecondFactorDue]);
+
 export const logIn = operation({
   id: 'logIn',
   method: 'POST',
@@ -21,8 +39,15 @@ export const logIn = operation({
   summary: 'Log in with user name or e-mail address',
   permission: 'public',
   body: z.strictObject({ username: Identifier, password: Password, email: Ignored, role: Ignored }),
-  result: z.object({ message: z.string(), accessToken: z.string(), refreshToken: z.string(), user: PublicUser }),
-  errors: ['INVALID_CREDENTIALS', 'EMAIL_NOT_VERIFIED', 'RATE_LIMITED'],
+  result: LogInAnswer,
+  errors: [
+    'INVALID_CREDENTIALS',
+    'EMAIL_NOT_VERIFIED',
+    'PASSWORD_EXPIRED',
+    /** With a `challenge` in the problem document, for `POST /api/auth/mfa/enrol`. */
+    'MFA_ENROLMENT_REQUIRED',
+    'RATE_LIMITED',
+  ],
   invalidDetail: 'Missing required fields',
 });
 

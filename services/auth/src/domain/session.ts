@@ -16,6 +16,8 @@ export type Session = Readonly<{
   /** No refresh reaches beyond this. */
   endsAt: Date;
   revokedAt?: Date;
+  /** When its user last proved password and second factor again. */
+  steppedUpAt?: Date;
   ip: string;
   userAgent: string;
 }>;

@@ -1,4 +1,4 @@
-import { type MailFacts, writeMail } from '../domain/mails.ts';
+import { type MailFacts, type NoticeKind, writeMail } from '../domain/mails.ts';
 import type { CodeKind, CodeLives } from '../domain/mailed-code.ts';
 import { keyOf, mayLogIn, type User } from '../domain/user.ts';
 import type { LeasedMail, MailOrder, Ports } from '../ports.ts';
@@ -91,10 +91,7 @@ async function toNewAddress(deps: DeliverDeps, user: User | undefined, email: st
   return { to: email, facts: { kind: 'email-change', username: user.username, token } };
 }
 
-function notice(
-  user: User | undefined,
-  order: Extract<MailOrder, { kind: 'session-theft' | 'password-changed' | 'email-changed' }>,
-) {
+function notice(user: User | undefined, order: Extract<MailOrder, { kind: NoticeKind | 'email-changed' }>) {
   if (!user?.emailKey) return undefined;
   const { username, email } = user;
   if (order.kind === 'email-changed')

@@ -1,14 +1,17 @@
 import { auth } from '@tollgate/contracts';
-import { reply, type Route, serve } from '@tollgate/http-kit';
+import { AppError, reply, type Route, serve } from '@tollgate/http-kit';
 import type { Flows } from '../flows.ts';
 import type { LogInOutcome } from '../flows/sessions/continue-log-in.ts';
 import { accessTokenOf, clearedCookies, type CookieRules, originOf, refreshCookie, tokenCookies } from './origin.ts';
+import { deviceCookie, deviceTokenOf } from './trusted-device.ts';
 import { publicUser } from './views.ts';
 
 export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   serve(auth.logIn).with(async ({ body }, _caller, context) => {
     const { username: identifier, password } = body;
-    return loggedIn(await flows.logIn({ identifier, password }, originOf(context)), cookies);
+    const deviceToken = deviceTokenOf(context);
+    const outcome = await flows.logIn({ identifier, password, deviceToken }, originOf(context));
+    return logInAnswer(flows, outcome, { cookies, deviceToken });
   }),
   serve(auth.refreshSession).with(async ({ body }, _caller, context) => {
     const token = refreshCookie(context, cookies) ?? body.refreshToken;
@@ -26,9 +29,21 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   }),
 ];
 
-/** Tokens for whoever has proven everything. */
-function loggedIn({ user, accessToken, refreshToken }: LogInOutcome, cookies: CookieRules) {
+/** Tokens for whoever has proven everything; a challenge for whoever still owes something. */
+export function logInAnswer(
+  flows: Flows,
+  outcome: LogInOutcome,
+  { cookies, deviceToken }: { cookies: CookieRules; deviceToken: string | undefined },
+) {
+  if (outcome.kind === 'enrolment')
+    throw new AppError('MFA_ENROLMENT_REQUIRED', undefined, { extra: { challenge: outcome.challenge } });
+  if (outcome.kind === 'second-factor') {
+    const { challenge } = outcome;
+    return reply(200, { message: 'Second factor required', mfaRequired: true as const, challenge });
+  }
+  const { user, accessToken, refreshToken } = outcome;
   const pair = { accessToken, refreshToken };
   const answer = { message: 'Login successful', ...pair, user: publicUser(user) };
-  return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
+  const device = deviceCookie(flows.trustDevice(user.id, deviceToken), cookies);
+  return reply(200, answer, { cookies: [...tokenCookies(pair, cookies), device] });
 }

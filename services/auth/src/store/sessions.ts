@@ -21,6 +21,7 @@ const schema = new Schema<SessionRecord>(
     idleUntil: { type: Date, ...required },
     endsAt: { type: Date, ...required },
     revokedAt: Date,
+    steppedUpAt: Date,
     endReason: { type: String, enum: END_REASONS },
     ip: String,
     userAgent: String,
@@ -53,6 +54,9 @@ export function createSessions(connection: Connection): Sessions {
           .lean(),
       );
     },
+    markSteppedUp: async (id, userId, now) =>
+      (await model.updateOne({ _id: id, userId: objectId(userId), ...LIVING }, { $set: { steppedUpAt: now } }))
+        .matchedCount === 1,
     end: async (id, reason, now) =>
       (await model.updateOne({ _id: id, ...LIVING }, ended(reason, now))).modifiedCount === 1,
     async endAllOf(userIds, reason, now) {

@@ -24,7 +24,10 @@ export function authClient({ baseUrl, timeoutMs }: AuthOptions): AuthClient {
 
   return {
     async logIn(username, password) {
-      const { accessToken, refreshToken, user } = await client.logIn({ body: { username, password } });
+      const answer = await client.logIn({ body: { username, password } });
+      // The challenge stays here: this façade has no second step, and nobody else should have its secret.
+      if (!('accessToken' in answer)) throw new AppError('MFA_REQUIRED');
+      const { accessToken, refreshToken, user } = answer;
       return { accessToken, refreshToken, user };
     },
     async refresh(refreshToken) {
