@@ -5,6 +5,12 @@ export { ConfigError, type ConfigFault, type Environment, readConfig, type ReadO
 export { Secret } from './secret.ts';
 export { mongoVariables, portVariable, serviceTokenVariables, serviceVariables } from './service-variables.ts';
 export {
+  signingVariables,
+  signsWithOneAlgorithm,
+  verifiesOneAlgorithm,
+  verifyingVariables,
+} from './token-variables.ts';
+export {
   alias,
   baseUrl,
   bool,

@@ -6,6 +6,7 @@ import {
   createRateLimiter,
   createRounds,
   migrateOnceReachable,
+  openAccessKeys,
   packageVersion,
   type RateLimiter,
   reachable,
@@ -71,7 +72,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const { accessKeys, serviceKeys, issuer, profile } = config.tokens;
+  const { serviceKeys, issuer, profile } = config.tokens;
+  const access = openAccessKeys(config.tokens.access, logger);
   return {
     config,
     logger,
@@ -79,11 +81,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     flows,
     channels: ports.channels,
     version: await packageVersion(import.meta.url),
-    verifyAccess: createVerifier({ keys: accessKeys, issuer, audience: 'accounting', profile }).verifyAccess,
+    verifyAccess: createVerifier({ keys: access.keys, issuer, audience: 'accounting', profile }).verifyAccess,
     verifyService: createServiceVerifier({ keys: serviceKeys, audience: 'accounting' }).verifyService,
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
+      ...access.checks,
       ...(config.isProduction && { privileges: privilegesCheck(postgres, logger) }),
     },
     callsPerUser: perUser(

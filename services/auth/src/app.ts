@@ -8,6 +8,7 @@ import { ACCESS_COOKIE } from './routes/origin.ts';
 import { secondFactorRoutes } from './routes/second-factors.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { tokenKeyRoutes } from './routes/token-keys.ts';
 
 const MILLISECONDS = 1000;
 
@@ -32,7 +33,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-function routesOf({ config, flows }: Deps): Route[] {
+function routesOf({ config, flows, keySet }: Deps): Route[] {
   const cookies = {
     isSecure: config.isProduction,
     accessMs: config.tokens.accessSeconds * MILLISECONDS,
@@ -44,6 +45,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...(keySet ? tokenKeyRoutes(keySet) : []),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }

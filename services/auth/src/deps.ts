@@ -45,6 +45,8 @@ export type Deps = Readonly<{
   logger: Logger;
   metrics: Metrics;
   verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
+  /** The public keys of access tokens; undefined when they are signed with a shared secret. */
+  keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
@@ -66,7 +68,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
   const mongo = openDatabase(config, closers, logger);
-  const { tokens, verifyAccess } = createTokens({ ...config.tokens, clock });
+  const { tokens, verifyAccess, keySet } = createTokens({ ...config.tokens, clock });
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
   const rules: PasswordRules = { ...config.passwordRules, common: await readCommonPasswords() };
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
@@ -77,6 +79,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     verifyAccess,
+    keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },

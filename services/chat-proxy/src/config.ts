@@ -11,8 +11,11 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  verifiesOneAlgorithm,
+  verifyingVariables,
   whole,
 } from '@tollgate/config';
+import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
@@ -24,6 +27,7 @@ export const Variables = z
     ...portVariable(8000),
     ...mongoVariables,
     ...serviceTokenVariables,
+    ...verifyingVariables(readPublicKeys),
 
     MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
     MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
@@ -120,6 +124,7 @@ export const Variables = z
       .prefault('2s')
       .describe('How long another process’s change of access may stay unseen'),
   })
+  .superRefine(verifiesOneAlgorithm)
   .refine((env) => env.SESSION_LEASE > 2 * env.HOLD_RENEW_INTERVAL, {
     path: ['SESSION_LEASE'],
     message: 'must be more than twice HOLD_RENEW_INTERVAL, which keeps it alive',
@@ -130,7 +135,7 @@ export const Variables = z
   })
   .refine(
     (env) =>
-      !env.JWT_ACCESS_SECRET.some(({ secret: one }) =>
+      !(env.JWT_ACCESS_SECRET ?? []).some(({ secret: one }) =>
         env.JWT_SERVICE_SECRET.some((other) => other.secret.equals(one)),
       ),
     {

@@ -4,11 +4,12 @@ import {
   createHealth,
   createRounds,
   migrateOnceReachable,
+  openAccessKeys,
   packageVersion,
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { createVerifier } from '@tollgate/jwt-claims';
+import { createVerifier, type VerifierOptions } from '@tollgate/jwt-claims';
 import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './answer-deps.ts';
@@ -89,7 +90,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
+  const access = openAccessKeys(accessKeySettings(config), logger);
+  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...access.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
@@ -98,7 +100,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     health,
     app: {
-      ...(await appSettings(config)),
+      ...(await appSettings(config, access.keys)),
       health,
       logger,
       flows,
@@ -171,9 +173,15 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config) {
+const accessKeySettings = (config: Config) => ({
+  secrets: config.JWT_ACCESS_SECRET,
+  publicKeys: config.JWT_PUBLIC_KEYS,
+  jwksUrl: config.JWT_JWKS_URL,
+});
+
+async function appSettings(config: Config, keys: VerifierOptions['keys']) {
   const { verifyAccess } = createVerifier({
-    keys: config.JWT_ACCESS_SECRET,
+    keys,
     issuer: config.JWT_ISSUER,
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,

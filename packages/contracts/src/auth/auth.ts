@@ -3,3 +3,4 @@ export * from './auth-admin.ts';
 export * from './auth-mfa.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';
+export * from './auth-token-keys.ts';
