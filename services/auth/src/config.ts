@@ -173,6 +173,13 @@ export const AuthEnvironment = z
       path: ['PASSWORD_PEPPER'],
       error: 'must differ from JWT_ACCESS_SECRET',
     },
+  )
+  .refine(
+    (env) =>
+      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_SERVICE_SECRET].every((a) =>
+        env.MFA_ENCRYPTION_KEYS.every((b) => !a.secret.equals(b.secret)),
+      ),
+    { path: ['MFA_ENCRYPTION_KEYS'], error: 'must differ from JWT_ACCESS_SECRET and JWT_SERVICE_SECRET' },
   );
 
 export type Config = ReturnType<typeof readAuthConfig>;
