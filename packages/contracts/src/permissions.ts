@@ -11,6 +11,8 @@ const ADMIN = ['admin'] as const;
 export const PERMISSIONS = {
   public: 'anyone',
   'profile:own': EVERY_USER,
+  'mfa:own': EVERY_USER,
+  'mfa:reset': ADMIN,
   'dashboard:read': EVERY_USER,
   'reports:read': STAFF,
   'users:look-up': EVERY_USER,

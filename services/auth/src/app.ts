@@ -6,6 +6,7 @@ import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
+import { secondFactorRoutes } from './routes/second-factors.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
 import { tokenKeyRoutes } from './routes/token-keys.ts';
@@ -40,6 +41,7 @@ function routesOf({ config, flows, keySet }: Deps): Route[] {
   };
   return [
     ...sessionRoutes(flows, cookies),
+    ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...internalRoutes(flows),

@@ -21,6 +21,17 @@ import { createResetPassword } from './flows/accounts/reset-password.ts';
 import { createResetUserPassword } from './flows/administer/reset-user-password.ts';
 import { createSignUp } from './flows/accounts/sign-up.ts';
 import { createReadMailedSecret, createVerifyDirectly } from './flows/accounts/test-accounts.ts';
+import {
+  createDisableTotp,
+  createReadSecondFactor,
+  createReplaceBackupCodes,
+  createResetSecondFactor,
+} from './flows/mfa/manage-second-factor.ts';
+import { createConfirmTotp, createEnrolTotp } from './flows/mfa/enrol-totp.ts';
+import { createSecondFactorDue } from './flows/mfa/second-factor-due.ts';
+import { createRequireStepUp, createStepUp } from './flows/mfa/step-up.ts';
+import { createEnrolAtLogIn, createVerifySecondFactor } from './flows/mfa/verify-second-factor.ts';
+import { createTrustDevice } from './flows/sessions/trust-device.ts';
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
 import { createSelectWorkspace } from './flows/sessions/select-workspace.ts';
@@ -55,13 +66,15 @@ export type Flows = ReturnType<typeof createFlows>;
 
 /** Everything this service does. */
 export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
-  const { abandonMs, codeLives, sessions: lives } = config;
+  const { abandonMs, codeLives, mfaPolicy, workspaceCreation, sessions: lives } = config;
   const defaultWorkspaceId = config.tokens.workspaceId;
-  const { workspaceCreation } = config;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
-  const given = { ...ports, rules, abandonMs, codeLives, lives, places, defaultWorkspaceId, workspaceCreation };
+  const settings = { rules, abandonMs, codeLives, lives, mfaPolicy, defaultWorkspaceId, workspaceCreation };
+  const given = { ...ports, ...settings, places };
   const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
-  const deps = { ...given, continueLogIn: createContinueLogIn({ ...given, issueChallenge: challenging }) };
+  const secondFactorDue = createSecondFactorDue(given);
+  const continueLogIn = createContinueLogIn({ ...given, secondFactorDue, issueChallenge: challenging });
+  const deps = { ...given, continueLogIn, requireStepUp: createRequireStepUp(given) };
   return {
     ...workspaceFlows(deps),
     selectWorkspace: createSelectWorkspace(deps),
@@ -71,6 +84,16 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     requestMail: createRequestMail(deps),
     resetPassword: createResetPassword(deps),
     logIn: createLogIn(deps),
+    trustDevice: createTrustDevice(deps),
+    verifySecondFactor: createVerifySecondFactor(deps),
+    enrolAtLogIn: createEnrolAtLogIn(deps),
+    stepUp: createStepUp(deps),
+    readSecondFactor: createReadSecondFactor(deps),
+    enrolTotp: createEnrolTotp(deps),
+    confirmTotp: createConfirmTotp(deps),
+    disableTotp: createDisableTotp(deps),
+    replaceBackupCodes: createReplaceBackupCodes(deps),
+    resetSecondFactor: createResetSecondFactor(deps),
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),

@@ -1,3 +1,12 @@
+/** Mails that only tell the owner of an account what has happened to it. */
+export type NoticeKind =
+  | 'password-changed'
+  | 'session-theft'
+  | 'second-factor-enabled'
+  | 'second-factor-disabled'
+  | 'second-factor-reset'
+  | 'backup-codes-replaced';
+
 /** What is put into a mail; every text in it may come from a stranger. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; username: string; code: string }>
@@ -6,8 +15,7 @@ export type MailFacts =
   | Readonly<{ kind: 'welcome'; username: string; token: string }>
   | Readonly<{ kind: 'email-change'; username: string; token: string }>
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
-  | Readonly<{ kind: 'password-changed'; username: string }>
-  | Readonly<{ kind: 'session-theft'; username: string }>
+  | Readonly<{ kind: NoticeKind; username: string }>
   | Readonly<{ kind: 'invitation'; inviter: string; workspace: string; role: string; token: string }>
   | Readonly<{ kind: 'member-role'; username: string; workspace: string; role: string }>
   | Readonly<{ kind: 'member-removed'; username: string; workspace: string }>;
@@ -65,18 +73,29 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
       });
     case 'email-changed':
       return notice(facts, 'Your e-mail address was changed', `Your account now belongs to ${facts.newEmail}.`);
-    case 'password-changed':
-      return notice(facts, 'Your password was changed', 'Your password was changed and other sessions were ended.');
-    case 'session-theft':
-      return notice(facts, 'A session was ended', 'An old session token was used again, so the session was ended.');
     case 'invitation':
       return invitation(facts, baseUrl);
     case 'member-role':
       return news(facts, 'Your role has changed', `In the workspace "${facts.workspace}" you are now: ${facts.role}.`);
     case 'member-removed':
       return news(facts, 'You left a workspace', `You do not belong to the workspace "${facts.workspace}" any more.`);
+    default:
+      return notice(facts, ...NOTICES[facts.kind]);
   }
 }
+
+/** Subject and sentence. */
+const NOTICES: Readonly<Record<NoticeKind, readonly [string, string]>> = {
+  'password-changed': ['Your password was changed', 'Your password was changed and other sessions were ended.'],
+  'session-theft': ['A session was ended', 'An old session token was used again, so the session was ended.'],
+  'second-factor-enabled': ['A second factor was set up', 'From now on a login also needs a code of your app.'],
+  'second-factor-disabled': ['Your second factor was removed', 'From now on a login needs your password alone.'],
+  'second-factor-reset': [
+    'Your second factor was reset',
+    'An administrator removed the second factor of your account.',
+  ],
+  'backup-codes-replaced': ['You have new backup codes', 'New backup codes were made; the old ones are void.'],
+};
 
 const NOT_YOU = 'If it was not you, ignore this mail.';
 
