@@ -26,7 +26,7 @@ export interface Admission {
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since. */
 export function createAdmission(config: Config, { logger, clock, tell, keeper }: Surroundings): Admission {
-  const access = openAccessKeys(
+  const trusted = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
   );
@@ -42,13 +42,13 @@ export function createAdmission(config: Config, { logger, clock, tell, keeper }:
     },
   });
   const verifier = createVerifier({
-    keys: access.keys,
+    keys: trusted.keys,
     issuer: config.JWT_ISSUER,
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,
     isRevoked: revocations.isRevoked,
   });
-  return { verifyAccess: verifier.verifyAccess, revocations, checks: access.checks };
+  return { verifyAccess: verifier.verifyAccess, revocations, checks: trusted.checks };
 }
 
 const MILLISECONDS = 1000;
