@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { callJson, type Person, type Platform, startPlatform } from '@tollgate/test-kit';
+import { join } from './stage.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -13,19 +14,7 @@ const newWorkspace = async (name: string): Promise<string> => {
   return body.workspace.id;
 };
 
-/** Makes somebody a member, by a mailed invitation. */
-async function invite(workspaceId: string, person: Person, role: string): Promise<void> {
-  const known = new Set(platform.mails.mails(person.email));
-  const invitation = { email: person.email, role };
-  await platform.admin.auth('POST', `/api/workspaces/${workspaceId}/invitations`, invitation);
-  const mail = await platform.mails.waitForMail(
-    person.email,
-    (one) => !known.has(one) && one.subject.includes('invited'),
-  );
-  const token = /token: (\S+)/.exec(mail.text)?.[1];
-  const { status } = await person.auth('POST', '/api/workspaces/invitations/accept', { token });
-  if (status !== 200) throw new Error(`joining was refused with ${status}`);
-}
+const invite = (workspaceId: string, person: Person, role: string) => join(platform, workspaceId, person, role);
 
 const member = async (workspaceId: string, role: string, credits = 0): Promise<Person> => {
   const person = await platform.user({ credits });
