@@ -88,9 +88,7 @@ export const AuthEnvironment = z
     REFRESH_IDLE_TTL: duration({ min: '1m' })
       .prefault('7d')
       .describe('A session that is not refreshed for so long ends'),
-    SESSION_IDLE: duration({ min: '1m' })
-      .prefault('60m')
-      .describe('The same for sessions of browsers, with cookies'),
+    SESSION_IDLE: duration({ min: '1m' }).prefault('60m').describe('The same for sessions of browsers, with cookies'),
     ADMIN_SESSION_IDLE: duration({ min: '1m' })
       .prefault('15m')
       .describe('The same for sessions of administrators; their access tokens live a third of it'),

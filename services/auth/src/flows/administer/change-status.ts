@@ -15,7 +15,12 @@ const MOST_TRIES = 3;
  * change, which is one step together with the end of every session. What is so already stays so, and its sessions stay ended.
  */
 export const createChangeStatus = (deps: StatusDeps) =>
-  async function changeStatus(caller: UserCaller, userId: UserId, name: keyof typeof STATUS_CHANGES, origin: Origin): Promise<User> {
+  async function changeStatus(
+    caller: UserCaller,
+    userId: UserId,
+    name: keyof typeof STATUS_CHANGES,
+    origin: Origin,
+  ): Promise<User> {
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', `You cannot ${name} your own account`);
     const change = STATUS_CHANGES[name];
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
@@ -34,7 +39,12 @@ export const createChangeStatus = (deps: StatusDeps) =>
     throw new AppError('CONFLICT', 'The account is being changed by somebody else');
   };
 
-async function apply(deps: StatusDeps, caller: UserCaller, before: User, change: StatusChange): Promise<User | undefined> {
+async function apply(
+  deps: StatusDeps,
+  caller: UserCaller,
+  before: User,
+  change: StatusChange,
+): Promise<User | undefined> {
   const { users, adminRoster, clock } = deps;
   const { from, to } = change;
   const isAdmin = before.role === 'admin';
