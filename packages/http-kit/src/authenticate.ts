@@ -1,4 +1,5 @@
 import { type Role, type ServiceName, UserId, type WorkspaceRole } from '@tollgate/contracts';
+import { bearerToken, REFUSALS, refusalOf } from '@tollgate/jwt-claims';
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
@@ -34,7 +35,6 @@ export interface AuthenticatorOptions {
 }
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
-const MAX_TOKEN_LENGTH = 8192;
 
 /**
  * Reads who is calling from `Authorization: Bearer` (RFC 6750, section 2.1), the service's cookie, and `X-On-Behalf-Of`.
@@ -42,8 +42,8 @@ const MAX_TOKEN_LENGTH = 8192;
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
   return async ({ method, headers }) => {
-    const authorization = single(headers, 'authorization');
-    if (authorization !== undefined) return bearerCaller(options, bearerToken(authorization), headers);
+    const token = await verified(() => bearerToken(single(headers, 'authorization')));
+    if (token !== undefined) return bearerCaller(options, token, headers);
     const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
     if (!options.cookie || cookie === undefined) return undefined;
     if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
@@ -101,26 +101,15 @@ async function serviceCaller(options: AuthenticatorOptions, token: string, heade
   return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
 }
 
-async function verified<T>(verify: () => Promise<T>): Promise<T> {
+async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
   try {
     return await verify();
   } catch (error) {
     // A verifier that could not decide says so itself; that is no bad token.
     if (error instanceof AppError) throw error;
-    throw new AppError('INVALID_TOKEN', undefined, {
-      cause: error,
-      headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-    });
+    const { code, headers } = refusalOf(error) ?? REFUSALS.invalid;
+    throw new AppError(code, undefined, { cause: error, headers });
   }
-}
-
-function bearerToken(authorization: string): string {
-  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization);
-  const token = match?.[1];
-  if (token === undefined || token.length > MAX_TOKEN_LENGTH) {
-    throw new AppError('INVALID_TOKEN', undefined, { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } });
-  }
-  return token;
 }
 
 /** Only chooses the verifier; nothing in the payload is believed before that verifier has accepted it. */

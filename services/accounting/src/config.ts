@@ -14,11 +14,14 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  verifiesOneAlgorithm,
+  verifyingVariables,
   webhookKeyBytes,
   whole,
   workspaceVariables,
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
+import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { outboxConfig, outboxVariables } from './outbox-config.ts';
 import { hasSecret, paymentConfig, paymentVariables } from './payments-config.ts';
@@ -34,6 +37,7 @@ export const AccountingEnvironment = z
     ...serviceVariables,
     ...portVariable(3001),
     ...serviceTokenVariables,
+    ...verifyingVariables(readPublicKeys),
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
     ...workspaceVariables,
     MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
@@ -127,6 +131,7 @@ export const AccountingEnvironment = z
       (env.DB_HOST !== undefined && env.DB_NAME !== undefined && env.DB_USER !== undefined),
     { path: ['DATABASE_URL'], error: 'is required, or DB_HOST, DB_NAME and DB_USER' },
   )
+  .superRefine(verifiesOneAlgorithm)
   .refine((env) => hasSecret(env, 'stripe'), {
     path: ['STRIPE_WEBHOOK_SECRET'],
     error: 'is required, because PAYMENT_PROVIDERS names stripe',
@@ -186,7 +191,8 @@ export const AccountingEnvironment = z
     error: 'is required in production',
   })
   .refine(
-    (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
+    (env) =>
+      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
   );
 
@@ -216,7 +222,11 @@ export function readAccountingConfig(env: Environment = process.env) {
       membershipsPollMs: read.MEMBERSHIPS_POLL,
     },
     tokens: {
-      accessKeys: read.JWT_ACCESS_SECRET,
+      access: {
+        secrets: read.JWT_ACCESS_SECRET,
+        publicKeys: read.JWT_PUBLIC_KEYS,
+        jwksUrl: read.JWT_JWKS_URL,
+      },
       serviceKeys: read.JWT_SERVICE_SECRET,
       issuer: read.JWT_ISSUER,
       profile: read.JWT_CLAIMS_PROFILE,

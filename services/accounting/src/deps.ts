@@ -6,6 +6,7 @@ import {
   createRateLimiter,
   createRounds,
   migrateOnceReachable,
+  openAccessKeys,
   packageVersion,
   type RateLimiter,
   reachable,
@@ -74,7 +75,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const { verifyAccess, revocations } = createAdmission(config, { logger, metrics });
+  const access = openAccessKeys(config.tokens.access, logger);
+  const { verifyAccess, revocations } = createAdmission(config, { keys: access.keys, logger, metrics });
   if (revocations) closers.add('revocations', revocations);
   const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
   if (memberships) closers.add('memberships', memberships);
@@ -90,6 +92,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
+      ...access.checks,
       ...(config.isProduction && { privileges: privilegesCheck(postgres, logger) }),
     },
     callsPerUser: perUser(

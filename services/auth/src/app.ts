@@ -8,6 +8,7 @@ import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { tokenKeyRoutes } from './routes/token-keys.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 
 /** The HTTP application of the auth service. */
@@ -31,7 +32,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-function routesOf({ config, flows }: Deps): Route[] {
+function routesOf({ config, flows, keySet }: Deps): Route[] {
   const cookies = {
     names: cookieNames(config.isProduction),
     isSecure: config.isProduction,
@@ -43,6 +44,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...adminUserRoutes(flows),
     ...internalRoutes(flows),
     ...workspaceRoutes(flows),
+    ...(keySet ? tokenKeyRoutes(keySet) : []),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }

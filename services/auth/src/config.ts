@@ -12,9 +12,12 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  signingVariables,
+  signsWithOneAlgorithm,
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
 
 const MILLISECONDS = 1000;
@@ -83,6 +86,7 @@ export const AuthEnvironment = z
     ...mongoVariables,
     ...serviceTokenVariables,
 
+    ...signingVariables(readPrivateKeys),
     JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
     ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
     REFRESH_IDLE_TTL: duration({ min: '1m' })
@@ -151,25 +155,30 @@ export const AuthEnvironment = z
     path: ['MAIL_FROM'],
     error: 'must be an address of yours in production',
   })
+  .superRefine(signsWithOneAlgorithm)
   .refine((env) => env.REFRESH_IDLE_TTL <= env.REFRESH_ABSOLUTE_TTL, {
     path: ['REFRESH_IDLE_TTL'],
     error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
   })
   .refine(
-    (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
+    (env) =>
+      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_REFRESH_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
   )
   .refine(
     (env) =>
-      [...env.JWT_ACCESS_SECRET, ...env.JWT_REFRESH_SECRET].every((a) =>
+      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_REFRESH_SECRET].every((a) =>
         env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret)),
       ),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET and JWT_REFRESH_SECRET' },
   )
-  .refine((env) => env.JWT_ACCESS_SECRET.every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))), {
-    path: ['PASSWORD_PEPPER'],
-    error: 'must differ from JWT_ACCESS_SECRET',
-  });
+  .refine(
+    (env) => (env.JWT_ACCESS_SECRET ?? []).every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))),
+    {
+      path: ['PASSWORD_PEPPER'],
+      error: 'must differ from JWT_ACCESS_SECRET',
+    },
+  );
 
 export type Config = ReturnType<typeof readAuthConfig>;
 
@@ -187,10 +196,11 @@ export function readAuthConfig(env: Environment = process.env) {
     mongoUrl: read.MONGODB_URI,
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
-      accessKeys: read.JWT_ACCESS_SECRET,
+      accessKeys: accessKeys(read),
       refreshKeys: read.JWT_REFRESH_SECRET,
       serviceKeys: read.JWT_SERVICE_SECRET,
       issuer: read.JWT_ISSUER,
+      extraAudiences: read.JWT_EXTRA_AUDIENCES,
       profile: read.JWT_CLAIMS_PROFILE,
       accessSeconds: read.ACCESS_TOKEN_TTL,
       refreshSeconds: read.REFRESH_IDLE_TTL,
@@ -239,6 +249,13 @@ export function readAuthConfig(env: Environment = process.env) {
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };
+}
+
+/** What access tokens are signed with; the rules let exactly one of the two through. */
+function accessKeys({ JWT_PRIVATE_KEYS, JWT_ACCESS_SECRET }: z.output<typeof AuthEnvironment>) {
+  const keys = JWT_PRIVATE_KEYS ?? JWT_ACCESS_SECRET;
+  if (!keys) throw new TypeError('there are no keys of access tokens');
+  return keys;
 }
 
 /** The limits of a configuration; undefined when they are switched off. */

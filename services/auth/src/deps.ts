@@ -21,11 +21,13 @@ import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createAuditedEvents } from './events.ts';
 import { createDeliverMail } from './flows/deliver-mail.ts';
+import { createCompleteRevocations } from './flows/sessions/complete-revocations.ts';
 import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
 import { createAuditLog } from './store/audit-log.ts';
 import { createChallenges } from './store/challenges.ts';
+import { createEndedAccess } from './store/ended-access.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -44,6 +46,8 @@ export type Deps = Readonly<{
   logger: Logger;
   metrics: Metrics;
   verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
+  /** The public keys of access tokens; undefined when they are signed with a shared secret. */
+  keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
@@ -56,6 +60,7 @@ export type Deps = Readonly<{
 }>;
 
 const CLOSE_MS = 8000;
+const COMPLETE_EVERY_MS = 10_000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
@@ -65,17 +70,26 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
   const mongo = openDatabase(config, closers, logger);
-  const { tokens, verifyAccess } = createTokens({ ...config.tokens, clock });
+  const { tokens, verifyAccess, keySet } = createTokens({ ...config.tokens, clock });
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
   const rules: PasswordRules = { minLength: config.passwords.minLength, common: await readCommonPasswords() };
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
   const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
+  const completeRevocations = createCompleteRevocations(ports);
   const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { everyMs: config.mail.pollMs, failed }));
+  const revocationRounds = closers.add(
+    'revocation rounds',
+    createRounds(completeRevocations, {
+      everyMs: COMPLETE_EVERY_MS,
+      failed: (error) => logger.warn('revocations could not be completed and will be tried again', { error }),
+    }),
+  );
   return {
     config,
     logger,
     metrics,
     verifyAccess,
+    keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
@@ -86,6 +100,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       if (config.migrateOnStart)
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
       mailRounds.start();
+      revocationRounds.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
   };
@@ -114,6 +129,7 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    endedAccess: reachable(createEndedAccess(connection), troubleOf),
     revocations: reachable(createRevocations(connection), troubleOf),
     workspaces: reachable(createWorkspaces(connection), troubleOf),
     memberships: reachable(createMemberships(connection), troubleOf),

@@ -6,7 +6,7 @@ import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User, UserStatus } from './domain/user.ts';
 import type { MemberRole, Place } from './domain/workspace.ts';
 import type { Challenges } from './ports/challenges.ts';
-import type { Revocations } from './ports/revocations.ts';
+import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
 
 export type Clock = {
@@ -211,6 +211,7 @@ export type Ports = WorkspacePorts & {
   mailedCodes: MailedCodes;
   challenges: Challenges;
   revocations: Revocations;
+  endedAccess: EndedAccess;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

@@ -70,8 +70,8 @@ describe.each([
     expect(statuses(answers)).toEqual({ 200: 10 });
     const account = await auth.db.collection('users').findOne({ username: alice.username });
     expect(account).toMatchObject({ status, tokenVersion: 2 });
-    for (const { status: code, body } of await logins) {
-      if (code !== 200) continue;
+    for (const { status: answered, body } of await logins) {
+      if (answered !== 200) continue;
       expect((await auth.refresh(body.refreshToken)).status).toBe(401);
       expect((await auth.profile(body.accessToken)).status).toBe(401);
     }

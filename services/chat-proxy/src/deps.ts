@@ -69,7 +69,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const { verifyAccess, revocations } = createAdmission(config, { clock, tell, ended: answering.keeper.endRevoked });
+  const { verifyAccess, revocations, checks } = createAdmission(config, { ...answering, logger, clock, tell });
 
   const syncChatflows = createSyncChatflows({
     catalogues: upstreams.catalogues,
@@ -90,7 +90,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
+  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
   closers.add('revocations', revocations);

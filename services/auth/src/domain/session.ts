@@ -67,6 +67,14 @@ export const END_REASONS = [
   'too-many-sessions',
   'workspace-switched',
 ] as const;
+/** Those that concern one session. With the others the account has a new version, which tells all of them. */
+export const SINGLE_ENDS = [
+  'logout',
+  'session-ended',
+  'too-many-sessions',
+  'refresh-reuse',
+  'workspace-switched',
+] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
 /** The living sessions of one account; the one that was used longest ago makes room. */
