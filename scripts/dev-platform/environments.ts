@@ -31,6 +31,8 @@ export function environmentsOf(local: Local): Environments {
       pepper: secrets.PASSWORD_PEPPER,
       tokenHash: secrets.TOKEN_HASH_SECRET,
       ledgerSigning: secrets.LEDGER_SIGNING_SECRET,
+      auditChain: secrets.AUDIT_CHAIN_SECRET,
+      auditAnchor: secrets.AUDIT_ANCHOR_SECRET,
     },
     postgres: local.postgres,
     mongo: {

@@ -16,6 +16,8 @@ export const PERMISSIONS = {
   'users:look-up': EVERY_USER,
   'users:read': ADMIN,
   'users:write': ADMIN,
+  'audit:read': ADMIN,
+  'internal:audit': 'service',
   'credits:read-own': EVERY_USER,
   'credits:deduct-own': EVERY_USER,
   'credits:read-any': STAFF,

@@ -2,6 +2,7 @@ import { type Role, type ServiceName, UserId, type WorkspaceRole } from '@tollga
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
+import { requestContext } from './request-context.ts';
 
 /** The claims this package reads from a verified access token (contract.md, Tokens). */
 export interface AccessIdentity {
@@ -36,14 +37,24 @@ const MAX_TOKEN_LENGTH = 8192;
  * A bad bearer never falls back to a cookie.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  return async ({ method, headers }) => {
-    const authorization = single(headers, 'authorization');
-    if (authorization !== undefined) return bearerCaller(options, bearerToken(authorization), headers);
-    const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
-    if (!options.cookie || cookie === undefined) return undefined;
-    if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
-    return userCaller(options, cookie);
+  return async (request) => {
+    const caller = await callerOf(options, request);
+    // At once: whoever is refused from now on, by a check of the service or of the route, is refused by name.
+    if (caller) requestContext.nameCaller(caller);
+    return caller;
   };
+}
+
+async function callerOf(
+  options: AuthenticatorOptions,
+  { method, headers }: Parameters<Authenticate>[0],
+): Promise<Caller | undefined> {
+  const authorization = single(headers, 'authorization');
+  if (authorization !== undefined) return bearerCaller(options, bearerToken(authorization), headers);
+  const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
+  if (!options.cookie || cookie === undefined) return undefined;
+  if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
+  return userCaller(options, cookie);
 }
 
 async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {

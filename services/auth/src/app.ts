@@ -4,6 +4,7 @@ import { createExpressApp } from '@tollgate/http-kit/express';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
@@ -23,6 +24,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     logger,
     metrics: () => metrics.text(),
     observe: requestObserver(deps),
+    refused: deps.refused,
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,
     production: config.isProduction,
@@ -42,6 +44,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...sessionRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...auditRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }

@@ -15,6 +15,7 @@ import {
   whole,
 } from '@tollgate/config';
 import { z } from 'zod';
+import { auditConfig, auditVariables } from './audit-config.ts';
 
 const MILLISECONDS = 1000;
 const PRODUCTION_BCRYPT_COST = 12;
@@ -120,6 +121,7 @@ export const AuthEnvironment = z
       .prefault('7d')
       .describe('An account not verified for so long gives its name free'),
 
+    ...auditVariables,
     ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     ...limitVariables,
@@ -162,7 +164,11 @@ export const AuthEnvironment = z
   .refine((env) => env.JWT_ACCESS_SECRET.every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))), {
     path: ['PASSWORD_PEPPER'],
     error: 'must differ from JWT_ACCESS_SECRET',
-  });
+  })
+  .refine(
+    (env) => env.AUDIT_CHAIN_SECRET.every((a) => env.AUDIT_ANCHOR_SECRET.every((b) => !a.secret.equals(b.secret))),
+    { path: ['AUDIT_ANCHOR_SECRET'], error: 'must differ from AUDIT_CHAIN_SECRET' },
+  );
 
 export type Config = ReturnType<typeof readAuthConfig>;
 
@@ -219,6 +225,7 @@ export function readAuthConfig(env: Environment = process.env) {
       'reset-password': read.PASSWORD_RESET_TTL * MILLISECONDS,
       welcome: read.WELCOME_TTL * MILLISECONDS,
     },
+    ...auditConfig(read),
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,

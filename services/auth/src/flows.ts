@@ -5,6 +5,11 @@ import { createChangeRole } from './flows/administer/change-role.ts';
 import { createCreateUser, createCreateUsers, createInviteUser } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
+import { createRaiseAlerts } from './flows/audit/raise-alerts.ts';
+import { createSearchAudit } from './flows/audit/search-audit.ts';
+import { createTakeAnchor } from './flows/audit/take-anchor.ts';
+import { createTakeReports } from './flows/audit/take-reports.ts';
+import { createVerifyAudit } from './flows/audit/verify-audit.ts';
 import { createContinueLogIn } from './flows/sessions/continue-log-in.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
@@ -18,14 +23,21 @@ import { createSignUp } from './flows/accounts/sign-up.ts';
 import { createReadMailedSecret, createVerifyDirectly } from './flows/accounts/test-accounts.ts';
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
+import type { BreachRule } from './domain/breach-rules.ts';
 import type { Ports } from './ports.ts';
+import type { AuditPorts, AuditNews } from './ports/audit.ts';
 
 export type Flows = ReturnType<typeof createFlows>;
 
 /** Everything this service does. */
-export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
+export function createFlows(
+  config: Config,
+  ports: Ports & AuditPorts & { events: AuditNews },
+  { rules, breachRules }: { rules: PasswordRules; breachRules: readonly BreachRule[] },
+) {
   const { abandonMs, codeLives, sessions: lives } = config;
-  const given = { ...ports, rules, abandonMs, codeLives, lives };
+  const { operators } = config.alerts;
+  const given = { ...ports, rules, breachRules, operators, abandonMs, codeLives, lives };
   const deps = { ...given, continueLogIn: createContinueLogIn(given) };
   return {
     signUp: createSignUp(deps),
@@ -49,6 +61,11 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     deleteUser: createDeleteUser(deps),
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),
+    searchAudit: createSearchAudit(deps),
+    verifyAudit: createVerifyAudit(deps),
+    takeReports: createTakeReports(deps),
+    takeAnchor: createTakeAnchor(deps),
+    raiseAlerts: createRaiseAlerts(deps),
     ensureUser: createEnsureUser(deps),
     readMailedSecret: createReadMailedSecret(deps),
     verifyDirectly: createVerifyDirectly(deps),

@@ -1,5 +1,6 @@
 import type { Role, UserId } from '@tollgate/contracts';
-import type { AuditEvent } from './domain/audit-event.ts';
+import type { AuditEvent, ReportedEvent } from './domain/audit-event.ts';
+import type { BreachName } from './domain/breach-rules.ts';
 import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
 import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
@@ -79,7 +80,8 @@ export type MailedCodes = {
 export type MailOrder =
   | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
   | OrderOf<'welcome' | 'session-theft' | 'password-changed', { userId: UserId }>
-  | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>;
+  | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>
+  | OrderOf<'alert', { email: string; alert: Readonly<{ rule: BreachName; about: string; count: number }> }>;
 type OrderOf<Kind, Fields> = Kind extends string ? Readonly<{ kind: Kind } & Fields> : never;
 
 export type LeasedMail = Readonly<{ id: string; leaseId: string; attempts: number; orderedAt: Date; order: MailOrder }>;
@@ -106,6 +108,8 @@ export type AdminRoster = {
 export type Events = {
   /** Writes one line of the audit log, and counts and logs the fact. */
   record(event: AuditEvent): Promise<void>;
+  /** The same for what another service reports; once for one `eventId`. */
+  recordReport(event: ReportedEvent): Promise<void>;
 };
 
 export type Mailer = {
@@ -140,6 +144,8 @@ export type MailedSecrets = {
   /** 256 random bits for a client to bring back, and the hash to store. */
   challenge(): { secret: string; hash: string };
   hashChallenge(secret: string): string;
+  /** Tells identifiers apart that are not to be kept: people type passwords where a name belongs. */
+  hashIdentifier(key: string): string;
   /** A password nobody has to remember: random, easy to read out. */
   password(): string;
   userId(): UserId;

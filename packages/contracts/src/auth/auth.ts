@@ -1,4 +1,5 @@
 export * from './auth-accounts.ts';
 export * from './auth-admin.ts';
+export * from './auth-audit.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';

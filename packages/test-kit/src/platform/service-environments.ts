@@ -17,6 +17,8 @@ export interface Installation {
     readonly pepper: string;
     readonly tokenHash: string;
     readonly ledgerSigning: string;
+    readonly auditChain: string;
+    readonly auditAnchor: string;
   };
   /** Accounting's database, as the role that serves and as the one that owns the schema. */
   readonly postgres: { readonly service: string; readonly owner: string };
@@ -56,6 +58,8 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       JWT_SERVICE_SECRET: secrets.service,
       PASSWORD_PEPPER: secrets.pepper,
       TOKEN_HASH_SECRET: secrets.tokenHash,
+      AUDIT_CHAIN_SECRET: secrets.auditChain,
+      AUDIT_ANCHOR_SECRET: secrets.auditAnchor,
       SMTP_URL: installation.smtpUrl,
       PUBLIC_BASE_URL: url(ports.auth),
       ...(test && { RATE_LIMITS: 'false', BCRYPT_COST: '10', MAIL_POLL: '1s' }),

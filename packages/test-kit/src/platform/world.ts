@@ -92,6 +92,8 @@ const randomSecrets = () => ({
   pepper: randomSecret(),
   tokenHash: randomSecret(),
   ledgerSigning: randomSecret(),
+  auditChain: randomSecret(),
+  auditAnchor: randomSecret(),
 });
 
 /** Test tokens carry a key id, and services must know the secret under it. */

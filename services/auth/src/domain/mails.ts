@@ -1,3 +1,5 @@
+import type { BreachName } from './breach-rules.ts';
+
 /** What is put into a mail; every text in it may come from a stranger. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; username: string; code: string }>
@@ -7,7 +9,8 @@ export type MailFacts =
   | Readonly<{ kind: 'email-change'; username: string; token: string }>
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
   | Readonly<{ kind: 'password-changed'; username: string }>
-  | Readonly<{ kind: 'session-theft'; username: string }>;
+  | Readonly<{ kind: 'session-theft'; username: string }>
+  | Readonly<{ kind: 'alert'; rule: BreachName; about: string; count: number }>;
 
 /** A paragraph of words, or a link on a line of its own. */
 type Block = string | Readonly<{ link: string; label: string }>;
@@ -66,8 +69,20 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
       return notice(facts, 'Your password was changed', 'Your password was changed and other sessions were ended.');
     case 'session-theft':
       return notice(facts, 'A session was ended', 'An old session token was used again, so the session was ended.');
+    case 'alert':
+      return {
+        subject: `Alert: ${facts.rule}`,
+        blocks: [`${ALERTS[facts.rule]}: ${facts.about}`, `Counted: ${facts.count}. The audit log has the lines.`],
+      };
   }
 }
+
+const ALERTS: Readonly<Record<BreachName, string>> = {
+  'password-spraying': 'Logins failed for many names from one address',
+  'token-theft': 'An old refresh token was used again, and its session was ended',
+  'authorisation-failures': 'A user was refused again and again',
+  'export-volume': 'A user exported an unusual amount',
+};
 
 const NOT_YOU = 'If it was not you, ignore this mail.';
 

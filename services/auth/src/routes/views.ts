@@ -1,4 +1,5 @@
 import type { auth } from '@tollgate/contracts';
+import type { AuditLine } from '../domain/audit-line.ts';
 import type { User } from '../domain/user.ts';
 
 /** How accounts are shown on the wire. */
@@ -44,4 +45,17 @@ export const existenceView = (user: User, isAdmin: boolean) => ({
   deleted: false as const,
   _id: user.id,
   ...(isAdmin && accountView(user)),
+});
+
+export const auditLineView = ({
+  chain,
+  at,
+  eventId: _id,
+  previousHash: _previous,
+  keyId: _key,
+  ...line
+}: AuditLine) => ({
+  ...line,
+  workspaceId: chain,
+  at: at.toISOString(),
 });

@@ -9,6 +9,7 @@ type MailRecord = {
   kind: MailOrder['kind'];
   email?: string;
   userId?: Types.ObjectId;
+  alert?: Extract<MailOrder, { kind: 'alert' }>['alert'];
   orderedAt: Date;
   /** When somebody may take it: a lease moves it into the future. */
   dueAt: Date;
@@ -22,6 +23,7 @@ const schema = new Schema<MailRecord>(
     kind: { type: String, required: true },
     email: String,
     userId: Schema.Types.ObjectId,
+    alert: Schema.Types.Mixed,
     orderedAt: { type: Date, required: true },
     dueAt: { type: Date, required: true },
     leaseId: String,
@@ -41,7 +43,8 @@ export function createMailQueue(connection: Connection): MailQueue {
       const { kind } = order;
       const email = 'email' in order ? { email: order.email } : {};
       const owner = 'userId' in order ? { userId: objectId(order.userId) } : {};
-      await model.create({ kind, ...email, ...owner, orderedAt: now, dueAt: now });
+      const alert = 'alert' in order ? { alert: order.alert } : {};
+      await model.create({ kind, ...email, ...owner, ...alert, orderedAt: now, dueAt: now });
     },
     async lease(now, until) {
       const leaseId = randomUUID();
@@ -63,11 +66,12 @@ export function createMailQueue(connection: Connection): MailQueue {
   };
 }
 
-function toMail({ _id, kind, email, userId, orderedAt, attempts }: MailRecord, leaseId: string): LeasedMail {
+function toMail({ _id, kind, email, userId, alert, orderedAt, attempts }: MailRecord, leaseId: string): LeasedMail {
   const order = {
     kind,
     ...(email !== undefined && { email }),
     ...(userId && { userId: UserId.parse(userId.toHexString()) }),
+    ...(alert && { alert }),
   } as MailOrder; // `add` is the only writer, and it writes the fields of the kind
   return { id: _id.toHexString(), leaseId, attempts, orderedAt, order };
 }

@@ -5,7 +5,7 @@ import { isEmail, keyOf, mayLogIn, type User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import type { createContinueLogIn, LogInOutcome } from './continue-log-in.ts';
 
-type LogInDeps = Pick<Ports, 'events' | 'limits' | 'passwords' | 'users'> & {
+type LogInDeps = Pick<Ports, 'events' | 'limits' | 'passwords' | 'secrets' | 'users'> & {
   continueLogIn: ReturnType<typeof createContinueLogIn>;
 };
 /** `workspaceId`: where to begin, when the user belongs to several workspaces. */
@@ -19,7 +19,9 @@ export const createLogIn = (deps: LogInDeps) =>
       prove(deps, identifier, password),
     );
     if (!user) {
-      await deps.events.record({ action: 'session.refused', origin });
+      // What an attack on many names is counted by.
+      const facts = { identifier: deps.secrets.hashIdentifier(keyOf(identifier)), site: siteOf(origin.ip) };
+      await deps.events.record({ action: 'session.refused', origin, facts });
       throw new AppError('INVALID_CREDENTIALS');
     }
     if (!user.isVerified) throw new AppError('EMAIL_NOT_VERIFIED');
