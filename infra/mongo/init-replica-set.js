@@ -35,6 +35,10 @@ const AUTH_COLLECTIONS = [
   'rosters',
   'rate_limits',
   'alerts',
+  'revocations',
+  'workspaces',
+  'memberships',
+  'invitations',
   'migrations',
   'migration_lock',
 ];

@@ -9,7 +9,13 @@ export { describeConfig, type VariableRow } from './describe.ts';
 export { parseDuration } from './duration.ts';
 export { ConfigError, type ConfigFault, type Environment, readConfig, type ReadOptions } from './read-config.ts';
 export { Secret } from './secret.ts';
-export { mongoVariables, portVariable, serviceTokenVariables, serviceVariables } from './service-variables.ts';
+export {
+  mongoVariables,
+  portVariable,
+  serviceTokenVariables,
+  serviceVariables,
+  workspaceVariables,
+} from './service-variables.ts';
 export {
   alias,
   baseUrl,

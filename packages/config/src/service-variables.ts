@@ -49,6 +49,15 @@ export const serviceTokenVariables = {
   JWT_SERVICE_SECRET: keyRing().describe('Keys of the tokens services show each other, the current one first'),
 };
 
+/** For services that tell workspaces apart. */
+export const workspaceVariables = {
+  DEFAULT_WORKSPACE_ID: z
+    .string()
+    .regex(/^[0-9a-zA-Z-]{1,64}$/, 'must be 1 to 64 letters, digits or dashes')
+    .prefault('default')
+    .describe('The workspace that everybody belongs to; the same in all services'),
+};
+
 /** For services whose store is MongoDB. */
 export const mongoVariables = {
   MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(

@@ -7,3 +7,4 @@ export * from './ids.ts';
 export * from './operation.ts';
 export * from './permissions.ts';
 export * from './problem.ts';
+export * from './workspace-permissions.ts';

@@ -18,6 +18,9 @@ export const PERMISSIONS = {
   'users:write': ADMIN,
   'audit:read': ADMIN,
   'internal:audit': 'service',
+  'workspaces:own': EVERY_USER,
+  'workspaces:administer': ADMIN,
+  'internal:memberships': 'service',
   'credits:read-own': EVERY_USER,
   'credits:deduct-own': EVERY_USER,
   'credits:read-any': STAFF,
@@ -47,6 +50,7 @@ export const PERMISSIONS = {
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,
+  'internal:revocations': 'service',
 } as const satisfies Record<string, Callers>;
 
 export type Permission = keyof typeof PERMISSIONS;

@@ -34,6 +34,9 @@ export const AccountingEnvironment = z
     ...portVariable(3001),
     ...serviceTokenVariables,
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
+    REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
+      .prefault('1s')
+      .describe('How often auth is asked which access tokens were revoked'),
 
     DATABASE_URL: databaseUrl(['postgres:', 'postgresql:'])
       .optional()
@@ -202,7 +205,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
     },
     migrateOnStart: read.MIGRATE_ON_START,
-    authUrl: read.AUTH_API_URL,
+    auth: { url: read.AUTH_API_URL, revocationsPollMs: read.REVOCATIONS_POLL },
     tokens: {
       accessKeys: read.JWT_ACCESS_SECRET,
       serviceKeys: read.JWT_SERVICE_SECRET,

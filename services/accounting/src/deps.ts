@@ -11,7 +11,7 @@ import {
   reachable,
   type Rounds,
 } from '@tollgate/http-kit';
-import { createServiceVerifier, createVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
@@ -21,6 +21,7 @@ import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
+import { createAdmission } from './revocation-deps.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createAnnouncements } from './store/audit/announcements.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
@@ -71,7 +72,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const { accessKeys, serviceKeys, issuer, profile } = config.tokens;
+  const { verifyAccess, revocations } = createAdmission(config, { logger, metrics });
+  if (revocations) closers.add('revocations', revocations);
   return {
     config,
     logger,
@@ -79,8 +81,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     flows,
     channels: ports.channels,
     version: await packageVersion(import.meta.url),
-    verifyAccess: createVerifier({ keys: accessKeys, issuer, audience: 'accounting', profile }).verifyAccess,
-    verifyService: createServiceVerifier({ keys: serviceKeys, audience: 'accounting' }).verifyService,
+    verifyAccess,
+    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting' }).verifyService,
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
@@ -92,6 +94,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       postgres,
     ),
     async start() {
+      revocations?.start();
       if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
     },

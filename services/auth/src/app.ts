@@ -5,9 +5,11 @@ import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { internalRoutes } from './routes/internal.ts';
 import { ACCESS_COOKIE } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 
 const MILLISECONDS = 1000;
 
@@ -45,6 +47,8 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...auditRoutes(flows),
+    ...internalRoutes(flows),
+    ...workspaceRoutes(flows),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }
@@ -57,8 +61,10 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);
-    if (caller?.kind === 'user') await flows.requireLiveSession(caller);
-    return caller;
+    if (caller?.kind !== 'user') return caller;
+    await flows.requireLiveSession(caller);
+    const workspaceId = request.headers['x-workspace-id'];
+    return workspaceId === undefined ? caller : flows.actInWorkspace(caller, String(workspaceId));
   };
 }
 

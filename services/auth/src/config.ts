@@ -13,6 +13,7 @@ import {
   serviceTokenVariables,
   serviceVariables,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { z } from 'zod';
 import { auditConfig, auditVariables } from './audit-config.ts';
@@ -33,6 +34,10 @@ const DEFAULT_LIMITS = {
   'verify-misses': ['200/15m', 'Wrong verification codes without an e-mail address, of everybody together'],
   'reset-per-address': ['60/15m', 'Reset tokens'],
   'password-per-user': ['5/15m', 'Wrong current passwords'],
+  'workspaces-per-user': ['20/1d', 'New workspaces'],
+  'invite-per-user': ['200/1d', 'Invitations to workspaces'],
+  'invite-per-recipient': ['10/1d', 'Invitations to an address'],
+  'join-per-user': ['60/15m', 'Accepted or refused invitations'],
 } as const;
 type LimitName = keyof typeof DEFAULT_LIMITS;
 const LIMITS = Object.keys(DEFAULT_LIMITS) as LimitName[]; // they are its keys
@@ -86,11 +91,8 @@ export const AuthEnvironment = z
       .describe('A session that is not refreshed for so long ends'),
     REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
     REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
-    DEFAULT_WORKSPACE_ID: z
-      .string()
-      .regex(/^[\w.:-]{1,64}$/)
-      .prefault('default')
-      .describe('Workspace named in access tokens'),
+    ...workspaceVariables,
+    WORKSPACE_CREATION: z.enum(['admins', 'everyone']).prefault('admins').describe('Who may found workspaces'),
 
     PASSWORD_PEPPER: keyRing().describe('Keys of password digests, current one first'),
     TOKEN_HASH_SECRET: secret().describe('Key of the stored hashes of mailed codes'),
@@ -116,6 +118,7 @@ export const AuthEnvironment = z
     VERIFICATION_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of a verification code'),
     EMAIL_CHANGE_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of the confirmation of a new address'),
     PASSWORD_RESET_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of a reset token'),
+    INVITATION_TTL: duration({ min: '1m', max: '90d' }).prefault('7d').describe('Life of an invitation to a workspace'),
     WELCOME_TTL: duration({ min: '1m' }).prefault('3d').describe('Life of the link to choose a first password'),
     UNVERIFIED_TTL: duration({ min: '1h' })
       .prefault('7d')
@@ -224,8 +227,10 @@ export function readAuthConfig(env: Environment = process.env) {
       'change-email': read.EMAIL_CHANGE_TTL * MILLISECONDS,
       'reset-password': read.PASSWORD_RESET_TTL * MILLISECONDS,
       welcome: read.WELCOME_TTL * MILLISECONDS,
+      invitation: read.INVITATION_TTL * MILLISECONDS,
     },
     ...auditConfig(read),
+    workspaceCreation: read.WORKSPACE_CREATION,
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,

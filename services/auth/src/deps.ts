@@ -33,8 +33,12 @@ import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
 import { DATABASE, MIGRATIONS } from './store/migrations.ts';
+import { createRevocations } from './store/revocations.ts';
 import { createSessions } from './store/sessions.ts';
 import { createUsers } from './store/users.ts';
+import { createInvitations } from './store/workspaces/invitations.ts';
+import { createMemberships } from './store/workspaces/memberships.ts';
+import { createWorkspaces } from './store/workspaces/workspaces.ts';
 
 export type Overrides = Readonly<{ clock?: Clock; logger?: Logger }>;
 export type Deps = Readonly<{
@@ -125,6 +129,10 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    revocations: reachable(createRevocations(connection), troubleOf),
+    workspaces: reachable(createWorkspaces(connection), troubleOf),
+    memberships: reachable(createMemberships(connection), troubleOf),
+    invitations: reachable(createInvitations(connection), troubleOf),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
     ...audit,

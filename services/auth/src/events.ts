@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { requestContext } from '@tollgate/http-kit';
 import { createEvents, type Logger, type Metrics } from '@tollgate/telemetry';
 import type { AuditAnchor } from './domain/audit-anchor.ts';
-import { AUDIT_ACTIONS, permittedFacts } from './domain/audit-event.ts';
+import { AUDIT_ACTIONS, type AuditAction, type AuditFacts, permittedFacts } from './domain/audit-event.ts';
 import { type LineDraft, originFields } from './domain/audit-line.ts';
 import { BREACHES, type BreachName } from './domain/breach-rules.ts';
 import type { Clock, Events } from './ports.ts';
@@ -42,6 +42,14 @@ export function createAuditedEvents({
     emit('auth_event', { action, actorId, targetId, ip });
   }
 
+  /** What the list does not name stays out, and is not to stay unnoticed: the flow or the list is wrong. */
+  function factsOf(action: AuditAction, facts: Readonly<Record<string, unknown>> = {}): AuditFacts {
+    const kept = permittedFacts(action, facts);
+    const left = Object.keys(facts).filter((name) => facts[name] !== undefined && !Object.hasOwn(kept, name));
+    if (left.length > 0) emit('audit_fact_refused', { action, names: left.join(' ') });
+    return kept;
+  }
+
   return {
     async record({ action, actorId, targetId, origin, workspaceId, facts }) {
       await write({
@@ -54,7 +62,7 @@ export function createAuditedEvents({
         ...(actorId && { actorId }),
         ...(targetId && { targetId }),
         ...(origin && originFields(origin)),
-        facts: permittedFacts(action, facts),
+        facts: factsOf(action, facts),
       });
     },
     async recordReport({ eventId, service, workspaceId, action, actorId, targetId, origin, facts }) {
@@ -67,7 +75,7 @@ export function createAuditedEvents({
         actorId: actorId ?? `service:${service}`,
         ...(targetId !== undefined && { targetId }),
         ...originFields(origin),
-        facts: permittedFacts(action, facts),
+        facts: factsOf(action, facts),
       });
     },
     ...tellers(emit),
@@ -85,6 +93,12 @@ const emitter = (logger: Logger, metrics: Metrics) =>
       help: 'Lines that the audit log did not take',
       labels: { action: AUDIT_ACTIONS },
       fields: ['line'],
+      level: 'error',
+    },
+    audit_fact_refused: {
+      help: 'Lines whose flow named facts that the list of its action does not',
+      labels: { action: AUDIT_ACTIONS },
+      fields: ['names'],
       level: 'error',
     },
     audit_anchor: {

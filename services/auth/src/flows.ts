@@ -14,6 +14,7 @@ import { createContinueLogIn } from './flows/sessions/continue-log-in.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
 import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/administer/read-users.ts';
+import { createReadRevocations } from './flows/sessions/read-revocations.ts';
 import { createRefreshSession } from './flows/sessions/refresh-session.ts';
 import { createRequestMail } from './flows/accounts/request-mail.ts';
 import { createRequireLiveSession } from './flows/sessions/require-live-session.ts';
@@ -24,6 +25,32 @@ import { createReadMailedSecret, createVerifyDirectly } from './flows/accounts/t
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
 import type { BreachRule } from './domain/breach-rules.ts';
+import { createSelectWorkspace } from './flows/sessions/select-workspace.ts';
+import { createSwitchWorkspace } from './flows/sessions/switch-workspace.ts';
+import { createActInWorkspace } from './flows/workspaces/act-in-workspace.ts';
+import {
+  createChangeMemberRole,
+  createLeaveWorkspace,
+  createListMembers,
+  createRemoveMember,
+  createTransferWorkspace,
+} from './flows/workspaces/administer-members.ts';
+import {
+  createCreateWorkspace,
+  createListAllWorkspaces,
+  createListWorkspaces,
+  createReadWorkspace,
+  createSetWorkspaceStatus,
+  createUpdateWorkspace,
+} from './flows/workspaces/administer-workspaces.ts';
+import {
+  createAcceptInvitation,
+  createInviteMember,
+  createListInvitations,
+  createRevokeInvitation,
+} from './flows/workspaces/invite-members.ts';
+import { createPlaces } from './flows/workspaces/places.ts';
+import { createTellMemberships } from './flows/workspaces/tell-memberships.ts';
 import type { Ports } from './ports.ts';
 import type { AuditPorts, AuditNews } from './ports/audit.ts';
 
@@ -37,9 +64,16 @@ export function createFlows(
 ) {
   const { abandonMs, codeLives, sessions: lives } = config;
   const { operators } = config.alerts;
-  const given = { ...ports, rules, breachRules, operators, abandonMs, codeLives, lives };
+  const defaultWorkspaceId = config.tokens.workspaceId;
+  const { workspaceCreation } = config;
+  const places = createPlaces({ ...ports, defaultWorkspaceId });
+  const common = { ...ports, rules, breachRules, operators, abandonMs, codeLives, lives };
+  const given = { ...common, places, defaultWorkspaceId, workspaceCreation };
   const deps = { ...given, continueLogIn: createContinueLogIn(given) };
   return {
+    ...workspaceFlows(deps),
+    selectWorkspace: createSelectWorkspace(deps),
+    switchWorkspace: createSwitchWorkspace(deps),
     signUp: createSignUp(deps),
     verifyEmail: createVerifyEmail(deps),
     requestMail: createRequestMail(deps),
@@ -48,6 +82,7 @@ export function createFlows(
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),
+    readRevocations: createReadRevocations(deps),
     requireLiveSession: createRequireLiveSession(deps),
     readProfile: createReadProfile(deps),
     updateProfile: createUpdateProfile(deps),
@@ -71,3 +106,26 @@ export function createFlows(
     verifyDirectly: createVerifyDirectly(deps),
   };
 }
+
+/** What is done in workspaces, and what the other services are told of it. */
+const workspaceFlows = (
+  deps: Parameters<typeof createInviteMember>[0] & Parameters<typeof createCreateWorkspace>[0],
+) => ({
+  listWorkspaces: createListWorkspaces(deps),
+  listAllWorkspaces: createListAllWorkspaces(deps),
+  createWorkspace: createCreateWorkspace(deps),
+  readWorkspace: createReadWorkspace(deps),
+  updateWorkspace: createUpdateWorkspace(deps),
+  setWorkspaceStatus: createSetWorkspaceStatus(deps),
+  listMembers: createListMembers(deps),
+  changeMemberRole: createChangeMemberRole(deps),
+  removeMember: createRemoveMember(deps),
+  leaveWorkspace: createLeaveWorkspace(deps),
+  transferWorkspace: createTransferWorkspace(deps),
+  inviteMember: createInviteMember(deps),
+  listInvitations: createListInvitations(deps),
+  revokeInvitation: createRevokeInvitation(deps),
+  acceptInvitation: createAcceptInvitation(deps),
+  tellMemberships: createTellMemberships(deps),
+  actInWorkspace: createActInWorkspace(deps),
+});

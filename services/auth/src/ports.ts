@@ -5,7 +5,10 @@ import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
 import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User } from './domain/user.ts';
+import type { MemberRole, Place } from './domain/workspace.ts';
 import type { Challenges } from './ports/challenges.ts';
+import type { Revocations } from './ports/revocations.ts';
+import type { WorkspacePorts } from './ports/workspaces.ts';
 
 export type Clock = {
   /** Milliseconds since 1970. */
@@ -20,6 +23,7 @@ export type Users = {
   /** Deletes accounts with this name or address that nobody verified in time. */
   removeAbandoned(keys: { usernameKey: string; emailKey: string }, now: Date): Promise<void>;
   find(id: UserId): Promise<User | undefined>;
+  findSome(ids: readonly UserId[]): Promise<User[]>;
   findByName(usernameKey: string): Promise<User | undefined>;
   findByEmail(emailKey: string): Promise<User | undefined>;
   /** Accounts in the order of their ids, decoys left out. */
@@ -35,6 +39,10 @@ export type Users = {
   /** Only while `email` is the address that waits for confirmation; false also when another account has it. */
   confirmEmail(id: UserId, address: EmailAddress, now: Date): Promise<boolean>;
   setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;
+  /** Where logins begin that name no workspace; null: nowhere in particular. */
+  setDefaultWorkspace(id: UserId, workspaceId: string | null, now: Date): Promise<User | undefined>;
+  /** Ends the validity of every session opened before, also of one that is being opened at this moment. */
+  endSessions(id: UserId, now: Date): Promise<User | undefined>;
   markDeleted(ids: readonly UserId[], now: Date): Promise<number>;
   /** Up to `limit` accounts that "delete all" would delete. */
   idsBeside(keep: { id: UserId; admins: boolean }, limit: number): Promise<UserId[]>;
@@ -81,7 +89,10 @@ export type MailOrder =
   | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
   | OrderOf<'welcome' | 'session-theft' | 'password-changed', { userId: UserId }>
   | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>
-  | OrderOf<'alert', { email: string; alert: Readonly<{ rule: BreachName; about: string; count: number }> }>;
+  | OrderOf<'alert', { email: string; alert: Readonly<{ rule: BreachName; about: string; count: number }> }>
+  | OrderOf<'invitation', { email: string; invitationId: string }>
+  | OrderOf<'member-role', { userId: UserId; workspaceId: string; role: MemberRole | 'owner' }>
+  | OrderOf<'member-removed', { userId: UserId; workspaceId: string }>;
 type OrderOf<Kind, Fields> = Kind extends string ? Readonly<{ kind: Kind } & Fields> : never;
 
 export type LeasedMail = Readonly<{ id: string; leaseId: string; attempts: number; orderedAt: Date; order: MailOrder }>;
@@ -124,7 +135,7 @@ export type Passwords = {
 };
 
 export type Tokens = {
-  access(user: User, sessionId: string): Promise<string>;
+  access(user: User, sessionId: string, place: Place): Promise<string>;
   /** `endsAt`: no refresh token outlives its session. */
   refresh(userId: UserId, sessionId: string, endsAt: Date): Promise<string>;
   /** Undefined for everything but a valid refresh token of ours. */
@@ -163,7 +174,11 @@ export type LimitName =
   | 'verify-per-account'
   | 'verify-misses'
   | 'reset-per-address'
-  | 'password-per-user';
+  | 'password-per-user'
+  | 'workspaces-per-user'
+  | 'invite-per-user'
+  | 'invite-per-recipient'
+  | 'join-per-user';
 export type LimitRules = Readonly<Record<LimitName, Readonly<{ points: number; windowSeconds: number }>>>;
 
 export type Limits = {
@@ -178,12 +193,13 @@ export type Limits = {
   guess<T>(name: LimitName, key: string, guess: () => Promise<T | undefined>): Promise<T | undefined>;
 };
 
-export type Ports = {
+export type Ports = WorkspacePorts & {
   clock: Clock;
   users: Users;
   sessions: Sessions;
   mailedCodes: MailedCodes;
   challenges: Challenges;
+  revocations: Revocations;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

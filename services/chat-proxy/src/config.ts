@@ -12,6 +12,7 @@ import {
   serviceTokenVariables,
   serviceVariables,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { z } from 'zod';
 
@@ -24,6 +25,7 @@ export const Variables = z
     ...portVariable(8000),
     ...mongoVariables,
     ...serviceTokenVariables,
+    ...workspaceVariables,
 
     MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
     MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
@@ -34,6 +36,9 @@ export const Variables = z
     AUTH_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
       .prefault('10s')
       .describe('Longest wait for auth; a login takes a slow hash'),
+    REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
+      .prefault('1s')
+      .describe('How often auth is asked which access tokens were revoked'),
     ACCOUNTING_API_URL: alias(baseUrl(), ['ACCOUNTING_SERVICE_URL']).describe('The accounting service'),
     ACCOUNTING_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
       .prefault('2s')

@@ -8,14 +8,13 @@ import {
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { createVerifier } from '@tollgate/jwt-claims';
 import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './answer-deps.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
-import { accountingToken } from './clients/service-token.ts';
+import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
@@ -28,6 +27,7 @@ import { createReadConversations } from './flows/read-conversations.ts';
 import { createSyncChatflows } from './flows/sync-chatflows.ts';
 import { watch } from './metrics-deps.ts';
 import type { Clock } from './ports.ts';
+import { type Admission, createAdmission } from './revocation-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openStores } from './store-deps.ts';
 import { connectUpstreams } from './upstream-deps.ts';
@@ -69,6 +69,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
+  const { verifyAccess, revocations } = createAdmission(config, { clock, tell, ended: answering.keeper.endRevoked });
 
   const syncChatflows = createSyncChatflows({
     catalogues: upstreams.catalogues,
@@ -92,20 +93,22 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
+  closers.add('revocations', revocations);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
     logger,
     health,
     app: {
-      ...(await appSettings(config)),
+      ...(await appSettings(config, verifyAccess)),
       health,
       logger,
       flows,
-      observe: watch(metrics, answering),
+      observe: watch(metrics, { ...answering, revocations }),
       metrics: () => metrics.text(),
     },
     async start() {
+      revocations.start();
       if (config.MIGRATE_ON_START) {
         await mongo.connected;
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
@@ -160,9 +163,13 @@ const connectNeighbours = (config: Config, clock: Clock) => ({
     breakAfter: config.ACCOUNTING_BREAK_AFTER,
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
-    token: accountingToken(config.JWT_SERVICE_SECRET),
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
   }),
-  auth: authClient({ baseUrl: config.AUTH_API_URL, timeoutMs: config.AUTH_TIMEOUT }),
+  auth: authClient({
+    baseUrl: config.AUTH_API_URL,
+    timeoutMs: config.AUTH_TIMEOUT,
+    defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
+  }),
 });
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({
@@ -171,13 +178,7 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config) {
-  const { verifyAccess } = createVerifier({
-    keys: config.JWT_ACCESS_SECRET,
-    issuer: config.JWT_ISSUER,
-    audience: 'chat-proxy',
-    profile: config.JWT_CLAIMS_PROFILE,
-  });
+async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {
   return {
     version: await packageVersion(import.meta.url),
     authenticate: createAuthenticator({ verifyAccess }),

@@ -42,6 +42,10 @@ const EVENTS = {
     fields: ['holdId'],
     level: 'warn',
   },
+  access_ended: {
+    help: 'Running answers that were ended because the token they were begun with was revoked',
+    fields: ['holdId', 'userId', 'reason'],
+  },
   answer_overdue: {
     help: 'Answers that had outlived every limit and were ended from outside',
     fields: ['holdId', 'userId'],

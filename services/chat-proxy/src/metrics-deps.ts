@@ -9,10 +9,11 @@ export interface Watched {
   readonly keeper: { readonly running: number };
   readonly settler: { readonly waiting: number; readonly parked: number; lagMs(): number };
   readonly saveLater: { readonly waiting: number };
+  readonly revocations: { ageSeconds(): number };
 }
 
 /** Registers what the service shows of its inside, and returns the observer of its requests. */
-export function watch(metrics: Metrics, { keeper, settler, saveLater }: Watched): ObserveRequest {
+export function watch(metrics: Metrics, { keeper, settler, saveLater, revocations }: Watched): ObserveRequest {
   metrics.gauge({
     name: 'tollgate_streams_running',
     help: 'Answers under way, each with an open hold',
@@ -37,6 +38,11 @@ export function watch(metrics: Metrics, { keeper, settler, saveLater }: Watched)
     name: 'tollgate_unsaved_messages',
     help: 'Answers the database could not take yet',
     read: () => saveLater.waiting,
+  });
+  metrics.gauge({
+    name: 'tollgate_revocations_age_seconds',
+    help: 'Since auth has last told which access tokens were revoked; without it they go on working until they expire',
+    read: () => revocations.ageSeconds(),
   });
   const durations = metrics.histogram({
     name: 'tollgate_http_request_seconds',

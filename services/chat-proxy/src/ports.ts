@@ -1,3 +1,4 @@
+import type { Access } from './domain/access.ts';
 import type { AnswerEvent, MessageStatus, UpstreamPart } from './domain/answer.ts';
 import type { Chatflow, UpstreamName } from './domain/chatflow.ts';
 import type { Turn } from './domain/conversation.ts';
@@ -24,8 +25,7 @@ export interface Clock {
 }
 
 /** The user on whose behalf something is done. */
-export interface Asker {
-  readonly userId: UserId;
+export interface Asker extends Access {
   readonly username: string;
   /** Bearer token. Never log it. */
   readonly token: string;

@@ -72,6 +72,31 @@ describe('an answer whose client reads nothing', () => {
   });
 });
 
+describe('an answer whose access has ended', () => {
+  it.each([
+    ['logout', 'ACCESS_REVOKED'],
+    ['account-disabled', 'ACCOUNT_DISABLED'],
+    ['account-locked', 'ACCOUNT_LOCKED'],
+    ['key-revoked', 'KEY_REVOKED'],
+    ['a reason of tomorrow', 'ACCESS_REVOKED'],
+  ])('by %s ends with %s, is told once, and pays for what was produced', async (reason, code) => {
+    const { stage, answer } = await running();
+    for (let round = 0; round < 2; round += 1) stage.keeper.endRevoked(() => reason);
+    expect(codeOf((await readAll(answer)).error)).toBe(code);
+    expect(stage.told.filter(({ name }) => name === 'access_ended')).toMatchObject([{ fact: { reason } }]);
+    expect(stage.accounting.endings).toMatchObject([{ ending: { kind: 'settle', units: { output: 1 } } }]);
+    expect(stage.keeper.running).toBe(0);
+  });
+
+  it('is known by what its token said, and others go on', async () => {
+    const { stage, answer } = await running();
+    stage.keeper.endRevoked(({ sessionId }) => (sessionId === 'session-1' ? undefined : 'logout'));
+    expect(stage.keeper.running).toBe(1);
+    stage.keeper.endRevoked(({ sessionId }) => (sessionId === 'session-1' ? 'logout' : undefined));
+    expect(codeOf((await readAll(answer)).error)).toBe('ACCESS_REVOKED');
+  });
+});
+
 describe('an answer that outlives every limit', () => {
   it('has its hold settled although its client reads nothing, and pays once', async () => {
     const { stage, answer } = await running();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AccountView, INVALID_USER_ID, Ignored, Message, NewUsername, Password, userParams } from './auth-fields.ts';
-import { Email, RoleName, UserId } from '../ids.ts';
+import { Email, RoleName, UserId, WorkspaceId } from '../ids.ts';
 import { operation } from '../operation.ts';
 
 export { AccountView } from './auth-fields.ts';
@@ -103,6 +103,8 @@ const Profile = z.object({
   user: AccountView.extend({
     /** The new address that waits for its confirmation. */
     pendingEmail: z.string().optional(),
+    /** Where a login that names no workspace begins. */
+    defaultWorkspaceId: WorkspaceId.optional(),
     __v: z.int().min(0),
   }),
 });
@@ -121,13 +123,16 @@ export const updateProfile = operation({
   id: 'updateProfile',
   method: 'PUT',
   path: '/api/profile',
-  summary: 'Change the own user name at once, the own e-mail address after it was confirmed by mail',
+  summary:
+    'Change the own user name and default workspace at once, the own e-mail address after it was confirmed by mail',
   permission: 'profile:own',
   body: z.strictObject({
     username: NewUsername.optional(),
     email: Email.optional(),
     /** Needed for a new e-mail address. */
     currentPassword: Password.optional(),
+    /** Where a login that names no workspace begins; null: asked each time. */
+    defaultWorkspaceId: WorkspaceId.nullable().optional(),
   }),
   result: Profile,
   errors: ['DUPLICATE_USERNAME', 'WRONG_PASSWORD', 'RATE_LIMITED', 'NOT_FOUND'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Identifier, Ignored, Message, Password } from './auth-fields.ts';
-import { RoleName, UserId } from '../ids.ts';
+import { WorkspaceChoice } from './auth-workspaces.ts';
+import { RoleName, UserId, WorkspaceId } from '../ids.ts';
 import { operation } from '../operation.ts';
 
 export { NewUsername, Password } from './auth-fields.ts';
@@ -14,16 +15,62 @@ export const PublicUser = z.object({
 });
 export type PublicUser = z.infer<typeof PublicUser>;
 
+const LoggedIn = z.object({
+  message: z.string(),
+  accessToken: z.string(),
+  refreshToken: z.string(),
+  user: PublicUser,
+});
+
+const SelectionToken = z.string().min(1).max(200);
+const WorkspaceSelection = z.object({
+  message: z.string(),
+  workspaces: z.array(WorkspaceChoice),
+  /** Good for one selection, for ten minutes, and for nothing else. */
+  selectionToken: z.string(),
+});
+
 export const logIn = operation({
   id: 'logIn',
   method: 'POST',
   path: '/api/auth/login',
   summary: 'Log in with user name or e-mail address',
   permission: 'public',
-  body: z.strictObject({ username: Identifier, password: Password, email: Ignored, role: Ignored }),
-  result: z.object({ message: z.string(), accessToken: z.string(), refreshToken: z.string(), user: PublicUser }),
-  errors: ['INVALID_CREDENTIALS', 'EMAIL_NOT_VERIFIED', 'RATE_LIMITED'],
+  body: z.strictObject({
+    username: Identifier,
+    password: Password,
+    /** Where to begin, for users of several workspaces. */
+    workspaceId: WorkspaceId.optional(),
+    email: Ignored,
+    role: Ignored,
+  }),
+  /** 300: there are several workspaces, and neither the request nor the account names one. */
+  alsoStatus: [300],
+  result: z.union([LoggedIn, WorkspaceSelection]),
+  errors: ['INVALID_CREDENTIALS', 'EMAIL_NOT_VERIFIED', 'RATE_LIMITED', 'NOT_FOUND'],
   invalidDetail: 'Missing required fields',
+});
+
+export const selectWorkspace = operation({
+  id: 'selectWorkspace',
+  method: 'POST',
+  path: '/api/auth/select-workspace',
+  summary: 'Finish a login that asked for a workspace',
+  permission: 'public',
+  body: z.strictObject({ selectionToken: SelectionToken, workspaceId: WorkspaceId }),
+  result: LoggedIn,
+  errors: ['INVALID_CHALLENGE', 'NOT_FOUND', 'RATE_LIMITED'],
+});
+
+export const switchWorkspace = operation({
+  id: 'switchWorkspace',
+  method: 'POST',
+  path: '/api/auth/switch-workspace',
+  summary: 'Go on in another workspace of the caller with new tokens; the ones before are over',
+  permission: 'profile:own',
+  body: z.strictObject({ workspaceId: WorkspaceId }),
+  result: LoggedIn,
+  errors: ['NOT_FOUND'],
 });
 
 const RefreshToken = z.string().min(1).max(4096);

@@ -1,5 +1,7 @@
 export * from './auth-accounts.ts';
 export * from './auth-admin.ts';
 export * from './auth-audit.ts';
+export * from './auth-revocations.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';
+export * from './auth-workspaces.ts';

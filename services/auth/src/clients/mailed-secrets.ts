@@ -4,7 +4,12 @@ import type { CodeKind } from '../domain/mailed-code.ts';
 import type { Clock, MailedSecrets } from '../ports.ts';
 
 /** 24 bits are typed by hand; 256 bits are followed as a link. */
-const BYTES: Readonly<Record<CodeKind, number>> = { 'verify-email': 3, 'change-email': 32, 'reset-password': 32 };
+const BYTES: Readonly<Record<CodeKind, number>> = {
+  'verify-email': 3,
+  'change-email': 32,
+  'reset-password': 32,
+  invitation: 32,
+};
 
 /** Without 0/O, 1/l/I, so that it can be read out. 20 characters of 57 are 116 bits. */
 const READABLE = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import { SERVICE_NAMES, UserId } from '@tollgate/contracts';
 import { createRefreshVerifier, createVerifier, type KeyRing, TokenError } from '@tollgate/jwt-claims';
 import { createSigner } from '@tollgate/jwt-claims/sign';
+import { claimedRole } from '../domain/workspace.ts';
 import type { Clock, Tokens } from '../ports.ts';
 
 export type TokenOptions = Readonly<{
@@ -11,7 +12,7 @@ export type TokenOptions = Readonly<{
   profile: 'strict' | 'compatible';
   accessSeconds: number;
   refreshSeconds: number;
-  /** The workspace that access tokens name. */
+  /** The workspace where everybody is what they are in the installation. */
   workspaceId: string;
   clock: Clock;
 }>;
@@ -30,8 +31,15 @@ export function createTokens(options: TokenOptions) {
   const refreshVerifier = createRefreshVerifier({ keys: refreshKeys, issuer, clock });
 
   const tokens: Tokens = {
-    async access({ id, username, email, role }, sid) {
-      return (await signer.signAccess({ sub: id, username, email, role, sid, wid: workspaceId })).token;
+    async access(user, sid, place) {
+      const { id: sub, username, email, tokenVersion: ver } = user;
+      const role = claimedRole(user, place, workspaceId);
+      const seat = {
+        wid: place.workspaceId,
+        wrole: place.role,
+        ...(place.memberVersion !== undefined && { mver: place.memberVersion }),
+      };
+      return (await signer.signAccess({ sub, username, email, role, sid, ver, ...seat })).token;
     },
     async refresh(sub, sid, endsAt) {
       return (await signer.signRefresh({ sub, sid, notAfter: Math.floor(endsAt.getTime() / 1000) })).token;

@@ -1,6 +1,6 @@
 import type { UserId } from '@tollgate/contracts';
 
-export type CodeKind = 'verify-email' | 'change-email' | 'reset-password';
+export type CodeKind = 'verify-email' | 'change-email' | 'reset-password' | 'invitation';
 
 /** A secret that was mailed, as it is stored: bound to one user and one address, good for one use. */
 export type MailedCode = Readonly<{

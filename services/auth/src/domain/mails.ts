@@ -10,7 +10,10 @@ export type MailFacts =
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
   | Readonly<{ kind: 'password-changed'; username: string }>
   | Readonly<{ kind: 'session-theft'; username: string }>
-  | Readonly<{ kind: 'alert'; rule: BreachName; about: string; count: number }>;
+  | Readonly<{ kind: 'alert'; rule: BreachName; about: string; count: number }>
+  | Readonly<{ kind: 'invitation'; inviter: string; workspace: string; role: string; token: string }>
+  | Readonly<{ kind: 'member-role'; username: string; workspace: string; role: string }>
+  | Readonly<{ kind: 'member-removed'; username: string; workspace: string }>;
 
 /** A paragraph of words, or a link on a line of its own. */
 type Block = string | Readonly<{ link: string; label: string }>;
@@ -74,6 +77,12 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
         subject: `Alert: ${facts.rule}`,
         blocks: [`${ALERTS[facts.rule]}: ${facts.about}`, `Counted: ${facts.count}. The audit log has the lines.`],
       };
+    case 'invitation':
+      return invitation(facts, baseUrl);
+    case 'member-role':
+      return news(facts, 'Your role has changed', `In the workspace "${facts.workspace}" you are now: ${facts.role}.`);
+    case 'member-removed':
+      return news(facts, 'You left a workspace', `You do not belong to the workspace "${facts.workspace}" any more.`);
   }
 }
 
@@ -97,4 +106,24 @@ function withToken(
 const notice = ({ username }: { username: string }, subject: string, sentence: string): Letter => ({
   subject,
   blocks: [`Hello ${username},`, sentence, 'If it was not you, choose a new password at once.'],
+});
+
+/** Something that was done to an account by somebody who may; there is no password to change. */
+const news = ({ username }: { username: string }, subject: string, sentence: string): Letter => ({
+  subject,
+  blocks: [`Hello ${username},`, sentence, 'Ask an administrator of the workspace if you did not expect this.'],
+});
+
+const invitation = (
+  { inviter, workspace, role, token }: Extract<MailFacts, { kind: 'invitation' }>,
+  baseUrl: string,
+): Letter => ({
+  subject: 'You are invited to a workspace',
+  blocks: [
+    `${inviter} invites you to the workspace "${workspace}" as: ${role}.`,
+    'Log in to the account of this e-mail address, or sign up with it first, and accept the invitation:',
+    { link: `${baseUrl}/join#token=${token}`, label: 'Accept the invitation' },
+    `Or enter this token: ${token}`,
+    NOT_YOU,
+  ],
 });

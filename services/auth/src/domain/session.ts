@@ -6,6 +6,8 @@ export type Session = Readonly<{
   userId: UserId;
   /** The user's token version when the session was opened; a session of an older version is over. */
   tokenVersion: number;
+  /** Where the user works; absent in the default workspace. */
+  workspaceId?: string;
   currentHash: string;
   previousHash?: string;
   /** The current refresh token, readable only with the one it replaced. */
@@ -30,6 +32,7 @@ export const END_REASONS = [
   'password-reset',
   'role-changed',
   'account-deleted',
+  'workspace-switched',
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 

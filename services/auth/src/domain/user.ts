@@ -19,6 +19,8 @@ export type User = Readonly<{
   passwordHash: string;
   /** Grows whenever every session opened before must end: new password, new role, deletion. */
   tokenVersion: number;
+  /** Where a login begins that names no workspace. */
+  defaultWorkspaceId?: string;
   /** How often the account was changed. */
   revision: number;
   /** When an account that nobody verified gives its name and address free again. */
@@ -27,7 +29,7 @@ export type User = Readonly<{
   updatedAt: Date;
 }>;
 
-export type NewUser = Omit<User, 'tokenVersion' | 'revision' | 'pendingEmail'>;
+export type NewUser = Omit<User, 'tokenVersion' | 'revision' | 'pendingEmail' | 'defaultWorkspaceId'>;
 
 /**
  * What two spellings of a user name or e-mail address have in common: compatibility forms unified and case folded

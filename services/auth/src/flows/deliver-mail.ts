@@ -5,7 +5,10 @@ import type { LeasedMail, MailOrder, Ports } from '../ports.ts';
 
 type MailTimes = Readonly<{ leaseMs: number; firstRetryMs: number; lastRetryMs: number; giveUpMs: number }>;
 
-type DeliverDeps = Pick<Ports, 'clock' | 'events' | 'mailQueue' | 'mailedCodes' | 'mailer' | 'secrets' | 'users'> & {
+type DeliverDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'invitations' | 'mailQueue' | 'mailedCodes' | 'mailer' | 'secrets' | 'users' | 'workspaces'
+> & {
   codeLives: CodeLives;
   publicBaseUrl: string;
   times: MailTimes;
@@ -62,6 +65,11 @@ async function address(deps: DeliverDeps, order: MailOrder): Promise<Addressed |
       return withToken(deps, 'welcome', await deps.users.find(order.userId));
     case 'email-change':
       return toNewAddress(deps, await deps.users.find(order.userId), order.email);
+    case 'invitation':
+      return toInvited(deps, order.invitationId);
+    case 'member-role':
+    case 'member-removed':
+      return toMember(deps, order);
     default:
       return notice(await deps.users.find(order.userId), order);
   }
@@ -91,6 +99,42 @@ async function toNewAddress(deps: DeliverDeps, user: User | undefined, email: st
   if (await deps.users.findByEmail(keyOf(email))) return { to: email, facts: { kind: 'already-registered' } };
   const token = await issueCode(deps, 'change-email', user, email);
   return { to: email, facts: { kind: 'email-change', username: user.username, token } };
+}
+
+/** A second try of the same mail has another token; only the last one that was written is good. */
+async function toInvited(deps: DeliverDeps, invitationId: string): Promise<Addressed | undefined> {
+  const { invitations, workspaces, users, secrets, clock } = deps;
+  const now = new Date(clock.now());
+  const invitation = await invitations.find(invitationId, now);
+  if (!invitation) return undefined;
+  const [workspace, inviter] = await Promise.all([
+    workspaces.find(invitation.workspaceId),
+    users.find(invitation.invitedBy),
+  ]);
+  if (!workspace || !inviter) return undefined;
+  const { secret, hash } = secrets.create('invitation');
+  if (!(await invitations.setHash(invitationId, hash, now))) return undefined;
+  const { email, role } = invitation;
+  const facts = {
+    kind: 'invitation',
+    inviter: inviter.username,
+    workspace: workspace.name,
+    role,
+    token: secret,
+  } as const;
+  return { to: email, facts };
+}
+
+async function toMember(
+  { users, workspaces }: DeliverDeps,
+  order: Extract<MailOrder, { kind: 'member-role' | 'member-removed' }>,
+): Promise<Addressed | undefined> {
+  const [user, workspace] = await Promise.all([users.find(order.userId), workspaces.find(order.workspaceId)]);
+  if (!user?.emailKey || !workspace) return undefined;
+  const both = { username: user.username, workspace: workspace.name };
+  const facts =
+    order.kind === 'member-role' ? { ...both, kind: order.kind, role: order.role } : { ...both, kind: order.kind };
+  return { to: user.email, facts };
 }
 
 function notice(

@@ -25,6 +25,7 @@ export const accountView = (user: User): auth.AccountView => ({
 export const profileView = (user: User) => ({
   ...accountView(user),
   ...(user.pendingEmail !== undefined && { pendingEmail: user.pendingEmail }),
+  ...(user.defaultWorkspaceId !== undefined && { defaultWorkspaceId: user.defaultWorkspaceId }),
   __v: user.revision,
 });
 

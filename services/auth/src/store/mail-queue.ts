@@ -10,6 +10,9 @@ type MailRecord = {
   email?: string;
   userId?: Types.ObjectId;
   alert?: Extract<MailOrder, { kind: 'alert' }>['alert'];
+  invitationId?: string;
+  workspaceId?: string;
+  role?: string;
   orderedAt: Date;
   /** When somebody may take it: a lease moves it into the future. */
   dueAt: Date;
@@ -24,6 +27,9 @@ const schema = new Schema<MailRecord>(
     email: String,
     userId: Schema.Types.ObjectId,
     alert: Schema.Types.Mixed,
+    invitationId: String,
+    workspaceId: String,
+    role: String,
     orderedAt: { type: Date, required: true },
     dueAt: { type: Date, required: true },
     leaseId: String,
@@ -40,11 +46,8 @@ export function createMailQueue(connection: Connection): MailQueue {
 
   return {
     async add(order, now) {
-      const { kind } = order;
-      const email = 'email' in order ? { email: order.email } : {};
       const owner = 'userId' in order ? { userId: objectId(order.userId) } : {};
-      const alert = 'alert' in order ? { alert: order.alert } : {};
-      await model.create({ kind, ...email, ...owner, ...alert, orderedAt: now, dueAt: now });
+      await model.create({ ...order, ...owner, orderedAt: now, dueAt: now });
     },
     async lease(now, until) {
       const leaseId = randomUUID();
@@ -66,12 +69,9 @@ export function createMailQueue(connection: Connection): MailQueue {
   };
 }
 
-function toMail({ _id, kind, email, userId, alert, orderedAt, attempts }: MailRecord, leaseId: string): LeasedMail {
-  const order = {
-    kind,
-    ...(email !== undefined && { email }),
-    ...(userId && { userId: UserId.parse(userId.toHexString()) }),
-    ...(alert && { alert }),
-  } as MailOrder; // `add` is the only writer, and it writes the fields of the kind
+function toMail(record: MailRecord, leaseId: string): LeasedMail {
+  const { _id, orderedAt, attempts, userId, dueAt: _due, leaseId: _lease, lastFault: _fault, ...fields } = record;
+  // `add` is the only writer, and it writes the fields of the kind.
+  const order = { ...fields, ...(userId && { userId: UserId.parse(userId.toHexString()) }) } as MailOrder;
   return { id: _id.toHexString(), leaseId, attempts, orderedAt, order };
 }

@@ -13,6 +13,7 @@ const schema = new Schema<SessionRecord>(
     _id: String,
     userId: { type: Schema.Types.ObjectId, ...required },
     tokenVersion: { type: Number, ...required },
+    workspaceId: String,
     currentHash: { type: String, ...required },
     previousHash: String,
     sealedSuccessor: String,

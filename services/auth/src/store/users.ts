@@ -19,6 +19,7 @@ const schema = new Schema<UserRecord>(
     status: { type: String, enum: ['active', 'deleted'], required: true },
     passwordHash: { type: String, required: true },
     tokenVersion: { type: Number, required: true, default: 1 },
+    defaultWorkspaceId: String,
     revision: { type: Number, required: true, default: 0 },
     abandonedAt: Date,
     deletedAt: Date,
@@ -64,8 +65,12 @@ const openAndClose = (model: UserModel): Pick<Users, 'insert' | 'removeAbandoned
   },
 });
 
-const look = (model: UserModel): Pick<Users, 'find' | 'findByName' | 'findByEmail' | 'list'> => ({
+const look = (model: UserModel): Pick<Users, 'find' | 'findSome' | 'findByName' | 'findByEmail' | 'list'> => ({
   find: (id) => one(model.findOne(active(id)).lean()),
+  async findSome(ids) {
+    const records = await model.find({ _id: trusted({ $in: ids.map(objectId) }), status: 'active' }).lean();
+    return records.flatMap((record) => toUser(record) ?? []);
+  },
   findByName: (usernameKey) => one(model.findOne({ usernameKey }).lean()),
   findByEmail: (emailKey) => one(model.findOne({ emailKey }).lean()),
   async list({ after, limit }) {
@@ -97,7 +102,9 @@ const prove = (model: UserModel): Pick<Users, 'verify' | 'setPendingEmail' | 'co
   },
 });
 
-const change = (model: UserModel): Pick<Users, 'setPassword' | 'replaceHash' | 'rename' | 'setRole'> => ({
+const change = (
+  model: UserModel,
+): Pick<Users, 'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'setDefaultWorkspace' | 'endSessions'> => ({
   setPassword: (id, passwordHash, now) =>
     one(model.findOneAndUpdate(active(id), endingSessions({ passwordHash, updatedAt: now }), CHANGED).lean()),
   async replaceHash(id, { from, to }) {
@@ -114,6 +121,15 @@ const change = (model: UserModel): Pick<Users, 'setPassword' | 'replaceHash' | '
   },
   setRole: (id, role, now) =>
     one(model.findOneAndUpdate(active(id), endingSessions({ role, updatedAt: now }), CHANGED).lean()),
+  setDefaultWorkspace(id, defaultWorkspaceId, now) {
+    const changed = { updatedAt: now };
+    const update =
+      defaultWorkspaceId === null
+        ? { $set: changed, $unset: { defaultWorkspaceId: 1 }, $inc: { revision: 1 } }
+        : { $set: { ...changed, defaultWorkspaceId }, $inc: { revision: 1 } };
+    return one(model.findOneAndUpdate(active(id), update, CHANGED).lean());
+  },
+  endSessions: (id, now) => one(model.findOneAndUpdate(active(id), endingSessions({ updatedAt: now }), CHANGED).lean()),
 });
 
 const endingSessions = <Changes extends object>(changes: Changes) => ({

@@ -7,24 +7,31 @@ export interface AuthOptions {
   readonly baseUrl: string;
   /** Milliseconds for one attempt; a login takes a slow password hash. */
   readonly timeoutMs: number;
+  /** Where somebody goes whose login asks for a workspace. */
+  readonly defaultWorkspaceId: string;
 }
 
 export interface AuthClient extends Auth {
   close(): Promise<void>;
 }
 
-const { logIn, refreshSession, logOutAll, readProfile, readUserByEmail } = operations;
+const { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail } = operations;
 
 /** The auth service, always called with the user's own credentials. */
-export function authClient({ baseUrl, timeoutMs }: AuthOptions): AuthClient {
+export function authClient({ baseUrl, timeoutMs, defaultWorkspaceId: workspaceId }: AuthOptions): AuthClient {
   const client = createClient(
-    { logIn, refreshSession, logOutAll, readProfile, readUserByEmail },
+    { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail },
     { baseUrl, timeoutMs },
   );
 
   return {
     async logIn(username, password) {
-      const { accessToken, refreshToken, user } = await client.logIn({ body: { username, password } });
+      const answer = await client.logIn({ body: { username, password } });
+      // Clients of this service know no workspaces: whoever has chosen none begins in the one that everybody belongs to.
+      const { accessToken, refreshToken, user } =
+        'selectionToken' in answer
+          ? await client.selectWorkspace({ body: { selectionToken: answer.selectionToken, workspaceId } })
+          : answer;
       return { accessToken, refreshToken, user };
     },
     async refresh(refreshToken) {

@@ -19,6 +19,7 @@ export type Facts = Readonly<{
   hold_parked: Owned & Readonly<{ reason: string }>;
   hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' }>;
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
+  access_ended: Owned & Readonly<{ reason: string }>;
   answer_overdue: Owned;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
@@ -32,7 +33,7 @@ export type Facts = Readonly<{
     errors: number;
   }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'sync';
+    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync';
     reason: string;
   }>;
 }>;

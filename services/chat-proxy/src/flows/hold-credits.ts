@@ -1,4 +1,5 @@
 import { AppError, unavailable } from '@tollgate/http-kit';
+import type { Access } from '../domain/access.ts';
 import type { Chatflow } from '../domain/chatflow.ts';
 import {
   type Bill,
@@ -71,6 +72,7 @@ class JournalledHolds implements Holds {
     const hold: OpenHold = {
       id: holdId,
       userId: caller.userId,
+      access: accessOf(caller),
       reply,
       grant,
       lost: new AbortController(),
@@ -172,6 +174,11 @@ class JournalledHolds implements Holds {
     if (covered >= (units.output ?? 0)) hold.extendAt = Math.max(limitOf(hold), progress + 1);
     else runOut(hold, covered);
   }
+}
+
+/** Without the token, which is not kept for as long as an answer takes. */
+function accessOf({ username: _name, token: _token, ...access }: Asker): Access {
+  return access;
 }
 
 const voided = (reason: string): Ending => ({ kind: 'void', reason });

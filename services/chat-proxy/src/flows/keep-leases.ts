@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
+import { type Access, codeOfEnd } from '../domain/access.ts';
 import type { Tell } from '../domain/facts.ts';
 import { billFor } from '../domain/price.ts';
 import type { HoldId, Units } from '../domain/wire-types.ts';
@@ -16,6 +17,8 @@ export interface LeaseKeeper {
   noteSoon(): void;
   /** Renews all leases at accounting, in one call per thousand, each with its progress; ends what has run for too long. */
   renew(): Promise<void>;
+  /** Ends the answers that were begun with an access which has ended since. */
+  endRevoked(reasonOf: (access: Access) => string | undefined): void;
   /** Writes the progress of all running answers into the journal; one write at a time, so that the last word is the newest. */
   note(): Promise<void>;
   readonly running: number;
@@ -83,8 +86,18 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     }
   }
 
+  function endRevoked(reasonOf: (access: Access) => string | undefined): void {
+    for (const hold of holds.values()) {
+      const reason = hold.lost.signal.aborted ? undefined : reasonOf(hold.access);
+      if (reason === undefined) continue;
+      deps.tell('access_ended', { holdId: hold.id, userId: hold.userId, reason });
+      hold.lost.abort(new AppError(codeOfEnd(reason)));
+    }
+  }
+
   return {
     add,
+    endRevoked,
     remove: (holdId) => void holds.delete(holdId),
     noteSoon() {
       if (isNotingSoon) return;

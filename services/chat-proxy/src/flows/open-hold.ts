@@ -1,3 +1,4 @@
+import type { Access } from '../domain/access.ts';
 import type { Reply } from '../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../domain/wire-types.ts';
 
@@ -7,6 +8,7 @@ export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
 export interface OpenHold {
   readonly id: HoldId;
   readonly userId: UserId;
+  readonly access: Access;
   readonly reply: Reply;
   /** As accounting has granted it; changes when the hold is extended. */
   grant: Hold;

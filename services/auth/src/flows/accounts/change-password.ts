@@ -1,12 +1,13 @@
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
 
 type ChangeDeps = Pick<
   Ports,
-  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'sessions' | 'users'
+  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'revocations' | 'sessions' | 'users'
 > & { rules: PasswordRules };
 type Change = { currentPassword: string; newPassword: string };
 
@@ -17,7 +18,7 @@ export const createChangePassword = (deps: ChangeDeps) =>
     { currentPassword, newPassword }: Change,
     origin: Origin,
   ): Promise<void> {
-    const { users, sessions, passwords, mailedCodes, clock } = deps;
+    const { users, passwords, mailedCodes, clock } = deps;
     const user = await proveOwnPassword(deps, caller.userId, currentPassword);
     const fault = faultOfPassword(newPassword, user, deps.rules);
     if (fault) throw new AppError('WEAK_PASSWORD', fault);
@@ -28,10 +29,22 @@ export const createChangePassword = (deps: ChangeDeps) =>
     const now = new Date(clock.now());
     const changed = await users.setPassword(user.id, passwordHash, now);
     if (!changed) throw new AppError('NOT_FOUND');
-    const end = { reason: 'password-changed', now } as const;
-    if (caller.sessionId === undefined) await sessions.endAllOf([user.id], end.reason, now);
-    else await sessions.endOthersOf(user.id, { id: caller.sessionId, tokenVersion: changed.tokenVersion }, end);
+    await endOtherSessions(deps, changed, caller.sessionId, now);
     await mailedCodes.discard(user.id, ['reset-password']);
     await deps.mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
     await deps.events.record({ action: 'password.changed', actorId: user.id, targetId: user.id, origin });
   };
+
+/** The tokens of the session that goes on, if there is one, go on as well. */
+async function endOtherSessions(
+  { sessions, revocations }: Pick<ChangeDeps, 'sessions' | 'revocations'>,
+  { id: userId, tokenVersion }: User,
+  keptId: string | undefined,
+  now: Date,
+): Promise<void> {
+  const reason = 'password-changed';
+  if (keptId === undefined) await sessions.endAllOf([userId], reason, now);
+  else await sessions.endOthersOf(userId, { id: keptId, tokenVersion }, { reason, now });
+  const except = keptId === undefined ? {} : { exceptSessionId: keptId };
+  await revocations.add([{ kind: 'user', userId, minVersion: tokenVersion, ...except, reason }], now);
+}

@@ -5,7 +5,10 @@ import { keyOf, type User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import { openAccount } from '../administer/create-users.ts';
 
-type EnsureDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'passwords' | 'secrets' | 'sessions' | 'users'> & {
+type EnsureDeps = Pick<
+  Ports,
+  'adminRoster' | 'clock' | 'events' | 'passwords' | 'revocations' | 'secrets' | 'sessions' | 'users'
+> & {
   rules: PasswordRules;
   abandonMs: number;
 };
@@ -33,7 +36,7 @@ export const createEnsureUser = (deps: EnsureDeps) =>
   };
 
 async function adjust(
-  { users, sessions, passwords, clock }: EnsureDeps,
+  { users, sessions, passwords, clock, revocations }: EnsureDeps,
   known: User,
   { role, password }: WantedUser,
 ): Promise<void> {
@@ -44,6 +47,9 @@ async function adjust(
     await users.verify(known.id, known.emailKey, now);
   }
   if (known.role === role) return;
-  await users.setRole(known.id, role, now);
+  const changed = await users.setRole(known.id, role, now);
+  if (!changed) return;
   await sessions.endAllOf([known.id], 'role-changed', now);
+  const { id: userId, tokenVersion: minVersion } = changed;
+  await revocations.add([{ kind: 'user', userId, minVersion, reason: 'role-changed' }], now);
 }

@@ -7,7 +7,16 @@ import type { Ports } from '../../ports.ts';
 
 type ResetDeps = Pick<
   Ports,
-  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'secrets' | 'sessions' | 'users'
+  | 'clock'
+  | 'events'
+  | 'limits'
+  | 'mailQueue'
+  | 'mailedCodes'
+  | 'passwords'
+  | 'revocations'
+  | 'secrets'
+  | 'sessions'
+  | 'users'
 > & { rules: PasswordRules };
 
 const failed = () => new AppError('INVALID_CODE', 'Password reset failed');
@@ -18,7 +27,7 @@ const failed = () => new AppError('INVALID_CODE', 'Password reset failed');
  */
 export const createResetPassword = (deps: ResetDeps) =>
   async function resetPassword(token: string, newPassword: string, origin: Origin): Promise<void> {
-    const { users, mailedCodes, sessions, mailQueue, clock } = deps;
+    const { users, mailedCodes, sessions, mailQueue, clock, revocations } = deps;
     await deps.limits.spend('reset-per-address', siteOf(origin.ip));
     const hash = deps.secrets.hash('reset-password', token);
     const code = await mailedCodes.find('reset-password', hash, new Date(clock.now()));
@@ -31,8 +40,11 @@ export const createResetPassword = (deps: ResetDeps) =>
     const now = new Date(clock.now());
     if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
     await users.verify(user.id, code.emailKey, now);
-    await users.setPassword(user.id, passwordHash, now);
+    const changed = await users.setPassword(user.id, passwordHash, now);
+    if (!changed) throw failed();
     await sessions.endAllOf([user.id], 'password-reset', now);
+    const { id: userId, tokenVersion: minVersion } = changed;
+    await revocations.add([{ kind: 'user', userId, minVersion, reason: 'password-reset' }], now);
     await mailedCodes.discard(user.id, ['reset-password', 'verify-email']);
     await mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
     await deps.events.record({ action: 'password.reset', actorId: user.id, targetId: user.id, origin });

@@ -2,10 +2,18 @@ import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { displayName, keyOf, type User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import type { Places } from '../workspaces/places.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
 
-type ProfileDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'>;
-type Changes = { username?: string | undefined; email?: string | undefined; currentPassword?: string | undefined };
+type ProfileDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'> & {
+  places: Places;
+};
+type Changes = {
+  username?: string | undefined;
+  email?: string | undefined;
+  currentPassword?: string | undefined;
+  defaultWorkspaceId?: string | null | undefined;
+};
 
 export const createReadProfile = ({ users }: Pick<Ports, 'users'>) =>
   async function readProfile(caller: UserCaller): Promise<User> {
@@ -27,8 +35,34 @@ export const createUpdateProfile = (deps: ProfileDeps) =>
     if (changes.username !== undefined && displayName(changes.username) !== user.username) {
       user = await rename(deps, user, changes.username, origin);
     }
+    if (changes.defaultWorkspaceId !== undefined && changes.defaultWorkspaceId !== (user.defaultWorkspaceId ?? null)) {
+      user = await beginIn(deps, user, changes.defaultWorkspaceId, origin);
+    }
     return user;
   };
+
+/** Only where the user may be now; a login asks again. */
+async function beginIn(
+  { users, places, events, clock }: ProfileDeps,
+  user: User,
+  workspaceId: string | null,
+  origin: Origin,
+): Promise<User> {
+  if (workspaceId !== null && !(await places.find(user, workspaceId))) {
+    throw new AppError('NOT_FOUND', 'Workspace not found');
+  }
+  const changed = await users.setDefaultWorkspace(user.id, workspaceId, new Date(clock.now()));
+  if (!changed) throw new AppError('NOT_FOUND');
+  const facts = workspaceId === null ? {} : { workspaceId };
+  await events.record({
+    action: 'account.default-workspace-changed',
+    actorId: user.id,
+    targetId: user.id,
+    origin,
+    facts,
+  });
+  return changed;
+}
 
 async function rename(
   { users, events, clock }: ProfileDeps,

@@ -1,13 +1,14 @@
 import { auth, type UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
+import { EVERY_VERSION, type NewRevocation } from '../../domain/revocation.ts';
 import type { User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 
-type DeleteDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'sessions' | 'users'>;
+type DeleteDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'revocations' | 'sessions' | 'users'>;
 
 /** Deletes one account: it can no longer be used and gives its name and address free; its record stays. */
-export const createDeleteUser = ({ users, sessions, events, clock }: DeleteDeps) =>
+export const createDeleteUser = ({ users, sessions, events, clock, revocations }: DeleteDeps) =>
   async function deleteUser(caller: UserCaller, userId: UserId, origin: Origin): Promise<User> {
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Cannot delete your own account');
     const user = await users.find(userId);
@@ -16,6 +17,7 @@ export const createDeleteUser = ({ users, sessions, events, clock }: DeleteDeps)
     const now = new Date(clock.now());
     if ((await users.markDeleted([userId], now)) === 0) throw new AppError('NOT_FOUND', 'User not found');
     await sessions.endAllOf([userId], 'account-deleted', now);
+    await revocations.add([endOf(userId)], now);
     await events.record({ action: 'account.deleted', actorId: caller.userId, targetId: userId, origin });
     return user;
   };
@@ -23,7 +25,7 @@ export const createDeleteUser = ({ users, sessions, events, clock }: DeleteDeps)
 const BATCH = 500;
 
 /** Deletes every account but the caller's and, when they are preserved, those of administrators. Returns how many. */
-export const createDeleteAllUsers = ({ users, sessions, events, clock, adminRoster }: DeleteDeps) =>
+export const createDeleteAllUsers = ({ users, sessions, events, clock, adminRoster, revocations }: DeleteDeps) =>
   async function deleteAllUsers(
     caller: UserCaller,
     { confirmDelete, preserveAdmins }: { confirmDelete?: string | undefined; preserveAdmins: boolean },
@@ -40,6 +42,7 @@ export const createDeleteAllUsers = ({ users, sessions, events, clock, adminRost
       const now = new Date(clock.now());
       deleted += await users.markDeleted(ids, now);
       await sessions.endAllOf(ids, 'account-deleted', now);
+      await revocations.add(ids.map(endOf), now);
     }
     await events.record({
       action: 'accounts.deleted',
@@ -49,3 +52,10 @@ export const createDeleteAllUsers = ({ users, sessions, events, clock, adminRost
     });
     return deleted;
   };
+
+const endOf = (userId: UserId): NewRevocation => ({
+  kind: 'user',
+  userId,
+  minVersion: EVERY_VERSION,
+  reason: 'account-deleted',
+});

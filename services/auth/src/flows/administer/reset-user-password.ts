@@ -7,7 +7,7 @@ import type { Ports } from '../../ports.ts';
 
 type ResetDeps = Pick<
   Ports,
-  'clock' | 'events' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'secrets' | 'sessions' | 'users'
+  'clock' | 'events' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'revocations' | 'secrets' | 'sessions' | 'users'
 > & { rules: PasswordRules };
 
 /** Sets another user's password, a generated one when none is given, and ends that user's sessions. */
@@ -18,7 +18,7 @@ export const createResetUserPassword = (deps: ResetDeps) =>
     chosen: string | undefined,
     origin: Origin,
   ): Promise<{ user: User; generatedPassword?: string }> {
-    const { users, sessions, secrets, clock } = deps;
+    const { users, sessions, secrets, clock, revocations } = deps;
     const user = await users.find(userId);
     if (!user?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Change your own password with the current one');
@@ -29,8 +29,10 @@ export const createResetUserPassword = (deps: ResetDeps) =>
     const password = chosen ?? secrets.password();
     const passwordHash = await deps.passwords.hash(password);
     const now = new Date(clock.now());
-    await users.setPassword(userId, passwordHash, now);
+    const changed = await users.setPassword(userId, passwordHash, now);
+    if (!changed) throw new AppError('NOT_FOUND', 'User not found');
     await sessions.endAllOf([userId], 'password-reset', now);
+    await revocations.add([{ kind: 'user', userId, minVersion: changed.tokenVersion, reason: 'password-reset' }], now);
     await deps.mailedCodes.discard(userId, ['reset-password']);
     await deps.mailQueue.add({ kind: 'password-changed', userId }, now);
     await deps.events.record({ action: 'password.set-by-admin', actorId: caller.userId, targetId: userId, origin });

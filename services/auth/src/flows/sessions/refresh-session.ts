@@ -4,10 +4,15 @@ import { siteOf } from '../../domain/client-address.ts';
 import { isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
 import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import type { Places } from '../workspaces/places.ts';
 import type { TokenPair } from './open-session.ts';
 
-type RefreshDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'sessions' | 'tokens' | 'users'> & {
+type RefreshDeps = Pick<
+  Ports,
+  'clock' | 'events' | 'limits' | 'mailQueue' | 'revocations' | 'sessions' | 'tokens' | 'users'
+> & {
   lives: SessionLives;
+  places: Places;
 };
 
 /**
@@ -46,23 +51,36 @@ async function rotate(
 
 /** The token was used before: by a client that did not hear the answer, or by a thief. */
 async function repeat(deps: RefreshDeps, sessionId: string, token: string, origin: Origin): Promise<string> {
-  const { tokens, sessions, events, mailQueue, clock, lives } = deps;
+  const { tokens, sessions, clock, lives } = deps;
   const session = await sessions.find(sessionId);
   const now = clock.now();
   if (!session || isOver(session, now)) throw refused();
   const isRepeated = judgeReplay(session, tokens.hash(token), now, lives.graceMs) === 'repeated';
   const successor = isRepeated && session.sealedSuccessor ? tokens.unseal(session.sealedSuccessor, token) : undefined;
   if (successor) return successor;
-  if (await sessions.end(session.id, 'refresh-reuse', new Date(now))) {
-    await events.record({ action: 'session.refresh-reused', targetId: session.userId, origin, facts: { sessionId } });
-    await mailQueue.add({ kind: 'session-theft', userId: session.userId }, new Date(now));
-  }
+  await endStolen(deps, session, origin);
   throw refused();
 }
 
-/** Read after the rotation: whoever is deleted or demoted before it gets nothing, or the new role. */
-async function accessFor({ users, tokens }: RefreshDeps, session: Session): Promise<string> {
+/** Both the thief and the owner are sent back to the login. */
+async function endStolen(deps: RefreshDeps, { id: sessionId, userId }: Session, origin: Origin): Promise<void> {
+  const { sessions, revocations, events, mailQueue, clock } = deps;
+  const now = new Date(clock.now());
+  const isEnded = await sessions.end(sessionId, 'refresh-reuse', now);
+  await revocations.add([{ kind: 'session', sessionId, reason: 'refresh-reuse' }], now);
+  if (!isEnded) return;
+  await events.record({ action: 'session.refresh-reused', targetId: userId, origin, facts: { sessionId } });
+  await mailQueue.add({ kind: 'session-theft', userId }, now);
+}
+
+/**
+ * Read after the rotation: whoever is deleted, demoted or removed before it gets nothing, or the new role. A session stays in
+ * its workspace; whoever has lost that one logs in again instead of waking up in another.
+ */
+async function accessFor({ users, tokens, places }: RefreshDeps, session: Session): Promise<string> {
   const user = await users.find(session.userId);
   if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
-  return tokens.access(user, session.id);
+  const place = await places.find(user, session.workspaceId);
+  if (!place) throw refused();
+  return tokens.access(user, session.id, place);
 }

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createClient, mayHaveBeenApplied } from '../src/client.ts';
-import { AppError } from '../src/index.ts';
-import { alice, listen, stop, within } from './kit.ts';
+import { createClient, mayHaveBeenApplied } from '../../src/client.ts';
+import { AppError } from '../../src/index.ts';
+import { alice, listen, stop, within } from '../kit.ts';
 import {
   closeLater,
   json,

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createClient } from '../src/client.ts';
-import { reply, requestContext, serve } from '../src/index.ts';
-import { ADAPTERS, alice, call, serviceToken, start, stopAll, userToken, within } from './kit.ts';
+import { createClient } from '../../src/client.ts';
+import { reply, requestContext, serve } from '../../src/index.ts';
+import { ADAPTERS, alice, call, serviceToken, start, stopAll, userToken, within } from '../kit.ts';
 import {
   closeLater,
   json,
@@ -16,7 +16,7 @@ import {
   refusalOf,
   type Script,
 } from './neighbour.ts';
-import { echo, payThing } from './operations.ts';
+import { echo, payThing } from '../operations.ts';
 
 afterEach(leaveNeighbours);
 afterEach(stopAll);

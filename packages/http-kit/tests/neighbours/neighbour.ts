@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createClient, type ClientOptions } from '../src/client.ts';
-import type { AppError } from '../src/index.ts';
-import { alice, listen, stop } from './kit.ts';
-import { echo, payThing, ping, readThing, removeThing } from './operations.ts';
+import { createClient, type ClientOptions } from '../../src/client.ts';
+import type { AppError } from '../../src/index.ts';
+import { alice, listen, stop } from '../kit.ts';
+import { echo, payThing, ping, readThing, removeThing } from '../operations.ts';
 
 export const operations = { echo, payThing, ping, readThing, removeThing };
 type Visit = { readonly line: string; readonly headers: IncomingMessage['headers']; readonly body: string };
