@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type auth, wireCode } from '@tollgate/contracts';
+import { type auth, UserId, wireCode } from '@tollgate/contracts';
+import { AppError } from './app-error.ts';
 import { createRounds } from './rounds.ts';
 import type { Refusal } from './server/refusal.ts';
 
 export interface AuditReports {
   /** Takes a report over. Never throws and never waits. */
-  add(report: Omit<auth.AuditReport, 'eventId'>): void;
+  add(report: auth.NewAuditReport): void;
   /** For `ServiceOptions.refused`. */
   refused(refusal: Refusal): void;
   start(): void;
@@ -23,6 +24,7 @@ export interface AuditReportOptions {
   readonly everyMs?: number;
 }
 
+const SERVER_FAULT = 500;
 const EVERY_MS = 1000;
 const MOST_AT_ONCE = 100;
 const MOST_WAITING = 1000;
@@ -35,8 +37,8 @@ const MOST_WAITING = 1000;
 export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }: AuditReportOptions): AuditReports {
   let waiting = new Map<string, auth.AuditReport>();
 
-  function add(report: Omit<auth.AuditReport, 'eventId'>): void {
-    const whole = { ...report, eventId: randomUUID() } as auth.AuditReport; // Omit forgets which facts an action has
+  function add(report: auth.NewAuditReport): void {
+    const whole = { ...report, eventId: randomUUID() };
     const key = sameness(whole);
     const kept = waiting.get(key);
     if (kept) waiting.set(key, together(kept, whole));
@@ -52,7 +54,9 @@ export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }
     try {
       await send(reports);
     } catch (error) {
-      giveBack(reports);
+      // What auth refuses it will always refuse.
+      if (error instanceof AppError && error.status < SERVER_FAULT) dropped(reports.length);
+      else giveBack(reports);
       throw error;
     }
     return waiting.size > 0;
@@ -74,13 +78,13 @@ export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }
         action: 'access.refused',
         ...source,
         // Who it was in the end: a user, or a service that acted for none.
-        ...(userId !== undefined && { actorId: userId }),
+        ...(userId !== undefined && { actorId: UserId.parse(userId) }),
         facts: {
           code: wireCode(code),
           operation: service === undefined ? operation : `${operation}.${service}`,
           count: 1,
         },
-      } as Omit<auth.AuditReport, 'eventId'>),
+      }),
     start: () => rounds.start(),
     async close() {
       await rounds.close();

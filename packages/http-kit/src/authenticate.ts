@@ -103,6 +103,8 @@ async function verified<T>(verify: () => Promise<T>): Promise<T> {
   } catch (error) {
     // A verifier that could not decide says so itself; that is no bad token.
     if (error instanceof AppError) throw error;
+    const { proven } = Object(error) as { proven?: { sub: string; wid?: string } };
+    if (proven) requestContext.nameSubject({ userId: proven.sub, workspaceId: proven.wid });
     throw new AppError('INVALID_TOKEN', undefined, {
       cause: error,
       headers: { 'www-authenticate': 'Bearer error="invalid_token"' },

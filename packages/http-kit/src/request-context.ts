@@ -26,8 +26,14 @@ export const requestContext = {
       ids.service = caller.service;
       return;
     }
-    ids.userId = caller.userId;
-    if (caller.workspaceId !== undefined) ids.workspaceId = caller.workspaceId;
+    requestContext.nameSubject(caller);
+  },
+  /** The same for somebody who is known and not let in. */
+  nameSubject({ userId, workspaceId }: { userId: string; workspaceId?: string | undefined }): void {
+    const ids = storage.getStore();
+    if (!ids) return;
+    ids.userId = userId;
+    if (workspaceId !== undefined) ids.workspaceId = workspaceId;
   },
   /** The same as fields of a log line. */
   fields: (): Record<string, string> | undefined => {

@@ -1,4 +1,4 @@
-import type { accounting, Price, Role, ServerResult, UserId } from '@tollgate/contracts';
+import type { accounting, auth, Price, Role, ServerResult, UserId } from '@tollgate/contracts';
 import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
@@ -215,6 +215,9 @@ export type Events = {
     userId: string;
     credits: number;
     actor: string;
+    /** The balance before and after, where the movement knows them. */
+    from?: number;
+    to?: number;
   }): void;
   /** Somebody decided who may use how much. */
   ruled(fact: {
@@ -283,5 +286,7 @@ export type Ports = PaymentPorts &
     keepHead?: KeepHead | undefined;
     announce?: Announce | undefined;
     events: Events;
+    /** Puts something down in auth's audit log, later; without auth nothing is. */
+    report(report: auth.NewAuditReport): void;
     rules: Rules;
   }>;

@@ -2,7 +2,7 @@ import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
-import { createCreateUser, createCreateUsers, createInviteUser } from './flows/administer/create-users.ts';
+import { createCreateUser, createCreateUsers } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
 import { createRaiseAlerts } from './flows/audit/raise-alerts.ts';
@@ -91,7 +91,7 @@ export function createFlows(
     readUserByEmail: createReadUserByEmail(deps),
     listUsers: createListUsers(deps),
     createUser: createCreateUser(deps),
-    createUsers: createCreateUsers({ inviteUser: createInviteUser(deps) }),
+    createUsers: createCreateUsers(deps),
     changeRole: createChangeRole(deps),
     deleteUser: createDeleteUser(deps),
     deleteAllUsers: createDeleteAllUsers(deps),

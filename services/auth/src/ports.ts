@@ -17,6 +17,14 @@ export type Clock = {
 
 type EmailAddress = Readonly<{ email: string; emailKey: string }>;
 
+export type UserFilter = Readonly<{
+  /** How the key of the name or address begins. */
+  prefix?: string | undefined;
+  role?: Role | undefined;
+  /** Deleted ones are listed only when they are asked for. */
+  status?: User['status'] | undefined;
+}>;
+
 export type Users = {
   /** False when the user name or the address belongs to somebody. */
   insert(user: NewUser): Promise<boolean>;
@@ -27,7 +35,7 @@ export type Users = {
   findByName(usernameKey: string): Promise<User | undefined>;
   findByEmail(emailKey: string): Promise<User | undefined>;
   /** Accounts in the order of their ids, decoys left out. */
-  list(page: { after?: UserId; limit: number }): Promise<User[]>;
+  list(filter: UserFilter, page: { after?: UserId | undefined; limit: number }): Promise<User[]>;
   /** False when the account does not own this address (any more). */
   verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
   /** Changes the password and ends the validity of every session opened before. */

@@ -28,6 +28,7 @@ import { createSyncChatflows } from './flows/sync-chatflows.ts';
 import { watch } from './metrics-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
+import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openStores } from './store-deps.ts';
 import { connectUpstreams } from './upstream-deps.ts';
@@ -94,6 +95,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
   closers.add('revocations', revocations);
+  const reports = createRefusalReports(config, { closers, tell });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -104,11 +106,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      refused: reports.refused,
       observe: watch(metrics, { ...answering, revocations }),
       metrics: () => metrics.text(),
     },
     async start() {
       revocations.start();
+      reports.start();
       if (config.MIGRATE_ON_START) {
         await mongo.connected;
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);

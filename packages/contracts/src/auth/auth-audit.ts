@@ -112,7 +112,13 @@ export const AuditReport = z.discriminatedUnion('action', [
     ...Source,
     action: z.literal('credits.adjusted'),
     targetId: Word,
-    facts: z.strictObject({ operation: Word, from: z.int().optional(), to: z.int().optional() }),
+    facts: z.strictObject({
+      operation: Word,
+      credits: z.int(),
+      /** The balance before and after. */
+      from: z.int().optional(),
+      to: z.int().optional(),
+    }),
   }),
   z.strictObject({
     ...Source,
@@ -121,6 +127,8 @@ export const AuditReport = z.discriminatedUnion('action', [
   }),
 ]);
 export type AuditReport = z.infer<typeof AuditReport>;
+type WithoutId<Report> = Report extends unknown ? Omit<Report, 'eventId'> : never;
+export type NewAuditReport = WithoutId<AuditReport>;
 
 export const reportAudit = operation({
   id: 'reportAudit',

@@ -47,7 +47,8 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
     const fact = { actor, of, credits: change ?? target ?? 0, operation: request.operation };
     const answer = await tellOverstepping(attempt, events, fact);
     const { userId, previous, current } = answer.value;
-    if (!answer.replayed) events.moved({ kind: 'adjusted', userId, credits: current - previous, actor });
+    const balances = { from: previous, to: current };
+    if (!answer.replayed) events.moved({ kind: 'adjusted', userId, credits: current - previous, actor, ...balances });
     return answer;
   };
 

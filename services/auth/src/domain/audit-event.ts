@@ -81,7 +81,7 @@ export const AUDIT_FACTS = {
   'account.default-workspace-changed': ['workspaceId'],
   'mail.given-up': ['kind', 'reason', 'attempts'],
   'access.refused': ['code', 'operation', 'count'],
-  'credits.adjusted': ['operation', 'from', 'to'],
+  'credits.adjusted': ['operation', 'credits', 'from', 'to'],
   'export.made': ['file', 'rows', 'isComplete'],
   'alert.raised': ['rule', 'about', 'count', 'windowSeconds'],
 } as const satisfies Record<AuditAction, readonly string[]>;

@@ -102,7 +102,7 @@ const LONGEST_USER_AGENT = 256;
 
 /** Where a request came from, as a line holds it. */
 export const originFields = ({ ip, userAgent, requestId }: Origin) => ({
-  ip: printable(ip, LONGEST_ID),
-  userAgent: printable(userAgent, LONGEST_USER_AGENT),
-  requestId: printable(requestId, LONGEST_ID),
+  ...(ip !== '' && { ip: printable(ip, LONGEST_ID) }),
+  ...(userAgent !== '' && { userAgent: printable(userAgent, LONGEST_USER_AGENT) }),
+  ...(requestId !== '' && { requestId: printable(requestId, LONGEST_ID) }),
 });

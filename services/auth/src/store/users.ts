@@ -65,6 +65,11 @@ const openAndClose = (model: UserModel): Pick<Users, 'insert' | 'removeAbandoned
   },
 });
 
+/** The last character there is. */
+const LAST = '\u{10ffff}';
+/** As a range: no pattern is made of what somebody typed, and the index is used. */
+const beginningWith = (prefix: string) => trusted({ $gte: prefix, $lt: prefix + LAST });
+
 const look = (model: UserModel): Pick<Users, 'find' | 'findSome' | 'findByName' | 'findByEmail' | 'list'> => ({
   find: (id) => one(model.findOne(active(id)).lean()),
   async findSome(ids) {
@@ -73,8 +78,15 @@ const look = (model: UserModel): Pick<Users, 'find' | 'findSome' | 'findByName' 
   },
   findByName: (usernameKey) => one(model.findOne({ usernameKey }).lean()),
   findByEmail: (emailKey) => one(model.findOne({ emailKey }).lean()),
-  async list({ after, limit }) {
-    const filter = after === undefined ? OWNED : { ...OWNED, _id: trusted({ $gt: objectId(after) }) };
+  async list({ prefix, role, status = 'active' }, { after, limit }) {
+    const filter = {
+      ...(status === 'active' ? OWNED : { status }),
+      ...(role !== undefined && { role }),
+      ...(after !== undefined && { _id: trusted({ $gt: objectId(after) }) }),
+      ...(prefix !== undefined && {
+        $or: [{ usernameKey: beginningWith(prefix) }, { emailKey: beginningWith(prefix) }],
+      }),
+    };
     const records = await model.find(filter).sort({ _id: 1 }).limit(limit).lean();
     return records.flatMap((record) => toUser(record) ?? []);
   },

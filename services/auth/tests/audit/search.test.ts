@@ -112,7 +112,7 @@ describe('reports of other services', () => {
       eventId: randomUUID(),
       actorId: root.userId,
       targetId: alice.userId,
-      facts: { operation: 'setCredits', from: 1, to: 2 },
+      facts: { operation: 'adjusted', credits: 1, from: 1, to: 2 },
     };
     const before = (await linesOf(auth)).length;
     expect((await reportAs('chat-proxy', adjusted)).status).toBe(403);
