@@ -28,11 +28,8 @@ it('puts down who was refused on any of the three services', async () => {
   expect((await alice.accounting('GET', '/api/usage/system-stats')).status).toBe(403);
   expect((await alice.chatProxy('GET', '/api/v1/admin/chatflows')).status).toBe(403);
   const lines = await linesOf('access.refused', 3);
-  expect(lines.map(({ service, actorId }) => [service, actorId]).sort()).toEqual([
-    ['accounting', alice.userId],
-    ['auth', alice.userId],
-    ['chat-proxy', alice.userId],
-  ]);
+  expect(lines.map(({ service }) => service).sort()).toEqual(['accounting', 'auth', 'chat-proxy']);
+  expect(lines.every(({ actorId }) => actorId === alice.userId)).toBe(true);
   expect(lines.map(({ facts }) => facts['code'])).toEqual(['forbidden', 'forbidden', 'forbidden']);
 });
 

@@ -56,9 +56,7 @@ const CLOSING_MS = 8000;
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const clock = overrides.clock ?? { now: () => Date.now() };
-  const logger =
-    overrides.logger ??
-    createLogger({ service: 'chat-proxy', level: config.LOG_LEVEL, context: requestContext.fields });
+  const logger = overrides.logger ?? createOwnLogger(config);
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
@@ -93,9 +91,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
-  const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
-  closers.add('revocations', revocations);
   const reports = createRefusalReports(config, { closers, tell });
+  const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
+  closers.add('revocations', revocations);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -112,7 +110,6 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     async start() {
       revocations.start();
-      reports.start();
       if (config.MIGRATE_ON_START) {
         await mongo.connected;
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
@@ -131,6 +128,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
   };
 }
+
+const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
+  createLogger({ service: 'chat-proxy', level, context: requestContext.fields });
 
 type BackgroundTask = Facts['background_failed']['task'];
 

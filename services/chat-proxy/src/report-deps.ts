@@ -4,7 +4,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 
-/** Brings refusals to auth's audit log. */
+/** Brings refusals to auth's audit log; whoever takes them closes them. */
 export function createRefusalReports(
   config: Config,
   { closers, tell }: { closers: Closers; tell: Tell },
@@ -14,10 +14,9 @@ export function createRefusalReports(
     token: serviceToken(config.JWT_SERVICE_SECRET, 'auth'),
   });
   closers.add('audit log', client);
-  const reports = createAuditReports({
+  return createAuditReports({
     send: client.send,
     dropped: (count) => tell('reports_dropped', { count }),
     failed: (error) => tell('background_failed', { task: 'reports', reason: String(error) }),
   });
-  return closers.add('audit reports', reports);
 }

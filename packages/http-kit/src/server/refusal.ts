@@ -26,23 +26,24 @@ const STEPS: ReadonlySet<ErrorCode> = new Set([
 ]);
 const USER_AGENT_LENGTH = 512;
 
+const isRefusal = ({ code, status }: AppError): boolean =>
+  (status === FORBIDDEN_STATUS && !STEPS.has(code)) || OVER.has(code);
+
 /** The refusal that an error is, if it is one. A token that proves nobody accuses nobody. */
 export function refusalOf(
-  { code, status }: AppError,
+  error: AppError,
   { operation, ip, userAgent }: { operation: string; ip: string | undefined; userAgent: unknown },
 ): Refusal | undefined {
   const ids = requestContext.get();
-  if (ids?.userId === undefined && ids?.service === undefined) return undefined;
-  const isRefusal = (status === FORBIDDEN_STATUS && !STEPS.has(code)) || OVER.has(code);
-  if (!isRefusal) return undefined;
+  if ((ids?.userId ?? ids?.service) === undefined || !ids || !isRefusal(error)) return undefined;
   return {
-    code,
+    code: error.code,
     operation,
     ...(ids.userId !== undefined && { userId: ids.userId }),
     ...(ids.service !== undefined && { service: ids.service }),
     ...(ids.workspaceId !== undefined && { workspaceId: ids.workspaceId }),
     requestId: ids.requestId,
     ip: ip ?? '',
-    userAgent: String(userAgent ?? '').slice(0, USER_AGENT_LENGTH),
+    userAgent: typeof userAgent === 'string' ? userAgent.slice(0, USER_AGENT_LENGTH) : '',
   };
 }

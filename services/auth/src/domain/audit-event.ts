@@ -47,7 +47,7 @@ export type AuditAction = (typeof AUDIT_ACTIONS)[number];
  * What a line may say beside who, whom, when and from where. Nothing else gets into the log, so that a secret cannot slip in
  * with an object that was passed on; `from` and `to` are what was before and what is now.
  */
-export const AUDIT_FACTS = {
+const AUDIT_FACTS = {
   'account.signed-up': [],
   'account.sign-up-refused': [],
   'account.created': ['role', 'seeded', 'isVerified'],

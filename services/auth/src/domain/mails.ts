@@ -72,6 +72,16 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
       return notice(facts, 'Your password was changed', 'Your password was changed and other sessions were ended.');
     case 'session-theft':
       return notice(facts, 'A session was ended', 'An old session token was used again, so the session was ended.');
+    default:
+      return writeNews(facts, baseUrl);
+  }
+}
+
+type News = Extract<MailFacts, { kind: 'alert' | 'invitation' | 'member-role' | 'member-removed' }>;
+
+/** What workspaces and operators are told. */
+function writeNews(facts: News, baseUrl: string): Letter {
+  switch (facts.kind) {
     case 'alert':
       return {
         subject: `Alert: ${facts.rule}`,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Auth, type LoggedIn, newPerson, PASSWORD, statuses, times, tokenIn } from '../auth.ts';
+import { Auth, type LoggedIn, PASSWORD, statuses, times, tokenIn } from '../auth.ts';
 
 let auth: Auth;
 let root: LoggedIn;

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 const anchors = () => auth.db.collection<{ _id: number }>('audit_anchors');
-const report = (actorId: string, workspaceId?: string) => ({
+const refusal = (actorId: string, workspaceId?: string) => ({
   action: 'access.refused' as const,
   eventId: randomUUID(),
   actorId: actorId as never,
@@ -38,7 +38,7 @@ const report = (actorId: string, workspaceId?: string) => ({
 });
 const alice = 'a'.repeat(24);
 const write = (deps: Deps, count: number, workspaceId?: string) =>
-  times(count, () => deps.flows.takeReports('accounting', [report(alice, workspaceId)]));
+  times(count, () => deps.flows.takeReports('accounting', [refusal(alice, workspaceId)]));
 const verify = (scope: Parameters<Deps['flows']['verifyAudit']>[0] = {}) => one.flows.verifyAudit(scope);
 const keptAnchors = async () =>
   (await readFile(file, 'utf8'))
@@ -58,7 +58,7 @@ describe('lines', () => {
   });
 
   it('are written once for an event that is reported twice, also at the same time', async () => {
-    const again = report(alice, 'twice');
+    const again = refusal(alice, 'twice');
     await Promise.all([one, other, one, other].map((deps) => deps.flows.takeReports('accounting', [again])));
     await one.flows.takeReports('accounting', [again]);
     expect(await linesOf(auth, 'twice')).toHaveLength(1);

@@ -115,6 +115,6 @@ it('writes one well-formed line of log for whatever a client says of itself', as
   expect(lines.length).toBeGreaterThan(0);
   for (const line of lines)
     expect(JSON.parse(line)).toMatchObject({ service: 'auth', requestId: expect.stringMatching(/^[\w.:-]{8,128}$/) });
-  expect(written).not.toMatch(/\u001b|\u009b|\u0085|\u2028|\r/);
+  for (const sign of ['\u001b', '\u009b', '\u0085', '\u2028', '\r']) expect(written.includes(sign)).toBe(false);
   expect(lines.filter((line) => Object(JSON.parse(line)).message === 'forged')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import type { AnchorContent } from '../../domain/audit-anchor.ts';
+import type { AnchorContent, AuditAnchor } from '../../domain/audit-anchor.ts';
 import type { ChainEnd } from '../../domain/audit-line.ts';
 import type { Ports } from '../../ports.ts';
 import type { AuditNews, AuditPorts } from '../../ports/audit.ts';
@@ -20,25 +20,36 @@ export const createTakeAnchor = ({ auditLog, anchors, anchorKeys, keepAnchor, cl
   async function takeAnchor({ youngestMs = 0 } = {}): Promise<boolean> {
     const now = clock.now();
     const last = await anchors.newest();
-    const lastMs = last && Date.parse(last.takenAt);
-    if (lastMs !== undefined && now - lastMs < youngestMs) return false;
-    const since = lastMs === undefined ? undefined : new Date(lastMs - OVERLAP_MS);
-    const ends = await auditLog.endsSince(since, MOST_GROWN);
-    const grown = beyond(ends, since ? (await anchors.takenSince(since)).flatMap(({ chains }) => chains) : []);
+    if (last && now - Date.parse(last.takenAt) < youngestMs) return false;
+    const grown = await grownSince(last, { auditLog, anchors });
     if (grown.length === 0) return false;
-    const content: AnchorContent = {
-      number: (last?.number ?? 0) + 1,
-      takenAt: new Date(now).toISOString(),
-      previousHash: last?.hash ?? '',
-      chains: grown.slice(0, MOST_CHAINS),
-    };
-    const anchor = anchorKeys.sign(content);
+    const anchor = anchorKeys.sign(contentOf(last, grown.slice(0, MOST_CHAINS), now));
     if (!(await anchors.append(anchor))) return false;
     // The log first: it cannot fail.
     events.tellAnchor(anchor);
     await keepAnchor?.(anchor);
     return grown.length > MOST_CHAINS;
   };
+
+const contentOf = (last: AuditAnchor | undefined, chains: ChainEnd[], now: number): AnchorContent => ({
+  number: (last?.number ?? 0) + 1,
+  takenAt: new Date(now).toISOString(),
+  previousHash: last?.hash ?? '',
+  chains,
+});
+
+async function grownSince(
+  last: AuditAnchor | undefined,
+  { auditLog, anchors }: Pick<AnchorDeps, 'auditLog' | 'anchors'>,
+): Promise<ChainEnd[]> {
+  if (!last) return auditLog.endsSince(undefined, MOST_GROWN);
+  const since = new Date(Date.parse(last.takenAt) - OVERLAP_MS);
+  const [ends, recent] = await Promise.all([auditLog.endsSince(since, MOST_GROWN), anchors.takenSince(since)]);
+  return beyond(
+    ends,
+    recent.flatMap(({ chains }) => chains),
+  );
+}
 
 /** Ends that no anchor names yet. */
 function beyond(ends: readonly ChainEnd[], anchored: readonly ChainEnd[]): ChainEnd[] {
