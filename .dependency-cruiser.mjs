@@ -12,6 +12,9 @@ const DRIVERS =
 /** Parts of Node that only compute. Everything else of it waits, reads a clock or talks to somebody. */
 const NODE_THAT_WAITS = '^(?!(node:)?(crypto|buffer|net|util)$)';
 
+/** What jwt-claims has for services of others, on subpaths of their own. */
+const GUARDS = '^packages/jwt-claims/src/(express|fastify)\\.ts$';
+
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 /** Whatever is not on the list is forbidden. */
 const only = (name, comment, from, allowed) => [
@@ -105,8 +108,14 @@ const packages = [
   forbid(
     'jwt-claims-without-framework',
     'jwt-claims builds on contracts alone',
-    { path: '^packages/jwt-claims/src/' },
+    { path: '^packages/jwt-claims/src/', pathNot: GUARDS },
     { path: ['^packages/(?!jwt-claims/|contracts/)', FRAMEWORKS, DRIVERS] },
+  ),
+  forbid(
+    'guards-take-frameworks-as-types',
+    'whoever imports a guard brings the framework',
+    { path: GUARDS },
+    { path: ['^packages/(?!jwt-claims/|contracts/)', FRAMEWORKS, DRIVERS], dependencyTypesNot: ['type-only'] },
   ),
   forbid(
     'packages-that-stand-alone',
@@ -138,7 +147,7 @@ const packages = [
     {
       path: '^(services|packages)/[^/]+/src/',
       pathNot: [
-        '^services/auth/src/(clients/|deps\\.ts)',
+        '^services/auth/src/(clients/|deps\\.ts|config\\.ts)',
         '^services/[^/]+/src/clients/service-token',
         '^packages/(jwt-claims|test-kit)/',
       ],
@@ -154,7 +163,8 @@ const graph = [
     'declared',
     'what is imported stands in the package.json beside it',
     { path: '^(packages|services)/[^/]+/src/' },
-    { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
+    // A package under test stands among the development dependencies too, when it is the user who brings it.
+    { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'], dependencyTypesNot: ['npm-peer'] },
   ),
 ];
 

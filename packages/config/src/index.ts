@@ -17,6 +17,12 @@ export {
   workspaceVariables,
 } from './service-variables.ts';
 export {
+  signingVariables,
+  signsWithOneAlgorithm,
+  verifiesOneAlgorithm,
+  verifyingVariables,
+} from './token-variables.ts';
+export {
   alias,
   baseUrl,
   bool,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessTokenVariables } from './token-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
 
 /** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
@@ -27,7 +28,7 @@ export const serviceVariables = {
   MIGRATE_ON_START: bool()
     .prefault('false')
     .describe('Whether a service brings its database to the newest schema at start'),
-  JWT_ACCESS_SECRET: keyRing().describe('Keys of access tokens, the current one first; the same in all services'),
+  ...accessTokenVariables,
   JWT_ISSUER: z
     .string()
     .min(1)

@@ -139,6 +139,19 @@ function strongSecret(text: string, minBytes: number): Secret {
   return new Secret(text);
 }
 
+/** A text as `read` takes it; its RangeError is the fault and must not quote the text. */
+export const textReadBy = <Value>(read: (text: string) => Value) => parsed(Text, read);
+
+/** The address of one page or document; unlike a base URL it is kept as it is. */
+export function webAddress() {
+  return parsed(Text, (text) => {
+    const url = URL.parse(text);
+    if (!url || !/^https?:$/.test(url.protocol)) throw new RangeError('must be an http or https URL');
+    if (url.username || url.password) throw new RangeError('must not hold a user name or password');
+    return url.href;
+  });
+}
+
 /** A variable read by a function whose RangeError becomes the fault. */
 function parsed<Value>(text: z.ZodString, read: (text: string) => Value) {
   return text.transform((value, context): Value => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ERROR_CODES, type ErrorCode, wireCode } from './error-codes.ts';
 import { Timestamp } from './ids.ts';
 
 /** RFC 9457 problem details, with our `code` and `requestId`; `error` and `message` repeat the sentence for older clients. */
@@ -16,6 +17,13 @@ export const Problem = z
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
+
+/** The members of a problem document that follow from a code (RFC 9457 §3.1); the sentence is its title unless another may be shown. */
+export function problemOf(code: ErrorCode, sentence?: string) {
+  const { status, title } = ERROR_CODES[code];
+  const wire = wireCode(code);
+  return { type: `urn:tollgate:problem:${wire}`, title, status, detail: sentence ?? title, code: wire };
+}
 
 /** Which limit refused, beside a 402 `budget_exceeded` or a 429: members of the problem document. */
 export const LimitDetails = z.object({

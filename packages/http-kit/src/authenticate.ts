@@ -1,4 +1,5 @@
 import { type Role, type ServiceName, UserId, type WorkspaceRole } from '@tollgate/contracts';
+import { bearerToken, REFUSALS, refusalOf } from '@tollgate/jwt-claims';
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
@@ -27,10 +28,14 @@ export interface AuthenticatorOptions {
   readonly verifyService?: (token: string) => Promise<{ readonly sub: ServiceName }>;
   /** Auth alone accepts its access cookie; state-changing calls then need an allowed Origin. */
   readonly cookie?: { readonly name: string; readonly allowedOrigins: readonly string[] };
+  /**
+   * The workspace of tokens that name none. A request whose `X-Workspace-Id` is not the workspace of its token is refused
+   * then: a header alone opens nothing. Auth leaves this out, because it looks the membership up.
+   */
+  readonly defaultWorkspaceId?: string;
 }
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
-const MAX_TOKEN_LENGTH = 8192;
 
 /**
  * Reads who is calling from `Authorization: Bearer` (RFC 6750, section 2.1), the service's cookie, and `X-On-Behalf-Of`.
@@ -49,8 +54,8 @@ async function callerOf(
   options: AuthenticatorOptions,
   { method, headers }: Parameters<Authenticate>[0],
 ): Promise<Caller | undefined> {
-  const authorization = single(headers, 'authorization');
-  if (authorization !== undefined) return bearerCaller(options, bearerToken(authorization), headers);
+  const token = await verified(() => bearerToken(single(headers, 'authorization')));
+  if (token !== undefined) return bearerCaller(options, token, headers);
   const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
   if (!options.cookie || cookie === undefined) return undefined;
   if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
@@ -59,7 +64,16 @@ async function callerOf(
 
 async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {
   if (options.verifyService && tokenKind(token) === 'service') return serviceCaller(options, token, headers);
-  return userCaller(options, token);
+  const caller = await userCaller(options, token);
+  requireOwnWorkspace(options, headers, caller);
+  return caller;
+}
+
+/** What the caller does not belong to does not exist (contract.md, Roles). */
+function requireOwnWorkspace({ defaultWorkspaceId }: AuthenticatorOptions, headers: Headers, caller: UserCaller): void {
+  const named = headers['x-workspace-id'];
+  if (defaultWorkspaceId === undefined || named === undefined) return;
+  if (named !== (caller.workspaceId ?? defaultWorkspaceId)) throw new AppError('NOT_FOUND', 'Workspace not found');
 }
 
 async function userCaller(options: AuthenticatorOptions, token: string): Promise<UserCaller> {
@@ -94,10 +108,11 @@ async function serviceCaller(options: AuthenticatorOptions, token: string, heade
   const id = UserId.safeParse(subject);
   if (id.success) return { kind: 'service', service, onBehalfOf: { userId: id.data } };
   const user = await userCaller(options, subject);
+  requireOwnWorkspace(options, headers, user);
   return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
 }
 
-async function verified<T>(verify: () => Promise<T>): Promise<T> {
+async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
   try {
     return await verify();
   } catch (error) {
@@ -105,20 +120,9 @@ async function verified<T>(verify: () => Promise<T>): Promise<T> {
     if (error instanceof AppError) throw error;
     const { proven } = Object(error) as { proven?: { sub: string; wid?: string } };
     if (proven) requestContext.nameSubject({ userId: proven.sub, workspaceId: proven.wid });
-    throw new AppError('INVALID_TOKEN', undefined, {
-      cause: error,
-      headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-    });
+    const { code, headers } = refusalOf(error) ?? REFUSALS.invalid;
+    throw new AppError(code, undefined, { cause: error, headers });
   }
-}
-
-function bearerToken(authorization: string): string {
-  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization);
-  const token = match?.[1];
-  if (token === undefined || token.length > MAX_TOKEN_LENGTH) {
-    throw new AppError('INVALID_TOKEN', undefined, { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } });
-  }
-  return token;
 }
 
 /** Only chooses the verifier; nothing in the payload is believed before that verifier has accepted it. */

@@ -1,4 +1,5 @@
 export * from './accepted-type.ts';
+export * from './access-keys.ts';
 export * from './app-error.ts';
 export * from './audit-reports.ts';
 export * from './authenticate.ts';

@@ -1,4 +1,4 @@
-import { ERROR_CODES, type ErrorCode, type Problem, wireCode } from '@tollgate/contracts';
+import { type ErrorCode, type Problem, problemOf } from '@tollgate/contracts';
 import { AppError } from './app-error.ts';
 import { requestContext } from './request-context.ts';
 
@@ -27,18 +27,12 @@ export function toAppError(thrown: unknown): AppError {
 
 /** The problem document (RFC 9457) of an error; a 5xx shows its public sentence only. */
 export function toProblem(error: AppError): Problem {
-  const { status, title } = ERROR_CODES[error.code];
-  const sentence = status < 500 && error.detail !== undefined ? error.detail : title;
-  const code = wireCode(error.code);
+  const problem = problemOf(error.code, error.status < 500 ? error.detail : undefined);
   return {
-    type: `urn:tollgate:problem:${code}`,
-    title,
-    status,
-    detail: sentence,
-    code,
+    ...problem,
     requestId: requestContext.get()?.requestId ?? '',
-    error: sentence,
-    message: sentence,
+    error: problem.detail,
+    message: problem.detail,
     ...(error.errors && { errors: [...error.errors] }),
     ...error.extra,
   };

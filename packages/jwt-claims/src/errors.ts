@@ -27,3 +27,12 @@ export class TokenError extends Error {
     this.proven = proven;
   }
 }
+
+/** No verdict on a token: the public keys could not be had. The caller should try again, not log in again. */
+export class KeysUnavailableError extends Error {
+  override readonly name = 'KeysUnavailableError';
+
+  constructor(options?: ErrorOptions) {
+    super('the keys of access tokens cannot be had at the moment', options);
+  }
+}

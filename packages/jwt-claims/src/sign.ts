@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { createPublicKey, randomUUID } from 'node:crypto';
 import type { Role, ServiceName, WorkspaceRole } from '@tollgate/contracts';
-import { CompactSign } from 'jose';
+import { CompactSign, type CryptoKey, type KeyObject } from 'jose';
 import {
   type AccessClaims,
   type CommonClaims,
@@ -12,20 +12,27 @@ import {
   type TokenKind,
 } from './claims.ts';
 import { type Clock, secondsOf, systemClock } from './clock.ts';
+import { type PublicKeyJwk, publicJwk } from './jwk.ts';
+import type { PrivateKeys } from './key-text.ts';
 import { bytesOf, importKeys, type KeyRing } from './keys.ts';
+import { fixedKeys, type PublicKeys } from './public-keys.ts';
+
+export { type PrivateKeys, readPrivateKeys } from './key-text.ts';
 
 /** A fresh token and what it says, for cookies (`exp`, in seconds since 1970) and for the store (`jti`). */
 export type Signed<Claims> = Readonly<{ token: string; claims: Claims }>;
 
 /** Keys and life of one kind of token. */
-export type TokenPlan = Readonly<{ keys: KeyRing; ttlSeconds: number }>;
+export type TokenPlan<Keys> = Readonly<{ keys: Keys; ttlSeconds: number }>;
 
 export type SignerOptions = Readonly<{
-  access: TokenPlan;
-  refresh: TokenPlan;
+  /** A key ring signs with HS256, private keys with EdDSA. */
+  access: TokenPlan<KeyRing | PrivateKeys>;
+  /** Only the auth service reads refresh tokens, so that a shared secret is enough. */
+  refresh: TokenPlan<KeyRing>;
   issuer: string;
   /** The services an access token is for. */
-  audience: readonly ServiceName[];
+  audience: readonly string[];
   clock?: Clock;
 }>;
 
@@ -43,6 +50,8 @@ export type AccessSubject = Readonly<{
   wrole?: WorkspaceRole;
   ver?: number;
   mver?: number;
+  /** For a life shorter than that of the plan. */
+  ttlSeconds?: number;
 }>;
 
 /** `notAfter` (seconds since 1970) is the end of the session family; no refresh token outlives it. */
@@ -63,13 +72,13 @@ const serviceKind: TokenKind<ServiceClaims> = { type: 'service', schema: Service
  * an access token. Signing rejects with a TokenError `bad-claims` for claims that no verifier would take.
  */
 export function createSigner({ access, refresh, issuer, audience, clock = systemClock }: SignerOptions): Signer {
-  refuseSharedSecrets(access.keys, refresh.keys);
+  if (!isPrivate(access.keys)) refuseSharedSecrets(access.keys, refresh.keys);
   const signAs = { access: createSign(access.keys), refresh: createSign(refresh.keys) };
   return {
-    signAccess: (subject) =>
+    signAccess: ({ ttlSeconds = access.ttlSeconds, ...subject }) =>
       signAs.access(accessKind, {
         ...subject,
-        ...stamp(clock, access.ttlSeconds),
+        ...stamp(clock, Math.min(ttlSeconds, access.ttlSeconds)),
         type: 'access',
         iss: issuer,
         aud: [...audience],
@@ -134,15 +143,31 @@ function stamp(clock: Clock, ttlSeconds: number): { jti: string; iat: number; ex
   return { jti: randomUUID(), iat, exp: iat + Math.floor(ttlSeconds) };
 }
 
-function createSign(ring: KeyRing) {
-  const [{ kid, key }] = importKeys(ring, 'sign');
+const isPrivate = (keys: KeyRing | PrivateKeys): keys is PrivateKeys => 'alg' in keys;
+
+/** The JWK Set (RFC 7517 §5) that verifiers fetch: the public halves of all keys. */
+export const publicSetOf = ({ keys }: PrivateKeys): { keys: PublicKeyJwk[] } => ({ keys: keys.map(publicJwk) });
+
+/** The public halves, for a service that has the private ones and verifies too. */
+export const publicKeysOf = ({ keys }: PrivateKeys): PublicKeys =>
+  fixedKeys(keys.map(({ kid, key }) => ({ kid, key: createPublicKey(key) })));
+
+type SigningKey = { alg: 'HS256' | 'EdDSA'; kid: string; key: KeyObject | Promise<CryptoKey> };
+
+function currentKey(keys: KeyRing | PrivateKeys): SigningKey {
+  if (isPrivate(keys)) return { alg: 'EdDSA', ...keys.keys[0] };
+  return { alg: 'HS256', ...importKeys(keys, 'sign')[0] };
+}
+
+function createSign(keys: KeyRing | PrivateKeys) {
+  const { alg, kid, key } = currentKey(keys);
   return async function sign<Claims extends CommonClaims>(
     kind: TokenKind<Claims>,
     payload: object,
   ): Promise<Signed<Claims>> {
     const claims = readClaims(kind, payload);
     const token = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid })
+      .setProtectedHeader({ alg, typ: 'JWT', kid })
       .sign(await key);
     return { token, claims };
   };

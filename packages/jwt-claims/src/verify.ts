@@ -12,15 +12,16 @@ import {
 } from './claims.ts';
 import { type Clock, checkTimes, secondsOf, systemClock } from './clock.ts';
 import { TokenError } from './errors.ts';
-import { createSignatureCheck, LONGEST_TOKEN, parseObject } from './jws.ts';
+import { createSignatureCheck, isPublic, LONGEST_TOKEN, parseObject } from './jws.ts';
 import type { KeyRing } from './keys.ts';
+import type { PublicKeys } from './public-keys.ts';
 import { createTokenCache } from './token-cache.ts';
 
 /** Tokens remembered per verifier: 10,000 entries are about 10 MB. */
 const DEFAULT_CACHE_SIZE = 10_000;
 
-type Options<Claims> = Readonly<{
-  keys: KeyRing;
+type Options<Claims, Keys> = Readonly<{
+  keys: Keys;
   /** Default: the system clock. */
   clock?: Clock;
   /** Most tokens remembered at a time. */
@@ -36,8 +37,14 @@ type Forgetting<Claims> = {
   clear(): void;
 };
 
-export type VerifierOptions = Options<AccessClaims> &
-  Readonly<{ issuer: string; audience: ServiceName; profile?: ClaimsProfile }>;
+/** The kind of `keys` decides the algorithm: a key ring takes HS256 tokens alone, public keys EdDSA tokens alone. */
+export type VerifierOptions = Options<AccessClaims, KeyRing | PublicKeys> &
+  Readonly<{
+    issuer: string;
+    /** The service that verifies, as tokens name it in `aud`. */
+    audience: string;
+    profile?: ClaimsProfile;
+  }>;
 
 export type Verifier = Forgetting<AccessClaims> & {
   /** Claims of a valid access token; rejects with a TokenError. `undefined` and `''` are `missing`. */
@@ -45,7 +52,7 @@ export type Verifier = Forgetting<AccessClaims> & {
 };
 
 /**
- * Verifies users' access tokens (RFC 7519 with the rules of RFC 8725; HS256 only) for one service.
+ * Verifies users' access tokens (RFC 7519 with the rules of RFC 8725) for one service.
  * Good tokens are remembered until their `exp`; bad ones never.
  * @throws RangeError when a key is unusable.
  */
@@ -59,7 +66,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return { verifyAccess: verify, ...forgetting };
 }
 
-export type ServiceVerifierOptions = Options<ServiceClaims> & Readonly<{ audience: ServiceName }>;
+export type ServiceVerifierOptions = Options<ServiceClaims, KeyRing> & Readonly<{ audience: ServiceName }>;
 
 export type ServiceVerifier = Forgetting<ServiceClaims> & {
   /** Claims of a valid service token for this service; rejects with a TokenError. */
@@ -97,8 +104,8 @@ export function createRefreshVerifier({ keys, issuer, clock }: RefreshVerifierOp
 }
 
 type CheckOptions = Readonly<{
-  keys: KeyRing;
-  audience: ServiceName;
+  keys: KeyRing | PublicKeys;
+  audience: string;
   profile: ClaimsProfile;
   issuer?: string;
   clock?: Clock;
@@ -126,11 +133,24 @@ function provenBy(claims: CommonClaims) {
 }
 
 /** Puts the memory and the revocation question in front of a check. */
-function remember<Claims extends CommonClaims>(check: (token: string) => Promise<Claims>, options: Options<Claims>) {
-  const { clock = systemClock, cacheSize = DEFAULT_CACHE_SIZE, isRevoked } = options;
+function remember<Claims extends CommonClaims>(
+  check: (token: string) => Promise<Claims>,
+  options: Options<Claims, KeyRing | PublicKeys>,
+) {
+  const { keys, clock = systemClock, cacheSize = DEFAULT_CACHE_SIZE, isRevoked } = options;
   const cache = createTokenCache<Claims>(cacheSize);
+  const editionOfKeys = () => (isPublic(keys) ? keys.edition() : 0);
+  let edition = editionOfKeys();
+
+  /** What a withdrawn key has signed must not be remembered beyond the key. */
+  function forgetIfWithdrawn(): void {
+    if (edition === editionOfKeys()) return;
+    edition = editionOfKeys();
+    cache.forget(() => true);
+  }
 
   async function verify(token: string | undefined): Promise<Claims> {
+    forgetIfWithdrawn();
     const key = cache.key(present(token));
     const generation = cache.generation();
     const known = cache.get(key);

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { type AccessClaims, createVerifier } from '../src/index.ts';
+import { createTokenCache } from '../src/token-cache.ts';
 import { accessPayload, forge, ISSUER, newSecret, NOW, standingClock, verdict } from './forge.ts';
 
 const secret = newSecret();
@@ -29,6 +31,13 @@ async function isRemembered(verifier: ReturnType<typeof setUp>['verifier'], toke
 }
 
 describe('remembered tokens', () => {
+  it('are kept under the whole SHA-256 of their text, and never as text', () => {
+    const { token } = setUp();
+    const cache = createTokenCache<{ sub: string }>(1);
+    expect(cache.key(token)).toBe(createHash('sha256').update(token).digest('base64url'));
+    expect(cache.key(token)).toHaveLength(43);
+  });
+
   it('answers the second call from memory with claims nobody can change', async () => {
     const { verifier, token } = setUp();
     expect(await isRemembered(verifier, token)).toBe(true);

@@ -1,4 +1,11 @@
-import { type OperationSpec, PERMISSIONS, type Role, ROLES, type ServiceName } from '@tollgate/contracts';
+import {
+  type OperationSpec,
+  PERMISSIONS,
+  type Role,
+  ROLES,
+  SERVICE_NAMES,
+  type ServiceName,
+} from '@tollgate/contracts';
 import type { TestTokens } from './tokens.ts';
 
 export interface BadCall {
@@ -27,6 +34,13 @@ export async function badCallsOf(
     { caller: 'nobody', status: 401, code: 'unauthenticated', headers: {} },
     { caller: 'somebody with an expired token', ...invalid, headers: bearer(await tokens.expired('admin')) },
     { caller: 'somebody with a refresh token', ...invalid, headers: bearer(await tokens.refresh()) },
+    {
+      caller: 'somebody with a token for the other services',
+      ...invalid,
+      headers: bearer(
+        await tokens.access({ role: 'admin', audience: SERVICE_NAMES.filter((name) => name !== service) }),
+      ),
+    },
     { caller: 'somebody with nonsense', ...invalid, headers: bearer('a.b.c') },
     { caller: 'somebody with Basic credentials', ...invalid, headers: { authorization: 'Basic YTpi' } },
     {

@@ -1,23 +1,34 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Role, SERVICE_NAMES, type ServiceName } from '@tollgate/contracts';
-import { createServiceTokenSource, createSigner } from '@tollgate/jwt-claims/sign';
+import { createServiceTokenSource, createSigner, readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import type { Clock } from './clock.ts';
 
 export interface TestTokensOptions {
   readonly accessSecret: string;
   readonly refreshSecret: string;
   readonly serviceSecret: string;
+  /** Instead of the access secret: private keys for EdDSA as PEM. */
+  readonly privateKeys?: string;
   readonly issuer?: string;
 }
 
 /** Tokens as our services sign them, for callers that need no account and for tokens that must be refused. */
 export interface TestTokens {
   /** An access token; `userId` is a new one unless given. */
-  access(options?: { role?: Role; userId?: string; workspaceId?: string | undefined; clock?: Clock }): Promise<string>;
+  access(options?: AccessOptions): Promise<string>;
   /** An access token whose time is over by more than the tolerance. */
   expired(role?: Role): Promise<string>;
   refresh(userId?: string): Promise<string>;
   service(from: ServiceName, audience: ServiceName): Promise<string>;
+}
+
+export interface AccessOptions {
+  readonly role?: Role;
+  readonly userId?: string;
+  readonly workspaceId?: string | undefined;
+  /** The services it is for; all when absent. */
+  readonly audience?: readonly ServiceName[];
+  readonly clock?: Clock;
 }
 
 const kid = 'k1';
@@ -29,15 +40,17 @@ export const newUserId = (): string => randomBytes(12).toString('hex');
 
 /** Signs with the secrets of the services under test; `kid` must be the one their configuration gives a plain secret. */
 export function createTestTokens(options: TestTokensOptions): TestTokens {
-  const signer = (clock?: Clock) =>
+  const keys = options.privateKeys === undefined ? named(options.accessSecret) : readPrivateKeys(options.privateKeys);
+  const signer = (clock?: Clock, audience: readonly ServiceName[] = SERVICE_NAMES) =>
     createSigner({
-      access: { keys: named(options.accessSecret), ttlSeconds: ACCESS_SECONDS },
+      access: { keys, ttlSeconds: ACCESS_SECONDS },
       refresh: { keys: named(options.refreshSecret), ttlSeconds: ACCESS_SECONDS },
       issuer: options.issuer ?? 'tollgate',
-      audience: SERVICE_NAMES,
+      audience,
       ...(clock && { clock }),
     });
-  const access: TestTokens['access'] = async ({ role = 'enduser', userId = newUserId(), workspaceId, clock } = {}) => {
+  const access: TestTokens['access'] = async ({ role = 'enduser', userId = newUserId(), ...over } = {}) => {
+    const { workspaceId, audience, clock } = over;
     const subject = {
       sub: userId,
       username: `u-${userId}`,
@@ -46,7 +59,7 @@ export function createTestTokens(options: TestTokensOptions): TestTokens {
       sid: randomUUID(),
       ...(workspaceId !== undefined && { wid: workspaceId }),
     };
-    return (await signer(clock).signAccess(subject)).token;
+    return (await signer(clock, audience).signAccess(subject)).token;
   };
   return {
     access,

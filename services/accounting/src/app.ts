@@ -22,7 +22,11 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     service: 'accounting',
     version,
     routes: routesOf(deps),
-    authenticate: createAuthenticator({ verifyAccess, verifyService }),
+    authenticate: createAuthenticator({
+      verifyAccess,
+      verifyService,
+      defaultWorkspaceId: config.rules.defaultWorkspaceId,
+    }),
     health,
     logger,
     metrics: () => metrics.text(),

@@ -14,10 +14,14 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  verifiesOneAlgorithm,
+  verifyingVariables,
   webhookKeyBytes,
   whole,
+  workspaceVariables,
 } from '@tollgate/config';
 import { MAX_AMOUNT } from '@tollgate/contracts';
+import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { outboxConfig, outboxVariables } from './outbox-config.ts';
 import { hasSecret, paymentConfig, paymentVariables } from './payments-config.ts';
@@ -33,7 +37,12 @@ export const AccountingEnvironment = z
     ...serviceVariables,
     ...portVariable(3001),
     ...serviceTokenVariables,
+    ...verifyingVariables(readPublicKeys),
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
+    ...workspaceVariables,
+    MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
+      .prefault('2s')
+      .describe('How often auth is asked who belongs to which workspace'),
     REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
       .prefault('1s')
       .describe('How often auth is asked which access tokens were revoked'),
@@ -122,6 +131,7 @@ export const AccountingEnvironment = z
       (env.DB_HOST !== undefined && env.DB_NAME !== undefined && env.DB_USER !== undefined),
     { path: ['DATABASE_URL'], error: 'is required, or DB_HOST, DB_NAME and DB_USER' },
   )
+  .superRefine(verifiesOneAlgorithm)
   .refine((env) => hasSecret(env, 'stripe'), {
     path: ['STRIPE_WEBHOOK_SECRET'],
     error: 'is required, because PAYMENT_PROVIDERS names stripe',
@@ -181,7 +191,8 @@ export const AccountingEnvironment = z
     error: 'is required in production',
   })
   .refine(
-    (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
+    (env) =>
+      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
   );
 
@@ -205,9 +216,17 @@ export function readAccountingConfig(env: Environment = process.env) {
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
     },
     migrateOnStart: read.MIGRATE_ON_START,
-    auth: { url: read.AUTH_API_URL, revocationsPollMs: read.REVOCATIONS_POLL },
+    auth: {
+      url: read.AUTH_API_URL,
+      revocationsPollMs: read.REVOCATIONS_POLL,
+      membershipsPollMs: read.MEMBERSHIPS_POLL,
+    },
     tokens: {
-      accessKeys: read.JWT_ACCESS_SECRET,
+      access: {
+        secrets: read.JWT_ACCESS_SECRET,
+        publicKeys: read.JWT_PUBLIC_KEYS,
+        jwksUrl: read.JWT_JWKS_URL,
+      },
       serviceKeys: read.JWT_SERVICE_SECRET,
       issuer: read.JWT_ISSUER,
       profile: read.JWT_CLAIMS_PROFILE,
@@ -216,6 +235,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       leaseSeconds: read.HOLD_LEASE,
       sessionLeaseSeconds: read.STREAMING_SESSION_LEASE,
       overrunPolicy: read.OVERRUN_POLICY,
+      defaultWorkspaceId: read.DEFAULT_WORKSPACE_ID,
       supervisorCap: read.SUPERVISOR_ALLOCATION_CAP,
       allocateOpensAccounts: read.ALLOCATE_OPENS_ACCOUNTS,
       keyRetentionSeconds: read.IDEMPOTENCY_RETENTION,

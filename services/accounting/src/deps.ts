@@ -7,6 +7,7 @@ import {
   createRateLimiter,
   createRounds,
   migrateOnceReachable,
+  openAccessKeys,
   packageVersion,
   type RateLimiter,
   reachable,
@@ -20,6 +21,7 @@ import { createLedgerEvents } from './events.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
+import { membershipRounds } from './memberships-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
 import { createAuditReporting, withReports } from './report-deps.ts';
@@ -32,6 +34,7 @@ import { createChores } from './store/chores.ts';
 import { createExplanations } from './store/explanations.ts';
 import { createHolds } from './store/holds.ts';
 import { createLimits } from './store/limits.ts';
+import { createMembers } from './store/members.ts';
 import { hasNewestSchema } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
 import { createOutbox } from './store/outbox.ts';
@@ -77,8 +80,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const { verifyAccess, revocations } = createAdmission(config, { logger, metrics });
+  const access = openAccessKeys(config.tokens.access, logger);
+  const { verifyAccess, revocations } = createAdmission(config, { keys: access.keys, logger, metrics });
   if (revocations) closers.add('revocations', revocations);
+  const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
+  if (memberships) closers.add('memberships', memberships);
   return {
     config,
     logger,
@@ -92,6 +98,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
+      ...access.checks,
       ...(config.isProduction && { privileges: privilegesCheck(postgres, logger) }),
     },
     callsPerUser: perUser(
@@ -104,6 +111,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       reports?.start();
       if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
+      memberships?.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
   };
@@ -126,6 +134,7 @@ function openStore(
     holds: reachable(createHolds(postgres.query), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
+    members: reachable(createMembers(postgres.query), databaseTrouble),
     blocks: reachable(createBlocks(postgres.query), databaseTrouble),
     prices: reachable(createPrices(postgres.query, config.priceMaxAgeMs), databaseTrouble),
     reports: reachable(createReports(models), databaseTrouble),

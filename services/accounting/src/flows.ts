@@ -45,7 +45,7 @@ import {
 } from './flows/sweep-holds.ts';
 import { createListUsage, createReportUsage, createRollUpUsage } from './flows/report-usage.ts';
 import { createTellExport } from './flows/tell-export.ts';
-import { createRecordUsage, createUsageReport } from './flows/usage.ts';
+import { createRecordUsage, createUsageReport, createUsageReportOf } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 
 export type Flows = ReturnType<typeof createFlows>;
@@ -90,6 +90,7 @@ export function createFlows(ports: Ports) {
     listSessions: createListSessions(deps),
     recordUsage: createRecordUsage(deps),
     usageReport: createUsageReport(deps),
+    usageReportOf: createUsageReportOf(deps),
     reportUsage: createReportUsage(deps),
     listUsage: createListUsage(deps),
     createAccount: createCreateAccount(deps),

@@ -11,11 +11,14 @@ import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/paym
 import type { Period, UsageReports } from './ports/usage.ts';
 
 export type * from './ports/audit.ts';
+import type { Scope } from './domain/scope.ts';
 import type { Explanations } from './ports/explanations.ts';
+import type { IsWithin, Members } from './ports/members.ts';
 
 export type * from './ports/explanations.ts';
 export type * from './ports/holds.ts';
 export type * from './ports/limits.ts';
+export type * from './ports/members.ts';
 export type * from './ports/page.ts';
 import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './ports/outbox.ts';
 
@@ -58,6 +61,7 @@ export type Accounts = {
   balance(userId: string): Promise<BalanceRecord>;
   /** The account that pays for what a user asks in a workspace: the user's own, or the workspace's pool. */
   payerOf(userId: UserId, workspaceId: string): Promise<string>;
+  isWithin: IsWithin;
   /** Lots that can be spent now, in burn order. */
   activeLots(userId: string): Promise<LotRecord[]>;
 };
@@ -149,6 +153,7 @@ export type Tx = PaymentTx & {
   savepoint<T>(work: () => Promise<T>): Promise<T>;
   touch(claims: Claims): Promise<void>;
   findAccount: FindAccount;
+  isWithin: IsWithin;
   grant(grant: Grant): Promise<Granted>;
   adjust(adjust: Adjust): Promise<Adjusted>;
   revoke(lotId: number, doer: Doer): Promise<Revoked | undefined>;
@@ -157,7 +162,14 @@ export type Tx = PaymentTx & {
 
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
 
-export type SessionFilter = Readonly<{ userId?: string; active?: true; minutes?: number; limit: number }>;
+export type SessionFilter = Readonly<{
+  userId?: string;
+  active?: true;
+  minutes?: number;
+  limit: number;
+  /** Everywhere when absent. */
+  within?: Scope | undefined;
+}>;
 
 export type AllocationBody = ServerResult<typeof accounting.listAllocations>['allocations'][number];
 export type TransactionBody = ServerResult<typeof accounting.listTransactions>['transactions'][number];
@@ -166,9 +178,9 @@ export type UsageBody = ServerResult<typeof accounting.readSystemUsage>;
 /** Lists and sums for people; never part of a decision about money. */
 export type Reports = UsageReports & {
   sessions(filter: SessionFilter): Promise<HoldRecord[]>;
-  allocations(page: Page): Promise<AllocationBody[]>;
+  allocations(page: Page, within?: Scope): Promise<AllocationBody[]>;
   transactions(userId: string, page: Page): Promise<TransactionBody[]>;
-  usage(period: Period, userId?: string): Promise<UsageBody>;
+  usage(period: Period, userId?: string, within?: Scope): Promise<UsageBody>;
 };
 
 export type Chores = {
@@ -187,6 +199,8 @@ export type Chores = {
 };
 
 export type Rules = Readonly<{
+  /** The workspace that everybody belongs to; tokens without one mean it. */
+  defaultWorkspaceId: string;
   leaseSeconds: number;
   sessionLeaseSeconds: number;
   overrunPolicy: 'absorb' | 'debt';
@@ -265,6 +279,7 @@ export type Ports = PaymentPorts &
     holds: Holds;
     limits: Limits;
     workspaces: Workspaces;
+    members: Members;
     blocks: Blocks;
     prices: Prices;
     transaction: Transaction;

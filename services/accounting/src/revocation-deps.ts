@@ -1,10 +1,10 @@
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
-import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { createVerifier, type Verifier, type VerifierOptions } from '@tollgate/jwt-claims';
 import type { Logger, Metrics } from '@tollgate/telemetry';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 
-type Surroundings = { logger: Logger; metrics: Metrics };
+type Surroundings = { keys: VerifierOptions['keys']; logger: Logger; metrics: Metrics };
 type Admission = {
   verifyAccess: Verifier['verifyAccess'];
   /** Absent where no auth service is configured: then tokens count until they expire. */
@@ -12,8 +12,8 @@ type Admission = {
 };
 
 /** Which users are let in: those whose token verifies here and was not revoked by auth since. */
-export function createAdmission(config: Config, { logger, metrics }: Surroundings): Admission {
-  const { accessKeys: keys, issuer, profile } = config.tokens;
+export function createAdmission(config: Config, { keys, logger, metrics }: Surroundings): Admission {
+  const { issuer, profile } = config.tokens;
   const own = { keys, issuer, audience: 'accounting', profile } as const;
   if (config.auth.url === undefined) return { ...createVerifier(own), revocations: undefined };
 

@@ -6,12 +6,11 @@ import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { internalRoutes } from './routes/internal.ts';
-import { ACCESS_COOKIE } from './routes/origin.ts';
+import { cookieNames } from './routes/origin.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
+import { tokenKeyRoutes } from './routes/token-keys.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
-
-const MILLISECONDS = 1000;
 
 /** The HTTP application of the auth service. */
 export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
@@ -35,11 +34,10 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-function routesOf({ config, flows }: Deps): Route[] {
+function routesOf({ config, flows, keySet }: Deps): Route[] {
   const cookies = {
+    names: cookieNames(config.isProduction),
     isSecure: config.isProduction,
-    accessMs: config.tokens.accessSeconds * MILLISECONDS,
-    refreshMs: config.tokens.refreshSeconds * MILLISECONDS,
     allowedOrigins: config.allowedOrigins,
   };
   return [
@@ -49,6 +47,7 @@ function routesOf({ config, flows }: Deps): Route[] {
     ...auditRoutes(flows),
     ...internalRoutes(flows),
     ...workspaceRoutes(flows),
+    ...(keySet ? tokenKeyRoutes(keySet) : []),
     ...(config.hasTestingRoutes ? testingRoutes(flows) : []),
   ];
 }
@@ -57,7 +56,7 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   const authenticate = createAuthenticator({
     verifyAccess,
     verifyService,
-    cookie: { name: ACCESS_COOKIE, allowedOrigins: config.allowedOrigins },
+    cookie: { name: cookieNames(config.isProduction).access, allowedOrigins: config.allowedOrigins },
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);

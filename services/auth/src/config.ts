@@ -12,9 +12,12 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  signingVariables,
+  signsWithOneAlgorithm,
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
 import { auditConfig, auditVariables } from './audit-config.ts';
 
@@ -84,11 +87,16 @@ export const AuthEnvironment = z
     ...mongoVariables,
     ...serviceTokenVariables,
 
+    ...signingVariables(readPrivateKeys),
     JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
     ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
     REFRESH_IDLE_TTL: duration({ min: '1m' })
       .prefault('7d')
       .describe('A session that is not refreshed for so long ends'),
+    SESSION_IDLE: duration({ min: '1m' }).prefault('60m').describe('The same for sessions of browsers, with cookies'),
+    ADMIN_SESSION_IDLE: duration({ min: '1m' })
+      .prefault('15m')
+      .describe('The same for sessions of administrators; their access tokens live a third of it'),
     REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
     REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
     ...workspaceVariables,
@@ -149,25 +157,30 @@ export const AuthEnvironment = z
     path: ['MAIL_FROM'],
     error: 'must be an address of yours in production',
   })
+  .superRefine(signsWithOneAlgorithm)
   .refine((env) => env.REFRESH_IDLE_TTL <= env.REFRESH_ABSOLUTE_TTL, {
     path: ['REFRESH_IDLE_TTL'],
     error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
   })
   .refine(
-    (env) => env.JWT_ACCESS_SECRET.every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
+    (env) =>
+      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['JWT_REFRESH_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
   )
   .refine(
     (env) =>
-      [...env.JWT_ACCESS_SECRET, ...env.JWT_REFRESH_SECRET].every((a) =>
+      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_REFRESH_SECRET].every((a) =>
         env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret)),
       ),
     { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET and JWT_REFRESH_SECRET' },
   )
-  .refine((env) => env.JWT_ACCESS_SECRET.every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))), {
-    path: ['PASSWORD_PEPPER'],
-    error: 'must differ from JWT_ACCESS_SECRET',
-  })
+  .refine(
+    (env) => (env.JWT_ACCESS_SECRET ?? []).every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))),
+    {
+      path: ['PASSWORD_PEPPER'],
+      error: 'must differ from JWT_ACCESS_SECRET',
+    },
+  )
   .refine(
     (env) => env.AUDIT_CHAIN_SECRET.every((a) => env.AUDIT_ANCHOR_SECRET.every((b) => !a.secret.equals(b.secret))),
     { path: ['AUDIT_ANCHOR_SECRET'], error: 'must differ from AUDIT_CHAIN_SECRET' },
@@ -189,10 +202,11 @@ export function readAuthConfig(env: Environment = process.env) {
     mongoUrl: read.MONGODB_URI,
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
-      accessKeys: read.JWT_ACCESS_SECRET,
+      accessKeys: accessKeys(read),
       refreshKeys: read.JWT_REFRESH_SECRET,
       serviceKeys: read.JWT_SERVICE_SECRET,
       issuer: read.JWT_ISSUER,
+      extraAudiences: read.JWT_EXTRA_AUDIENCES,
       profile: read.JWT_CLAIMS_PROFILE,
       accessSeconds: read.ACCESS_TOKEN_TTL,
       refreshSeconds: read.REFRESH_IDLE_TTL,
@@ -200,6 +214,9 @@ export function readAuthConfig(env: Environment = process.env) {
     },
     sessions: {
       idleMs: read.REFRESH_IDLE_TTL * MILLISECONDS,
+      cookieIdleMs: read.SESSION_IDLE * MILLISECONDS,
+      adminIdleMs: read.ADMIN_SESSION_IDLE * MILLISECONDS,
+      accessMs: read.ACCESS_TOKEN_TTL * MILLISECONDS,
       absoluteMs: read.REFRESH_ABSOLUTE_TTL * MILLISECONDS,
       graceMs: read.REFRESH_GRACE * MILLISECONDS,
     },
@@ -239,6 +256,13 @@ export function readAuthConfig(env: Environment = process.env) {
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };
+}
+
+/** What access tokens are signed with; the rules let exactly one of the two through. */
+function accessKeys({ JWT_PRIVATE_KEYS, JWT_ACCESS_SECRET }: z.output<typeof AuthEnvironment>) {
+  const keys = JWT_PRIVATE_KEYS ?? JWT_ACCESS_SECRET;
+  if (!keys) throw new TypeError('there are no keys of access tokens');
+  return keys;
 }
 
 /** The limits of a configuration; undefined when they are switched off. */

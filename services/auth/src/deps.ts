@@ -24,11 +24,13 @@ import type { PasswordRules } from './domain/password-rules.ts';
 import { breachRules } from './domain/breach-rules.ts';
 import { type AuditedEvents, createAuditedEvents } from './events.ts';
 import { createDeliverMail } from './flows/deliver-mail.ts';
+import { createCompleteRevocations } from './flows/sessions/complete-revocations.ts';
 import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import type { AuditPorts } from './ports/audit.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
 import { createChallenges } from './store/challenges.ts';
+import { createEndedAccess } from './store/ended-access.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -47,6 +49,8 @@ export type Deps = Readonly<{
   logger: Logger;
   metrics: Metrics;
   verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
+  /** The public keys of access tokens; undefined when they are signed with a shared secret. */
+  keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
@@ -61,6 +65,7 @@ export type Deps = Readonly<{
 }>;
 
 const CLOSE_MS = 8000;
+const COMPLETE_EVERY_MS = 10_000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
@@ -70,11 +75,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
   const mongo = openDatabase(config, closers, logger);
-  const { tokens, verifyAccess } = createTokens({ ...config.tokens, clock });
+  const { tokens, verifyAccess, keySet } = createTokens({ ...config.tokens, clock });
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
   const rules: PasswordRules = { minLength: config.passwords.minLength, common: await readCommonPasswords() };
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
   const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
+  const completeRevocations = createCompleteRevocations(ports);
   const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { everyMs: config.mail.pollMs, failed }));
   const flows = createFlows(
     config,
@@ -82,6 +88,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     { rules, breachRules: breachRules(config.alerts) },
   );
   const auditRounds = createAuditRounds(config, { flows, events: ports.events }, { closers, logger });
+  const revocationRounds = closers.add(
+    'revocation rounds',
+    createRounds(completeRevocations, {
+      everyMs: COMPLETE_EVERY_MS,
+      failed: (error) => logger.warn('revocations could not be completed and will be tried again', { error }),
+    }),
+  );
   return {
     config,
     logger,
@@ -89,6 +102,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     flows,
     refused: auditRounds.refused,
     verifyAccess,
+    keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
@@ -99,6 +113,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
       mailRounds.start();
       auditRounds.start();
+      revocationRounds.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
   };
@@ -129,6 +144,7 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    endedAccess: reachable(createEndedAccess(connection), troubleOf),
     revocations: reachable(createRevocations(connection), troubleOf),
     workspaces: reachable(createWorkspaces(connection), troubleOf),
     memberships: reachable(createMemberships(connection), troubleOf),

@@ -1,7 +1,9 @@
 import type { Config } from './config.ts';
+import type { ChallengeKind } from './domain/challenge.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
+import { createChangeStatus } from './flows/administer/change-status.ts';
 import { createCreateUser, createCreateUsers } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
@@ -10,10 +12,12 @@ import { createSearchAudit } from './flows/audit/search-audit.ts';
 import { createTakeAnchor } from './flows/audit/take-anchor.ts';
 import { createTakeReports } from './flows/audit/take-reports.ts';
 import { createVerifyAudit } from './flows/audit/verify-audit.ts';
-import { createContinueLogIn } from './flows/sessions/continue-log-in.ts';
+import { createContinueLogIn, type Proven } from './flows/sessions/continue-log-in.ts';
+import { issueChallenge } from './flows/sessions/issue-challenge.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
 import { createLogOut, createLogOutAll } from './flows/sessions/log-out.ts';
 import { createListUsers, createLookUpUser, createReadUserByEmail } from './flows/administer/read-users.ts';
+import { createEndSession, createListSessions } from './flows/sessions/own-sessions.ts';
 import { createReadRevocations } from './flows/sessions/read-revocations.ts';
 import { createRefreshSession } from './flows/sessions/refresh-session.ts';
 import { createRequestMail } from './flows/accounts/request-mail.ts';
@@ -69,7 +73,8 @@ export function createFlows(
   const places = createPlaces({ ...ports, defaultWorkspaceId });
   const common = { ...ports, rules, breachRules, operators, abandonMs, codeLives, lives };
   const given = { ...common, places, defaultWorkspaceId, workspaceCreation };
-  const deps = { ...given, continueLogIn: createContinueLogIn(given) };
+  const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
+  const deps = { ...given, continueLogIn: createContinueLogIn({ ...given, issueChallenge: challenging }) };
   return {
     ...workspaceFlows(deps),
     selectWorkspace: createSelectWorkspace(deps),
@@ -82,6 +87,8 @@ export function createFlows(
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),
+    listSessions: createListSessions(deps),
+    endSession: createEndSession(deps),
     readRevocations: createReadRevocations(deps),
     requireLiveSession: createRequireLiveSession(deps),
     readProfile: createReadProfile(deps),
@@ -93,6 +100,7 @@ export function createFlows(
     createUser: createCreateUser(deps),
     createUsers: createCreateUsers(deps),
     changeRole: createChangeRole(deps),
+    changeStatus: createChangeStatus(deps),
     deleteUser: createDeleteUser(deps),
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),

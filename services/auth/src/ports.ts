@@ -4,10 +4,10 @@ import type { BreachName } from './domain/breach-rules.ts';
 import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
 import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
-import type { NewUser, User } from './domain/user.ts';
+import type { NewUser, User, UserStatus } from './domain/user.ts';
 import type { MemberRole, Place } from './domain/workspace.ts';
 import type { Challenges } from './ports/challenges.ts';
-import type { Revocations } from './ports/revocations.ts';
+import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
 
 export type Clock = {
@@ -30,7 +30,10 @@ export type Users = {
   insert(user: NewUser): Promise<boolean>;
   /** Deletes accounts with this name or address that nobody verified in time. */
   removeAbandoned(keys: { usernameKey: string; emailKey: string }, now: Date): Promise<void>;
+  /** An account that is active. */
   find(id: UserId): Promise<User | undefined>;
+  /** An account that is not deleted. */
+  findAny(id: UserId): Promise<User | undefined>;
   findSome(ids: readonly UserId[]): Promise<User[]>;
   findByName(usernameKey: string): Promise<User | undefined>;
   findByEmail(emailKey: string): Promise<User | undefined>;
@@ -49,6 +52,15 @@ export type Users = {
   setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;
   /** Where logins begin that name no workspace; null: nowhere in particular. */
   setDefaultWorkspace(id: UserId, workspaceId: string | null, now: Date): Promise<User | undefined>;
+  /**
+   * Changes the status in one step, only while the account is as expected. What is not active any more has no valid session
+   * from that moment on.
+   */
+  setStatus(
+    id: UserId,
+    change: { from: readonly UserStatus[]; to: UserStatus; role: Role },
+    now: Date,
+  ): Promise<User | undefined>;
   /** Ends the validity of every session opened before, also of one that is being opened at this moment. */
   endSessions(id: UserId, now: Date): Promise<User | undefined>;
   markDeleted(ids: readonly UserId[], now: Date): Promise<number>;
@@ -62,6 +74,7 @@ type Rotation = Readonly<{
   sealedSuccessor: string;
   now: Date;
   idleUntil: Date;
+  usesCookies: boolean;
 }>;
 
 export type Sessions = {
@@ -71,6 +84,10 @@ export type Sessions = {
   rotate(id: string, rotation: Rotation): Promise<Session | undefined>;
   /** False when it had ended before. */
   end(id: string, reason: EndReason, now: Date): Promise<boolean>;
+  /** The living sessions of an account as it is now, the one used last first. */
+  listOf(user: { id: UserId; tokenVersion: number }, now: Date): Promise<Session[]>;
+  /** Ends all living sessions of an account but those used last; the ids of the ended ones. */
+  endAllBut(kept: number, userId: UserId, reason: EndReason, now: Date): Promise<string[]>;
   endAllOf(userIds: readonly UserId[], reason: EndReason, now: Date): Promise<void>;
   endOthersOf(
     userId: UserId,
@@ -143,7 +160,7 @@ export type Passwords = {
 };
 
 export type Tokens = {
-  access(user: User, sessionId: string, place: Place): Promise<string>;
+  access(user: User, session: { id: string; lifeMs: number }, place: Place): Promise<string>;
   /** `endsAt`: no refresh token outlives its session. */
   refresh(userId: UserId, sessionId: string, endsAt: Date): Promise<string>;
   /** Undefined for everything but a valid refresh token of ours. */
@@ -208,6 +225,7 @@ export type Ports = WorkspacePorts & {
   mailedCodes: MailedCodes;
   challenges: Challenges;
   revocations: Revocations;
+  endedAccess: EndedAccess;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

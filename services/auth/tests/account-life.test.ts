@@ -78,7 +78,9 @@ describe('the life of an account', () => {
       exp: claims.iat + 15 * 60,
       jti: expect.any(String),
       sid: expect.any(String),
+      ver: 1,
       wid: 'default',
+      wrole: 'enduser',
       iss: 'tollgate',
       aud: ['auth', 'chat-proxy', 'accounting'],
     });

@@ -15,6 +15,7 @@ import { migrate } from '../src/migrate.ts';
 type Body = {
   message: string;
   error: string;
+  detail: string;
   code: string;
   status: number;
   accessToken: string;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createServiceTokenSource } from '@tollgate/jwt-claims/sign';
 import { manualClock } from '@tollgate/test-kit';
 import { readAuthConfig } from '../src/config.ts';
+import { EVERY_VERSION } from '../src/domain/revocation.ts';
 import { Auth, type LoggedIn, PASSWORD, times, tokenIn } from './auth.ts';
 
 const clock = manualClock();
@@ -83,6 +84,36 @@ describe('what the other services are told', () => {
     await times(5, () => auth.refresh(alice.refreshToken));
     const told = await toldOf('sessionId', sessionOf(alice));
     expect(told.map(({ entry }) => entry['reason'])).toEqual(['refresh-reuse']);
+  });
+});
+
+describe('what was not told', () => {
+  it('because a process died in between is told by the next one, and what was told is left as it was', async () => {
+    const [alice, bob] = [await auth.loggedIn(), await auth.loggedIn('bob')];
+    await auth.post('/api/auth/logout', undefined, { token: alice.accessToken });
+    await auth.call('PUT', `/api/admin/users/${bob.userId}/role`, {
+      body: { role: 'supervisor' },
+      token: root.accessToken,
+    });
+    const written = auth.db.collection<Told>('revocations');
+    const kept = await toldOf('userId', bob.userId);
+    const carol = await auth.loggedIn('carol');
+    await auth.call('DELETE', `/api/admin/users/${carol.userId}`, { token: root.accessToken });
+    await written.deleteMany({
+      _id: { $in: [`session:${sessionOf(alice)}`, `user:${carol.userId}:${EVERY_VERSION}`] },
+    });
+    clock.advance(60_000);
+    const next = await Auth.start({ env: auth.env, clock });
+    try {
+      while ((await written.countDocuments({ _id: `session:${sessionOf(alice)}` })) === 0);
+      const [session] = await toldOf('sessionId', sessionOf(alice));
+      expect(session).toMatchObject({ entry: { kind: 'session', reason: 'access-ended' } });
+      expect(await entriesOf(carol.userId)).toMatchObject([{ minVersion: EVERY_VERSION, reason: 'account-deleted' }]);
+      expect(await toldOf('userId', bob.userId)).toEqual(kept);
+    } finally {
+      await next.stop({ keepDatabase: true });
+    }
+    root = await auth.admin();
   });
 });
 

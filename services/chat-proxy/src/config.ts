@@ -11,9 +11,12 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  verifiesOneAlgorithm,
+  verifyingVariables,
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
@@ -26,6 +29,7 @@ export const Variables = z
     ...mongoVariables,
     ...serviceTokenVariables,
     ...workspaceVariables,
+    ...verifyingVariables(readPublicKeys),
 
     MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
     MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
@@ -125,6 +129,7 @@ export const Variables = z
       .prefault('2s')
       .describe('How long another process’s change of access may stay unseen'),
   })
+  .superRefine(verifiesOneAlgorithm)
   .refine((env) => env.SESSION_LEASE > 2 * env.HOLD_RENEW_INTERVAL, {
     path: ['SESSION_LEASE'],
     message: 'must be more than twice HOLD_RENEW_INTERVAL, which keeps it alive',
@@ -135,7 +140,7 @@ export const Variables = z
   })
   .refine(
     (env) =>
-      !env.JWT_ACCESS_SECRET.some(({ secret: one }) =>
+      !(env.JWT_ACCESS_SECRET ?? []).some(({ secret: one }) =>
         env.JWT_SERVICE_SECRET.some((other) => other.secret.equals(one)),
       ),
     {

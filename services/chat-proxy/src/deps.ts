@@ -4,6 +4,7 @@ import {
   createHealth,
   createRounds,
   migrateOnceReachable,
+  openAccessKeys,
   packageVersion,
   requestContext,
   type Rounds,
@@ -68,7 +69,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const { verifyAccess, revocations } = createAdmission(config, { clock, tell, ended: answering.keeper.endRevoked });
+  const access = openAccessKeys(accessKeySettings(config), logger);
+  const { verifyAccess, revocations } = createAdmission(config, {
+    keys: access.keys,
+    clock,
+    tell,
+    ended: answering.keeper.endRevoked,
+  });
 
   const syncChatflows = createSyncChatflows({
     catalogues: upstreams.catalogues,
@@ -89,7 +96,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping() } });
+  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...access.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
@@ -182,10 +189,16 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
+const accessKeySettings = (config: Config) => ({
+  secrets: config.JWT_ACCESS_SECRET,
+  publicKeys: config.JWT_PUBLIC_KEYS,
+  jwksUrl: config.JWT_JWKS_URL,
+});
+
 async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess }),
+    authenticate: createAuthenticator({ verifyAccess, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',

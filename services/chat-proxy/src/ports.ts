@@ -24,9 +24,14 @@ export interface Clock {
   now(): number;
 }
 
+/** Whose conversations: those of a user in one workspace. */
+export type Owner = Pick<Asker, 'userId' | 'workspaceId'>;
+
 /** The user on whose behalf something is done. */
 export interface Asker extends Access {
   readonly username: string;
+  /** Where the user works; absent in tokens that name no workspace. */
+  readonly workspaceId?: string;
   /** Bearer token. Never log it. */
   readonly token: string;
 }
@@ -193,7 +198,7 @@ export interface Session {
 
 export interface SessionClaim {
   readonly id: SessionId;
-  readonly userId: UserId;
+  readonly owner: Owner;
   readonly chatflowId: ChatflowId;
   readonly lease: { readonly id: HoldId; readonly until: Date };
   readonly now: Date;
@@ -226,12 +231,12 @@ export interface Sessions {
   renewLeases(leaseIds: readonly HoldId[], until: Date): Promise<void>;
   /** False when the session has been deleted meanwhile. */
   release(release: SessionRelease): Promise<boolean>;
-  find(userId: UserId, id: SessionId): Promise<Session | undefined>;
+  find(owner: Owner, id: SessionId): Promise<Session | undefined>;
   /** Sessions with stored messages, the one used last first. */
-  list(userId: UserId, page: Page): Promise<{ sessions: Session[]; nextCursor: string | null }>;
-  delete(userId: UserId, id: SessionId): Promise<Session | undefined>;
-  /** Up to `limit` sessions of a user. */
-  deleteSome(userId: UserId, limit: number): Promise<Session[]>;
+  list(owner: Owner, page: Page): Promise<{ sessions: Session[]; nextCursor: string | null }>;
+  delete(owner: Owner, id: SessionId): Promise<Session | undefined>;
+  /** Up to `limit` sessions. */
+  deleteSome(owner: Owner, limit: number): Promise<Session[]>;
 }
 
 export interface StoredMessage {

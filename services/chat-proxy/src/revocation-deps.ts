@@ -1,5 +1,5 @@
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
-import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { createVerifier, type Verifier, type VerifierOptions } from '@tollgate/jwt-claims';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Access } from './domain/access.ts';
@@ -7,6 +7,7 @@ import type { Tell } from './domain/facts.ts';
 import type { Clock } from './ports.ts';
 
 interface Surroundings {
+  readonly keys: VerifierOptions['keys'];
   readonly clock: Clock;
   readonly tell: Tell;
   /** Told after every answer of auth: why an access has ended, if it has. */
@@ -19,7 +20,7 @@ export interface Admission {
 }
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since. */
-export function createAdmission(config: Config, { clock, tell, ended }: Surroundings): Admission {
+export function createAdmission(config: Config, { keys, clock, tell, ended }: Surroundings): Admission {
   const revocations = followRevocations({
     baseUrl: config.AUTH_API_URL,
     token: serviceToken(config.JWT_SERVICE_SECRET, 'auth'),
@@ -32,7 +33,7 @@ export function createAdmission(config: Config, { clock, tell, ended }: Surround
     },
   });
   const verifier = createVerifier({
-    keys: config.JWT_ACCESS_SECRET,
+    keys,
     issuer: config.JWT_ISSUER,
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,

@@ -25,7 +25,7 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
   return {
     mongo,
     chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }), troubleOf),
-    sessions: reachable(sessionsIn(mongo), troubleOf),
+    sessions: reachable(sessionsIn(mongo, config.DEFAULT_WORKSPACE_ID), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, randomUUID()), troubleOf),

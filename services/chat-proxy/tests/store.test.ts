@@ -4,7 +4,7 @@ import { AppError } from '@tollgate/http-kit';
 import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
-import type { FoundChatflow, Session } from '../src/ports.ts';
+import type { FoundChatflow, Owner, Session } from '../src/ports.ts';
 import { chatflowsIn } from '../src/store/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
@@ -28,39 +28,96 @@ afterAll(() => mongo.close());
 
 describe('a session', () => {
   const chatflowId = 'flow' as ChatflowId;
-  const claimOf = (id: SessionId, owner: UserId, at = NOW) => ({
+  const claimOf = (id: SessionId, owner: Owner, at = NOW) => ({
     id,
-    userId: owner,
+    owner,
     chatflowId,
     lease: { id: holdId(), until: new Date(at.getTime() + 60_000) },
     now: at,
   });
+  const person = (workspaceId?: string): Owner => ({
+    userId: userId(),
+    ...(workspaceId !== undefined && { workspaceId }),
+  });
   const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
 
   it('lets one of twenty simultaneous answers begin', async () => {
-    const sessions = sessionsIn(mongo);
-    const [id, owner] = [sessionId(), userId()];
+    const sessions = sessionsIn(mongo, 'default');
+    const [id, owner] = [sessionId(), person()];
     const results = await Promise.all(Array.from({ length: 20 }, () => sessions.claim(claimOf(id, owner))));
     expect(results.filter((result) => typeof result === 'object')).toHaveLength(1);
     expect(results.filter((result) => result === 'busy')).toHaveLength(19);
   });
 
   it('is nobody else’s, and of no other chatflow', async () => {
-    const sessions = sessionsIn(mongo);
-    const [id, owner] = [sessionId(), userId()];
+    const sessions = sessionsIn(mongo, 'default');
+    const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
     await sessions.claim(claim);
     await sessions.release({ id, leaseId: claim.lease.id, discard: false, stored });
-    expect(await sessions.claim(claimOf(id, userId()))).toBe('not-found');
+    expect(await sessions.claim(claimOf(id, person()))).toBe('not-found');
     expect(await sessions.claim({ ...claimOf(id, owner), chatflowId: 'other' as ChatflowId })).toBe('not-found');
-    expect(await sessions.find(userId(), id)).toBeUndefined();
-    expect(await sessions.delete(userId(), id)).toBeUndefined();
+    expect(await sessions.find(person(), id)).toBeUndefined();
+    expect(await sessions.delete(person(), id)).toBeUndefined();
     expect(await sessions.claim(claimOf(id, owner))).toMatchObject({ isNew: false, session: { topic: 'topic' } });
   });
 
+  it('stays in its workspace: from another one its owner neither finds, lists, continues nor deletes it', async () => {
+    const sessions = sessionsIn(mongo, 'default');
+    const there = person('w-1');
+    const elsewhere = [
+      { ...there, workspaceId: 'w-2' },
+      { ...there, workspaceId: 'default' },
+      { userId: there.userId },
+    ];
+    const claim = claimOf(sessionId(), there);
+    await sessions.claim(claim);
+    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+    for (const owner of elsewhere) {
+      expect(await sessions.claim(claimOf(claim.id, owner))).toBe('not-found');
+      expect(await sessions.find(owner, claim.id)).toBeUndefined();
+      expect((await sessions.list(owner, { limit: 10 })).sessions).toEqual([]);
+      expect(await sessions.delete(owner, claim.id)).toBeUndefined();
+      expect(await sessions.deleteSome(owner, 10)).toEqual([]);
+    }
+    expect(await sessions.find(there, claim.id)).toMatchObject({ id: claim.id });
+    expect((await sessions.list(there, { limit: 10 })).sessions).toHaveLength(1);
+  });
+
+  it('shows nothing of another workspace by a cursor that was made there, or by hand', async () => {
+    const sessions = sessionsIn(mongo, 'default');
+    const [here, there] = [person('w-1'), person('w-1')];
+    const elsewhere = { ...there, workspaceId: 'w-2' };
+    for (const owner of [here, there, there, elsewhere]) {
+      const claim = claimOf(sessionId(), owner);
+      await sessions.claim(claim);
+      await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+    }
+    const { nextCursor } = await sessions.list(there, { limit: 1 });
+    const forged = [nextCursor ?? '', Buffer.from(`${after(1000).getTime()} 0`).toString('base64url')];
+    for (const cursor of forged) {
+      const seen = (await sessions.list(elsewhere, { limit: 100, cursor })).sessions;
+      expect(seen.filter(({ userId: of }) => of !== elsewhere.userId)).toEqual([]);
+      expect(seen.length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('of the time before workspaces is one of the default workspace', async () => {
+    const sessions = sessionsIn(mongo, 'default');
+    const owner = person();
+    const claim = claimOf(sessionId(), owner);
+    await sessions.claim(claim);
+    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+    expect(
+      await mongo.collection('sessions').countDocuments({ user_id: owner.userId, workspace_id: { $exists: false } }),
+    ).toBe(1);
+    expect(await sessions.find({ ...owner, workspaceId: 'default' }, claim.id)).toMatchObject({ id: claim.id });
+    expect(await sessions.find({ ...owner, workspaceId: 'w-1' }, claim.id)).toBeUndefined();
+  });
+
   it('is free again when its answer’s process has been silent for the lease', async () => {
-    const sessions = sessionsIn(mongo);
-    const [id, owner] = [sessionId(), userId()];
+    const sessions = sessionsIn(mongo, 'default');
+    const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
     await sessions.claim(claim);
     await sessions.renewLeases([claim.lease.id], after(100));
@@ -69,8 +126,8 @@ describe('a session', () => {
   });
 
   it('is released once: a repetition counts nothing twice, and a late one does not free the next answer', async () => {
-    const sessions = sessionsIn(mongo);
-    const [id, owner] = [sessionId(), userId()];
+    const sessions = sessionsIn(mongo, 'default');
+    const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
     await sessions.claim(claim);
     const release = { id, leaseId: claim.lease.id, discard: false, freshChatId: 'slot-2', stored };
@@ -85,12 +142,12 @@ describe('a session', () => {
   });
 
   it('leaves nothing of an answer that never began, and stays deleted', async () => {
-    const sessions = sessionsIn(mongo);
-    const [id, owner] = [sessionId(), userId()];
+    const sessions = sessionsIn(mongo, 'default');
+    const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
     await sessions.claim(claim);
     expect(await sessions.release({ id, leaseId: claim.lease.id, discard: true })).toBe(false);
-    expect(await mongo.collection('sessions').countDocuments({ user_id: owner })).toBe(0);
+    expect(await mongo.collection('sessions').countDocuments({ user_id: owner.userId })).toBe(0);
     const again = claimOf(id, owner);
     await sessions.claim(again);
     await sessions.delete(owner, id);
@@ -98,8 +155,8 @@ describe('a session', () => {
   });
 
   it('is found on exactly one page', async () => {
-    const sessions = sessionsIn(mongo);
-    const owner = userId();
+    const sessions = sessionsIn(mongo, 'default');
+    const owner = person();
     for (let at = 0; at < 7; at += 1) {
       const claim = claimOf(sessionId(), owner);
       await sessions.claim(claim);

@@ -13,7 +13,8 @@ export const listUsers = operation({
     limit: PageQuery.shape.limit.unwrap().default(100),
     q: z.string().trim().min(1).max(254).optional(),
     role: RoleInput.optional(),
-    status: z.enum(['active', 'deleted']).optional(),
+    /** Deleted ones are listed only when they are asked for. */
+    status: z.enum(['active', 'locked', 'disabled', 'deleted']).optional(),
   }),
   result: z.object({ users: z.array(AccountView), nextCursor: z.string().nullable() }),
 });
@@ -124,6 +125,54 @@ export const changeRole = operation({
   body: z.strictObject({ role: RoleInput }),
   result: z.object({ message: z.string(), user: AccountView }),
   errors: ['NOT_FOUND', 'OWN_ACCOUNT', 'LAST_ADMIN'],
+});
+
+/** One operation of these shapes for each thing that is done to the status of an account. */
+const statusChange = <const Id extends string, const Path extends string>(id: Id, path: Path, summary: string) =>
+  ({
+    id,
+    method: 'POST',
+    path,
+    summary,
+    permission: 'users:write',
+    params: userParams,
+    result: z.object({ message: z.string(), user: AccountView }),
+    errors: ['NOT_FOUND', 'OWN_ACCOUNT', 'LAST_ADMIN', 'CONFLICT'],
+    invalidDetail: INVALID_USER_ID,
+  }) as const;
+
+export const lockUser = operation(
+  statusChange(
+    'lockUser',
+    '/api/admin/users/:userId/lock',
+    'Lock another user out, for a time; ends that user’s sessions',
+  ),
+);
+
+export const unlockUser = operation(
+  statusChange('unlockUser', '/api/admin/users/:userId/unlock', 'Let a locked user in again'),
+);
+
+export const setUserStatus = operation({
+  ...statusChange(
+    'setUserStatus',
+    '/api/admin/users/:userId/status',
+    'Disable another user, locked or not, or enable a disabled one; disabling ends that user’s sessions',
+  ),
+  method: 'PUT',
+  body: z.strictObject({ status: z.enum(['active', 'disabled']) }),
+});
+
+export const signOutUser = operation({
+  id: 'signOutUser',
+  method: 'POST',
+  path: '/api/admin/users/:userId/sign-out',
+  summary: 'End every session of a user',
+  permission: 'users:write',
+  params: userParams,
+  result: Message,
+  errors: ['NOT_FOUND'],
+  invalidDetail: INVALID_USER_ID,
 });
 
 export const deleteUser = operation({

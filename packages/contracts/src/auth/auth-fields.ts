@@ -37,6 +37,8 @@ export const AccountView = z.object({
   email: z.string(),
   isVerified: z.boolean(),
   role: RoleName,
+  /** For administrators. */
+  status: z.enum(['active', 'locked', 'disabled', 'deleted']).optional(),
   createdAt: z.string(),
   updatedAt: z.string(),
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Identifier, Ignored, Message, Password } from './auth-fields.ts';
 import { WorkspaceChoice } from './auth-workspaces.ts';
-import { RoleName, UserId, WorkspaceId } from '../ids.ts';
+import { RoleName, Timestamp, UserId, Uuid, WorkspaceId } from '../ids.ts';
 import { operation } from '../operation.ts';
 
 export { NewUsername, Password } from './auth-fields.ts';
@@ -47,7 +47,14 @@ export const logIn = operation({
   /** 300: there are several workspaces, and neither the request nor the account names one. */
   alsoStatus: [300],
   result: z.union([LoggedIn, WorkspaceSelection]),
-  errors: ['INVALID_CREDENTIALS', 'EMAIL_NOT_VERIFIED', 'RATE_LIMITED', 'NOT_FOUND'],
+  errors: [
+    'INVALID_CREDENTIALS',
+    'EMAIL_NOT_VERIFIED',
+    'ACCOUNT_LOCKED',
+    'ACCOUNT_DISABLED',
+    'RATE_LIMITED',
+    'NOT_FOUND',
+  ],
   invalidDetail: 'Missing required fields',
 });
 
@@ -103,4 +110,42 @@ export const logOutAll = operation({
   summary: 'End every session of the caller',
   permission: 'profile:own',
   result: Message,
+});
+
+const MOST_SESSIONS = 100;
+
+export const listOwnSessions = operation({
+  id: 'listOwnSessions',
+  method: 'GET',
+  path: '/api/sessions',
+  summary: 'The living sessions of the caller, the one used last first',
+  permission: 'profile:own',
+  result: z.object({
+    sessions: z
+      .array(
+        z.object({
+          id: Uuid,
+          /** A guess at what it is used from, out of what the client said of itself. */
+          device: z.string(),
+          ipAddress: z.string(),
+          createdAt: Timestamp,
+          lastUsedAt: Timestamp,
+          expiresAt: Timestamp,
+          /** Whether it is the one this call was made with. */
+          current: z.boolean(),
+        }),
+      )
+      .max(MOST_SESSIONS),
+  }),
+});
+
+export const endOwnSession = operation({
+  id: 'endOwnSession',
+  method: 'DELETE',
+  path: '/api/sessions/:id',
+  summary: 'End one session of the caller',
+  permission: 'profile:own',
+  params: z.strictObject({ id: Uuid }),
+  result: Message,
+  errors: ['NOT_FOUND'],
 });

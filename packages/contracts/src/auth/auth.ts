@@ -5,3 +5,4 @@ export * from './auth-revocations.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';
 export * from './auth-workspaces.ts';
+export * from './auth-token-keys.ts';

@@ -62,7 +62,8 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       AUDIT_ANCHOR_SECRET: secrets.auditAnchor,
       SMTP_URL: installation.smtpUrl,
       PUBLIC_BASE_URL: url(ports.auth),
-      ...(test && { RATE_LIMITS: 'false', BCRYPT_COST: '10', MAIL_POLL: '1s' }),
+      // Long enough that no test depends on how fast it runs.
+      ...(test && { RATE_LIMITS: 'false', BCRYPT_COST: '10', MAIL_POLL: '1s', ADMIN_SESSION_IDLE: '60m' }),
     },
     accounting: {
       ...common,

@@ -65,16 +65,25 @@ export class ServiceProcess {
     await once(child, 'spawn');
   }
 
-  async untilReady(): Promise<void> {
+  untilReady(): Promise<void> {
+    return this.#untilOk('/health/ready');
+  }
+
+  /** It answers, whether or not what it depends on is there. */
+  untilAlive(): Promise<void> {
+    return this.#untilOk('/health/live');
+  }
+
+  async #untilOk(path: string): Promise<void> {
     const end = performance.now() + READY_TIMEOUT_MS;
     while (performance.now() < end) {
       if (this.#child?.exitCode !== null) break;
-      const response = await fetch(`${this.url}/health/ready`).catch(() => undefined);
+      const response = await fetch(this.url + path).catch(() => undefined);
       await response?.body?.cancel();
       if (response?.ok) return;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    throw new Error(`${this.name} did not become ready:\n${this.#log.slice(-4000)}`);
+    throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.#log.slice(-4000)}`);
   }
 
   /** Sends the signal and waits for the end. SIGKILL gives the process no chance to tidy up. */

@@ -15,6 +15,8 @@ export interface WorldOptions {
   readonly auth?: Readonly<Record<string, string>>;
   readonly accounting?: Readonly<Record<string, string>>;
   readonly chatProxy?: Readonly<Record<string, string>>;
+  /** Private keys as PEM: access tokens are signed with EdDSA, and the other services fetch the public keys from auth. */
+  readonly privateKeys?: string;
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
 }
@@ -56,7 +58,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     test: { leaseSeconds: options.leaseSeconds ?? 60 },
   });
   const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
-    new ServiceProcess({ name, port, env: { ...environments[key], ...options[key] } });
+    new ServiceProcess({ name, port, env: { ...environments[key], ...keysOf(key, options, auth), ...options[key] } });
   const services = {
     auth: process('auth', auth, 'auth'),
     accounting: process('accounting', accounting, 'accounting'),
@@ -75,6 +77,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       accessSecret: secrets.access,
       refreshSecret: secrets.refresh,
       serviceSecret: secrets.service,
+      ...(options.privateKeys !== undefined && { privateKeys: options.privateKeys }),
     }),
     stop: async () => {
       await Promise.all(Object.values(services).map((service) => service.end('SIGTERM')));
@@ -82,6 +85,16 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await database.drop();
     },
   };
+}
+
+/** What replaces the shared secret of access tokens; an empty value counts as absent. */
+function keysOf(service: keyof ServiceEnvironments, { privateKeys }: WorldOptions, authPort: number) {
+  if (privateKeys === undefined) return {};
+  const keys =
+    service === 'auth'
+      ? { JWT_PRIVATE_KEYS: privateKeys }
+      : { JWT_JWKS_URL: `http://127.0.0.1:${authPort}/.well-known/jwks.json` };
+  return { JWT_ALG: 'EdDSA', JWT_ACCESS_SECRET: '', ...keys };
 }
 
 const randomSecret = (): string => randomBytes(48).toString('base64url');

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { actorOf, type Person } from '../domain/callers.ts';
 import type { Adjusted, Ports } from '../ports.ts';
-import { requireMayMove, tellOverstepping } from './allocate-credits.ts';
+import { isOutOfReach, requireMayMove, tellOverstepping } from './allocate-credits.ts';
 import type { Answered, OneTime, Once } from './once.ts';
 
 export type Adjustment = Readonly<{
@@ -27,9 +27,12 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
   ): Promise<Answered<AdjustedBalance>> {
     const { of, change, target, expiryDays, reason, requestId } = adjustment;
     const actor = actorOf(caller);
+    const fact = { actor, of, credits: change ?? target ?? 0, operation: request.operation };
     const attempt = once(request, async (tx) => {
       const account = await tx.findAccount(of);
-      if (!account) throw new AppError('NOT_FOUND', `User '${of}' not found`);
+      const isBeyond = account !== undefined && (await isOutOfReach(tx, caller, account.id, rules));
+      if (isBeyond) events.overstepped(fact);
+      if (!account || isBeyond) throw new AppError('NOT_FOUND', `User '${of}' not found`);
       requireMayMove(caller, account.id, Math.abs(change ?? 0), rules.supervisorCap);
       const adjusted = await tx.adjust({
         userId: account.id,
@@ -44,7 +47,6 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
       refuseUnadjusted(adjusted, rules.supervisorCap);
       return { userId: account.id, previous: adjusted.previous, current: adjusted.current };
     });
-    const fact = { actor, of, credits: change ?? target ?? 0, operation: request.operation };
     const answer = await tellOverstepping(attempt, events, fact);
     const { userId, previous, current } = answer.value;
     const balances = { from: previous, to: current };

@@ -1,5 +1,7 @@
 import type { accounting, ServerInput } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
+import type { Person } from '../domain/callers.ts';
+import { scopeOf } from '../domain/scope.ts';
 import type { Account, Page, Ports } from '../ports.ts';
 
 type NewAccount = ServerInput<typeof accounting.createAccount>['body'];
@@ -20,9 +22,10 @@ export const createCreateAccount = ({ accounts }: Pick<Ports, 'accounts'>) =>
     return created;
   };
 
-export const createListAllocations = ({ reports }: Pick<Ports, 'reports'>) =>
-  function listAllocations(page: Page) {
-    return reports.allocations(page);
+/** Lots of the accounts that the caller may see. */
+export const createListAllocations = ({ reports, rules }: Pick<Ports, 'reports' | 'rules'>) =>
+  function listAllocations(caller: Pick<Person, 'role' | 'workspaceId'>, page: Page) {
+    return reports.allocations(page, scopeOf(caller, rules.defaultWorkspaceId));
   };
 
 /** The ledger of one account, newest first. */

@@ -1,7 +1,8 @@
 import { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import { actorOf, type Person } from '../domain/callers.ts';
-import type { Account, Grant, Granted, Ports, Tx } from '../ports.ts';
+import { scopeOf } from '../domain/scope.ts';
+import type { Account, Grant, Granted, Ports, Rules, Tx } from '../ports.ts';
 import type { Answered, OneTime, Once } from './once.ts';
 
 /** What only an admin may say about a lot. */
@@ -43,15 +44,22 @@ export const createAllocateCredits = ({ events, rules, once }: Deps) =>
   ): Promise<Answered<Allocated>> {
     const { to, credits } = allocation;
     const actor = actorOf(caller);
+    const fact = { actor, of: to, credits, operation: request.operation };
     const attempt = once(request, async (tx) => {
-      const account = (await tx.findAccount(to)) ?? (await newAccount(tx, to, rules.allocateOpensAccounts));
+      const known = await tx.findAccount(to);
+      const id = known?.id ?? idToOpen(to, rules);
+      if (await isOutOfReach(tx, caller, id, rules)) {
+        events.overstepped(fact);
+        throw unknownUser(to);
+      }
+      const account = known ?? (await newAccount(tx, UserId.parse(id)));
       requireMayMove(caller, account.id, credits, rules.supervisorCap);
       requireUsualTerms(caller, allocation.terms);
       const granted = refuseUngranted(await tx.grant({ ...grantOf(allocation, account.id), actor }), to);
       const expiresAt = granted.expiresAt?.toISOString() ?? null;
       return { id: granted.id, userId: account.id, email: account.email, remaining: granted.remaining, expiresAt };
     });
-    const answer = await tellOverstepping(attempt, events, { actor, of: to, credits, operation: request.operation });
+    const answer = await tellOverstepping(attempt, events, fact);
     if (!answer.replayed) events.moved({ kind: 'allocated', userId: answer.value.userId, credits, actor });
     return answer;
   };
@@ -95,11 +103,30 @@ const unknownUser = (name: string): AppError =>
     name.includes('@') ? `User with email '${name}' not found. Cannot allocate credits.` : `User '${name}' not found`,
   );
 
-async function newAccount(tx: Tx, name: string, mayOpen: boolean): Promise<Pick<Account, 'id' | 'email'>> {
+/**
+ * Whether an account lies outside of where the caller may act: for a supervisor there is nobody beyond the workspace of the
+ * token. The caller is told what is told of an account that does not exist, the operator that somebody tried.
+ */
+export async function isOutOfReach(
+  tx: Tx,
+  caller: Person,
+  accountId: string,
+  { defaultWorkspaceId }: Rules,
+): Promise<boolean> {
+  const scope = scopeOf(caller, defaultWorkspaceId);
+  return scope !== undefined && !(await tx.isWithin(accountId, scope));
+}
+
+/** The id of somebody who has not called yet; only where the installation opens accounts so. */
+function idToOpen(name: string, { allocateOpensAccounts }: Rules): UserId {
   const id = UserId.safeParse(name);
-  if (!mayOpen || !id.success) throw unknownUser(name);
-  await tx.touch({ id: id.data });
-  return { id: id.data, email: null };
+  if (!allocateOpensAccounts || !id.success) throw unknownUser(name);
+  return id.data;
+}
+
+async function newAccount(tx: Tx, id: UserId): Promise<Pick<Account, 'id' | 'email'>> {
+  await tx.touch({ id });
+  return { id, email: null };
 }
 
 function requireUsualTerms({ role }: Person, terms: LotTerms): void {

@@ -1,6 +1,7 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import { claimsOf, type Person } from '../domain/callers.ts';
+import { scopeOf } from '../domain/scope.ts';
 import type { Account, BalanceRecord, LotRecord, Ports } from '../ports.ts';
 
 export type BalanceWithLots = BalanceRecord & { lots: LotRecord[]; payer: 'user' | 'workspace' };
@@ -33,11 +34,15 @@ async function readPool(
   return { available, held: 0, expiringSoon: Math.min(available, pool.expiringSoon), lots: [], payer: 'workspace' };
 }
 
-/** What somebody else can spend; `name` is an id or an e-mail address. */
-export const createReadBalanceOf = ({ accounts }: Pick<Ports, 'accounts'>) =>
-  async function readBalanceOf(name: string): Promise<BalanceWithLots & Pick<Account, 'flaggedReason'>> {
+/** What somebody else can spend; `name` is an id or an e-mail address. Accounts outside of a supervisor's workspace do not exist. */
+export const createReadBalanceOf = ({ accounts, rules }: Pick<Ports, 'accounts' | 'rules'>) =>
+  async function readBalanceOf(
+    caller: Pick<Person, 'role' | 'workspaceId'>,
+    name: string,
+  ): Promise<BalanceWithLots & Pick<Account, 'flaggedReason'>> {
     const account = await accounts.find(name);
-    if (!account) {
+    const scope = scopeOf(caller, rules.defaultWorkspaceId);
+    if (!account || (scope && !(await accounts.isWithin(account.id, scope)))) {
       throw new AppError('NOT_FOUND', name.includes('@') ? 'User not found with the provided email' : 'User not found');
     }
     const [balance, lots] = await Promise.all([accounts.balance(account.id), accounts.activeLots(account.id)]);

@@ -10,6 +10,8 @@ import { type Call, holdClosed, pinnedPrice } from './hold-credits.ts';
 import type { Answered } from './once.ts';
 import { billOf, priceOf } from './price-operation.ts';
 import { refusalOf } from './refuse-hold.ts';
+import type { Viewer } from './report-usage.ts';
+import { viewOf } from './view-of.ts';
 
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
 type Opening = Readonly<{ sessionId: string; modelId: string; estimatedTokens: number }>;
@@ -85,8 +87,9 @@ export const createCloseSession = (deps: Deps) =>
     return { value: closed.hold, replayed: closed.outcome === 'same' };
   };
 
-/** Sessions of a user or of everybody, newest first. */
-export const createListSessions = ({ reports }: Pick<Ports, 'reports'>) =>
-  function listSessions(filter: SessionFilter): Promise<HoldRecord[]> {
-    return reports.sessions(filter);
+/** Sessions of a user or of everybody, newest first; of others as far as the caller may look. */
+export const createListSessions = (deps: Pick<Ports, 'accounts' | 'reports' | 'rules'>) =>
+  async function listSessions(caller: Viewer, filter: Omit<SessionFilter, 'within'>): Promise<HoldRecord[]> {
+    const within = caller === 'owner' ? undefined : await viewOf(deps, caller, filter.userId);
+    return deps.reports.sessions({ ...filter, within });
   };

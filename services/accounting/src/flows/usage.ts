@@ -1,7 +1,9 @@
 import type { accounting, ServerInput, ServerResult } from '@tollgate/contracts';
+import type { Person } from '../domain/callers.ts';
 import type { Period, Ports, UsageBody } from '../ports.ts';
 import type { Agent } from './hold-credits.ts';
 import type { Answered, OneTime, Once } from './once.ts';
+import { viewOf } from './view-of.ts';
 
 type Ask = ServerInput<typeof accounting.recordUsage>['body'];
 type Recorded = ServerResult<typeof accounting.recordUsage>;
@@ -22,8 +24,18 @@ export const createRecordUsage = ({ once }: { once: Once }) =>
     });
   };
 
-/** Usage of one user, or of everybody, summed over a period. */
+/** Usage of one user, or of everybody, summed over a period. Whose is decided by the route. */
 export const createUsageReport = ({ reports }: Pick<Ports, 'reports'>) =>
   function usageReport(period: Period, userId?: string): Promise<UsageBody> {
     return reports.usage(period, userId);
+  };
+
+/** Usage of somebody else, as far as the caller may look. */
+export const createUsageReportOf = (deps: Pick<Ports, 'accounts' | 'reports' | 'rules'>) =>
+  async function usageReportOf(
+    caller: Pick<Person, 'role' | 'workspaceId'>,
+    period: Period,
+    userId: string,
+  ): Promise<UsageBody> {
+    return deps.reports.usage(period, userId, await viewOf(deps, caller, userId));
   };

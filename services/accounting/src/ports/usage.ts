@@ -1,4 +1,5 @@
 import type { accounting, ServerResult } from '@tollgate/contracts';
+import type { Scope } from '../domain/scope.ts';
 
 /** Absent ends are open; the last 30 days when there is no beginning. */
 export type Period = Readonly<{ from?: Date | undefined; until?: Date | undefined }>;
@@ -9,6 +10,8 @@ export type UsageFilter = Readonly<{
   chatflowId?: string | undefined;
   model?: string | undefined;
   service?: string | undefined;
+  /** What was done there; everywhere when absent. */
+  within?: Scope | undefined;
 }>;
 
 /** What a group has in common, one text for each dimension it was asked by, in that order; '' for none. */
@@ -43,6 +46,7 @@ export type RecordPosition = Readonly<{ micros: number; id: number }>;
 
 export type RecordQuery = Readonly<{
   userId?: string | undefined;
+  within?: Scope | undefined;
   period: Period;
   limit: number;
   /** Rows before this one in time. */

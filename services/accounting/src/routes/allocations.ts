@@ -96,8 +96,8 @@ const adjustmentRoutes = (flows: Flows): Route[] => [
 ];
 
 const lotRoutes = (flows: Flows): Route[] => [
-  serve(accounting.listAllocations).with(async ({ query }) => {
-    const allocations = await flows.listAllocations(pageOf(query));
+  serve(accounting.listAllocations).with(async ({ query }, caller) => {
+    const allocations = await flows.listAllocations(caller, pageOf(query));
     return {
       allocations,
       nextCursor: nextCursor(

@@ -11,9 +11,9 @@ export const creditRoutes = (flows: Flows): Route[] => [
     const { available, held, expiringSoon, payer } = await flows.readOwnBalance(caller);
     return { totalCredits: available, credits: available, available, held, expiringSoon, payer };
   }),
-  serve(accounting.readBalanceOfUser).with(async ({ params }, { role }) => {
-    const { flaggedReason, ...balance } = await flows.readBalanceOf(params.userId);
-    return { ...balanceBody(balance), ...(role === 'admin' && { flaggedReason }) };
+  serve(accounting.readBalanceOfUser).with(async ({ params }, caller) => {
+    const { flaggedReason, ...balance } = await flows.readBalanceOf(caller, params.userId);
+    return { ...balanceBody(balance), ...(caller.role === 'admin' && { flaggedReason }) };
   }),
   serve(accounting.checkCredits).with(async ({ body: { requiredCredits } }, caller) => {
     const { available: credits } = await flows.readOwnBalance(caller);

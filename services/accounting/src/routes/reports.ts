@@ -1,6 +1,7 @@
-import { accounting, type Role, type ServerInput, type ServerResult, type UserId } from '@tollgate/contracts';
+import { accounting, type ServerInput, type ServerResult, type UserId } from '@tollgate/contracts';
 import { AppError, type RequestContext, type Route, serve } from '@tollgate/http-kit';
 import { z } from 'zod';
+import type { Viewer } from '../flows/report-usage.ts';
 import type { Flows } from '../flows.ts';
 import type { GroupKey, RecordPosition, UsageRecordRow } from '../ports.ts';
 import { type Listing, listed } from './csv.ts';
@@ -34,7 +35,7 @@ type GroupPage = {
 function groupListing(
   flows: Flows,
   query: ReportQuery & { userId?: UserId | undefined },
-  caller: { role: Role },
+  caller: Viewer,
   context: RequestContext,
 ): Listing<GroupPage> {
   const { groupBy, userId, workspaceId, chatflowId, model, service } = query;
@@ -119,12 +120,12 @@ const RECORD_COLUMNS = [
 function recordListing(
   flows: Flows,
   query: RecordsQuery,
-  userId: UserId | undefined,
+  [caller, userId]: [Viewer, UserId?],
   context: RequestContext,
 ): Listing<RecordPage> {
   const period = periodOf(query);
   async function read(limit: number, cursor: string | undefined): Promise<RecordPage> {
-    const rows = await flows.listUsage({ userId, period, limit, after: positionOf(cursor) });
+    const rows = await flows.listUsage(caller, { userId, period, limit, after: positionOf(cursor) });
     const last = rows.length < limit ? undefined : rows.at(-1);
     return { rows, nextCursor: last ? `${last.micros}.${last.id}` : null };
   }
@@ -145,18 +146,18 @@ type RecordsQuery = ServerInput<typeof accounting.listOwnUsage>['query'];
 export const reportRoutes = (flows: Flows): Route[] => [
   // Before those with :userId, which would refuse "own" and "all".
   serve(accounting.reportOwnUsage).with(({ query }, { userId }, context) =>
-    listed(groupListing(flows, { ...query, userId }, { role: 'enduser' }, context), reportBody),
+    listed(groupListing(flows, { ...query, userId }, 'owner', context), reportBody),
   ),
   serve(accounting.reportUsage).with(({ query }, caller, context) =>
     listed(groupListing(flows, query, caller, context), reportBody),
   ),
   serve(accounting.listOwnUsage).with(({ query }, { userId }, context) =>
-    listed(recordListing(flows, query, userId, context), recordsBody),
+    listed(recordListing(flows, query, ['owner', userId], context), recordsBody),
   ),
-  serve(accounting.listAllUsage).with(({ query }, _caller, context) =>
-    listed(recordListing(flows, query, undefined, context), recordsBody),
+  serve(accounting.listAllUsage).with(({ query }, caller, context) =>
+    listed(recordListing(flows, query, [caller], context), recordsBody),
   ),
-  serve(accounting.listUsageOfUser).with(({ query, params: { userId } }, _caller, context) =>
-    listed(recordListing(flows, query, userId, context), recordsBody),
+  serve(accounting.listUsageOfUser).with(({ query, params: { userId } }, caller, context) =>
+    listed(recordListing(flows, query, [caller, userId], context), recordsBody),
   ),
 ];

@@ -34,22 +34,22 @@ export const streamingSessionRoutes = (flows: Flows): Route[] => [
     }));
   }),
   serve(accounting.listOwnActiveSessions).with(async (_input, { userId }) =>
-    (await flows.listSessions({ userId, active: true, limit: MOST_ACTIVE })).map(sessionBody),
+    (await flows.listSessions('owner', { userId, active: true, limit: MOST_ACTIVE })).map(sessionBody),
   ),
   // Before the route with :userId, which would take "all" for an id.
-  serve(accounting.listAllActiveSessions).with(async () =>
-    (await flows.listSessions({ active: true, limit: MOST_ACTIVE })).map(sessionBody),
+  serve(accounting.listAllActiveSessions).with(async (_input, caller) =>
+    (await flows.listSessions(caller, { active: true, limit: MOST_ACTIVE })).map(sessionBody),
   ),
-  serve(accounting.listActiveSessionsOfUser).with(async ({ params: { userId } }) =>
-    (await flows.listSessions({ userId, active: true, limit: MOST_ACTIVE })).map(sessionBody),
+  serve(accounting.listActiveSessionsOfUser).with(async ({ params: { userId } }, caller) =>
+    (await flows.listSessions(caller, { userId, active: true, limit: MOST_ACTIVE })).map(sessionBody),
   ),
-  serve(accounting.listRecentSessions).with(async ({ query: { minutes } }) => ({
-    sessions: (await flows.listSessions({ minutes, limit: MOST_RECENT })).map(sessionBody),
+  serve(accounting.listRecentSessions).with(async ({ query: { minutes } }, caller) => ({
+    sessions: (await flows.listSessions(caller, { minutes, limit: MOST_RECENT })).map(sessionBody),
     timestamp: new Date().toISOString(),
     filter: { minutes },
   })),
-  serve(accounting.listRecentSessionsOfUser).with(async ({ params: { userId }, query: { minutes } }) => ({
-    sessions: (await flows.listSessions({ userId, minutes, limit: MOST_RECENT_OF_USER })).map(sessionBody),
+  serve(accounting.listRecentSessionsOfUser).with(async ({ params: { userId }, query: { minutes } }, caller) => ({
+    sessions: (await flows.listSessions(caller, { userId, minutes, limit: MOST_RECENT_OF_USER })).map(sessionBody),
     timestamp: new Date().toISOString(),
     filter: { minutes, userId },
   })),

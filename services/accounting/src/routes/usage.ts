@@ -11,6 +11,8 @@ export const usageRoutes = (flows: Flows): Route[] => [
     return answered(201, await flows.recordUsage(agent, request, body), (usage) => usage);
   }),
   serve(accounting.readOwnUsage).with(({ query }, { userId }) => flows.usageReport(periodOf(query), userId)),
-  serve(accounting.readUsageOfUser).with(({ params, query }) => flows.usageReport(periodOf(query), params.userId)),
+  serve(accounting.readUsageOfUser).with(({ params, query }, caller) =>
+    flows.usageReportOf(caller, periodOf(query), params.userId),
+  ),
   serve(accounting.readSystemUsage).with(({ query }) => flows.usageReport(periodOf(query))),
 ];

@@ -1,6 +1,7 @@
 import type { Role } from '@tollgate/contracts';
 import type { Claims } from '../domain/callers.ts';
 import type { Account, Accounts, FindAccount, LotRecord } from '../ports.ts';
+import { isWithinOn } from './scope.ts';
 import type { Query } from './postgres.ts';
 
 type Row = {
@@ -82,6 +83,7 @@ export function createAccounts(query: Query): Accounts {
       );
       return { available: row?.available ?? 0, held: row?.held ?? 0, expiringSoon: row?.expiring_soon ?? 0 };
     },
+    isWithin: isWithinOn(query),
     async payerOf(userId, workspaceId) {
       const rows = await query(`SELECT FROM workspaces WHERE id = $1 AND billing = 'pool'`, [workspaceId]);
       return rows.length > 0 ? `ws_${workspaceId}` : userId;

@@ -19,10 +19,11 @@ type Row = {
 
 /** What is stored about transactions, for people; one statement, so that it is one instant. */
 export const createExplanations = ({ sequelize }: Models): Explanations => ({
-  async find(transactionId, readerId) {
+  async find(transactionId, { userId, others }) {
+    const scope = typeof others === 'string' ? undefined : others;
     const [row] = await sequelize.query<Row>(EVERYTHING, {
       type: QueryTypes.SELECT,
-      bind: [transactionId, readerId ?? null],
+      bind: [transactionId, userId, others === 'all', scope?.workspaceId ?? null, scope?.isDefault ?? false],
     });
     if (!row) return undefined;
     return {
@@ -78,4 +79,6 @@ const EVERYTHING = `
   FROM credit_transactions t
   LEFT JOIN streaming_sessions s ON s.id = t.hold_id
   LEFT JOIN credit_allocations l ON l.id = t.allocation_id
-  WHERE t.id = $1 AND ($2::text IS NULL OR t.user_id = $2 OR s.user_id = $2)`;
+  WHERE t.id = $1 AND ($3::boolean OR t.user_id = $2 OR s.user_id = $2 OR (
+    $4::text IS NOT NULL AND ledger.is_within(t.user_id, $4, $5)
+    AND (s.id IS NULL OR ledger.was_within(s.workspace_id, $4, $5))))`;

@@ -1,5 +1,6 @@
 import type { Adjusted, Doer, Grant, Granted, KeyClaim, StoredAnswer, Transaction, Tx } from '../ports.ts';
 import { claimsRow, findAccountOn } from './accounts.ts';
+import { isWithinOn } from './scope.ts';
 import { paymentTxOn } from './payments/payment-tx.ts';
 import type { Postgres, Query } from './postgres.ts';
 
@@ -26,6 +27,7 @@ function txOn(query: Query): Tx {
       ]);
     },
     findAccount: findAccountOn(query),
+    isWithin: isWithinOn(query),
     async grant(grant) {
       const [row] = await query<LotRow>(
         'SELECT * FROM ledger.grant_credits(jsonb_populate_record(NULL::ledger.lot_request, $1))',

@@ -253,7 +253,13 @@ describe('the role of the service', () => {
 
 describe('a service in production', () => {
   const readiness = async (env: Record<string, string>) => {
-    const instance = await startInstance({ ...accounting.env, NODE_ENV: 'production', RATE_LIMITS: 'true', ...env });
+    const instance = await startInstance({
+      ...accounting.env,
+      NODE_ENV: 'production',
+      RATE_LIMITS: 'true',
+      AUTH_API_URL: 'http://127.0.0.1:9',
+      ...env,
+    });
     try {
       const response = await fetch(`${instance.url}/health/ready`);
       return [response.status, (await response.json()) as unknown];

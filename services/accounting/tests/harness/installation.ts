@@ -131,7 +131,7 @@ export class Installation {
     for (let quiet = 0; quiet < 3; ) {
       const answers = await Promise.allSettled(
         this.instances.flatMap(({ deps }) => [
-          deps.flows.readBalanceOf('nobody'),
+          deps.flows.readBalanceOf({ role: 'admin' }, 'nobody'),
           deps.flows.usageReport({}),
           deps.flows.verifyLedger(),
         ]),

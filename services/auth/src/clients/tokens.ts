@@ -1,14 +1,19 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { SERVICE_NAMES, UserId } from '@tollgate/contracts';
 import { createRefreshVerifier, createVerifier, type KeyRing, TokenError } from '@tollgate/jwt-claims';
-import { createSigner } from '@tollgate/jwt-claims/sign';
+import { createSigner, type PrivateKeys, publicKeysOf, publicSetOf } from '@tollgate/jwt-claims/sign';
 import { claimedRole } from '../domain/workspace.ts';
 import type { Clock, Tokens } from '../ports.ts';
 
+const MILLISECONDS = 1000;
+
 export type TokenOptions = Readonly<{
-  accessKeys: KeyRing;
+  /** A key ring signs with HS256, private keys with EdDSA. */
+  accessKeys: KeyRing | PrivateKeys;
   refreshKeys: KeyRing;
   issuer: string;
+  /** Services of others that access tokens are for, beside our own. */
+  extraAudiences?: readonly string[];
   profile: 'strict' | 'compatible';
   accessSeconds: number;
   refreshSeconds: number;
@@ -24,14 +29,16 @@ export function createTokens(options: TokenOptions) {
     access: { keys: accessKeys, ttlSeconds: options.accessSeconds },
     refresh: { keys: refreshKeys, ttlSeconds: options.refreshSeconds },
     issuer,
-    audience: SERVICE_NAMES,
+    audience: [...SERVICE_NAMES, ...(options.extraAudiences ?? [])],
     clock,
   });
-  const verifier = createVerifier({ keys: accessKeys, issuer, audience: 'auth', profile, clock });
+  const isPublic = 'alg' in accessKeys;
+  const keys = isPublic ? publicKeysOf(accessKeys) : accessKeys;
+  const verifier = createVerifier({ keys, issuer, audience: 'auth', profile, clock });
   const refreshVerifier = createRefreshVerifier({ keys: refreshKeys, issuer, clock });
 
   const tokens: Tokens = {
-    async access(user, sid, place) {
+    async access(user, { id: sid, lifeMs }, place) {
       const { id: sub, username, email, tokenVersion: ver } = user;
       const role = claimedRole(user, place, workspaceId);
       const seat = {
@@ -39,7 +46,9 @@ export function createTokens(options: TokenOptions) {
         wrole: place.role,
         ...(place.memberVersion !== undefined && { mver: place.memberVersion }),
       };
-      return (await signer.signAccess({ sub, username, email, role, sid, ver, ...seat })).token;
+      return (
+        await signer.signAccess({ sub, username, email, role, sid, ver, ttlSeconds: lifeMs / MILLISECONDS, ...seat })
+      ).token;
     },
     async refresh(sub, sid, endsAt) {
       return (await signer.signRefresh({ sub, sid, notAfter: Math.floor(endsAt.getTime() / 1000) })).token;
@@ -53,7 +62,9 @@ export function createTokens(options: TokenOptions) {
     seal,
     unseal,
   };
-  return { tokens, verifyAccess: verifier.verifyAccess };
+  /** What everybody may verify access tokens with. */
+  const keySet = isPublic ? publicSetOf(accessKeys) : undefined;
+  return { tokens, verifyAccess: verifier.verifyAccess, keySet };
 }
 
 async function unlessRefused<Claims>(verification: Promise<Claims>): Promise<Claims | undefined> {

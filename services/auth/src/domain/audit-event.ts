@@ -1,7 +1,13 @@
 import type { UserId } from '@tollgate/contracts';
 
 /** Where a request came from. */
-export type Origin = Readonly<{ ip: string; userAgent: string; requestId: string }>;
+export type Origin = Readonly<{
+  ip: string;
+  userAgent: string;
+  requestId: string;
+  /** Whether a page in a browser sent it: pages have cookies, and people leave them open. */
+  isPage?: boolean;
+}>;
 
 export const AUDIT_ACTIONS = [
   'account.signed-up',
@@ -10,6 +16,10 @@ export const AUDIT_ACTIONS = [
   'account.renamed',
   'account.role-changed',
   'account.deleted',
+  'account.locked',
+  'account.unlocked',
+  'account.disabled',
+  'account.enabled',
   'accounts.deleted',
   'email.verified',
   'email.change-requested',
@@ -53,7 +63,11 @@ const AUDIT_FACTS = {
   'account.created': ['role', 'seeded', 'isVerified'],
   'account.renamed': ['from', 'to'],
   'account.role-changed': ['from', 'to'],
-  'account.deleted': ['role'],
+  'account.deleted': [],
+  'account.locked': [],
+  'account.unlocked': [],
+  'account.disabled': [],
+  'account.enabled': [],
   'accounts.deleted': ['deleted', 'preserveAdmins'],
   'email.verified': [],
   'email.change-requested': [],
@@ -62,8 +76,8 @@ const AUDIT_FACTS = {
   'password.reset': [],
   'password.set-by-admin': ['how'],
   'session.opened': [],
-  'session.refused': ['identifier', 'site'],
-  'session.ended': [],
+  'session.refused': ['identifier', 'site', 'status'],
+  'session.ended': ['sessionId'],
   'session.all-ended': [],
   'session.refresh-reused': ['sessionId'],
   'session.switched': ['workspaceId'],

@@ -17,7 +17,9 @@ type RevocationReason =
   | 'membership-changed'
   | 'membership-removed'
   | 'workspace-disabled'
-  | 'key-revoked';
+  | 'key-revoked'
+  /** Found to have ended, and not told at the time. */
+  | 'access-ended';
 
 type Decided<Told> = Told extends auth.Revocation ? Omit<Told, 'id' | 'madeAt' | 'reason'> : never;
 

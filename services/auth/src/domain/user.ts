@@ -1,6 +1,8 @@
 import type { Role, UserId } from '@tollgate/contracts';
 
-type UserStatus = 'active' | 'deleted';
+/** `locked`: for a time, by an administrator; `disabled`: until further notice; `deleted`: for ever. */
+export const USER_STATUSES = ['active', 'locked', 'disabled', 'deleted'] as const;
+export type UserStatus = (typeof USER_STATUSES)[number];
 
 export type User = Readonly<{
   id: UserId;

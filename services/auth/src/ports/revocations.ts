@@ -9,3 +9,14 @@ export type Revocations = {
   /** Up to `limit` entries behind a place. */
   list(after: Place, limit: number): Promise<Revocation[]>;
 };
+
+/** What an account or a session that has ended should have told, and when it ended. */
+export type Ended = Readonly<{ entry: NewRevocation; at: Date }>;
+type Find = (from: Date, to: Date, limit: number) => Promise<Ended[]>;
+
+export type EndedAccess = {
+  /** Accounts of a later version that changed from one moment up to another, in the order of time. */
+  accounts: Find;
+  /** The same for sessions that ended alone, and not with their account. */
+  sessions: Find;
+};

@@ -41,6 +41,23 @@ export const adminUserRoutes = (flows: Flows): Route[] => [
     user: accountView(await flows.changeRole(caller, params.userId, body.role, originOf(context))),
     message: 'User role updated successfully',
   })),
+  serve(auth.lockUser).with(async ({ params }, caller, context) => ({
+    user: accountView(await flows.changeStatus(caller, params.userId, 'lock', originOf(context))),
+    message: 'User locked successfully',
+  })),
+  serve(auth.unlockUser).with(async ({ params }, caller, context) => ({
+    user: accountView(await flows.changeStatus(caller, params.userId, 'unlock', originOf(context))),
+    message: 'User unlocked successfully',
+  })),
+  serve(auth.setUserStatus).with(async ({ params, body }, caller, context) => {
+    const change = body.status === 'active' ? 'enable' : 'disable';
+    const user = accountView(await flows.changeStatus(caller, params.userId, change, originOf(context)));
+    return { user, message: `User ${change}d successfully` };
+  }),
+  serve(auth.signOutUser).with(async ({ params }, caller, context) => {
+    await flows.logOutAll(caller, params.userId, originOf(context));
+    return { message: 'User signed out from all devices' };
+  }),
   serve(auth.deleteUser).with(async ({ params }, caller, context) => ({
     user: await flows.deleteUser(caller, params.userId, originOf(context)),
     message: 'User deleted successfully',

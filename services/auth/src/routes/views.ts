@@ -1,6 +1,8 @@
 import type { auth } from '@tollgate/contracts';
 import type { AuditLine } from '../domain/audit-line.ts';
+import type { Session } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
+import { deviceName } from './device-name.ts';
 
 /** How accounts are shown on the wire. */
 
@@ -12,7 +14,9 @@ export const publicUser = ({ id, username, email, isVerified, role }: User): aut
   role,
 });
 
-export const accountView = (user: User): auth.AccountView => ({
+export const accountView = (user: User): auth.AccountView => ({ ...ownView(user), status: user.status });
+
+const ownView = (user: User): auth.AccountView => ({
   _id: user.id,
   username: user.username,
   email: user.email,
@@ -23,7 +27,7 @@ export const accountView = (user: User): auth.AccountView => ({
 });
 
 export const profileView = (user: User) => ({
-  ...accountView(user),
+  ...ownView(user),
   ...(user.pendingEmail !== undefined && { pendingEmail: user.pendingEmail }),
   ...(user.defaultWorkspaceId !== undefined && { defaultWorkspaceId: user.defaultWorkspaceId }),
   __v: user.revision,
@@ -59,4 +63,14 @@ export const auditLineView = ({
   ...line,
   workspaceId: chain,
   at: at.toISOString(),
+});
+
+export const sessionView = (session: Session, currentId: string | undefined) => ({
+  id: session.id,
+  device: deviceName(session.userAgent),
+  ipAddress: session.ip,
+  createdAt: session.createdAt.toISOString(),
+  lastUsedAt: session.rotatedAt.toISOString(),
+  expiresAt: new Date(Math.min(session.idleUntil.getTime(), session.endsAt.getTime())).toISOString(),
+  current: session.id === currentId,
 });

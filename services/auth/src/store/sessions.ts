@@ -1,6 +1,6 @@
 import { UserId } from '@tollgate/contracts';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
-import { END_REASONS, type EndReason, type Session } from '../domain/session.ts';
+import { END_REASONS, type EndReason, MOST_SESSIONS, type Session } from '../domain/session.ts';
 import type { Sessions } from '../ports.ts';
 import { objectId } from './object-id.ts';
 
@@ -22,6 +22,7 @@ const schema = new Schema<SessionRecord>(
     idleUntil: { type: Date, ...required },
     endsAt: { type: Date, ...required },
     revokedAt: Date,
+    usesCookies: Boolean,
     endReason: { type: String, enum: END_REASONS },
     ip: String,
     userAgent: String,
@@ -29,6 +30,9 @@ const schema = new Schema<SessionRecord>(
   { versionKey: false, collection: 'sessions' },
 );
 
+/** Neither idle for too long nor at the end of its life. */
+const within = (now: Date) => ({ idleUntil: trusted({ $gt: now }), endsAt: trusted({ $gt: now }) });
+const LAST_USED_FIRST = { rotatedAt: -1, _id: -1 } as const;
 const LIVING = { revokedAt: trusted({ $exists: false }) } as const;
 
 /** Token families, one document each, so that a rotation is one atomic update. Tokens are stored as hashes only. */
@@ -41,13 +45,12 @@ export function createSessions(connection: Connection): Sessions {
       await model.create({ _id: id, userId: objectId(userId), ...session });
     },
     find: async (id) => toSession(await model.findOne({ _id: id }).lean()),
-    async rotate(id, { fromHash, toHash, sealedSuccessor, now, idleUntil }) {
-      const later = trusted({ $gt: now });
-      const update = { currentHash: toHash, previousHash: fromHash, sealedSuccessor, rotatedAt: now, idleUntil };
+    async rotate(id, { fromHash, toHash, sealedSuccessor, now, ...use }) {
+      const update = { currentHash: toHash, previousHash: fromHash, sealedSuccessor, rotatedAt: now, ...use };
       return toSession(
         await model
           .findOneAndUpdate(
-            { _id: id, currentHash: fromHash, ...LIVING, idleUntil: later, endsAt: later },
+            { _id: id, currentHash: fromHash, ...LIVING, ...within(now) },
             { $set: update },
             { returnDocument: 'after' },
           )
@@ -56,6 +59,20 @@ export function createSessions(connection: Connection): Sessions {
     },
     end: async (id, reason, now) =>
       (await model.updateOne({ _id: id, ...LIVING }, ended(reason, now))).modifiedCount === 1,
+    async listOf({ id, tokenVersion }, now) {
+      const filter = { userId: objectId(id), tokenVersion, ...LIVING, ...within(now) };
+      return (await model.find(filter).sort(LAST_USED_FIRST).limit(MOST_SESSIONS).lean()).flatMap(
+        (record) => toSession(record) ?? [],
+      );
+    },
+    async endAllBut(kept, userId, reason, now) {
+      const living = { userId: objectId(userId), ...LIVING, ...within(now) };
+      const others = await model.find(living, { _id: 1 }).sort(LAST_USED_FIRST).skip(kept).limit(MOST_SESSIONS).lean();
+      if (others.length === 0) return [];
+      const ids = others.map(({ _id }) => _id);
+      await model.updateMany({ _id: trusted({ $in: ids }), ...LIVING }, ended(reason, now));
+      return ids;
+    },
     async endAllOf(userIds, reason, now) {
       await model.updateMany({ userId: trusted({ $in: userIds.map(objectId) }), ...LIVING }, ended(reason, now));
     },

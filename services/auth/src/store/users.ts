@@ -1,7 +1,7 @@
 import { ROLES, UserId } from '@tollgate/contracts';
 import { isDuplicate, unlessDuplicate } from '@tollgate/mongo-kit';
 import { type Connection, type Model, Schema, trusted, type Types } from 'mongoose';
-import type { User } from '../domain/user.ts';
+import { type User, USER_STATUSES } from '../domain/user.ts';
 import type { Users } from '../ports.ts';
 import { objectId } from './object-id.ts';
 
@@ -16,7 +16,7 @@ const schema = new Schema<UserRecord>(
     pendingEmail: String,
     isVerified: { type: Boolean, required: true },
     role: { type: String, enum: ROLES, required: true },
-    status: { type: String, enum: ['active', 'deleted'], required: true },
+    status: { type: String, enum: USER_STATUSES, required: true },
     passwordHash: { type: String, required: true },
     tokenVersion: { type: Number, required: true, default: 1 },
     defaultWorkspaceId: String,
@@ -30,7 +30,7 @@ const schema = new Schema<UserRecord>(
 );
 
 /** Accounts that own their address; the others are decoys. */
-const OWNED = { status: 'active', emailKey: trusted({ $exists: true }) } as const;
+const OWNED = { status: trusted({ $ne: 'deleted' as const }), emailKey: trusted({ $exists: true }) } as const;
 const CHANGED = { returnDocument: 'after' } as const;
 
 type UserModel = Model<UserRecord>;
@@ -42,6 +42,8 @@ export function createUsers(connection: Connection): Users {
 }
 
 const active = (id: UserId) => ({ _id: objectId(id), status: 'active' }) as const;
+/** Also while it is locked or disabled. */
+const kept = (id: UserId) => ({ _id: objectId(id), status: trusted({ $ne: 'deleted' as const }) }) as const;
 const one = async (query: PromiseLike<UserRecord | null>) => toUser(await query);
 
 const openAndClose = (model: UserModel): Pick<Users, 'insert' | 'removeAbandoned' | 'idsBeside' | 'markDeleted'> => ({
@@ -59,7 +61,7 @@ const openAndClose = (model: UserModel): Pick<Users, 'insert' | 'removeAbandoned
   async markDeleted(ids, now) {
     const set = { status: 'deleted', deletedAt: now, updatedAt: now } as const;
     const unset = { usernameKey: 1, emailKey: 1, pendingEmail: 1, abandonedAt: 1 } as const;
-    const filter = { _id: trusted({ $in: ids.map(objectId) }), status: 'active' } as const;
+    const filter = { _id: trusted({ $in: ids.map(objectId) }), status: trusted({ $ne: 'deleted' as const }) } as const;
     const update = { $set: set, $unset: unset, $inc: { tokenVersion: 1, revision: 1 } } as const;
     return (await model.updateMany(filter, update)).modifiedCount;
   },
@@ -70,17 +72,22 @@ const LAST = '\u{10ffff}';
 /** As a range: no pattern is made of what somebody typed, and the index is used. */
 const beginningWith = (prefix: string) => trusted({ $gte: prefix, $lt: prefix + LAST });
 
-const look = (model: UserModel): Pick<Users, 'find' | 'findSome' | 'findByName' | 'findByEmail' | 'list'> => ({
+const look = (
+  model: UserModel,
+): Pick<Users, 'find' | 'findAny' | 'findSome' | 'findByName' | 'findByEmail' | 'list'> => ({
   find: (id) => one(model.findOne(active(id)).lean()),
+  findAny: (id) => one(model.findOne(kept(id)).lean()),
   async findSome(ids) {
     const records = await model.find({ _id: trusted({ $in: ids.map(objectId) }), status: 'active' }).lean();
     return records.flatMap((record) => toUser(record) ?? []);
   },
   findByName: (usernameKey) => one(model.findOne({ usernameKey }).lean()),
   findByEmail: (emailKey) => one(model.findOne({ emailKey }).lean()),
-  async list({ prefix, role, status = 'active' }, { after, limit }) {
+  async list({ prefix, role, status }, { after, limit }) {
     const filter = {
-      ...(status === 'active' ? OWNED : { status }),
+      // Of a deleted account nothing is left to own; what was a decoy is deleted for good.
+      ...(status === 'deleted' ? { status } : OWNED),
+      ...(status !== undefined && { status }),
       ...(role !== undefined && { role }),
       ...(after !== undefined && { _id: trusted({ $gt: objectId(after) }) }),
       ...(prefix !== undefined && {
@@ -116,9 +123,12 @@ const prove = (model: UserModel): Pick<Users, 'verify' | 'setPendingEmail' | 'co
 
 const change = (
   model: UserModel,
-): Pick<Users, 'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'setDefaultWorkspace' | 'endSessions'> => ({
+): Pick<
+  Users,
+  'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'setStatus' | 'setDefaultWorkspace' | 'endSessions'
+> => ({
   setPassword: (id, passwordHash, now) =>
-    one(model.findOneAndUpdate(active(id), endingSessions({ passwordHash, updatedAt: now }), CHANGED).lean()),
+    one(model.findOneAndUpdate(kept(id), endingSessions({ passwordHash, updatedAt: now }), CHANGED).lean()),
   async replaceHash(id, { from, to }) {
     await model.updateOne({ ...active(id), passwordHash: from }, { $set: { passwordHash: to } });
   },
@@ -132,7 +142,17 @@ const change = (
     }
   },
   setRole: (id, role, now) =>
-    one(model.findOneAndUpdate(active(id), endingSessions({ role, updatedAt: now }), CHANGED).lean()),
+    one(model.findOneAndUpdate(kept(id), endingSessions({ role, updatedAt: now }), CHANGED).lean()),
+  setStatus: (id, { from, to, role }, now) =>
+    one(
+      model
+        .findOneAndUpdate(
+          { _id: objectId(id), status: trusted({ $in: [...from] }), role },
+          endingSessions({ status: to, updatedAt: now }),
+          CHANGED,
+        )
+        .lean(),
+    ),
   setDefaultWorkspace(id, defaultWorkspaceId, now) {
     const changed = { updatedAt: now };
     const update =
@@ -141,7 +161,7 @@ const change = (
         : { $set: { ...changed, defaultWorkspaceId }, $inc: { revision: 1 } };
     return one(model.findOneAndUpdate(active(id), update, CHANGED).lean());
   },
-  endSessions: (id, now) => one(model.findOneAndUpdate(active(id), endingSessions({ updatedAt: now }), CHANGED).lean()),
+  endSessions: (id, now) => one(model.findOneAndUpdate(kept(id), endingSessions({ updatedAt: now }), CHANGED).lean()),
 });
 
 const endingSessions = <Changes extends object>(changes: Changes) => ({

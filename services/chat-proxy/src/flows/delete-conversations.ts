@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { SessionId, UserId } from '../domain/wire-types.ts';
-import type { Clock, Forgetting, Messages, Session, Sessions } from '../ports.ts';
+import type { SessionId } from '../domain/wire-types.ts';
+import type { Clock, Forgetting, Messages, Owner, Session, Sessions } from '../ports.ts';
 
 const DELETED_AT_ONCE = 200;
 
@@ -13,16 +13,16 @@ export interface DeleteConversationsDeps {
 
 /** Deletes conversations here at once, and at their upstream by a note that is worked off later. */
 export const createDeleteConversations = (deps: DeleteConversationsDeps) => ({
-  async one(userId: UserId, id: SessionId): Promise<number> {
-    const session = await deps.sessions.delete(userId, id);
+  async one(owner: Owner, id: SessionId): Promise<number> {
+    const session = await deps.sessions.delete(owner, id);
     if (!session) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
     return forget(deps, [session]);
   },
 
-  async all(userId: UserId): Promise<{ sessions: number; messages: number }> {
+  async all(owner: Owner): Promise<{ sessions: number; messages: number }> {
     const deleted = { sessions: 0, messages: 0 };
     for (;;) {
-      const some = await deps.sessions.deleteSome(userId, DELETED_AT_ONCE);
+      const some = await deps.sessions.deleteSome(owner, DELETED_AT_ONCE);
       if (some.length === 0) return deleted;
       deleted.sessions += some.length;
       deleted.messages += await forget(deps, some);

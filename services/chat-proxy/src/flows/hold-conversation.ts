@@ -4,7 +4,17 @@ import { recentTurns, sessionIdFrom, topicOf, type Turn } from '../domain/conver
 import { type Bill, promptBytes } from '../domain/price.ts';
 import type { Reply } from '../domain/reply.ts';
 import type { HoldId, SessionId, UserId } from '../domain/wire-types.ts';
-import type { Asker, Clock, Messages, Prompt, Session, SessionRelease, Sessions, StoredMessage } from '../ports.ts';
+import type {
+  Asker,
+  Clock,
+  Messages,
+  Prompt,
+  Session,
+  SessionClaim,
+  SessionRelease,
+  Sessions,
+  StoredMessage,
+} from '../ports.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
@@ -60,7 +70,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       });
     }
     const id = named === 'new' ? (deps.newId() as SessionId) : named;
-    const { session, isNew } = await claimSession({ id, userId: caller.userId, chatflowId: chatflow.id, requestId });
+    const { session, isNew } = await claimSession({ id, owner: caller, chatflowId: chatflow.id, requestId });
     const history = await historyFor(deps.messages, { chatflow, ask, session, isNew }).catch(async (error: unknown) => {
       await deps.sessions.release({ id, leaseId: requestId, discard: isNew }).catch(() => undefined);
       throw error;
@@ -84,7 +94,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     };
   }
 
-  async function claimSession(wanted: Pick<Session, 'id' | 'userId' | 'chatflowId'> & { requestId: HoldId }) {
+  async function claimSession(wanted: Pick<SessionClaim, 'id' | 'owner' | 'chatflowId'> & { requestId: HoldId }) {
     const { requestId, ...session } = wanted;
     for (let attempt = 0; ; attempt += 1) {
       const now = deps.clock.now();

@@ -11,21 +11,21 @@ export interface SessionFlows {
 
 export const sessionRoutes = ({ read, remove }: SessionFlows): Route[] => [
   serve(chat.listSessions).with(async ({ query }, caller) => {
-    const { sessions, nextCursor } = await read.list(caller.userId, query);
+    const { sessions, nextCursor } = await read.list(caller, query);
     return { sessions: sessions.map(sessionView), count: sessions.length, next_cursor: nextCursor };
   }),
   serve(chat.readHistory).with(async ({ params, query }, caller) => {
-    const { messages, nextCursor } = await read.history(caller.userId, params.sessionId, query);
+    const { messages, nextCursor } = await read.history(caller, params.sessionId, query);
     return { history: messages.map(messageView), count: messages.length, next_cursor: nextCursor };
   }),
   serve(chat.deleteSession).with(async ({ params }, caller) => ({
-    messages_deleted: await remove.one(caller.userId, params.sessionId),
+    messages_deleted: await remove.one(caller, params.sessionId),
     message: 'Chat session deleted successfully',
     session_id: params.sessionId,
     user_id: caller.userId,
   })),
   serve(chat.deleteHistory).with(async (_, caller) => {
-    const deleted = await remove.all(caller.userId);
+    const deleted = await remove.all(caller);
     return {
       message: 'Chat history deleted successfully',
       sessions_deleted: deleted.sessions,

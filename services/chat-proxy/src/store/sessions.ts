@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
-import type { Page, Session, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
+import type { Owner, Page, Session, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
 import { cursorFrom, toCursor } from './cursor.ts';
 
 interface Row {
   readonly _id: SessionId;
   readonly user_id: UserId;
+  /** Absent in the default workspace, and in conversations from before there were workspaces. */
+  readonly workspace_id?: string;
   readonly chatflow_id: ChatflowId;
   readonly created_at: Date;
   readonly last_at: Date;
@@ -27,17 +29,21 @@ interface Row {
 const UNSTORED_MS = 30 * 86_400_000;
 const MOST_CHAT_IDS = 200;
 
-export function sessionsIn(database: Mongo): Sessions {
+export function sessionsIn(database: Mongo, defaultWorkspaceId: string): Sessions {
   const rows = () => database.collection<Row>('sessions');
-  const { claim, release } = leasesIn(rows);
+  const owned = ({ userId, workspaceId = defaultWorkspaceId }: Owner) => ({
+    user_id: userId,
+    workspace_id: workspaceId === defaultWorkspaceId ? { $exists: false } : workspaceId,
+  });
+  const { claim, release } = leasesIn(rows, owned);
 
-  async function list(userId: UserId, { limit, cursor }: Page): ReturnType<Sessions['list']> {
+  async function list(owner: Owner, { limit, cursor }: Page): ReturnType<Sessions['list']> {
     const from = cursorFrom(cursor);
     const after = from && {
       $or: [{ last_at: { $lt: from.at } }, { last_at: from.at, _id: { $gt: from.id as SessionId } }],
     };
     const found = await rows()
-      .find({ user_id: userId, message_count: { $gt: 0 }, ...after })
+      .find({ ...owned(owner), message_count: { $gt: 0 }, ...after })
       .sort({ last_at: -1, _id: 1 })
       .limit(limit + 1)
       .toArray();
@@ -57,34 +63,34 @@ export function sessionsIn(database: Mongo): Sessions {
         await rows().updateMany({ lease_id: { $in: [...leaseIds] } }, { $set: { lease_until: until } });
       }),
 
-    find: (userId, id) =>
+    find: (owner, id) =>
       database.run(async () => {
-        const row = await rows().findOne({ _id: id, user_id: userId, message_count: { $gt: 0 } });
+        const row = await rows().findOne({ _id: id, ...owned(owner), message_count: { $gt: 0 } });
         return row ? sessionOf(row) : undefined;
       }),
 
-    list: (userId, page) => database.run(() => list(userId, page)),
+    list: (owner, page) => database.run(() => list(owner, page)),
 
-    delete: (userId, id) =>
+    delete: (owner, id) =>
       database.run(async () => {
-        const row = await rows().findOneAndDelete({ _id: id, user_id: userId });
+        const row = await rows().findOneAndDelete({ _id: id, ...owned(owner) });
         return row ? sessionOf(row) : undefined;
       }),
 
-    deleteSome: (userId, limit) =>
+    deleteSome: (owner, limit) =>
       database.run(async () => {
-        const found = await rows().find({ user_id: userId }).limit(limit).toArray();
-        if (found.length > 0) await rows().deleteMany({ user_id: userId, _id: { $in: found.map(({ _id }) => _id) } });
+        const found = await rows().find(owned(owner)).limit(limit).toArray();
+        if (found.length > 0) await rows().deleteMany({ ...owned(owner), _id: { $in: found.map(({ _id }) => _id) } });
         return found.map(sessionOf);
       }),
   };
 }
 
 /** Who answers in a session at the moment: taken and given back in one atomic step each. */
-function leasesIn(rows: () => mongo.Collection<Row>) {
-  async function claim({ id, userId, chatflowId, lease, now }: SessionClaim): ReturnType<Sessions['claim']> {
+function leasesIn(rows: () => mongo.Collection<Row>, owned: (owner: Owner) => mongo.Filter<Row>) {
+  async function claim({ id, owner, chatflowId, lease, now }: SessionClaim): ReturnType<Sessions['claim']> {
     const memoryId = randomUUID();
-    const own = { _id: id, user_id: userId, chatflow_id: chatflowId };
+    const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
     try {
       const row = await rows().findOneAndUpdate(
         { ...own, $or: [{ lease_until: { $exists: false } }, { lease_until: { $lt: now } }] },

@@ -7,6 +7,7 @@ CREATE VIEW side_tables (name, privileges) AS VALUES
   ('reconciliation_runs', 'INSERT'),
   ('limits', 'INSERT, UPDATE'),
   ('blocks', 'INSERT, UPDATE, DELETE'),
+  ('workspace_members', 'INSERT, UPDATE'),
   ('outbox', 'UPDATE (routed_at), DELETE'),
   ('outbox_deliveries', 'INSERT, UPDATE'),
   ('idempotency_keys', 'INSERT, UPDATE, DELETE'),

@@ -1,5 +1,6 @@
 import type { accounting } from '@tollgate/contracts';
 import { QueryTypes } from 'sequelize';
+import type { Scope } from '../../domain/scope.ts';
 import type { Period, UsageFilter } from '../../ports.ts';
 import type { Models } from '../models.ts';
 
@@ -23,7 +24,7 @@ export const COLUMNS: Readonly<Record<accounting.UsageDimension, string>> = {
   day: 'day',
 };
 
-const FILTERS: Readonly<Record<keyof UsageFilter, string>> = {
+const FILTERS: Readonly<Record<Exclude<keyof UsageFilter, 'within'>, string>> = {
   userId: 'user_id',
   workspaceId: 'workspace_id',
   chatflowId: 'chatflow_id',
@@ -101,9 +102,16 @@ function rowsOf({ from, until }: Span, columns: readonly string[], where: string
 }
 
 const filterOf = (filter: UsageFilter, binds: Binds): string =>
-  (Object.keys(FILTERS) as (keyof UsageFilter)[])
+  (Object.keys(FILTERS) as (keyof typeof FILTERS)[])
     .filter((name) => filter[name] !== undefined)
     .map((name) => ` AND ${FILTERS[name]} = ${binds.add(filter[name])}`)
+    .concat(filter.within ? [` AND ${doneWithin(filter.within, binds)}`] : [])
     .join('');
+
+/** What was done in one workspace; what names none was done in the default one. */
+export const doneWithin = ({ workspaceId, isDefault }: Scope, binds: Binds): string =>
+  isDefault
+    ? `coalesce(workspace_id, '') IN ('', ${binds.add(workspaceId)})`
+    : `workspace_id = ${binds.add(workspaceId)}`;
 
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10);

@@ -1,7 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { UsageRecordRow, UsageReports } from '../../ports.ts';
 import type { Models } from '../models.ts';
-import { Binds } from './counted-usage.ts';
+import { Binds, doneWithin } from './counted-usage.ts';
 
 type RecordRow = Omit<
   UsageRecordRow,
@@ -12,10 +12,11 @@ type RecordRow = Omit<
 
 /** Rows of usage, newest first. Each order is that of an index: (user_id, timestamp, id) or (timestamp, id). */
 export const createUsageRecords = ({ sequelize }: Models): UsageReports['usageRecords'] =>
-  async function usageRecords({ userId, period: { from, until }, limit, after }) {
+  async function usageRecords({ userId, within, period: { from, until }, limit, after }) {
     const binds = new Binds();
     const conditions = [
       userId !== undefined && `user_id = ${binds.add(userId)}`,
+      within && doneWithin(within, binds),
       from && `"timestamp" >= ${binds.add(from)}::timestamptz`,
       until && `"timestamp" < ${binds.add(until)}::timestamptz`,
       after &&

@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import type { Reports } from '../../ports.ts';
+import type { Reports, UsageFilter } from '../../ports.ts';
 import type { Models } from '../models.ts';
 import { Binds, countedUsage, type Reach, reachOf } from './counted-usage.ts';
 import { createUsageRecords } from './usage-records.ts';
@@ -22,12 +22,12 @@ const KINDS = { total: 0b111, service: 0b011, day: 0b101, label: 0b110 } as cons
 /** Usage of a period summed in several ways, and its newest rows. */
 export const createUsageStats = (models: Models): Reports['usage'] => {
   const usageRecords = createUsageRecords(models);
-  return async function usage(period, userId) {
+  return async function usage(period, userId, within) {
     const reach = await reachOf(models, period, false);
     const [sums, users, records] = await Promise.all([
-      sumUsage(models, reach, userId),
+      sumUsage(models, reach, { userId, within }),
       userId === undefined ? largestUsers(models, reach) : undefined,
-      usageRecords({ userId, period, limit: MOST_RECENT }),
+      usageRecords({ userId, within, period, limit: MOST_RECENT }),
     ]);
     const total = sums.find(({ kind }) => kind === KINDS.total);
     const byCredits = (kind: number, name: 'service' | 'day' | 'label') =>
@@ -46,9 +46,9 @@ export const createUsageStats = (models: Models): Reports['usage'] => {
   };
 };
 
-async function sumUsage({ sequelize }: Models, reach: Reach, userId?: string): Promise<SumRow[]> {
+async function sumUsage({ sequelize }: Models, reach: Reach, filter: UsageFilter): Promise<SumRow[]> {
   const binds = new Binds();
-  const usage = countedUsage(reach, ['service', 'day', 'model', 'chatflow_id'], { userId }, binds);
+  const usage = countedUsage(reach, ['service', 'day', 'model', 'chatflow_id'], filter, binds);
   return sequelize.query<SumRow>(
     `SELECT GROUPING(service, day, label) AS kind, service, day::text, label,
             ledger.total(records) AS records, ledger.total(credits) AS credits

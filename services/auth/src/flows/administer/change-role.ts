@@ -11,7 +11,7 @@ export const createChangeRole = (deps: ChangeRoleDeps) =>
   async function changeRole(caller: UserCaller, userId: UserId, role: Role, origin: Origin): Promise<User> {
     const { users, sessions, events, clock, revocations } = deps;
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'You cannot change your own role');
-    const before = await users.find(userId);
+    const before = await users.findAny(userId);
     if (!before?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
     if (before.role === role) return before;
     await updateRoster(deps, caller, before, role);

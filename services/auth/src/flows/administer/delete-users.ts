@@ -11,7 +11,7 @@ type DeleteDeps = Pick<Ports, 'adminRoster' | 'clock' | 'events' | 'revocations'
 export const createDeleteUser = ({ users, sessions, events, clock, revocations }: DeleteDeps) =>
   async function deleteUser(caller: UserCaller, userId: UserId, origin: Origin): Promise<User> {
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Cannot delete your own account');
-    const user = await users.find(userId);
+    const user = await users.findAny(userId);
     if (!user?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
     if (user.role === 'admin') throw new AppError('FORBIDDEN', 'Cannot delete another admin user');
     const now = new Date(clock.now());

@@ -25,7 +25,7 @@ export const createResetUserPassword = (deps: ResetDeps) =>
     origin: Origin,
   ): Promise<{ user: User; generatedPassword?: string }> {
     const { users, sessions, secrets, clock, revocations } = deps;
-    const user = await users.find(userId);
+    const user = await users.findAny(userId);
     if (!user?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Change your own password with the current one');
     if (user.role === 'admin') throw new AppError('FORBIDDEN', 'Cannot reset the password of another admin user');

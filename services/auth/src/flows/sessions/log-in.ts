@@ -24,6 +24,11 @@ export const createLogIn = (deps: LogInDeps) =>
       await deps.events.record({ action: 'session.refused', origin, facts });
       throw new AppError('INVALID_CREDENTIALS');
     }
+    if (!mayLogIn(user)) {
+      const { id: targetId, status } = user;
+      await deps.events.record({ action: 'session.refused', targetId, origin, facts: { status } });
+      throw new AppError(status === 'locked' ? 'ACCOUNT_LOCKED' : 'ACCOUNT_DISABLED');
+    }
     if (!user.isVerified) throw new AppError('EMAIL_NOT_VERIFIED');
     return deps.continueLogIn({
       user,
@@ -39,7 +44,7 @@ async function prove({ users, passwords }: LogInDeps, identifier: string, passwo
   const user = await (isEmail(identifier) ? users.findByEmail(key) : users.findByName(key));
   // Checked also when the user is unknown, so that the answer takes as long as for a known one.
   const { matches, outdated } = await passwords.check(password, user?.passwordHash);
-  if (!user || !matches || !mayLogIn(user)) return undefined;
+  if (!user || !matches) return undefined;
   if (outdated) await users.replaceHash(user.id, { from: user.passwordHash, to: await passwords.hash(password) });
   return user;
 }

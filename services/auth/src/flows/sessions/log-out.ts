@@ -1,5 +1,5 @@
 import type { UserId } from '@tollgate/contracts';
-import { AppError } from '@tollgate/http-kit';
+import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { Ports } from '../../ports.ts';
 
@@ -22,13 +22,14 @@ export const createLogOut = ({ sessions, tokens, events, clock, revocations }: L
     await events.record({ action: 'session.ended', actorId: session.userId, targetId: session.userId, origin });
   };
 
-/** Ends every session of a user, one that is being opened at this moment included. */
+/** Ends every session of a user, the own ones or as an administrator those of another, one that is being opened at this moment included. */
 export const createLogOutAll = ({ users, sessions, events, clock, revocations }: LogOutAllDeps) =>
-  async function logOutAll(userId: UserId, origin: Origin): Promise<void> {
+  async function logOutAll(caller: UserCaller, userId: UserId, origin: Origin): Promise<void> {
     const now = new Date(clock.now());
     const user = await users.endSessions(userId, now);
-    if (!user) throw new AppError('NOT_FOUND');
-    await sessions.endAllOf([userId], 'logout-all', now);
-    await revocations.add([{ kind: 'user', userId, minVersion: user.tokenVersion, reason: 'logout-all' }], now);
-    await events.record({ action: 'session.all-ended', actorId: userId, targetId: userId, origin });
+    if (!user) throw new AppError('NOT_FOUND', 'User not found');
+    const reason = caller.userId === userId ? 'logout-all' : 'signed-out';
+    await sessions.endAllOf([userId], reason, now);
+    await revocations.add([{ kind: 'user', userId, minVersion: user.tokenVersion, reason }], now);
+    await events.record({ action: 'session.all-ended', actorId: caller.userId, targetId: userId, origin });
   };

@@ -1,14 +1,18 @@
+import type { UserId } from '@tollgate/contracts';
 import type { Origin } from '../../domain/audit-event.ts';
-import type { Session, SessionLives } from '../../domain/session.ts';
+import { accessLifeOf, idleLimitOf, MOST_SESSIONS, type Session, type SessionLives } from '../../domain/session.ts';
 import type { User } from '../../domain/user.ts';
 import type { Place } from '../../domain/workspace.ts';
 import type { Ports } from '../../ports.ts';
 
-export type TokenPair = Readonly<{ accessToken: string; refreshToken: string }>;
+/** Both tokens, and how long each is good for if it is not used. */
+export type TokenPair = Readonly<{ accessToken: string; refreshToken: string; accessMs: number; refreshMs: number }>;
 /** Whose session, and in which workspace. */
 type Seated = Readonly<{ user: User; place: Place }>;
 
-export type OpenSessionDeps = Pick<Ports, 'clock' | 'secrets' | 'sessions' | 'tokens'> & { lives: SessionLives };
+export type OpenSessionDeps = Pick<Ports, 'clock' | 'revocations' | 'secrets' | 'sessions' | 'tokens'> & {
+  lives: SessionLives;
+};
 
 /** Starts a token family for a user who has proven who they are. */
 export async function openSession(deps: OpenSessionDeps, { user, place }: Seated, origin: Origin): Promise<TokenPair> {
@@ -23,6 +27,7 @@ export async function openSession(deps: OpenSessionDeps, { user, place }: Seated
       endsAt: new Date(now + deps.lives.absoluteMs),
       ip: origin.ip,
       userAgent: origin.userAgent,
+      usesCookies: origin.isPage === true,
     },
   );
 }
@@ -50,7 +55,32 @@ async function start(deps: OpenSessionDeps, { user, place }: Seated, session: Be
     ...(place.memberVersion !== undefined && { workspaceId: place.workspaceId }),
     currentHash: tokens.hash(refreshToken),
     rotatedAt: new Date(now),
-    idleUntil: new Date(now + lives.idleMs),
+    idleUntil: new Date(now + idleLimitOf({ ...session, role: user.role }, lives)),
   });
-  return { accessToken: await tokens.access(user, id, place), refreshToken };
+  await makeRoom(deps, session.userId);
+  return pairFor(deps, { user, place }, { ...session, id }, refreshToken);
+}
+
+/** The refresh token of a session together with an access token for it. */
+export async function pairFor(
+  { tokens, lives }: Pick<OpenSessionDeps, 'tokens' | 'lives'>,
+  { user, place }: Seated,
+  { id, usesCookies }: Pick<Session, 'id' | 'usesCookies'>,
+  refreshToken: string,
+): Promise<TokenPair> {
+  const use = { usesCookies, role: user.role };
+  const accessMs = accessLifeOf(use, lives);
+  const accessToken = await tokens.access(user, { id, lifeMs: accessMs }, place);
+  return { accessToken, refreshToken, accessMs, refreshMs: idleLimitOf(use, lives) };
+}
+
+/** Counted after the insert, so that sessions opened at once are all counted by whoever comes last. */
+async function makeRoom({ sessions, revocations, clock }: OpenSessionDeps, userId: UserId): Promise<void> {
+  const now = new Date(clock.now());
+  const reason = 'too-many-sessions';
+  const ended = await sessions.endAllBut(MOST_SESSIONS, userId, reason, now);
+  await revocations.add(
+    ended.map((sessionId) => ({ kind: 'session', sessionId, reason })),
+    now,
+  );
 }

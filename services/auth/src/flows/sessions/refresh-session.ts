@@ -1,11 +1,11 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { siteOf } from '../../domain/client-address.ts';
-import { isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
+import { idleLimitOf, isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
 import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import type { Places } from '../workspaces/places.ts';
-import type { TokenPair } from './open-session.ts';
+import { pairFor, type TokenPair } from './open-session.ts';
 
 type RefreshDeps = Pick<
   Ports,
@@ -15,27 +15,43 @@ type RefreshDeps = Pick<
   places: Places;
 };
 
+/** `isCookie`: it came as a cookie, and not in the body. */
+type RefreshProof = Readonly<{ token: string | undefined; isCookie: boolean }>;
+
 /**
  * Exchanges a refresh token for its successor. A token works once; asking again within the grace gives the same successor,
  * and any older token ends the whole session. Name, address and role come from the account, not from the old token.
  */
 export const createRefreshSession = (deps: RefreshDeps) =>
-  async function refreshSession(token: string | undefined, origin: Origin): Promise<TokenPair> {
+  async function refreshSession({ token, isCookie }: RefreshProof, origin: Origin): Promise<TokenPair> {
     await deps.limits.spend('refresh-per-address', siteOf(origin.ip));
     if (token === undefined || token === '') throw new AppError('REFRESH_TOKEN_REQUIRED');
     const claims = await deps.tokens.readRefresh(token);
     const session = claims && (await deps.sessions.find(claims.sessionId));
     if (!session || session.userId !== claims.userId || isOver(session, deps.clock.now())) throw refused();
-    const refreshToken = (await rotate(deps, session, token)) ?? (await repeat(deps, session.id, token, origin));
-    return { accessToken: await accessFor(deps, session), refreshToken };
+    // What was used with cookies once stays a session of a browser, however its token comes.
+    const used = { ...session, usesCookies: session.usesCookies === true || isCookie };
+    const idleMs = await idleLimit(deps, used);
+    const refreshToken = (await rotate(deps, used, token, idleMs)) ?? (await repeat(deps, session.id, token, origin));
+    return finish(deps, used, refreshToken);
   };
 
 const refused = () => new AppError('INVALID_REFRESH_TOKEN');
 
+/** By the limits as they are now, and by the way the session is used now: both may be shorter than at the last refresh. */
+async function idleLimit({ users, clock, lives }: RefreshDeps, session: Session): Promise<number> {
+  const user = await users.find(session.userId);
+  if (!user) throw refused();
+  const limit = idleLimitOf({ ...session, role: user.role }, lives);
+  if (clock.now() - session.rotatedAt.getTime() >= limit) throw refused();
+  return limit;
+}
+
 async function rotate(
-  { tokens, sessions, clock, lives }: RefreshDeps,
-  session: Session,
+  { tokens, sessions, clock }: RefreshDeps,
+  session: Session & { usesCookies: boolean },
   token: string,
+  idleMs: number,
 ): Promise<string | undefined> {
   const now = clock.now();
   const successor = await tokens.refresh(session.userId, session.id, session.endsAt);
@@ -44,7 +60,8 @@ async function rotate(
     toHash: tokens.hash(successor),
     sealedSuccessor: tokens.seal(successor, token),
     now: new Date(now),
-    idleUntil: new Date(now + lives.idleMs),
+    idleUntil: new Date(now + idleMs),
+    usesCookies: session.usesCookies,
   });
   return rotated && successor;
 }
@@ -77,10 +94,11 @@ async function endStolen(deps: RefreshDeps, { id: sessionId, userId }: Session, 
  * Read after the rotation: whoever is deleted, demoted or removed before it gets nothing, or the new role. A session stays in
  * its workspace; whoever has lost that one logs in again instead of waking up in another.
  */
-async function accessFor({ users, tokens, places }: RefreshDeps, session: Session): Promise<string> {
+async function finish(deps: RefreshDeps, session: Session, refreshToken: string): Promise<TokenPair> {
+  const { users, places } = deps;
   const user = await users.find(session.userId);
   if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
   const place = await places.find(user, session.workspaceId);
   if (!place) throw refused();
-  return tokens.access(user, session.id, place);
+  return pairFor(deps, { user, place }, session, refreshToken);
 }

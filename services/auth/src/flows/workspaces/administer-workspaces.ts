@@ -24,7 +24,7 @@ export type SeenWorkspace = Readonly<{
   updatedAt?: Date;
 }>;
 
-const DEFAULT_NAME = 'Default';
+export const DEFAULT_NAME = 'Default';
 
 export const seen = (workspace: Workspace, role: WorkspaceRole): SeenWorkspace => ({
   ...workspace,

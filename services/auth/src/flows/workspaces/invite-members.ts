@@ -1,4 +1,4 @@
-import { Uuid, type UserId } from '@tollgate/contracts';
+import { Uuid } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { CodeLives } from '../../domain/mailed-code.ts';
@@ -91,38 +91,47 @@ const failed = () => new AppError('INVALID_CODE');
  */
 export const createAcceptInvitation = (deps: InviteDeps) =>
   async function acceptInvitation(caller: UserCaller, token: string, origin: Origin): Promise<SeenWorkspace> {
-    const { users, invitations, workspaces, memberships, places, clock } = deps;
     await deps.limits.spend('join-per-user', caller.userId);
     const hash = deps.secrets.hash('invitation', token);
-    const [user, invitation] = await Promise.all([
-      users.find(caller.userId),
-      invitations.findByHash(hash, new Date(clock.now())),
-    ]);
-    if (!user?.isVerified || !invitation || user.emailKey !== invitation.emailKey) throw failed();
-    const { workspaceId, role, emailKey } = invitation;
-    const workspace = await workspaces.find(workspaceId);
-    if (!workspace || !(await mayStillInvite(deps, invitation.invitedBy, workspaceId))) throw failed();
+    const { invitation, workspace } = await findOpen(deps, caller, hash);
     if (workspace.status === 'disabled') throw new AppError('WORKSPACE_DISABLED');
-
-    const present = await places.seatIn(user.id, workspaceId);
-    if (!present) await requireRoom(deps, user.id);
-    const now = new Date(clock.now());
-    if (!(await invitations.take(hash, emailKey, now))) throw failed();
-    if (!present && role === 'admin') await workspaces.enlist(workspaceId, user.id);
-    const joined = await memberships.join(workspaceId, user.id, role, now);
-    if (joined) {
-      const facts = { workspaceId, role, invitedBy: invitation.invitedBy };
-      await deps.events.record({ action: 'member.joined', actorId: user.id, targetId: user.id, origin, facts });
-    }
+    const present = await deps.places.seatIn(caller.userId, workspace.id);
+    if (!present) await requireRoom(deps, caller.userId);
+    if (!(await deps.invitations.take(hash, invitation.emailKey, new Date(deps.clock.now())))) throw failed();
     // Who was a member before stays what they were: a role is changed where that is audited.
-    return seen(workspace, present?.role ?? role);
+    if (!present) await join(deps, caller, invitation, origin);
+    return seen(workspace, present?.role ?? invitation.role);
   };
 
-async function mayStillInvite({ users, places }: InviteDeps, userId: UserId, workspaceId: string): Promise<boolean> {
-  const [inviter, seat] = await Promise.all([users.find(userId), places.seatIn(userId, workspaceId)]);
+/** The invitation of a token in the hands of whom it was meant for. */
+async function findOpen(deps: InviteDeps, caller: UserCaller, hash: string) {
+  const [user, invitation] = await Promise.all([
+    deps.users.find(caller.userId),
+    deps.invitations.findByHash(hash, new Date(deps.clock.now())),
+  ]);
+  if (!user?.isVerified || !invitation || user.emailKey !== invitation.emailKey) throw failed();
+  const workspace = await deps.workspaces.find(invitation.workspaceId);
+  if (!workspace || !(await mayStillInvite(deps, invitation))) throw failed();
+  return { invitation, workspace };
+}
+
+async function mayStillInvite({ users, places }: InviteDeps, { invitedBy, workspaceId }: Invitation): Promise<boolean> {
+  const [inviter, seat] = await Promise.all([users.find(invitedBy), places.seatIn(invitedBy, workspaceId)]);
   if (!inviter) return false;
-  return mayInWorkspace(
-    { isPlatformAdmin: inviter.role === 'admin', ...(seat && { role: seat.role }) },
-    'invitations:write',
-  );
+  const who = { isPlatformAdmin: inviter.role === 'admin', ...(seat && { role: seat.role }) };
+  return mayInWorkspace(who, 'invitations:write');
+}
+
+/** On the roster before the membership: a crash in between leaves a name on it that may do nothing. */
+async function join(
+  { workspaces, memberships, events, clock }: InviteDeps,
+  { userId }: UserCaller,
+  { workspaceId, role, invitedBy }: Invitation,
+  origin: Origin,
+): Promise<void> {
+  if (role === 'admin') await workspaces.enlist(workspaceId, userId);
+  const joined = await memberships.join(workspaceId, userId, role, new Date(clock.now()));
+  if (!joined) return;
+  const facts = { workspaceId, role, invitedBy };
+  await events.record({ action: 'member.joined', actorId: userId, targetId: userId, origin, facts });
 }

@@ -1,0 +1,36 @@
+import { UserId } from '@tollgate/contracts';
+import type { Connection, Types } from 'mongoose';
+import { EVERY_VERSION, type NewRevocation } from '../domain/revocation.ts';
+import { SINGLE_ENDS } from '../domain/session.ts';
+import type { UserStatus } from '../domain/user.ts';
+import type { EndedAccess } from '../ports/revocations.ts';
+
+type Account = { _id: Types.ObjectId; tokenVersion: number; status: UserStatus; updatedAt: Date };
+type EndedSession = { _id: string; revokedAt: Date };
+
+/** What has ended lately, by the accounts and sessions themselves. */
+export const createEndedAccess = (connection: Connection): EndedAccess => ({
+  async accounts(from, to, limit) {
+    const accounts = connection.collection<Account>('users');
+    // The first version is that of a new account, which has ended nothing.
+    const changed = { updatedAt: { $gte: from, $lt: to }, tokenVersion: { $gt: 1 } };
+    const found = await accounts.find(changed).sort({ updatedAt: 1 }).limit(limit).toArray();
+    return found.map((account) => ({ entry: entryOf(account), at: account.updatedAt }));
+  },
+  async sessions(from, to, limit) {
+    const sessions = connection.collection<EndedSession>('sessions');
+    const ended = { revokedAt: { $gte: from, $lt: to }, endReason: { $in: [...SINGLE_ENDS] } };
+    const found = await sessions.find(ended).sort({ revokedAt: 1 }).limit(limit).toArray();
+    return found.map(({ _id: sessionId, revokedAt: at }) => ({
+      entry: { kind: 'session', sessionId, reason: 'access-ended' },
+      at,
+    }));
+  },
+});
+
+function entryOf({ _id, tokenVersion, status }: Account): NewRevocation {
+  const user = { kind: 'user', userId: UserId.parse(_id.toHexString()) } as const;
+  if (status === 'deleted') return { ...user, minVersion: EVERY_VERSION, reason: 'account-deleted' };
+  const reason = status === 'active' ? 'access-ended' : (`account-${status}` as const);
+  return { ...user, minVersion: tokenVersion, reason };
+}

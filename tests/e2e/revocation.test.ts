@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Answer, callJson, directive, type Person, type Platform, startPlatform } from '@tollgate/test-kit';
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform();
+}, 120_000);
+afterAll(() => platform.stop());
+
+const PROBES = {
+  auth: '/api/profile',
+  chatProxy: '/api/v1/chat/sessions',
+  accounting: '/api/credits/balance',
+} as const;
+type Service = keyof typeof PROBES;
+const SERVICES = Object.keys(PROBES) as Service[]; // they are its keys
+
+const probe = (service: Service, token: string): Promise<Answer> =>
+  callJson('GET', platform.urls[service] + PROBES[service], { token });
+const lettingIn = async (token: string): Promise<Service[]> => {
+  const answers = await Promise.all(SERVICES.map(async (name) => [name, (await probe(name, token)).status] as const));
+  return answers.flatMap(([name, status]) => (status === 401 ? [] : [name]));
+};
+
+/** Milliseconds from now until the last service refuses the token. */
+async function untilRefused(token: string): Promise<number> {
+  const began = performance.now();
+  while ((await lettingIn(token)).length > 0) {
+    if (performance.now() - began > 60_000) throw new Error('the token is not refused');
+  }
+  return performance.now() - began;
+}
+
+const admin = (method: string, path: string, body?: unknown): Promise<Answer> =>
+  platform.admin.auth(method, `/api/admin/users/${path}`, body);
+
+type Deed = (alice: Person) => Promise<Answer>;
+const DEEDS: [string, Deed][] = [
+  ['a logout', (alice) => alice.auth('POST', '/api/auth/logout', { refreshToken: alice.refreshToken })],
+  ['a logout from everywhere', (alice) => alice.auth('POST', '/api/auth/logout-all')],
+  ['the end of the session in the list', endInList],
+  ['a new role', ({ userId }) => admin('PUT', `${userId}/role`, { role: 'supervisor' })],
+  ['a lock', ({ userId }) => admin('POST', `${userId}/lock`)],
+  ['disabling', ({ userId }) => admin('PUT', `${userId}/status`, { status: 'disabled' })],
+  ['a sign-out by an administrator', ({ userId }) => admin('POST', `${userId}/sign-out`)],
+  ['deletion', ({ userId }) => admin('DELETE', userId)],
+];
+
+async function endInList(alice: Person): Promise<Answer> {
+  const { body } = await alice.auth<{ sessions: { id: string }[] }>('GET', '/api/sessions');
+  return alice.auth('DELETE', `/api/sessions/${body.sessions[0]?.id}`);
+}
+
+describe('an access token', () => {
+  it.each(DEEDS)('is refused on all three services within 5 s of %s', async (_name, deed) => {
+    const alice = await platform.user({ credits: 0, assign: false });
+    expect(await lettingIn(alice.accessToken)).toEqual(SERVICES);
+    expect((await deed(alice)).status).toBe(200);
+    expect(await untilRefused(alice.accessToken)).toBeLessThanOrEqual(5000);
+    expect((await alice.auth('POST', '/api/auth/refresh', { refreshToken: alice.refreshToken })).status).toBe(401);
+  });
+
+  it('of another session is refused within 5 s of a new password, and that of the same one goes on', async () => {
+    const alice = await platform.user({ credits: 0, assign: false });
+    const { accessToken: elsewhere } = alice;
+    await alice.logIn();
+    const change = { currentPassword: alice.password, newPassword: `${alice.password}-anew` };
+    expect((await alice.auth('POST', '/api/change-password', change)).status).toBe(200);
+    expect(await untilRefused(elsewhere)).toBeLessThanOrEqual(5000);
+    expect(await lettingIn(alice.accessToken)).toEqual(SERVICES);
+  });
+
+  it('is refused within 5 s of the theft of its refresh token, the thief’s like the owner’s', async () => {
+    const alice = await platform.user({ credits: 0, assign: false });
+    const refresh = async (refreshToken: string) =>
+      (
+        await callJson<{ accessToken: string; refreshToken: string }>(
+          'POST',
+          `${platform.urls.auth}/api/auth/refresh`,
+          {
+            body: { refreshToken },
+          },
+        )
+      ).body;
+    const thief = await refresh(alice.refreshToken);
+    const further = await refresh(thief.refreshToken);
+    expect(await lettingIn(further.accessToken)).toEqual(SERVICES);
+    await refresh(alice.refreshToken);
+    for (const { accessToken } of [further, thief, alice])
+      expect(await untilRefused(accessToken)).toBeLessThanOrEqual(5000);
+    await platform.mails.waitForMail(alice.email, ({ subject }) => subject === 'A session was ended');
+  });
+});
+
+describe('an answer under way', () => {
+  it.each([
+    ['a logout', 'access_revoked', DEEDS[0]?.[1]],
+    ['disabling', 'account_disabled', DEEDS[5]?.[1]],
+  ] as const)('ends within 10 s of %s with an error event, and is settled', async (_name, code, deed) => {
+    const alice = await platform.user({ credits: 1000 });
+    const question = directive({ tokens: 400, hangAfter: 20 });
+    const call = platform.openai.calls();
+    const chat = await alice.chat({ question, chatflow_id: platform.chatflows.priced });
+    await chat.until('token', 20);
+    await deed?.(alice);
+    const began = performance.now();
+    await chat.toEnd();
+    expect(performance.now() - began).toBeLessThanOrEqual(10_000);
+    expect(chat.data('error')).toMatchObject({ code });
+    expect(chat.events.some(({ data }) => data === '[DONE]')).toBe(false);
+    expect((await platform.openai.untilClosed(call)).by).toBe('client');
+    expect(await platform.untilNoOpenHold(alice.userId)).toMatchObject({ charged: 20, available: 980, held: 0 });
+  });
+});
+
+describe('while auth is away', () => {
+  const ageAt = async (url: string): Promise<number> => {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return Number(/^tollgate_revocations_age_seconds\S* (\S+)$/m.exec(metrics)?.[1]);
+  };
+
+  it('tokens go on working on the other services, revoked ones stay refused, and its silence can be seen', async () => {
+    const [alice, bob] = await Promise.all([0, 1].map(() => platform.user({ credits: 0, assign: false })));
+    if (!alice || !bob) throw new Error('nobody is there');
+    await bob.auth('POST', '/api/auth/logout-all');
+    await untilRefused(bob.accessToken);
+    await platform.auth.end('SIGKILL');
+    for (const url of [platform.urls.chatProxy, platform.urls.accounting]) while (!((await ageAt(url)) > 3));
+    for (const service of ['chatProxy', 'accounting'] as const) {
+      expect((await probe(service, alice.accessToken)).status).toBe(200);
+      expect((await probe(service, bob.accessToken)).status).toBe(401);
+    }
+    await platform.auth.start();
+    for (const url of [platform.urls.chatProxy, platform.urls.accounting]) while (!((await ageAt(url)) < 3));
+    await alice.auth('POST', '/api/auth/logout-all');
+    expect(await untilRefused(alice.accessToken)).toBeLessThanOrEqual(5000);
+  });
+});
