@@ -44,7 +44,7 @@ import {
   createSweepHolds,
 } from './flows/sweep-holds.ts';
 import { createListUsage, createReportUsage, createRollUpUsage } from './flows/report-usage.ts';
-import { createTellExport } from './flows/tell-export.ts';
+import { createTellExport } from './flows/audit/tell-export.ts';
 import { createRecordUsage, createUsageReport, createUsageReportOf } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 

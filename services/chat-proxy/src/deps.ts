@@ -63,7 +63,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const closers = createClosers(logger);
 
   const stores = openStores(config, logger, closers);
-  const { mongo, chatflows, sessions, messages, forgetting } = stores;
+  const { mongo, chatflows, forgetting } = stores;
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
@@ -77,22 +77,15 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     ended: answering.keeper.endRevoked,
   });
 
-  const syncChatflows = createSyncChatflows({
-    catalogues: upstreams.catalogues,
-    chatflows,
-    clock,
-    tell,
-    mostDeletedPercent: config.SYNC_MAX_DELETED_PERCENT,
-  });
+  const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
+  const { catalogues } = upstreams;
+  const syncChatflows = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
   const forgetUpstream = createForgetUpstream({ forgetting, flowise: upstreams, clock });
   const readChatflows = createReadChatflows({ chatflows });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),
-    sessions: {
-      read: createReadConversations({ sessions, messages }),
-      remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
-    },
+    sessions: sessionFlows(stores, clock),
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
@@ -135,6 +128,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
   };
 }
+
+const sessionFlows = ({ sessions, messages, forgetting }: ReturnType<typeof openStores>, clock: Clock) => ({
+  read: createReadConversations({ sessions, messages }),
+  remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
+});
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
   createLogger({ service: 'chat-proxy', level, context: requestContext.fields });

@@ -1,5 +1,5 @@
 import { UserId } from '@tollgate/contracts';
-import type { Ports } from '../ports.ts';
+import type { Ports } from '../../ports.ts';
 
 type Exported = Readonly<{ file: string; rows: number; isComplete: boolean }>;
 type By = Readonly<{ userId?: string | undefined; workspaceId?: string | undefined; requestId?: string | undefined }>;

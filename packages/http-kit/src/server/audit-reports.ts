@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type auth, UserId, wireCode } from '@tollgate/contracts';
-import { AppError } from './app-error.ts';
-import { createRounds } from './rounds.ts';
-import type { Refusal } from './server/refusal.ts';
+import { AppError } from '../app-error.ts';
+import { createRounds } from '../rounds.ts';
+import type { Refusal } from './refusal.ts';
 
 export interface AuditReports {
   /** Takes a report over. Never throws and never waits. */
