@@ -1,5 +1,6 @@
 import type { accounting, auth, Price, Role, ServerResult, UserId } from '@tollgate/contracts';
 import type { Claims } from './domain/callers.ts';
+import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
 import type { Doer, Holds } from './ports/holds.ts';
 import type { Blocks, Limits, Workspaces } from './ports/limits.ts';
