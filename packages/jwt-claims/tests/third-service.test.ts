@@ -203,7 +203,7 @@ it('the package says what it needs and ships what it exports', () => {
   });
   expect(manifest).not.toHaveProperty('private');
   const exported = Object.entries(manifest['exports'] as Record<string, Record<string, string>>);
-  expect(exported.map(([path]) => path)).toEqual(['.', './express', './fastify', './sign']);
+  expect(exported.map(([path]) => path)).toEqual(['.', './express', './fastify', './sign', './revocations']);
   for (const [, { types, tollgate = '', default: built }] of exported) {
     const name = /^\.\/src\/(\w+)\.ts$/.exec(tollgate)?.[1];
     expect([types, built]).toEqual([`./dist/${name}.d.ts`, `./dist/${name}.js`]);

@@ -4,7 +4,6 @@ import {
   createHealth,
   createRounds,
   migrateOnceReachable,
-  openAccessKeys,
   packageVersion,
   requestContext,
   type Rounds,
@@ -69,13 +68,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const access = openAccessKeys(accessKeySettings(config), logger);
-  const { verifyAccess, revocations } = createAdmission(config, {
-    keys: access.keys,
-    clock,
-    tell,
-    ended: answering.keeper.endRevoked,
-  });
+  const { verifyAccess, revocations, checks } = createAdmission(config, { ...answering, logger, clock, tell });
 
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
   const { catalogues } = upstreams;
@@ -89,7 +82,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...access.checks } });
+  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
@@ -185,12 +178,6 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   heartbeatMs: config.HEARTBEAT_INTERVAL,
   clientStallMs: config.CLIENT_STALL_TIMEOUT,
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
-});
-
-const accessKeySettings = (config: Config) => ({
-  secrets: config.JWT_ACCESS_SECRET,
-  publicKeys: config.JWT_PUBLIC_KEYS,
-  jwksUrl: config.JWT_JWKS_URL,
 });
 
 async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {

@@ -1,26 +1,35 @@
+import { type Check, openAccessKeys } from '@tollgate/http-kit';
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
-import { createVerifier, type Verifier, type VerifierOptions } from '@tollgate/jwt-claims';
+import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
+import type { Logger } from '@tollgate/telemetry';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Access } from './domain/access.ts';
 import type { Tell } from './domain/facts.ts';
+import type { LeaseKeeper } from './flows/keep-leases.ts';
 import type { Clock } from './ports.ts';
 
 interface Surroundings {
-  readonly keys: VerifierOptions['keys'];
+  readonly logger: Logger;
   readonly clock: Clock;
   readonly tell: Tell;
-  /** Told after every answer of auth: why an access has ended, if it has. */
-  readonly ended: (reasonOf: (access: Access) => string | undefined) => void;
+  /** Told after every answer of auth why an access has ended, if it has. */
+  readonly keeper: Pick<LeaseKeeper, 'endRevoked'>;
 }
 
 export interface Admission {
   readonly verifyAccess: Verifier['verifyAccess'];
+  /** What readiness asks for. */
+  readonly checks: Readonly<Record<string, Check>>;
   readonly revocations: Pick<RevocationFollower, 'start' | 'close' | 'ageSeconds'>;
 }
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since. */
-export function createAdmission(config: Config, { keys, clock, tell, ended }: Surroundings): Admission {
+export function createAdmission(config: Config, { logger, clock, tell, keeper }: Surroundings): Admission {
+  const access = openAccessKeys(
+    { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
+    logger,
+  );
   const revocations = followRevocations({
     baseUrl: config.AUTH_API_URL,
     token: serviceToken(config.JWT_SERVICE_SECRET, 'auth'),
@@ -29,17 +38,17 @@ export function createAdmission(config: Config, { keys, clock, tell, ended }: Su
     failed: (error) => tell('background_failed', { task: 'revocations', reason: String(error) }),
     heard(news) {
       if (news > 0) verifier.forget(revocations.isRevoked);
-      ended((access) => revocations.find(subjectOf(access))?.reason);
+      keeper.endRevoked((access) => revocations.find(subjectOf(access))?.reason);
     },
   });
   const verifier = createVerifier({
-    keys,
+    keys: access.keys,
     issuer: config.JWT_ISSUER,
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,
     isRevoked: revocations.isRevoked,
   });
-  return { verifyAccess: verifier.verifyAccess, revocations };
+  return { verifyAccess: verifier.verifyAccess, revocations, checks: access.checks };
 }
 
 const MILLISECONDS = 1000;
