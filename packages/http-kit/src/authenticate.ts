@@ -3,6 +3,7 @@ import { bearerToken, REFUSALS, refusalOf } from '@tollgate/jwt-claims';
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
+import { requestContext } from './request-context.ts';
 
 /** The claims this package reads from a verified access token (contract.md, Tokens). */
 export interface AccessIdentity {
@@ -41,14 +42,24 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  * A bad bearer never falls back to a cookie.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  return async ({ method, headers }) => {
-    const token = await verified(() => bearerToken(single(headers, 'authorization')));
-    if (token !== undefined) return bearerCaller(options, token, headers);
-    const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
-    if (!options.cookie || cookie === undefined) return undefined;
-    if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
-    return userCaller(options, cookie);
+  return async (request) => {
+    const caller = await callerOf(options, request);
+    // At once: whoever is refused from now on, by a check of the service or of the route, is refused by name.
+    if (caller) requestContext.nameCaller(caller);
+    return caller;
   };
+}
+
+async function callerOf(
+  options: AuthenticatorOptions,
+  { method, headers }: Parameters<Authenticate>[0],
+): Promise<Caller | undefined> {
+  const token = await verified(() => bearerToken(single(headers, 'authorization')));
+  if (token !== undefined) return bearerCaller(options, token, headers);
+  const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
+  if (!options.cookie || cookie === undefined) return undefined;
+  if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
+  return userCaller(options, cookie);
 }
 
 async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {
@@ -107,6 +118,8 @@ async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     // A verifier that could not decide says so itself; that is no bad token.
     if (error instanceof AppError) throw error;
+    const { proven } = Object(error) as { proven?: { sub: string; wid?: string } };
+    if (proven) requestContext.nameSubject({ userId: proven.sub, workspaceId: proven.wid });
     const { code, headers } = refusalOf(error) ?? REFUSALS.invalid;
     throw new AppError(code, undefined, { cause: error, headers });
   }

@@ -4,6 +4,7 @@ import { createExpressApp } from '@tollgate/http-kit/express';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
 import { secondFactorRoutes } from './routes/second-factors.ts';
@@ -25,6 +26,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     logger,
     metrics: () => metrics.text(),
     observe: requestObserver(deps),
+    refused: deps.refused,
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,
     production: config.isProduction,
@@ -44,6 +46,7 @@ function routesOf({ config, flows, keySet }: Deps): Route[] {
     ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...auditRoutes(flows),
     ...internalRoutes(flows),
     ...workspaceRoutes(flows),
     ...(keySet ? tokenKeyRoutes(keySet) : []),
