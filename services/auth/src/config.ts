@@ -19,6 +19,7 @@ import {
 } from '@tollgate/config';
 import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
+import { keyConfig, keyVariables } from './keys-config.ts';
 
 const MILLISECONDS = 1000;
 const PRODUCTION_BCRYPT_COST = 12;
@@ -131,6 +132,8 @@ export const AuthEnvironment = z
       .prefault('7d')
       .describe('An account not verified for so long gives its name free'),
 
+    ...keyVariables,
+
     ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     ...limitVariables,
@@ -154,6 +157,10 @@ export const AuthEnvironment = z
   .refine((env) => env.NODE_ENV !== 'production' || !env.MAIL_FROM.includes('@localhost'), {
     path: ['MAIL_FROM'],
     error: 'must be an address of yours in production',
+  })
+  .refine((env) => env.API_KEY_TTL <= env.API_KEY_LONGEST_TTL, {
+    path: ['API_KEY_TTL'],
+    error: 'must not be longer than API_KEY_LONGEST_TTL',
   })
   .superRefine(signsWithOneAlgorithm)
   .refine((env) => env.REFRESH_IDLE_TTL <= env.REFRESH_ABSOLUTE_TTL, {
@@ -240,6 +247,7 @@ export function readAuthConfig(env: Environment = process.env) {
       welcome: read.WELCOME_TTL * MILLISECONDS,
       invitation: read.INVITATION_TTL * MILLISECONDS,
     },
+    ...keyConfig(read),
     workspaceCreation: read.WORKSPACE_CREATION,
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
     allowedOrigins: read.ALLOWED_ORIGINS,

@@ -2,9 +2,11 @@ import {
   type Check,
   type Closers,
   createClosers,
+  createRateLimiter,
   createRounds,
   migrateOnceReachable,
   packageVersion,
+  type RateLimiter,
   reachable,
   requestContext,
   type Rounds,
@@ -14,8 +16,11 @@ import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { readCommonPasswords } from './clients/common-passwords.ts';
+import { createKeyLimitBook } from './clients/key-limit-book.ts';
+import { createKeySecrets } from './clients/key-secrets.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
 import { createPasswordPool } from './clients/password-pool.ts';
+import { accountingToken } from './clients/service-token.ts';
 import { createTokens } from './clients/tokens.ts';
 import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
@@ -25,6 +30,7 @@ import { createCompleteRevocations } from './flows/sessions/complete-revocations
 import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
+import { createApiKeys } from './store/api-keys.ts';
 import { createAuditLog } from './store/audit-log.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
@@ -49,6 +55,9 @@ export type Deps = Readonly<{
   /** The public keys of access tokens; undefined when they are signed with a shared secret. */
   keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
+  /** Calls of each service at this instance, counted loosely: it only keeps one that runs wild from the database. */
+  callsPerService: RateLimiter | undefined;
+  clock: Clock;
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
   flows: Flows;
@@ -60,6 +69,7 @@ export type Deps = Readonly<{
 }>;
 
 const CLOSE_MS = 8000;
+const CALLS_PER_SERVICE = { name: 'calls-per-service', points: 120_000, windowSeconds: 60 };
 const COMPLETE_EVERY_MS = 10_000;
 
 /** Builds the service in order; nothing of it waits for the database. */
@@ -88,7 +98,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     config,
     logger,
     metrics,
+    clock,
     verifyAccess,
+    callsPerService: config.limits && createRateLimiter(CALLS_PER_SERVICE),
     keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
@@ -129,6 +141,9 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    apiKeys: reachable(createApiKeys(connection), troubleOf),
+    keySecrets: createKeySecrets(),
+    keyLimitBook: openKeyLimitBook(config, closers),
     endedAccess: reachable(createEndedAccess(connection), troubleOf),
     revocations: reachable(createRevocations(connection), troubleOf),
     workspaces: reachable(createWorkspaces(connection), troubleOf),
@@ -142,6 +157,12 @@ async function createPorts(
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
     secrets: createMailedSecrets(config.tokenHashSecret, clock),
   };
+}
+
+function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers) {
+  if (accountingUrl === undefined) return undefined;
+  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys) };
+  return closers.add('accounting', createKeyLimitBook(options));
 }
 
 const NO_LIMITS: Limits = {

@@ -1,6 +1,12 @@
 import type { Config } from './config.ts';
 import type { ChallengeKind } from './domain/challenge.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
+import { createChangeApiKey } from './flows/api-keys/change-api-key.ts';
+import { createCreateApiKey } from './flows/api-keys/create-api-key.ts';
+import { createDeleteApiKey, createDisableApiKeyOfUser } from './flows/api-keys/end-api-key.ts';
+import { createListApiKeys } from './flows/api-keys/read-api-keys.ts';
+import { createRotateApiKey } from './flows/api-keys/rotate-api-key.ts';
+import { createVerifyApiKey } from './flows/api-keys/verify-api-key.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
 import { createChangeStatus } from './flows/administer/change-status.ts';
@@ -55,11 +61,12 @@ export type Flows = ReturnType<typeof createFlows>;
 
 /** Everything this service does. */
 export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
-  const { abandonMs, codeLives, sessions: lives } = config;
+  const { abandonMs, codeLives, keyLives, sessions: lives } = config;
   const defaultWorkspaceId = config.tokens.workspaceId;
   const { workspaceCreation } = config;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
-  const given = { ...ports, rules, abandonMs, codeLives, lives, places, defaultWorkspaceId, workspaceCreation };
+  const rights = { places, defaultWorkspaceId, workspaceCreation };
+  const given = { ...ports, ...rights, rules, abandonMs, codeLives, keyLives, lives };
   const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
   const deps = { ...given, continueLogIn: createContinueLogIn({ ...given, issueChallenge: challenging }) };
   return {
@@ -92,6 +99,13 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),
     ensureUser: createEnsureUser(deps),
+    createApiKey: createCreateApiKey(deps),
+    changeApiKey: createChangeApiKey(deps),
+    rotateApiKey: createRotateApiKey(deps),
+    deleteApiKey: createDeleteApiKey(deps),
+    disableApiKeyOfUser: createDisableApiKeyOfUser(deps),
+    listApiKeys: createListApiKeys(deps),
+    verifyApiKey: createVerifyApiKey(deps),
     readMailedSecret: createReadMailedSecret(deps),
     verifyDirectly: createVerifyDirectly(deps),
   };

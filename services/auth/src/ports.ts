@@ -5,6 +5,7 @@ import type { Letter } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User, UserStatus } from './domain/user.ts';
 import type { MemberRole, Place } from './domain/workspace.ts';
+import type { ApiKeys, KeyLimitBook, KeySecrets } from './ports/api-keys.ts';
 import type { Challenges } from './ports/challenges.ts';
 import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
@@ -103,7 +104,7 @@ export type MailedCodes = {
  */
 export type MailOrder =
   | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
-  | OrderOf<'welcome' | 'session-theft' | 'password-changed', { userId: UserId }>
+  | OrderOf<'welcome' | 'session-theft' | 'password-changed' | 'api-key-created', { userId: UserId }>
   | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>
   | OrderOf<'invitation', { email: string; invitationId: string }>
   | OrderOf<'member-role', { userId: UserId; workspaceId: string; role: MemberRole | 'owner' }>
@@ -211,6 +212,10 @@ export type Ports = WorkspacePorts & {
   mailedCodes: MailedCodes;
   challenges: Challenges;
   revocations: Revocations;
+  apiKeys: ApiKeys;
+  keySecrets: KeySecrets;
+  /** Undefined when this installation has not said where accounting is. */
+  keyLimitBook: KeyLimitBook | undefined;
   endedAccess: EndedAccess;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;

@@ -45,6 +45,11 @@ export const AUDIT_ACTIONS = [
   'invitation.sent',
   'invitation.revoked',
   'account.default-workspace-changed',
+  'api-key.created',
+  'api-key.changed',
+  'api-key.rotated',
+  'api-key.deleted',
+  'api-key.disabled-by-admin',
   'mail.given-up',
 ] as const;
 type AuditAction = (typeof AUDIT_ACTIONS)[number];

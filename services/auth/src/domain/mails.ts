@@ -8,6 +8,7 @@ export type MailFacts =
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
   | Readonly<{ kind: 'password-changed'; username: string }>
   | Readonly<{ kind: 'session-theft'; username: string }>
+  | Readonly<{ kind: 'api-key-created'; username: string }>
   | Readonly<{ kind: 'invitation'; inviter: string; workspace: string; role: string; token: string }>
   | Readonly<{ kind: 'member-role'; username: string; workspace: string; role: string }>
   | Readonly<{ kind: 'member-removed'; username: string; workspace: string }>;
@@ -65,18 +66,31 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
       });
     case 'email-changed':
       return notice(facts, 'Your e-mail address was changed', `Your account now belongs to ${facts.newEmail}.`);
-    case 'password-changed':
-      return notice(facts, 'Your password was changed', 'Your password was changed and other sessions were ended.');
-    case 'session-theft':
-      return notice(facts, 'A session was ended', 'An old session token was used again, so the session was ended.');
     case 'invitation':
       return invitation(facts, baseUrl);
     case 'member-role':
       return news(facts, 'Your role has changed', `In the workspace "${facts.workspace}" you are now: ${facts.role}.`);
     case 'member-removed':
       return news(facts, 'You left a workspace', `You do not belong to the workspace "${facts.workspace}" any more.`);
+    default:
+      return notice(facts, NOTICES[facts.kind].subject, NOTICES[facts.kind].sentence);
   }
 }
+
+const NOTICES = {
+  'password-changed': {
+    subject: 'Your password was changed',
+    sentence: 'Your password was changed and other sessions were ended.',
+  },
+  'session-theft': {
+    subject: 'A session was ended',
+    sentence: 'An old session token was used again, so the session was ended.',
+  },
+  'api-key-created': {
+    subject: 'An API key was made',
+    sentence: 'Programs that have it can use your account within its scopes.',
+  },
+} as const;
 
 const NOT_YOU = 'If it was not you, ignore this mail.';
 

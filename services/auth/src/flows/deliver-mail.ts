@@ -137,7 +137,7 @@ async function toMember(
 
 function notice(
   user: User | undefined,
-  order: Extract<MailOrder, { kind: 'session-theft' | 'password-changed' | 'email-changed' }>,
+  order: Extract<MailOrder, { kind: 'session-theft' | 'password-changed' | 'email-changed' | 'api-key-created' }>,
 ) {
   if (!user?.emailKey) return undefined;
   const { username, email } = user;
