@@ -20,6 +20,7 @@ import {
   createReadBilling,
   createReadOwnLimits,
   createSetBilling,
+  createSetKeyLimits,
   createUnblock,
 } from './flows/limits.ts';
 import { createOnce } from './flows/once.ts';
@@ -99,6 +100,7 @@ export function createFlows(ports: Ports) {
     changeLimit: createChangeLimit(deps),
     endLimit: createEndLimit(deps),
     readOwnLimits: createReadOwnLimits(deps),
+    setKeyLimits: createSetKeyLimits(deps),
     readBilling: createReadBilling(deps),
     setBilling: createSetBilling(deps),
     block: createBlock(deps),
