@@ -30,6 +30,7 @@ export function environmentsOf(local: Local): Environments {
       service: secrets.JWT_SERVICE_SECRET,
       pepper: secrets.PASSWORD_PEPPER,
       tokenHash: secrets.TOKEN_HASH_SECRET,
+      mfaEncryption: secrets.MFA_ENCRYPTION_KEYS,
       ledgerSigning: secrets.LEDGER_SIGNING_SECRET,
     },
     postgres: local.postgres,

@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { accounting, auth, chat, type OperationSpec, type Role, type ServiceName } from '@tollgate/contracts';
-import { badCallsOf, callJson, examplePath, type Platform, startPlatform } from '@tollgate/test-kit';
+import { badCallsOf, callJson, examplePath, type Platform, REACHES, startPlatform } from '@tollgate/test-kit';
+import { reachesOf, setStage, type Stage } from './stage.ts';
 
 let platform: Platform;
-let accessTokens: Record<Role, string>;
+let accessTokens: Record<Role, string> & { outsider: string };
+let stage: Stage;
 beforeAll(async () => {
   platform = await startPlatform();
   const [enduser, supervisor] = await Promise.all([
@@ -14,7 +17,10 @@ beforeAll(async () => {
     enduser: enduser.accessToken,
     supervisor: supervisor.accessToken,
     admin: platform.admin.accessToken,
+    outsider: '',
   };
+  stage = await setStage(platform);
+  accessTokens.outsider = stage.outsider.accessToken;
 }, 120_000);
 afterAll(() => platform.stop());
 
@@ -46,4 +52,26 @@ describe.each([
       expect({ caller, status: answer.status, code: answer.body['code'] }).toEqual({ caller, status, code });
     }
   });
+});
+
+describe('an admin of another workspace', () => {
+  it.each(Object.keys(REACHES))(
+    'finds by %s nothing of a workspace that is not theirs, and changes nothing there',
+    async (id) => {
+      const call = reachesOf(stage)[id];
+      if (!call) throw new Error(`say in stage.ts how somebody would reach out by ${id}`);
+      const before = await stage.state();
+      const { service, method, path, body } = call;
+      const headers = { authorization: `Bearer ${stage.outsider.accessToken}`, 'idempotency-key': randomUUID() };
+      const answer = await callJson(method, platform.urls[service] + path, {
+        headers,
+        ...(body !== undefined && { body }),
+      });
+      expect([id, answer.status]).toEqual([id, REACHES[id] === '404' ? 404 : 200]);
+      // A refusal repeats the id that the caller sent; a list must not know it.
+      const hidden = answer.status === 200 ? [...stage.secrets, stage.member.userId] : stage.secrets;
+      for (const secret of hidden) expect(JSON.stringify(answer.body)).not.toContain(secret);
+      expect(await stage.state()).toEqual(before);
+    },
+  );
 });

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   EMAIL_NOT_VERIFIED: { status: 401, title: 'Email not verified' },
   ACCESS_REVOKED: { status: 401, title: 'The access that this was begun with has ended' },
   INVALID_CHALLENGE: { status: 401, title: 'This step of the login is over; please log in again' },
+  MFA_REQUIRED: { status: 401, title: 'This account has a second factor; please log in at the auth service' },
   INVALID_SECOND_FACTOR: { status: 401, title: 'The code is not right' },
   INVALID_REFRESH_TOKEN: { status: 401, title: 'Invalid refresh token' },
 
@@ -35,6 +36,7 @@ export const ERROR_CODES = {
   ACCOUNT_DISABLED: { status: 403, title: 'This account is disabled' },
   KEY_REVOKED: { status: 403, title: 'This API key was revoked' },
   WORKSPACE_DISABLED: { status: 403, title: 'This workspace is disabled' },
+  PASSWORD_EXPIRED: { status: 403, title: 'This password has expired; a link for a new one was mailed' },
   MFA_ENROLMENT_REQUIRED: { status: 403, title: 'This account must first set up a second factor' },
   STEP_UP_REQUIRED: { status: 403, title: 'Please prove again who you are' },
   INSUFFICIENT_SCOPE: { status: 403, title: 'This API key may not do this' },

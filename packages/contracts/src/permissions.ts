@@ -14,6 +14,8 @@ export const PERMISSIONS = {
   'profile:read': EVERY_USER,
   'api-keys:own': EVERY_USER,
   'api-keys:administer': ADMIN,
+  'mfa:own': EVERY_USER,
+  'mfa:reset': ADMIN,
   'dashboard:read': EVERY_USER,
   'reports:read': STAFF,
   'users:look-up': EVERY_USER,

@@ -29,6 +29,10 @@ export interface RateLimiter {
    * throws RATE_LIMITED with Retry-After when the window is spent.
    */
   consume(key: string, points?: number): Promise<Record<string, string>>;
+  /** Spends nothing; throws RATE_LIMITED when nothing is left. */
+  check(key: string): Promise<void>;
+  /** Takes back one unit that was spent. */
+  giveBack(key: string): Promise<void>;
   /** Forgets what the key has spent. */
   reset(key: string): Promise<void>;
 }
@@ -42,19 +46,26 @@ export function createRateLimiter(options: RateLimitOptions): RateLimiter {
     'ratelimit-policy': policy,
     ratelimit: `"${options.name}";r=${Math.max(0, state.remainingPoints)};t=${Math.ceil(state.msBeforeNext / 1000)}`,
   });
+  const refused = (state: RateLimiterRes) =>
+    new AppError('RATE_LIMITED', undefined, {
+      headers: { ...headers(state), 'retry-after': String(Math.max(1, Math.ceil(state.msBeforeNext / 1000))) },
+      // The problem type of the same draft, section "Problem Types".
+      extra: { type: QUOTA_EXCEEDED, 'violated-policies': [options.name] },
+    });
   return {
     async consume(key, points = 1) {
       try {
         return headers(await limiter.consume(key, points));
       } catch (refusal) {
-        if (!(refusal instanceof RateLimiterRes)) throw refusal;
-        const retryAfter = String(Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)));
-        throw new AppError('RATE_LIMITED', undefined, {
-          headers: { ...headers(refusal), 'retry-after': retryAfter },
-          // The problem type of the same draft, section "Problem Types".
-          extra: { type: QUOTA_EXCEEDED, 'violated-policies': [options.name] },
-        });
+        throw refusal instanceof RateLimiterRes ? refused(refusal) : refusal;
       }
+    },
+    async check(key) {
+      const state = await limiter.get(key);
+      if (state && state.remainingPoints <= 0) throw refused(state);
+    },
+    async giveBack(key) {
+      await limiter.reward(key);
     },
     async reset(key) {
       await limiter.delete(key);

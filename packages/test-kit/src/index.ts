@@ -19,5 +19,6 @@ export { freePorts } from './platform/free-ports.ts';
 export { Person, type Urls } from './platform/person.ts';
 export { type Platform, type PlatformOptions, startPlatform } from './platform/platform.ts';
 export { ServiceProcess } from './platform/service-process.ts';
+export { cellsOf, isUnjudged, MATRIX_CALLERS, REACHES } from './permission-matrix.ts';
 export { type BadCall, badCallsOf, examplePath } from './rejects-bad-callers.ts';
 export { createTestTokens, newUserId, type TestTokens, type TestTokensOptions } from './tokens.ts';

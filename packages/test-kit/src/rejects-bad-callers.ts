@@ -17,13 +17,14 @@ export interface BadCall {
 
 /**
  * Every kind of caller that an operation must refuse, with the answer it must get. Nothing for public operations.
- * `accessTokens` are those of living accounts: auth looks at the account behind a token before it looks at the role.
+ * `accessTokens` are those of living accounts: auth looks at the account behind a token before it looks at the role. The
+ * outsider leads another workspace, which makes a supervisor of its token.
  */
 export async function badCallsOf(
   operation: OperationSpec,
   service: ServiceName,
   tokens: TestTokens,
-  accessTokens: Readonly<Record<Role, string>>,
+  accessTokens: Readonly<Record<Role, string> & { outsider?: string }>,
 ): Promise<BadCall[]> {
   const callers = PERMISSIONS[operation.permission];
   if (callers === 'anyone') return [];
@@ -52,7 +53,21 @@ export async function badCallsOf(
   const roles = callers === 'service' ? ROLES : ROLES.filter((role) => !(callers as readonly string[]).includes(role));
   const refusal = callers === 'service' ? 'service_token_required' : 'forbidden';
   for (const role of roles) bad.push({ caller: role, status: 403, code: refusal, headers: bearer(accessTokens[role]) });
-  return bad;
+  if (roles.includes('supervisor') && accessTokens.outsider !== undefined) {
+    const headers = bearer(accessTokens.outsider);
+    bad.push({ caller: 'an admin of another workspace', status: 403, code: refusal, headers });
+  }
+  return callers === 'service' ? bad : [...bad, await serviceCall(service, tokens)];
+}
+
+/** A service in its own name, where users are meant. To the proxy, which no service calls, its token is nonsense. */
+async function serviceCall(service: ServiceName, tokens: TestTokens): Promise<BadCall> {
+  const headers = {
+    authorization: `Bearer ${await tokens.service(service === 'auth' ? 'accounting' : 'auth', service)}`,
+  };
+  return service === 'chat-proxy'
+    ? { caller: 'a service', status: 401, code: 'invalid_token', headers }
+    : { caller: 'a service', status: 403, code: 'forbidden', headers };
 }
 
 /** The operation's path with something of the right shape in every place. */

@@ -3,7 +3,7 @@ import type { Logger, Metrics } from '@tollgate/telemetry';
 import { membershipsOf } from './clients/memberships.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
-import { createFollowMemberships } from './flows/follow-memberships.ts';
+import { createFollowMemberships } from './flows/workspaces/follow-memberships.ts';
 import type { Members } from './ports.ts';
 
 type Surroundings = { members: Members; logger: Logger; metrics: Metrics };

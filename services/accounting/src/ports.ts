@@ -14,6 +14,7 @@ export type * from './ports/audit.ts';
 import type { Scope } from './domain/scope.ts';
 import type { Explanations } from './ports/explanations.ts';
 import type { IsWithin, Members } from './ports/members.ts';
+import type { Rules } from './ports/rules.ts';
 
 export type * from './ports/explanations.ts';
 export type * from './ports/holds.ts';
@@ -24,6 +25,7 @@ import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './port
 
 export type * from './ports/outbox.ts';
 export type * from './ports/payments.ts';
+export type * from './ports/rules.ts';
 export type * from './ports/usage.ts';
 
 export type Account = Readonly<{
@@ -197,17 +199,6 @@ export type Chores = {
   /** Runs `work` unless another instance is doing the same chore; false when it is. */
   alone(chore: string, work: () => Promise<void>): Promise<boolean>;
 };
-
-export type Rules = Readonly<{
-  /** The workspace that everybody belongs to; tokens without one mean it. */
-  defaultWorkspaceId: string;
-  leaseSeconds: number;
-  sessionLeaseSeconds: number;
-  overrunPolicy: 'absorb' | 'debt';
-  supervisorCap: number;
-  allocateOpensAccounts: boolean;
-  keyRetentionSeconds: number;
-}>;
 
 export type RefusalReason =
   | 'insufficient_credits'

@@ -7,6 +7,7 @@ import { adminUserRoutes } from './routes/admin-users.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
+import { secondFactorRoutes } from './routes/second-factors.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { testingRoutes } from './routes/testing.ts';
 import { tokenKeyRoutes } from './routes/token-keys.ts';
@@ -43,6 +44,7 @@ function routesOf({ config, flows, keySet, clock }: Deps): Route[] {
   };
   return [
     ...sessionRoutes(flows, cookies),
+    ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...apiKeyRoutes(flows, clock),

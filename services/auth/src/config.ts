@@ -19,6 +19,7 @@ import {
 } from '@tollgate/config';
 import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
+import { accountVariables, readAccountRules } from './accounts-config.ts';
 import { keyConfig, keyVariables } from './keys-config.ts';
 
 const MILLISECONDS = 1000;
@@ -29,6 +30,9 @@ const DEFAULT_LIMITS = {
   'sign-up-per-address': ['60/1h', 'New accounts'],
   'log-in-per-address': ['300/15m', 'Logins'],
   'log-in-per-identifier': ['5/15m', 'Wrong passwords'],
+  'log-in-per-device': ['5/15m', 'Wrong passwords from a device that its owner has used before,'],
+  'log-in-failures-per-network': ['100/15m', 'Wrong passwords, whosever,'],
+  'second-factor-per-user': ['10/15m', 'Wrong codes of second factors'],
   'refresh-per-address': ['1200/15m', 'Refreshes'],
   'mail-per-address': ['60/1h', 'Requests for a mail'],
   'mail-per-recipient': ['5/1h', 'Requested mails'],
@@ -107,9 +111,7 @@ export const AuthEnvironment = z
     BCRYPT_COST: whole({ min: 10, max: 15 })
       .prefault('12')
       .describe('Work per password hash; at least 12 in production'),
-    PASSWORD_MIN_LENGTH: whole({ min: 8, max: 64 })
-      .prefault('8')
-      .describe('Shortest password, in characters; 15 advised'),
+    ...accountVariables,
     PASSWORD_WORKERS: whole({ max: 64 }).prefault('0').describe('Threads that hash passwords; 0: processors less one'),
 
     PUBLIC_BASE_URL: baseUrl().prefault('http://localhost:3000').describe('Where links in mails lead'),
@@ -185,6 +187,13 @@ export const AuthEnvironment = z
       path: ['PASSWORD_PEPPER'],
       error: 'must differ from JWT_ACCESS_SECRET',
     },
+  )
+  .refine(
+    (env) =>
+      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_SERVICE_SECRET].every((a) =>
+        env.MFA_ENCRYPTION_KEYS.every((b) => !a.secret.equals(b.secret)),
+      ),
+    { path: ['MFA_ENCRYPTION_KEYS'], error: 'must differ from JWT_ACCESS_SECRET and JWT_SERVICE_SECRET' },
   );
 
 export type Config = ReturnType<typeof readAuthConfig>;
@@ -224,9 +233,9 @@ export function readAuthConfig(env: Environment = process.env) {
     passwords: {
       peppers: read.PASSWORD_PEPPER,
       cost: read.BCRYPT_COST,
-      minLength: read.PASSWORD_MIN_LENGTH,
       threads: read.PASSWORD_WORKERS,
     },
+    ...readAccountRules(read),
     mail: {
       url: read.SMTP_URL,
       from: read.MAIL_FROM,

@@ -16,12 +16,16 @@ import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { readCommonPasswords } from './clients/common-passwords.ts';
+import { createBackupCodes } from './clients/backup-codes.ts';
+import { createFieldCipher } from './clients/field-cipher.ts';
 import { createKeyLimitBook } from './clients/key-limit-book.ts';
 import { createKeySecrets } from './clients/key-secrets.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
 import { createPasswordPool } from './clients/password-pool.ts';
 import { accountingToken } from './clients/service-token.ts';
 import { createTokens } from './clients/tokens.ts';
+import { createTotp } from './clients/totp.ts';
+import { createTrustedDevices } from './clients/trusted-devices.ts';
 import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
 import { createAuditedEvents } from './events.ts';
@@ -39,6 +43,7 @@ import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
 import { DATABASE, MIGRATIONS } from './store/migrations.ts';
 import { createRevocations } from './store/revocations.ts';
+import { createSecondFactors } from './store/second-factors.ts';
 import { createSessions } from './store/sessions.ts';
 import { createUsers } from './store/users.ts';
 import { createInvitations } from './store/workspaces/invitations.ts';
@@ -82,7 +87,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const mongo = openDatabase(config, closers, logger);
   const { tokens, verifyAccess, keySet } = createTokens({ ...config.tokens, clock });
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
-  const rules: PasswordRules = { minLength: config.passwords.minLength, common: await readCommonPasswords() };
+  const rules: PasswordRules = { ...config.passwordRules, common: await readCommonPasswords() };
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
   const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
   const completeRevocations = createCompleteRevocations(ports);
@@ -149,6 +154,11 @@ async function createPorts(
     workspaces: reachable(createWorkspaces(connection), troubleOf),
     memberships: reachable(createMemberships(connection), troubleOf),
     invitations: reachable(createInvitations(connection), troubleOf),
+    secondFactors: reachable(createSecondFactors(connection), troubleOf),
+    totp: createTotp(),
+    backupCodes: createBackupCodes(config.tokenHashSecret),
+    fieldCipher: createFieldCipher(config.mfaKeys),
+    devices: createTrustedDevices(config.tokenHashSecret),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
     events: createAuditedEvents(reachable(createAuditLog(connection), troubleOf), logger, metrics, clock),
@@ -169,6 +179,7 @@ const NO_LIMITS: Limits = {
   spend: async () => {},
   check: async () => {},
   guess: (_name, _key, guess) => guess(),
+  tryOut: (_name, _key, guess) => guess(),
 };
 
 /** A new order wakes the mail rounds of this process; other processes find it at their next look. */

@@ -27,6 +27,17 @@ import { createResetPassword } from './flows/accounts/reset-password.ts';
 import { createResetUserPassword } from './flows/administer/reset-user-password.ts';
 import { createSignUp } from './flows/accounts/sign-up.ts';
 import { createReadMailedSecret, createVerifyDirectly } from './flows/accounts/test-accounts.ts';
+import {
+  createDisableTotp,
+  createReadSecondFactor,
+  createReplaceBackupCodes,
+  createResetSecondFactor,
+} from './flows/mfa/manage-second-factor.ts';
+import { createConfirmTotp, createEnrolTotp } from './flows/mfa/enrol-totp.ts';
+import { createSecondFactorDue } from './flows/mfa/second-factor-due.ts';
+import { createRequireStepUp, createStepUp } from './flows/mfa/step-up.ts';
+import { createEnrolAtLogIn, createVerifySecondFactor } from './flows/mfa/verify-second-factor.ts';
+import { createTrustDevice } from './flows/sessions/trust-device.ts';
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
 import { createSelectWorkspace } from './flows/sessions/select-workspace.ts';
@@ -61,16 +72,18 @@ export type Flows = ReturnType<typeof createFlows>;
 
 /** Everything this service does. */
 export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
-  const { abandonMs, codeLives, keyLives, sessions: lives } = config;
+  const { abandonMs, codeLives, keyLives, mfaPolicy, workspaceCreation, sessions: lives } = config;
   const defaultWorkspaceId = config.tokens.workspaceId;
-  const { workspaceCreation } = config;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
-  const rights = { places, defaultWorkspaceId, workspaceCreation };
-  const given = { ...ports, ...rights, rules, abandonMs, codeLives, keyLives, lives };
+  const settings = { rules, abandonMs, codeLives, keyLives, lives, mfaPolicy, defaultWorkspaceId, workspaceCreation };
+  const given = { ...ports, ...settings, places };
   const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
-  const deps = { ...given, continueLogIn: createContinueLogIn({ ...given, issueChallenge: challenging }) };
+  const secondFactorDue = createSecondFactorDue(given);
+  const continueLogIn = createContinueLogIn({ ...given, secondFactorDue, issueChallenge: challenging });
+  const deps = { ...given, continueLogIn, requireStepUp: createRequireStepUp(given) };
   return {
     ...workspaceFlows(deps),
+    ...apiKeyFlows(deps),
     selectWorkspace: createSelectWorkspace(deps),
     switchWorkspace: createSwitchWorkspace(deps),
     signUp: createSignUp(deps),
@@ -78,6 +91,16 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     requestMail: createRequestMail(deps),
     resetPassword: createResetPassword(deps),
     logIn: createLogIn(deps),
+    trustDevice: createTrustDevice(deps),
+    verifySecondFactor: createVerifySecondFactor(deps),
+    enrolAtLogIn: createEnrolAtLogIn(deps),
+    stepUp: createStepUp(deps),
+    readSecondFactor: createReadSecondFactor(deps),
+    enrolTotp: createEnrolTotp(deps),
+    confirmTotp: createConfirmTotp(deps),
+    disableTotp: createDisableTotp(deps),
+    replaceBackupCodes: createReplaceBackupCodes(deps),
+    resetSecondFactor: createResetSecondFactor(deps),
     refreshSession: createRefreshSession(deps),
     logOut: createLogOut(deps),
     logOutAll: createLogOutAll(deps),
@@ -99,17 +122,24 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),
     ensureUser: createEnsureUser(deps),
-    createApiKey: createCreateApiKey(deps),
-    changeApiKey: createChangeApiKey(deps),
-    rotateApiKey: createRotateApiKey(deps),
-    deleteApiKey: createDeleteApiKey(deps),
-    disableApiKeyOfUser: createDisableApiKeyOfUser(deps),
-    listApiKeys: createListApiKeys(deps),
-    verifyApiKey: createVerifyApiKey(deps),
     readMailedSecret: createReadMailedSecret(deps),
     verifyDirectly: createVerifyDirectly(deps),
   };
 }
+
+const apiKeyFlows = (
+  deps: Parameters<typeof createCreateApiKey>[0] &
+    Parameters<typeof createRotateApiKey>[0] &
+    Parameters<typeof createVerifyApiKey>[0],
+) => ({
+  createApiKey: createCreateApiKey(deps),
+  changeApiKey: createChangeApiKey(deps),
+  rotateApiKey: createRotateApiKey(deps),
+  deleteApiKey: createDeleteApiKey(deps),
+  disableApiKeyOfUser: createDisableApiKeyOfUser(deps),
+  listApiKeys: createListApiKeys(deps),
+  verifyApiKey: createVerifyApiKey(deps),
+});
 
 /** What is done in workspaces, and what the other services are told of it. */
 const workspaceFlows = (

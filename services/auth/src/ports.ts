@@ -1,7 +1,7 @@
 import type { Role, UserId } from '@tollgate/contracts';
 import type { AuditEvent } from './domain/audit-event.ts';
 import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
-import type { Letter } from './domain/mails.ts';
+import type { Letter, NoticeKind } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User, UserStatus } from './domain/user.ts';
 import type { MemberRole, Place } from './domain/workspace.ts';
@@ -9,6 +9,8 @@ import type { ApiKeys, KeyLimitBook, KeySecrets } from './ports/api-keys.ts';
 import type { Challenges } from './ports/challenges.ts';
 import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
+import type { BackupCodes, FieldCipher, SecondFactors, Totp } from './ports/second-factors.ts';
+import type { TrustedDevices } from './ports/trusted-devices.ts';
 
 export type Clock = {
   /** Milliseconds since 1970. */
@@ -33,8 +35,8 @@ export type Users = {
   list(page: { after?: UserId; limit: number }): Promise<User[]>;
   /** False when the account does not own this address (any more). */
   verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
-  /** Changes the password and ends the validity of every session opened before. */
-  setPassword(id: UserId, passwordHash: string, now: Date): Promise<User | undefined>;
+  /** Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before. */
+  setPassword(id: UserId, change: { hash: string; replaces: string }, now: Date): Promise<User | undefined>;
   /** Puts a stronger hash of the same password in place, unless the password has changed meanwhile. */
   replaceHash(id: UserId, hashes: { from: string; to: string }): Promise<void>;
   rename(id: UserId, name: { username: string; usernameKey: string }, now: Date): Promise<User | 'taken' | undefined>;
@@ -74,6 +76,8 @@ export type Sessions = {
   find(id: string): Promise<Session | undefined>;
   /** The one atomic step of a refresh; undefined when `fromHash` is not the current token of a living session. */
   rotate(id: string, rotation: Rotation): Promise<Session | undefined>;
+  /** False when the session has ended. */
+  markSteppedUp(id: string, userId: UserId, now: Date): Promise<boolean>;
   /** False when it had ended before. */
   end(id: string, reason: EndReason, now: Date): Promise<boolean>;
   /** The living sessions of an account as it is now, the one used last first. */
@@ -104,7 +108,7 @@ export type MailedCodes = {
  */
 export type MailOrder =
   | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
-  | OrderOf<'welcome' | 'session-theft' | 'password-changed' | 'api-key-created', { userId: UserId }>
+  | OrderOf<'welcome' | NoticeKind, { userId: UserId }>
   | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>
   | OrderOf<'invitation', { email: string; invitationId: string }>
   | OrderOf<'member-role', { userId: UserId; workspaceId: string; role: MemberRole | 'owner' }>
@@ -144,6 +148,8 @@ export type Mailer = {
 
 export type Passwords = {
   hash(password: string): Promise<string>;
+  /** Whether it is one of these; hashes under a pepper that is no longer there are passed over. */
+  matchesAny(password: string, storedHashes: readonly string[]): Promise<boolean>;
   /** Takes as long without a stored hash (unknown user) as with one. */
   check(password: string, storedHash: string | undefined): Promise<{ matches: boolean; outdated: boolean }>;
 };
@@ -179,6 +185,9 @@ export type LimitName =
   | 'sign-up-per-address'
   | 'log-in-per-address'
   | 'log-in-per-identifier'
+  | 'log-in-per-device'
+  | 'log-in-failures-per-network'
+  | 'second-factor-per-user'
   | 'refresh-per-address'
   | 'mail-per-address'
   | 'mail-per-recipient'
@@ -198,6 +207,8 @@ export type Limits = {
   spend(name: LimitName, key: string): Promise<void>;
   /** Throws RATE_LIMITED when there is none left, and spends nothing. */
   check(name: LimitName, key: string): Promise<void>;
+  /** Counts wrong guesses only, and forgets none of them for a right one: everybody in a network shares the count. */
+  tryOut<T>(name: LimitName, key: string, guess: () => Promise<T | undefined>): Promise<T | undefined>;
   /**
    * Counts wrong guesses only. Runs one guess per key at a time, so that guesses made at once cannot outrun the count;
    * throws RATE_LIMITED when the wrong ones are used up. `undefined` is a wrong guess; a right one forgets them all.
@@ -217,6 +228,11 @@ export type Ports = WorkspacePorts & {
   /** Undefined when this installation has not said where accounting is. */
   keyLimitBook: KeyLimitBook | undefined;
   endedAccess: EndedAccess;
+  secondFactors: SecondFactors;
+  totp: Totp;
+  backupCodes: BackupCodes;
+  fieldCipher: FieldCipher;
+  devices: TrustedDevices;
   mailQueue: MailQueue;
   adminRoster: AdminRoster;
   events: Events;

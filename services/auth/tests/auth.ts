@@ -27,6 +27,12 @@ type Body = {
   results: { success: boolean }[];
   summary: object;
   generatedPassword: string;
+  mfaRequired: boolean;
+  challenge: string;
+  secret: string;
+  otpauthUri: string;
+  qrCode: string;
+  backupCodes: string[];
 };
 export type Answer = { status: number; body: Body; headers: Headers; text: string };
 type CallOptions = { body?: unknown; raw?: string; token?: string; headers?: Record<string, string> };
@@ -187,6 +193,7 @@ export function environment(mails: Pick<SmtpSink, 'smtpUrl'>, smtpUrl = mails.sm
     JWT_SERVICE_SECRET: secret(),
     PASSWORD_PEPPER: secret(),
     TOKEN_HASH_SECRET: secret(),
+    MFA_ENCRYPTION_KEYS: secret(),
     BCRYPT_COST: '10',
     RATE_LIMITS: 'false',
     MAIL_POLL: '1s',

@@ -34,7 +34,13 @@ describe('the configuration', () => {
   });
 
   it('is refused without, with short, with sample and with equal secrets', () => {
-    const names = ['JWT_ACCESS_SECRET', 'JWT_REFRESH_SECRET', 'PASSWORD_PEPPER', 'TOKEN_HASH_SECRET'];
+    const names = [
+      'JWT_ACCESS_SECRET',
+      'JWT_REFRESH_SECRET',
+      'PASSWORD_PEPPER',
+      'TOKEN_HASH_SECRET',
+      'MFA_ENCRYPTION_KEYS',
+    ];
     for (const name of names) {
       for (const value of ['', 'short', 'change-me-change-me-change-me-change-me']) {
         expect(faultsOf({ ...production(), [name]: value })).toEqual([name]);

@@ -24,7 +24,7 @@ function lifeOf(accessToken: string): number {
   const { iat, exp } = JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString());
   return (exp - iat) / 60;
 }
-/** Max-Age of the access and of the refresh cookie, in seconds. */
+/** Max-Age of the cookies of the access token, the refresh token and the device, in seconds. */
 const agesOf = ({ headers }: { headers: Headers }) =>
   headers.getSetCookie().map((cookie) => Number(/Max-Age=(\d+)/.exec(cookie)?.[1]));
 
@@ -43,7 +43,7 @@ describe('a session of a browser', () => {
   it('ends after 60 minutes without a refresh, and never while there are some', async () => {
     const alice = await auth.member();
     const login = await logInFromPage(alice);
-    expect(agesOf(login)).toEqual([15 * 60, 60 * 60]);
+    expect(agesOf(login)).toEqual([15 * 60, 60 * 60, 90 * 24 * 3600]);
     let token = login.body.refreshToken;
     for (let round = 0; round < 5; round += 1) {
       clock.advance(60 * MINUTE - 1);
@@ -122,15 +122,17 @@ describe('the cookies in production', () => {
       const { username } = await production.admin();
       const login = await production.post('/api/auth/login', { username, password: PASSWORD }, fromPage);
       const cookies = login.headers.getSetCookie();
-      const [access = '', refresh = ''] = cookies;
-      expect(cookies).toHaveLength(2);
+      expect(cookies.map((cookie) => cookie.split('=')[0])).toEqual([
+        '__Host-accessToken',
+        '__Host-refreshToken',
+        '__Host-trustedDevice',
+      ]);
       for (const cookie of cookies) {
         for (const attribute of ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict'])
           expect(cookie.split('; ')).toContain(attribute);
         expect(cookie).not.toMatch(/Domain=/i);
       }
-      expect([access.split('=')[0], refresh.split('=')[0]]).toEqual(['__Host-accessToken', '__Host-refreshToken']);
-      expect(agesOf(login)).toEqual([5 * 60, 15 * 60]);
+      expect(agesOf(login)).toEqual([5 * 60, 15 * 60, 90 * 24 * 3600]);
 
       const { accessToken, refreshToken } = login.body;
       const profileBy = (cookie: string) => production.call('GET', '/api/profile', { headers: { cookie } });

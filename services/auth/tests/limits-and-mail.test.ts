@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { request } from 'node:http';
+import { once } from 'node:events';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { manualClock, startChaosProxy } from '@tollgate/test-kit';
-import { Auth, codeIn, newPerson, PASSWORD, statuses, times } from './auth.ts';
+import { Auth, codeIn, newPerson, PASSWORD, statuses, times, tokenIn } from './auth.ts';
 
 let auth: Auth;
 afterEach(() => auth.stop());
@@ -88,7 +90,11 @@ describe('mails', () => {
     const mail = await auth.mails.waitForMail(bob.email);
     expect(mail.links).toEqual([`https://chat.example.test/verify-email#code=${codeIn(mail)}`]);
     expect(mail.html).toContain(`Hello ${bob.username}`);
-    expect(mail.text + mail.html).not.toContain('evil');
+    await auth.post('/api/auth/verify-email', { token: codeIn(mail) });
+    await askAs('evil.example.test', auth, bob.email);
+    const reset = await auth.mails.waitForMail(bob.email, ({ subject }) => subject === 'Choose a new password');
+    expect(reset.links).toEqual([`https://chat.example.test/reset-password#token=${tokenIn(reset)}`]);
+    for (const { text, html } of [mail, reset]) expect(text + html).not.toContain('evil');
   });
 
   it('store codes as keyed hashes that expire', async () => {
@@ -131,6 +137,16 @@ describe('a database that cannot be reached', () => {
     }
   });
 });
+
+/** With a Host header of its own, which fetch does not let anybody set. */
+async function askAs(host: string, service: Auth, email: string): Promise<void> {
+  const headers = { host, 'x-forwarded-host': host, forwarded: `host=${host}`, 'content-type': 'application/json' };
+  const asked = request(`${service.url}/api/auth/forgot-password`, { method: 'POST', headers });
+  asked.end(JSON.stringify({ email }));
+  const [response] = await once(asked, 'response');
+  response.resume();
+  expect(response.statusCode).toBe(200);
+}
 
 async function attempted(service: Auth, attempts: number): Promise<void> {
   await eventually(async () => (await service.db.collection('mail_queue').countDocuments({ attempts })) === 1);

@@ -29,7 +29,7 @@ export interface Admission {
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since, and a key that auth knows. */
 export function createAdmission(config: Config, { logger, clock, tell, closers, keeper }: Surroundings): Admission {
-  const access = openAccessKeys(
+  const trusted = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
   );
@@ -47,7 +47,7 @@ export function createAdmission(config: Config, { logger, clock, tell, closers, 
     },
   });
   const verifier = createVerifier({
-    keys: access.keys,
+    keys: trusted.keys,
     issuer: config.JWT_ISSUER,
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,
@@ -57,7 +57,7 @@ export function createAdmission(config: Config, { logger, clock, tell, closers, 
   const { verifyKey, close } = createRemoteKeys({ baseUrl, token, goodMs: config.KEY_CACHE, isRevoked });
   closers.add('revocations', revocations);
   closers.addClose('keys', close);
-  return { verifyAccess: verifier.verifyAccess, verifyKey, revocations, checks: access.checks };
+  return { verifyAccess: verifier.verifyAccess, verifyKey, revocations, checks: trusted.checks };
 }
 
 const MILLISECONDS = 1000;

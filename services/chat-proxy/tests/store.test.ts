@@ -35,10 +35,7 @@ describe('a session', () => {
     lease: { id: holdId(), until: new Date(at.getTime() + 60_000) },
     now: at,
   });
-  const person = (workspaceId?: string): Owner => ({
-    userId: userId(),
-    ...(workspaceId !== undefined && { workspaceId }),
-  });
+  const person = (): Owner => ({ userId: userId() });
   const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
 
   it('lets one of twenty simultaneous answers begin', async () => {
@@ -60,59 +57,6 @@ describe('a session', () => {
     expect(await sessions.find(person(), id)).toBeUndefined();
     expect(await sessions.delete(person(), id)).toBeUndefined();
     expect(await sessions.claim(claimOf(id, owner))).toMatchObject({ isNew: false, session: { topic: 'topic' } });
-  });
-
-  it('stays in its workspace: from another one its owner neither finds, lists, continues nor deletes it', async () => {
-    const sessions = sessionsIn(mongo, 'default');
-    const there = person('w-1');
-    const elsewhere = [
-      { ...there, workspaceId: 'w-2' },
-      { ...there, workspaceId: 'default' },
-      { userId: there.userId },
-    ];
-    const claim = claimOf(sessionId(), there);
-    await sessions.claim(claim);
-    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
-    for (const owner of elsewhere) {
-      expect(await sessions.claim(claimOf(claim.id, owner))).toBe('not-found');
-      expect(await sessions.find(owner, claim.id)).toBeUndefined();
-      expect((await sessions.list(owner, { limit: 10 })).sessions).toEqual([]);
-      expect(await sessions.delete(owner, claim.id)).toBeUndefined();
-      expect(await sessions.deleteSome(owner, 10)).toEqual([]);
-    }
-    expect(await sessions.find(there, claim.id)).toMatchObject({ id: claim.id });
-    expect((await sessions.list(there, { limit: 10 })).sessions).toHaveLength(1);
-  });
-
-  it('shows nothing of another workspace by a cursor that was made there, or by hand', async () => {
-    const sessions = sessionsIn(mongo, 'default');
-    const [here, there] = [person('w-1'), person('w-1')];
-    const elsewhere = { ...there, workspaceId: 'w-2' };
-    for (const owner of [here, there, there, elsewhere]) {
-      const claim = claimOf(sessionId(), owner);
-      await sessions.claim(claim);
-      await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
-    }
-    const { nextCursor } = await sessions.list(there, { limit: 1 });
-    const forged = [nextCursor ?? '', Buffer.from(`${after(1000).getTime()} 0`).toString('base64url')];
-    for (const cursor of forged) {
-      const seen = (await sessions.list(elsewhere, { limit: 100, cursor })).sessions;
-      expect(seen.filter(({ userId: of }) => of !== elsewhere.userId)).toEqual([]);
-      expect(seen.length).toBeLessThanOrEqual(1);
-    }
-  });
-
-  it('of the time before workspaces is one of the default workspace', async () => {
-    const sessions = sessionsIn(mongo, 'default');
-    const owner = person();
-    const claim = claimOf(sessionId(), owner);
-    await sessions.claim(claim);
-    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
-    expect(
-      await mongo.collection('sessions').countDocuments({ user_id: owner.userId, workspace_id: { $exists: false } }),
-    ).toBe(1);
-    expect(await sessions.find({ ...owner, workspaceId: 'default' }, claim.id)).toMatchObject({ id: claim.id });
-    expect(await sessions.find({ ...owner, workspaceId: 'w-1' }, claim.id)).toBeUndefined();
   });
 
   it('is free again when its answer’s process has been silent for the lease', async () => {

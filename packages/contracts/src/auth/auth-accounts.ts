@@ -71,7 +71,11 @@ export const resetPassword = operation({
   path: '/api/auth/reset-password',
   summary: 'Set a new password with a mailed token; ends every session',
   permission: 'public',
-  body: z.strictObject({ token: z.string().trim().min(1).max(200), newPassword: Password }),
+  body: z.strictObject({
+    /** Whatever is no token of ours, of whatever type, is answered like a wrong one: the answer teaches nothing. */
+    token: z.string().trim().max(200).catch(''),
+    newPassword: Password,
+  }),
   result: Message,
   errors: ['INVALID_CODE', 'WEAK_PASSWORD', 'RATE_LIMITED'],
   invalidDetail: 'Token and new password are required',
@@ -135,7 +139,7 @@ export const updateProfile = operation({
     defaultWorkspaceId: WorkspaceId.nullable().optional(),
   }),
   result: Profile,
-  errors: ['DUPLICATE_USERNAME', 'WRONG_PASSWORD', 'RATE_LIMITED', 'NOT_FOUND'],
+  errors: ['DUPLICATE_USERNAME', 'WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'RATE_LIMITED', 'NOT_FOUND'],
 });
 
 export const changePassword = operation({

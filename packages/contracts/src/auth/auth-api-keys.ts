@@ -70,7 +70,7 @@ export const createApiKey = operation({
     currentPassword: Password,
   }),
   result: ShownOnce,
-  errors: ['WRONG_PASSWORD', 'CONFLICT', 'FORBIDDEN'],
+  errors: ['WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT', 'FORBIDDEN'],
 });
 
 export const changeApiKey = operation({
@@ -104,7 +104,7 @@ export const rotateApiKey = operation({
     currentPassword: Password,
   }),
   result: ShownOnce,
-  errors: ['NOT_FOUND', 'WRONG_PASSWORD', 'CONFLICT'],
+  errors: ['NOT_FOUND', 'WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT'],
 });
 
 export const deleteApiKey = operation({

@@ -20,6 +20,8 @@ const LoggedIn = z.object({
   accessToken: z.string(),
   refreshToken: z.string(),
   user: PublicUser,
+  /** Shown once, with the first code of a second factor that the login asked for. */
+  backupCodes: z.array(z.string()).optional(),
 });
 
 const SelectionToken = z.string().min(1).max(200);
@@ -28,7 +30,18 @@ const WorkspaceSelection = z.object({
   workspaces: z.array(WorkspaceChoice),
   /** Good for one selection, for ten minutes, and for nothing else. */
   selectionToken: z.string(),
+  /** As above. */
+  backupCodes: z.array(z.string()).optional(),
 });
+
+/** An opaque secret that stands for a login that stopped half-way; it opens nothing but its next step. */
+export const ChallengeSecret = z.string().min(1).max(200);
+
+/** The password was right, and a code of the second factor is asked for: there are no tokens yet. */
+const SecondFactorDue = z.object({ message: z.string(), mfaRequired: z.literal(true), challenge: ChallengeSecret });
+
+/** What a login, or the next step of one, leads to. */
+export const LogInAnswer = z.union([LoggedIn, SecondFactorDue, WorkspaceSelection]);
 
 export const logIn = operation({
   id: 'logIn',
@@ -46,12 +59,15 @@ export const logIn = operation({
   }),
   /** 300: there are several workspaces, and neither the request nor the account names one. */
   alsoStatus: [300],
-  result: z.union([LoggedIn, WorkspaceSelection]),
+  result: LogInAnswer,
   errors: [
     'INVALID_CREDENTIALS',
     'EMAIL_NOT_VERIFIED',
     'ACCOUNT_LOCKED',
     'ACCOUNT_DISABLED',
+    'PASSWORD_EXPIRED',
+    /** With a `challenge` in the problem document, for `POST /api/auth/mfa/enrol`. */
+    'MFA_ENROLMENT_REQUIRED',
     'RATE_LIMITED',
     'NOT_FOUND',
   ],

@@ -2,6 +2,7 @@ export * from './auth-accounts.ts';
 export * from './auth-admin.ts';
 export * from './auth-api-keys.ts';
 export * from './auth-revocations.ts';
+export * from './auth-mfa.ts';
 export * from './auth-sessions.ts';
 export * from './auth-testing.ts';
 export * from './auth-workspaces.ts';

@@ -18,7 +18,7 @@ export const authenticate = operation({
   id: 'authenticate',
   method: 'POST',
   path: '/api/v1/chat/authenticate',
-  summary: 'Log in at the auth service',
+  summary: 'Log in at the auth service; an account with a second factor must log in there itself',
   permission: 'public',
   body: Login,
   result: z.object({
@@ -30,7 +30,15 @@ export const authenticate = operation({
     accessToken: z.string(),
     refreshToken: z.string(),
   }),
-  errors: ['INVALID_CREDENTIALS', 'EMAIL_NOT_VERIFIED', 'RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
+  errors: [
+    'INVALID_CREDENTIALS',
+    'EMAIL_NOT_VERIFIED',
+    'MFA_REQUIRED',
+    'MFA_ENROLMENT_REQUIRED',
+    'PASSWORD_EXPIRED',
+    'RATE_LIMITED',
+    'DEPENDENCY_UNAVAILABLE',
+  ],
 });
 
 export const refresh = operation({

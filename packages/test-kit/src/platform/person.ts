@@ -32,12 +32,21 @@ export class Person {
     this.#urls = urls;
   }
 
-  async logIn(): Promise<this> {
+  /** The same person in one workspace, with tokens of its own. */
+  in(workspaceId: string): Promise<Person> {
+    return new Person(this, this.#urls).logIn(workspaceId);
+  }
+
+  async logIn(workspaceId?: string): Promise<this> {
     const { status, body } = await callJson<{ accessToken: string; refreshToken: string }>(
       'POST',
       `${this.#urls.auth}/api/auth/login`,
       {
-        body: { username: this.username, password: this.password },
+        body: {
+          username: this.username,
+          password: this.password,
+          ...(workspaceId !== undefined && { workspaceId }),
+        },
       },
     );
     if (status !== 200) throw new Error(`login of ${this.username} answered ${status}: ${JSON.stringify(body)}`);

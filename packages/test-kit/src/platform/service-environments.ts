@@ -16,6 +16,7 @@ export interface Installation {
     readonly service: string;
     readonly pepper: string;
     readonly tokenHash: string;
+    readonly mfaEncryption: string;
     readonly ledgerSigning: string;
   };
   /** Accounting's database, as the role that serves and as the one that owns the schema. */
@@ -56,6 +57,7 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       JWT_SERVICE_SECRET: secrets.service,
       PASSWORD_PEPPER: secrets.pepper,
       TOKEN_HASH_SECRET: secrets.tokenHash,
+      MFA_ENCRYPTION_KEYS: secrets.mfaEncryption,
       SMTP_URL: installation.smtpUrl,
       PUBLIC_BASE_URL: url(ports.auth),
       ACCOUNTING_API_URL: url(ports.accounting),

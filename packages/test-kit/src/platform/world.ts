@@ -104,6 +104,7 @@ const randomSecrets = () => ({
   service: randomSecret(),
   pepper: randomSecret(),
   tokenHash: randomSecret(),
+  mfaEncryption: randomSecret(),
   ledgerSigning: randomSecret(),
 });
 

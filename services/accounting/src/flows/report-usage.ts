@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Person } from '../domain/callers.ts';
 import type { GroupQuery, Ports, RecordQuery, UsageGroups, UsageRecordRow } from '../ports.ts';
-import { viewOf } from './view-of.ts';
+import { viewOf } from './workspaces/view-of.ts';
 
 /**
  * Usage summed by what the query names. Everybody's is for administrators; a supervisor may see what a user of its workspace

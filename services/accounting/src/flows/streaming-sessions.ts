@@ -11,7 +11,7 @@ import type { Answered } from './once.ts';
 import { billOf, priceOf } from './price-operation.ts';
 import { refusalOf } from './refuse-hold.ts';
 import type { Viewer } from './report-usage.ts';
-import { viewOf } from './view-of.ts';
+import { viewOf } from './workspaces/view-of.ts';
 
 type Deps = Pick<Ports, 'holds' | 'prices' | 'rules' | 'events'>;
 type Opening = Readonly<{ sessionId: string; modelId: string; estimatedTokens: number }>;

@@ -3,7 +3,7 @@ import type { Person } from '../domain/callers.ts';
 import type { Period, Ports, UsageBody } from '../ports.ts';
 import type { Agent } from './hold-credits.ts';
 import type { Answered, OneTime, Once } from './once.ts';
-import { viewOf } from './view-of.ts';
+import { viewOf } from './workspaces/view-of.ts';
 
 type Ask = ServerInput<typeof accounting.recordUsage>['body'];
 type Recorded = ServerResult<typeof accounting.recordUsage>;

@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { ExplainedHold, ExplainedLot, RelatedTransaction } from '../domain/transaction-record.ts';
-import type { Explanations, TransactionBody } from '../ports.ts';
+import type { Explanations, Reader, TransactionBody } from '../ports.ts';
 import type { Models } from './models.ts';
 
 type Row = {
@@ -19,12 +19,9 @@ type Row = {
 
 /** What is stored about transactions, for people; one statement, so that it is one instant. */
 export const createExplanations = ({ sequelize }: Models): Explanations => ({
-  async find(transactionId, { userId, others }) {
-    const scope = typeof others === 'string' ? undefined : others;
-    const [row] = await sequelize.query<Row>(EVERYTHING, {
-      type: QueryTypes.SELECT,
-      bind: [transactionId, userId, others === 'all', scope?.workspaceId ?? null, scope?.isDefault ?? false],
-    });
+  async find(transactionId, reader) {
+    const bind = [transactionId, ...reachOf(reader)];
+    const [row] = await sequelize.query<Row>(EVERYTHING, { type: QueryTypes.SELECT, bind });
     if (!row) return undefined;
     return {
       transaction: { ...row.transaction, createdAt: row.created_at.toISOString(), entries: row.entries ?? [] },
@@ -36,6 +33,12 @@ export const createExplanations = ({ sequelize }: Models): Explanations => ({
     };
   },
 });
+
+/** Who reads, whether everything is to be seen, and else the workspace that may be. */
+const reachOf = ({ userId, others }: Reader) =>
+  typeof others === 'string'
+    ? [userId, others === 'all', null, false]
+    : [userId, false, others.workspaceId, others.isDefault];
 
 const lotTimes = ([effectiveAt, expiresAt, voidedAt]: (Date | null)[]) => ({
   effectiveAt: effectiveAt?.toISOString() ?? '',

@@ -149,7 +149,12 @@ describe('the pool of a workspace', () => {
 
   it('is not for a supervisor to fill or to empty, neither the one that pays for it nor another', async () => {
     const { workspaceId, poolId } = await poolOf(100);
-    for (const own of [workspaceId, randomUUID()]) {
+    // The pool of another workspace does not exist for a supervisor.
+    const refusals = [
+      [workspaceId, { status: 403, body: { code: 'allocation_cap_exceeded' } }],
+      [randomUUID(), { status: 404, body: { code: 'not_found' } }],
+    ] as const;
+    for (const [own, refusal] of refusals) {
       const supervisor = await accounting.user({ role: 'supervisor', workspaceId: own });
       for (const [method, path, body] of [
         ['POST', 'allocate', { credits: 5 }],
@@ -157,10 +162,9 @@ describe('the pool of a workspace', () => {
         ['DELETE', 'remove', { credits: 5, notes: 'x' }],
         ['POST', 'set', { credits: 5 }],
       ] as const)
-        expect(await as(supervisor, method, `/api/credits/${path}`, { userId: poolId, ...body })).toMatchObject({
-          status: 403,
-          body: { code: 'allocation_cap_exceeded' },
-        });
+        expect(await as(supervisor, method, `/api/credits/${path}`, { userId: poolId, ...body })).toMatchObject(
+          refusal,
+        );
     }
     expect(await billing(workspaceId)).toMatchObject({ available: 100 });
   });

@@ -4,7 +4,7 @@ import type { auth } from '@tollgate/contracts';
 import { newUserId } from '@tollgate/test-kit';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Accounting } from '../harness/accounting.ts';
-import { createFollowMemberships } from '../../src/flows/follow-memberships.ts';
+import { createFollowMemberships } from '../../src/flows/workspaces/follow-memberships.ts';
 import { membershipsOf } from '../../src/clients/memberships.ts';
 import type { Members } from '../../src/ports.ts';
 import { createMembers } from '../../src/store/members.ts';

@@ -52,11 +52,24 @@ export async function createPasswordPool(
   // What unknown users are checked against; nobody knows its password.
   const nobody = await hash(randomBytes(32).toString('base64'));
 
+  const pepperOf = (kid: string | undefined) => peppers.find((pepper) => pepper.kid === kid);
+
+  async function matchesOne(password: string, storedHash: string): Promise<boolean> {
+    const parts = STORED.exec(storedHash)?.groups;
+    const pepper = pepperOf(parts?.['kid']);
+    if (!parts?.['bcrypt'] || !pepper) return false;
+    return run<boolean>({ prepared: prepare(password, pepper), hashed: parts['bcrypt'] }, 'comparePassword');
+  }
+
   return {
     hash,
+    async matchesAny(password, storedHashes) {
+      for (const storedHash of storedHashes) if (await matchesOne(password, storedHash)) return true;
+      return false;
+    },
     async check(password, storedHash) {
       const parts = STORED.exec(storedHash ?? nobody)?.groups;
-      const pepper = peppers.find(({ kid }) => kid === parts?.['kid']);
+      const pepper = pepperOf(parts?.['kid']);
       if (!parts?.['bcrypt'] || !pepper) throw new Error('a stored password hash has an unknown form or pepper');
       const isMatch = await run<boolean>(
         { prepared: prepare(password, pepper), hashed: parts['bcrypt'] },

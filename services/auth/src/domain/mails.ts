@@ -1,3 +1,13 @@
+/** Mails that only tell the owner of an account what has happened to it. */
+export type NoticeKind =
+  | 'password-changed'
+  | 'session-theft'
+  | 'api-key-created'
+  | 'second-factor-enabled'
+  | 'second-factor-disabled'
+  | 'second-factor-reset'
+  | 'backup-codes-replaced';
+
 /** What is put into a mail; every text in it may come from a stranger. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; username: string; code: string }>
@@ -6,9 +16,7 @@ export type MailFacts =
   | Readonly<{ kind: 'welcome'; username: string; token: string }>
   | Readonly<{ kind: 'email-change'; username: string; token: string }>
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
-  | Readonly<{ kind: 'password-changed'; username: string }>
-  | Readonly<{ kind: 'session-theft'; username: string }>
-  | Readonly<{ kind: 'api-key-created'; username: string }>
+  | Readonly<{ kind: NoticeKind; username: string }>
   | Readonly<{ kind: 'invitation'; inviter: string; workspace: string; role: string; token: string }>
   | Readonly<{ kind: 'member-role'; username: string; workspace: string; role: string }>
   | Readonly<{ kind: 'member-removed'; username: string; workspace: string }>;
@@ -73,24 +81,23 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
     case 'member-removed':
       return news(facts, 'You left a workspace', `You do not belong to the workspace "${facts.workspace}" any more.`);
     default:
-      return notice(facts, NOTICES[facts.kind].subject, NOTICES[facts.kind].sentence);
+      return notice(facts, ...NOTICES[facts.kind]);
   }
 }
 
-const NOTICES = {
-  'password-changed': {
-    subject: 'Your password was changed',
-    sentence: 'Your password was changed and other sessions were ended.',
-  },
-  'session-theft': {
-    subject: 'A session was ended',
-    sentence: 'An old session token was used again, so the session was ended.',
-  },
-  'api-key-created': {
-    subject: 'An API key was made',
-    sentence: 'Programs that have it can use your account within its scopes.',
-  },
-} as const;
+/** Subject and sentence. */
+const NOTICES: Readonly<Record<NoticeKind, readonly [string, string]>> = {
+  'password-changed': ['Your password was changed', 'Your password was changed and other sessions were ended.'],
+  'session-theft': ['A session was ended', 'An old session token was used again, so the session was ended.'],
+  'api-key-created': ['An API key was made', 'Programs that have it can use your account within its scopes.'],
+  'second-factor-enabled': ['A second factor was set up', 'From now on a login also needs a code of your app.'],
+  'second-factor-disabled': ['Your second factor was removed', 'From now on a login needs your password alone.'],
+  'second-factor-reset': [
+    'Your second factor was reset',
+    'An administrator removed the second factor of your account.',
+  ],
+  'backup-codes-replaced': ['You have new backup codes', 'New backup codes were made; the old ones are void.'],
+};
 
 const NOT_YOU = 'If it was not you, ignore this mail.';
 

@@ -20,6 +20,8 @@ export type Session = Readonly<{
   revokedAt?: Date;
   /** Whether a browser page opened it or its cookie refreshed it, once. */
   usesCookies?: boolean;
+  /** When its user last proved password and second factor again. */
+  steppedUpAt?: Date;
   ip: string;
   userAgent: string;
 }>;

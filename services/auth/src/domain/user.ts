@@ -19,6 +19,10 @@ export type User = Readonly<{
   role: Role;
   status: UserStatus;
   passwordHash: string;
+  /** Hashes of the passwords before, the newest last. */
+  passwordHistory?: readonly string[];
+  /** Absent when the password is as old as the account. */
+  passwordSetAt?: Date;
   /** Grows whenever every session opened before must end: new password, new role, deletion. */
   tokenVersion: number;
   /** Where a login begins that names no workspace. */

@@ -1,4 +1,4 @@
-import { type MailFacts, writeMail } from '../domain/mails.ts';
+import { type MailFacts, type NoticeKind, writeMail } from '../domain/mails.ts';
 import type { CodeKind, CodeLives } from '../domain/mailed-code.ts';
 import { keyOf, mayLogIn, type User } from '../domain/user.ts';
 import type { LeasedMail, MailOrder, Ports } from '../ports.ts';
@@ -135,10 +135,7 @@ async function toMember(
   return { to: user.email, facts };
 }
 
-function notice(
-  user: User | undefined,
-  order: Extract<MailOrder, { kind: 'session-theft' | 'password-changed' | 'email-changed' | 'api-key-created' }>,
-) {
+function notice(user: User | undefined, order: Extract<MailOrder, { kind: NoticeKind | 'email-changed' }>) {
   if (!user?.emailKey) return undefined;
   const { username, email } = user;
   if (order.kind === 'email-changed')

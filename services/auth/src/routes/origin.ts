@@ -17,17 +17,35 @@ export type CookieRules = Readonly<{
   allowedOrigins: readonly string[];
 }>;
 
-export type CookieNames = Readonly<{ access: string; refresh: string; refreshPath: string }>;
+export type CookieNames = Readonly<{
+  access: string;
+  refresh: string;
+  device: string;
+  refreshPath: string;
+  loginPath: string;
+}>;
 
 /**
  * With the prefix a browser takes the cookie only from this very host and over TLS (RFC 6265bis, section 4.1.3.2), so that no
- * sister domain can plant a session; it demands the path `/`. Without TLS there is no prefix; then the refresh cookie goes
- * to the one route that reads it. docs/adr/0015-idle-limits.md.
+ * sister domain can plant a session; it demands the path `/`. Without TLS there is no prefix; then the cookies go to
+ * the routes that read them alone. docs/adr/0015-idle-limits.md.
  */
 export const cookieNames = (isSecure: boolean): CookieNames =>
   isSecure
-    ? { access: '__Host-accessToken', refresh: '__Host-refreshToken', refreshPath: '/' }
-    : { access: 'accessToken', refresh: 'refreshToken', refreshPath: '/api/auth/refresh' };
+    ? {
+        access: '__Host-accessToken',
+        refresh: '__Host-refreshToken',
+        device: '__Host-trustedDevice',
+        refreshPath: '/',
+        loginPath: '/',
+      }
+    : {
+        access: 'accessToken',
+        refresh: 'refreshToken',
+        device: 'trustedDevice',
+        refreshPath: '/api/auth/refresh',
+        loginPath: '/api/auth',
+      };
 
 export const tokenCookies = (pair: TokenPair, { names, isSecure: secure }: CookieRules): Cookie[] => [
   cookie(names.access, pair.accessToken, { path: '/', maxAgeMs: pair.accessMs, secure }),

@@ -1,7 +1,7 @@
 import { auth } from '@tollgate/contracts';
-import { reply, type Route, serve } from '@tollgate/http-kit';
+import { AppError, reply, type Route, serve } from '@tollgate/http-kit';
 import type { Flows } from '../flows.ts';
-import type { LoggedIn } from '../flows/sessions/continue-log-in.ts';
+import type { LoggedIn, LogInOutcome } from '../flows/sessions/continue-log-in.ts';
 import {
   accessTokenOf,
   clearedCookies,
@@ -11,23 +11,24 @@ import {
   refreshTokenOf,
   tokenCookies,
 } from './origin.ts';
+import { deviceCookie, deviceTokenOf } from './trusted-device.ts';
 import { publicUser, sessionView } from './views.ts';
 
 export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   serve(auth.logIn).with(async ({ body }, _caller, context) => {
     const { username: identifier, password } = body;
-    const { workspaceId } = body;
-    const outcome = await flows.logIn({ identifier, password, workspaceId }, originOf(context));
-    if (outcome.kind === 'done') return loggedIn(outcome, cookies);
-    const { workspaces, selectionToken } = outcome;
-    return reply(300, { message: 'Choose a workspace', workspaces, selectionToken });
+    const deviceToken = deviceTokenOf(context, cookies);
+    const request = { identifier, password, workspaceId: body.workspaceId, deviceToken };
+    return logInAnswer(flows, await flows.logIn(request, originOf(context)), { cookies, deviceToken });
   }),
-  serve(auth.selectWorkspace).with(async ({ body: { selectionToken, workspaceId } }, _caller, context) =>
-    loggedIn(await flows.selectWorkspace(selectionToken, workspaceId, originOf(context)), cookies),
-  ),
-  serve(auth.switchWorkspace).with(async ({ body: { workspaceId } }, caller, context) =>
-    loggedIn(await flows.switchWorkspace(caller, workspaceId, originOf(context)), cookies),
-  ),
+  serve(auth.selectWorkspace).with(async ({ body: { selectionToken, workspaceId } }, _caller, context) => {
+    const done = await flows.selectWorkspace(selectionToken, workspaceId, originOf(context));
+    return tokensAnswer(flows, done, { cookies, deviceToken: deviceTokenOf(context, cookies) });
+  }),
+  serve(auth.switchWorkspace).with(async ({ body: { workspaceId } }, caller, context) => {
+    const done = await flows.switchWorkspace(caller, workspaceId, originOf(context));
+    return tokensAnswer(flows, done, { cookies, deviceToken: deviceTokenOf(context, cookies) });
+  }),
   serve(auth.refreshSession).with(async ({ body }, _caller, context) => {
     const cookie = refreshCookie(context, cookies);
     const proof = { token: cookie ?? body.refreshToken, isCookie: cookie !== undefined };
@@ -56,9 +57,26 @@ export const sessionRoutes = (flows: Flows, cookies: CookieRules): Route[] => [
   }),
 ];
 
-/** Tokens for whoever has proven everything. */
-function loggedIn({ user, ...pair }: LoggedIn, cookies: CookieRules) {
+type Browser = Readonly<{ cookies: CookieRules; deviceToken: string | undefined }>;
+
+/** Tokens for whoever has proven everything; a challenge for whoever still owes something. */
+export function logInAnswer(flows: Flows, outcome: LogInOutcome, { cookies, deviceToken }: Browser) {
+  if (outcome.kind === 'enrolment')
+    throw new AppError('MFA_ENROLMENT_REQUIRED', undefined, { extra: { challenge: outcome.challenge } });
+  if (outcome.kind === 'second-factor') {
+    const { challenge } = outcome;
+    return reply(200, { message: 'Second factor required', mfaRequired: true as const, challenge });
+  }
+  if (outcome.kind === 'workspace') {
+    const { workspaces, selectionToken } = outcome;
+    return reply(300, { message: 'Choose a workspace', workspaces, selectionToken });
+  }
+  return tokensAnswer(flows, outcome, { cookies, deviceToken });
+}
+
+function tokensAnswer(flows: Flows, { user, kind: _done, ...pair }: LoggedIn, { cookies, deviceToken }: Browser) {
   const { accessToken, refreshToken } = pair;
   const answer = { message: 'Login successful', accessToken, refreshToken, user: publicUser(user) };
-  return reply(200, answer, { cookies: tokenCookies(pair, cookies) });
+  const device = deviceCookie(flows.trustDevice(user.id, deviceToken), cookies);
+  return reply(200, answer, { cookies: [...tokenCookies(pair, cookies), device] });
 }

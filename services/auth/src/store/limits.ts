@@ -31,7 +31,19 @@ export function createLimits(mongo: Mongo, rules: LimitRules): Limits {
 
   return {
     spend,
-    check: async (name, key) => void (await limiter(name).consume(hashed(key), 0)),
+    check: (name, key) => limiter(name).check(hashed(key)),
+    async tryOut(name, key, guess) {
+      // Spent before the guess, as below, and given back when it was none or a right one.
+      await spend(name, key);
+      let isWrong = false;
+      try {
+        const found = await guess();
+        isWrong = found === undefined;
+        return found;
+      } finally {
+        if (!isWrong) await limiter(name).giveBack(hashed(key));
+      }
+    },
     guess: (name, key, guess) =>
       inLine(`${name}:${key}`, async () => {
         // Spent before the guess, so that guesses at several instances cannot outrun the count either.

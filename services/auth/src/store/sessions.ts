@@ -23,6 +23,7 @@ const schema = new Schema<SessionRecord>(
     endsAt: { type: Date, ...required },
     revokedAt: Date,
     usesCookies: Boolean,
+    steppedUpAt: Date,
     endReason: { type: String, enum: END_REASONS },
     ip: String,
     userAgent: String,
@@ -57,6 +58,9 @@ export function createSessions(connection: Connection): Sessions {
           .lean(),
       );
     },
+    markSteppedUp: async (id, userId, now) =>
+      (await model.updateOne({ _id: id, userId: objectId(userId), ...LIVING }, { $set: { steppedUpAt: now } }))
+        .matchedCount === 1,
     end: async (id, reason, now) =>
       (await model.updateOne({ _id: id, ...LIVING }, ended(reason, now))).modifiedCount === 1,
     async listOf({ id, tokenVersion }, now) {

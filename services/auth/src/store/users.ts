@@ -1,6 +1,7 @@
 import { ROLES, UserId } from '@tollgate/contracts';
 import { isDuplicate, unlessDuplicate } from '@tollgate/mongo-kit';
 import { type Connection, type Model, Schema, trusted, type Types } from 'mongoose';
+import { FORMER_PASSWORDS } from '../domain/password-rules.ts';
 import { type User, USER_STATUSES } from '../domain/user.ts';
 import type { Users } from '../ports.ts';
 import { objectId } from './object-id.ts';
@@ -18,6 +19,8 @@ const schema = new Schema<UserRecord>(
     role: { type: String, enum: ROLES, required: true },
     status: { type: String, enum: USER_STATUSES, required: true },
     passwordHash: { type: String, required: true },
+    passwordHistory: { type: [String], default: undefined },
+    passwordSetAt: Date,
     tokenVersion: { type: Number, required: true, default: 1 },
     defaultWorkspaceId: String,
     revision: { type: Number, required: true, default: 0 },
@@ -113,8 +116,11 @@ const change = (
   Users,
   'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'setStatus' | 'setDefaultWorkspace' | 'endSessions'
 > => ({
-  setPassword: (id, passwordHash, now) =>
-    one(model.findOneAndUpdate(kept(id), endingSessions({ passwordHash, updatedAt: now }), CHANGED).lean()),
+  setPassword(id, { hash, replaces }, now) {
+    const set = endingSessions({ passwordHash: hash, passwordSetAt: now, updatedAt: now });
+    const remember = { passwordHistory: { $each: [replaces], $slice: -FORMER_PASSWORDS } };
+    return one(model.findOneAndUpdate(kept(id), { ...set, $push: remember }, CHANGED).lean());
+  },
   async replaceHash(id, { from, to }) {
     await model.updateOne({ ...active(id), passwordHash: from }, { $set: { passwordHash: to } });
   },

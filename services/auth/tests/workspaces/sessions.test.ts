@@ -51,7 +51,11 @@ describe('logging in', () => {
       200,
       { wid: id, role: 'supervisor', wrole: 'supervisor', mver: 1 },
     ]);
-    expect(chosen.headers.getSetCookie()).toHaveLength(2);
+    expect(chosen.headers.getSetCookie().map((cookie) => cookie.split('=')[0])).toEqual([
+      'accessToken',
+      'refreshToken',
+      'trustedDevice',
+    ]);
     expect((await auth.profile(chosen.body.accessToken)).status).toBe(200);
   });
 

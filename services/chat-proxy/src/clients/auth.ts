@@ -27,6 +27,8 @@ export function authClient({ baseUrl, timeoutMs, defaultWorkspaceId: workspaceId
   return {
     async logIn(username, password) {
       const answer = await client.logIn({ body: { username, password } });
+      // The challenge stays here: this façade has no second step, and nobody else should have its secret.
+      if ('challenge' in answer) throw new AppError('MFA_REQUIRED');
       // Clients of this service know no workspaces: whoever has chosen none begins in the one that everybody belongs to.
       const { accessToken, refreshToken, user } =
         'selectionToken' in answer

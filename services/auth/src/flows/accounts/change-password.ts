@@ -1,13 +1,23 @@
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
-import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { PasswordRules } from '../../domain/password-rules.ts';
 import type { User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
+import { refuseWeakPassword } from './refuse-weak-password.ts';
 
 type ChangeDeps = Pick<
   Ports,
-  'clock' | 'events' | 'limits' | 'mailQueue' | 'mailedCodes' | 'passwords' | 'revocations' | 'sessions' | 'users'
+  | 'clock'
+  | 'devices'
+  | 'events'
+  | 'limits'
+  | 'mailQueue'
+  | 'mailedCodes'
+  | 'passwords'
+  | 'revocations'
+  | 'sessions'
+  | 'users'
 > & { rules: PasswordRules };
 type Change = { currentPassword: string; newPassword: string };
 
@@ -20,14 +30,11 @@ export const createChangePassword = (deps: ChangeDeps) =>
   ): Promise<void> {
     const { users, passwords, mailedCodes, clock } = deps;
     const user = await proveOwnPassword(deps, caller.userId, currentPassword);
-    const fault = faultOfPassword(newPassword, user, deps.rules);
-    if (fault) throw new AppError('WEAK_PASSWORD', fault);
-    if (newPassword === currentPassword)
-      throw new AppError('WEAK_PASSWORD', 'The new password must differ from the current one');
+    await refuseWeakPassword(deps, newPassword, user);
 
     const passwordHash = await passwords.hash(newPassword);
     const now = new Date(clock.now());
-    const changed = await users.setPassword(user.id, passwordHash, now);
+    const changed = await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
     if (!changed) throw new AppError('NOT_FOUND');
     await endOtherSessions(deps, changed, caller.sessionId, now);
     await mailedCodes.discard(user.id, ['reset-password']);

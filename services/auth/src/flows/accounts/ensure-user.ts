@@ -43,7 +43,7 @@ async function adjust(
   const now = new Date(clock.now());
   if (!known.isVerified && known.emailKey !== undefined) {
     // Anybody may have signed up with this address: their password must not open the account that is made of it.
-    await users.setPassword(known.id, await passwords.hash(password), now);
+    await users.setPassword(known.id, { hash: await passwords.hash(password), replaces: known.passwordHash }, now);
     await users.verify(known.id, known.emailKey, now);
   }
   if (known.role === role) return;

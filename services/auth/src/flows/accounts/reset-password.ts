@@ -1,13 +1,16 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { siteOf } from '../../domain/client-address.ts';
-import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { PasswordRules } from '../../domain/password-rules.ts';
 import { mayLogIn } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import { refuseWeakPassword } from './refuse-weak-password.ts';
+import { requireUnlocked } from './require-unlocked.ts';
 
 type ResetDeps = Pick<
   Ports,
   | 'clock'
+  | 'devices'
   | 'events'
   | 'limits'
   | 'mailQueue'
@@ -33,14 +36,14 @@ export const createResetPassword = (deps: ResetDeps) =>
     const code = await mailedCodes.find('reset-password', hash, new Date(clock.now()));
     const user = code && (await users.find(code.userId));
     if (!user || !mayLogIn(user) || user.emailKey !== code.emailKey) throw failed();
-    const fault = faultOfPassword(newPassword, user, deps.rules);
-    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+    await requireUnlocked(deps, user);
+    await refuseWeakPassword(deps, newPassword, user);
 
     const passwordHash = await deps.passwords.hash(newPassword);
     const now = new Date(clock.now());
     if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
     await users.verify(user.id, code.emailKey, now);
-    const changed = await users.setPassword(user.id, passwordHash, now);
+    const changed = await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
     if (!changed) throw failed();
     await sessions.endAllOf([user.id], 'password-reset', now);
     const { id: userId, tokenVersion: minVersion } = changed;

@@ -2,12 +2,14 @@ import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { displayName, keyOf, type User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import type { RequireStepUp } from '../mfa/step-up.ts';
 import type { Places } from '../workspaces/places.ts';
 import { proveOwnPassword } from './prove-own-password.ts';
 
-type ProfileDeps = Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'> & {
-  places: Places;
-};
+type ProfileDeps = Pick<
+  Ports,
+  'clock' | 'devices' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'secondFactors' | 'users'
+> & { places: Places; requireStepUp: RequireStepUp };
 type Changes = {
   username?: string | undefined;
   email?: string | undefined;
@@ -30,6 +32,8 @@ export const createUpdateProfile = (deps: ProfileDeps) =>
   async function updateProfile(caller: UserCaller, changes: Changes, origin: Origin): Promise<User> {
     let user = await createReadProfile(deps)(caller);
     if (changes.email !== undefined && keyOf(changes.email) !== user.emailKey) {
+      // The address is a way to a new password: with a second factor it is moved by whoever has that factor too.
+      if ((await deps.secondFactors.find(user.id))?.active) await deps.requireStepUp(caller);
       user = await requestNewAddress(deps, user, { ...changes, email: changes.email }, origin);
     }
     if (changes.username !== undefined && displayName(changes.username) !== user.username) {

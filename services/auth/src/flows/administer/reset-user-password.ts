@@ -1,9 +1,10 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
-import { faultOfPassword, type PasswordRules } from '../../domain/password-rules.ts';
+import type { PasswordRules } from '../../domain/password-rules.ts';
 import type { User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
+import { refuseWeakPassword } from '../accounts/refuse-weak-password.ts';
 
 type ResetDeps = Pick<
   Ports,
@@ -23,13 +24,12 @@ export const createResetUserPassword = (deps: ResetDeps) =>
     if (!user?.emailKey) throw new AppError('NOT_FOUND', 'User not found');
     if (userId === caller.userId) throw new AppError('OWN_ACCOUNT', 'Change your own password with the current one');
     if (user.role === 'admin') throw new AppError('FORBIDDEN', 'Cannot reset the password of another admin user');
-    const fault = chosen === undefined ? undefined : faultOfPassword(chosen, user, deps.rules);
-    if (fault) throw new AppError('WEAK_PASSWORD', fault);
+    if (chosen !== undefined) await refuseWeakPassword(deps, chosen, user);
 
     const password = chosen ?? secrets.password();
     const passwordHash = await deps.passwords.hash(password);
     const now = new Date(clock.now());
-    const changed = await users.setPassword(userId, passwordHash, now);
+    const changed = await users.setPassword(userId, { hash: passwordHash, replaces: user.passwordHash }, now);
     if (!changed) throw new AppError('NOT_FOUND', 'User not found');
     await sessions.endAllOf([userId], 'password-reset', now);
     await revocations.add([{ kind: 'user', userId, minVersion: changed.tokenVersion, reason: 'password-reset' }], now);

@@ -3,15 +3,13 @@ import { AppError, type UserCaller } from '@tollgate/http-kit';
 import { type ApiKey, MOST_KEYS, statusOf } from '../../domain/api-key.ts';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { Ports } from '../../ports.ts';
-import { proveOwnPassword } from '../accounts/prove-own-password.ts';
+import { proveOwner, type ProveOwnerDeps } from './prove-owner.ts';
 
-type CreateDeps = Pick<
-  Ports,
-  'apiKeys' | 'clock' | 'events' | 'keyLimitBook' | 'keySecrets' | 'limits' | 'mailQueue' | 'passwords' | 'users'
-> & {
-  keyLives: Readonly<{ standardMs: number; longestMs: number }>;
-  defaultWorkspaceId: string;
-};
+type CreateDeps = ProveOwnerDeps &
+  Pick<Ports, 'apiKeys' | 'events' | 'keyLimitBook' | 'keySecrets' | 'mailQueue'> & {
+    keyLives: Readonly<{ standardMs: number; longestMs: number }>;
+    defaultWorkspaceId: string;
+  };
 type NewKey = Readonly<{
   name: string;
   scopes: readonly KeyScope[];
@@ -32,7 +30,7 @@ export const createCreateApiKey = (deps: CreateDeps) =>
     const beyond = scopes.find((scope) => !roleHasScope(caller.role, scope));
     if (beyond !== undefined) throw new AppError('FORBIDDEN', `You may not do this yourself: ${beyond}`);
     const lifeMs = lifeOf(deps, wanted.expiresAt);
-    const { id: userId } = await proveOwnPassword(deps, caller.userId, wanted.currentPassword);
+    const { id: userId } = await proveOwner(deps, caller, wanted.currentPassword);
 
     const id = keySecrets.id();
     const { text, hash: secretHash } = keySecrets.create(id);

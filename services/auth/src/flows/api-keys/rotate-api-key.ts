@@ -2,15 +2,12 @@ import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { ApiKey } from '../../domain/api-key.ts';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { Ports } from '../../ports.ts';
-import { proveOwnPassword } from '../accounts/prove-own-password.ts';
+import { proveOwner, type ProveOwnerDeps } from './prove-owner.ts';
 import { revokeKey } from './revoke-key.ts';
 
 const MILLISECONDS = 1000;
 
-type RotateDeps = Pick<
-  Ports,
-  'apiKeys' | 'clock' | 'events' | 'keySecrets' | 'limits' | 'passwords' | 'revocations' | 'users'
->;
+type RotateDeps = ProveOwnerDeps & Pick<Ports, 'apiKeys' | 'events' | 'keySecrets' | 'revocations'>;
 type Rotation = Readonly<{ overlapSeconds: number; currentPassword: string }>;
 
 /**
@@ -19,15 +16,16 @@ type Rotation = Readonly<{ overlapSeconds: number; currentPassword: string }>;
  */
 export const createRotateApiKey = (deps: RotateDeps) =>
   async function rotateApiKey(
-    { userId }: UserCaller,
+    caller: UserCaller,
     id: string,
     { overlapSeconds, currentPassword }: Rotation,
     origin: Origin,
   ): Promise<{ key: ApiKey; text: string }> {
     const { apiKeys, keySecrets, events, clock } = deps;
+    const { userId } = caller;
     // Found before the password is checked: whoever rotates meanwhile has rotated this one.
     const before = await apiKeys.findOwn({ userId, id });
-    await proveOwnPassword(deps, userId, currentPassword);
+    await proveOwner(deps, caller, currentPassword);
     if (!before) throw new AppError('NOT_FOUND');
     const now = clock.now();
     const { text, hash: secretHash } = keySecrets.create(id);

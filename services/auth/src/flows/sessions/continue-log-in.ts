@@ -11,18 +11,24 @@ import { openSession, type OpenSessionDeps, type TokenPair } from './open-sessio
 export type Proven = Readonly<{ user: User; origin: Origin; hasSecondFactor: boolean; workspaceId?: string }>;
 
 export type LoggedIn = Readonly<{ kind: 'done'; user: User }> & TokenPair;
+/** `second-factor`: a code is asked for. `enrolment`: there is nothing to ask for yet, and there must be. */
+export type SecondFactorDue =
+  | Readonly<{ kind: 'second-factor'; challenge: string }>
+  | Readonly<{ kind: 'enrolment'; challenge: string }>;
 type AsksForWorkspace = Readonly<{
   kind: 'workspace';
   workspaces: { id: string; name: string; role: WorkspaceRole }[];
   selectionToken: string;
 }>;
-export type LogInOutcome = LoggedIn | AsksForWorkspace;
+export type LogInOutcome = LoggedIn | SecondFactorDue | AsksForWorkspace;
 
 type ContinueDeps = OpenSessionDeps &
   Pick<Ports, 'events'> & {
     places: Places;
     defaultWorkspaceId: string;
     issueChallenge: (kind: ChallengeKind, proven: Proven) => Promise<string>;
+    /** What is still owed before the second factor is settled. */
+    secondFactorDue(proven: Proven): Promise<SecondFactorDue | undefined>;
   };
 
 /**
@@ -31,6 +37,8 @@ type ContinueDeps = OpenSessionDeps &
  */
 export const createContinueLogIn = (deps: ContinueDeps) =>
   async function continueLogIn(proven: Proven): Promise<LogInOutcome> {
+    const due = await deps.secondFactorDue(proven);
+    if (due) return due;
     const chosen = await choosePlace(deps, proven);
     if ('choices' in chosen) {
       const selectionToken = await deps.issueChallenge('workspace', proven);

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Person } from '../domain/callers.ts';
-import { type Scope, scopeOf } from '../domain/scope.ts';
-import type { Ports } from '../ports.ts';
+import type { Person } from '../../domain/callers.ts';
+import { type Scope, scopeOf } from '../../domain/scope.ts';
+import type { Ports } from '../../ports.ts';
 
 /**
  * How far a caller may look at what somebody else did: everywhere (undefined), or what was done in the caller's workspace.

@@ -1,4 +1,4 @@
-import type { AskMemberships, Members } from '../ports.ts';
+import type { AskMemberships, Members } from '../../ports.ts';
 
 type FollowDeps = Readonly<{ members: Members; askMemberships: AskMemberships }>;
 
