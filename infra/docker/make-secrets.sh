@@ -24,7 +24,7 @@ keep() {
   fi
 }
 
-for key in jwt_access_secret jwt_refresh_secret jwt_service_secret password_pepper token_hash_secret mfa_encryption_keys ledger_signing_secret mongo_root_password postgres_password; do
+for key in jwt_access_secret jwt_refresh_secret jwt_service_secret password_pepper token_hash_secret mfa_encryption_keys ledger_signing_secret audit_chain_secret audit_anchor_secret mongo_root_password postgres_password; do
   keep "$key" "$(random_hex 48)"
 done
 keep mongo_keyfile "$(random_hex 256)"

@@ -24,12 +24,54 @@ while (!admin.runCommand({ hello: 1 }).isWritablePrimary) {
   sleep(250);
 }
 
+// What the audit log and its anchors are written with: added and read, by nobody changed or removed (docs/adr/0018). A role for
+// the whole database would allow everything in them, so auth is given each of its collections by name.
+const AUTH_COLLECTIONS = [
+  'users',
+  'sessions',
+  'mailed_codes',
+  'mail_queue',
+  'challenges',
+  'second_factors',
+  'rosters',
+  'rate_limits',
+  'alerts',
+  'revocations',
+  'workspaces',
+  'memberships',
+  'invitations',
+  'migrations',
+  'migration_lock',
+];
+const APPEND_ONLY = ['audit_log', 'audit_anchors'];
+const SCHEMA = ['createCollection', 'createIndex', 'listIndexes', 'collStats'];
+
+function authRole(own, database) {
+  const privilege = (collection, actions) => ({ resource: { db: database, collection }, actions });
+  const role = {
+    privileges: [
+      ...AUTH_COLLECTIONS.map((name) => privilege(name, ['find', 'insert', 'update', 'remove', ...SCHEMA])),
+      ...APPEND_ONLY.map((name) => privilege(name, ['find', 'insert', ...SCHEMA])),
+      privilege('', ['listCollections']),
+    ],
+    roles: [],
+  };
+  const { roles } = own.runCommand({ rolesInfo: 'tollgate_auth_service' });
+  own.runCommand(
+    roles.length > 0
+      ? { updateRole: 'tollgate_auth_service', ...role }
+      : { createRole: 'tollgate_auth_service', ...role },
+  );
+  return [{ role: 'tollgate_auth_service', db: database }];
+}
+
 for (const name of ['auth_mongodb_uri', 'chat_mongodb_uri']) {
   const address = new URL(secret(name));
   const database = address.pathname.slice(1);
   const user = decodeURIComponent(address.username);
   const own = server.getDB(database);
-  const account = { pwd: decodeURIComponent(address.password), roles: [{ role: 'readWrite', db: database }] };
+  const roles = name === 'auth_mongodb_uri' ? authRole(own, database) : [{ role: 'readWrite', db: database }];
+  const account = { pwd: decodeURIComponent(address.password), roles };
   const { users } = own.runCommand({ usersInfo: user });
   own.runCommand(users.length > 0 ? { updateUser: user, ...account } : { createUser: user, ...account });
   print(`${user} may use ${database}`);

@@ -32,6 +32,8 @@ export function environmentsOf(local: Local): Environments {
       tokenHash: secrets.TOKEN_HASH_SECRET,
       mfaEncryption: secrets.MFA_ENCRYPTION_KEYS,
       ledgerSigning: secrets.LEDGER_SIGNING_SECRET,
+      auditChain: secrets.AUDIT_CHAIN_SECRET,
+      auditAnchor: secrets.AUDIT_ANCHOR_SECRET,
     },
     postgres: local.postgres,
     mongo: {

@@ -8,8 +8,17 @@ export const mailVariables = {
   MAIL_FROM: z.string().min(3).max(254).prefault('Tollgate <no-reply@localhost>').describe('Sender of mails'),
 };
 
+const MOST_OPERATORS = 10;
+
+/** For every service that has something to tell its operators. */
+export const operatorVariables = {
+  ALERT_MAIL_TO: mailAddresses({ most: MOST_OPERATORS })
+    .prefault('')
+    .describe('Operators who are told by mail of low balances, faults and attacks, between commas'),
+};
+
 /** Several mail addresses between commas, each a plain one. */
-export function mailAddresses({ most }: { most: number }) {
+function mailAddresses({ most }: { most: number }) {
   const Address = z.email('must be mail addresses between commas').max(254);
   return list(Address).refine((addresses) => addresses.length <= most, `must be at most ${most} addresses`);
 }

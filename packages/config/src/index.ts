@@ -1,4 +1,10 @@
-export { mailAddresses, mailVariables, webhookKeyBytes, webhookSecrets, webhookUrls } from './delivery-variables.ts';
+export {
+  mailVariables,
+  operatorVariables,
+  webhookKeyBytes,
+  webhookSecrets,
+  webhookUrls,
+} from './delivery-variables.ts';
 export { describeConfig, type VariableRow } from './describe.ts';
 export { parseDuration } from './duration.ts';
 export { ConfigError, type ConfigFault, type Environment, readConfig, type ReadOptions } from './read-config.ts';

@@ -21,6 +21,8 @@ export const PERMISSIONS = {
   'users:look-up': EVERY_USER,
   'users:read': ADMIN,
   'users:write': ADMIN,
+  'audit:read': ADMIN,
+  'internal:audit': 'service',
   'workspaces:own': EVERY_USER,
   'workspaces:administer': ADMIN,
   'internal:memberships': 'service',

@@ -6,6 +6,7 @@ import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from '.
 import { credentialIn, invalidToken, single } from './keys/credential.ts';
 import { idOfKey, isKeyText } from './keys/key-text.ts';
 import type { VerifyKey } from './keys/key-verifier.ts';
+import { requestContext } from './request-context.ts';
 
 /** The claims this package reads from a verified access token (contract.md, Tokens). */
 export interface AccessIdentity {
@@ -46,14 +47,24 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  * and `X-On-Behalf-Of`. A bad credential never falls back to a cookie.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  return async ({ method, headers, ip }) => {
-    const credential = await verified(() => credentialIn(headers));
-    if (credential !== undefined) return callerWith(options, credential, { headers, ip });
-    const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
-    if (!options.cookie || cookie === undefined) return undefined;
-    if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
-    return userCaller(options, cookie);
+  return async (request) => {
+    const caller = await callerOf(options, request);
+    // At once: whoever is refused from now on, by a check of the service or of the route, is refused by name.
+    if (caller) requestContext.nameCaller(caller);
+    return caller;
   };
+}
+
+async function callerOf(
+  options: AuthenticatorOptions,
+  { method, headers, ip }: Parameters<Authenticate>[0],
+): Promise<Caller | undefined> {
+  const credential = await verified(() => credentialIn(headers));
+  if (credential !== undefined) return callerWith(options, credential, { headers, ip });
+  const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
+  if (!options.cookie || cookie === undefined) return undefined;
+  if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
+  return userCaller(options, cookie);
 }
 
 async function callerWith(
@@ -127,6 +138,8 @@ async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     // A verifier that could not decide says so itself; that is no bad token.
     if (error instanceof AppError) throw error;
+    const { proven } = Object(error) as { proven?: { sub: string; wid?: string } };
+    if (proven) requestContext.nameSubject({ userId: proven.sub, workspaceId: proven.wid });
     const { code, headers } = refusalOf(error) ?? REFUSALS.invalid;
     throw new AppError(code, undefined, { cause: error, headers });
   }

@@ -8,6 +8,7 @@ import { pagesOf, visitOf } from './server/pages.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { requestContext, requestIdFrom } from './request-context.ts';
+import { refusalOf } from './server/refusal.ts';
 import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
 import { admit, contextOf, runRoute } from './server/run-route.ts';
@@ -56,9 +57,9 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
   const method = operation.method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete';
   app[method](operation.path, async (request, response) => {
     response.locals['route'] = operation.path;
+    response.locals['operation'] = operation.id;
     const caller = await admit(route, options.authenticate, request);
-    const ids = requestContext.get();
-    if (ids && caller?.kind === 'user') ids.userId = caller.userId;
+    if (caller) requestContext.nameCaller(caller);
     const limits = await options.limit?.({ route, caller, ip: request.ip ?? '' });
     for (const [name, value] of Object.entries(limits ?? {})) response.setHeader(name, value);
     const left = clientLeft(response);
@@ -67,7 +68,7 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
       route,
       { method: name, headers, params, query, body: await bodyOf(operation, request) },
       caller,
-      contextOf(request, ids?.requestId ?? '', left),
+      contextOf(request, requestContext.get()?.requestId ?? '', left),
     );
     if (!(answer instanceof StreamReply)) return send(response, outgoing(answer));
     response.writeHead(operation.status ?? 200, streamHeaders(response, answer));
@@ -108,9 +109,12 @@ const observeWith =
   };
 
 const problems =
-  ({ logger }: ServiceOptions): ErrorRequestHandler =>
-  (thrown, _request, response, next) => {
+  ({ logger, refused }: ServiceOptions): ErrorRequestHandler =>
+  (thrown, request, response, next) => {
     const error = toAppError(thrown);
+    const operation = String(response.locals['operation'] ?? 'other');
+    const refusal = refusalOf(error, { operation, ip: request.ip, userAgent: request.headers['user-agent'] });
+    if (refusal) refused?.(refusal);
     logFailure(error, logger, clientLeft(response));
     if (response.headersSent) response.destroy();
     else send(response, outgoingError(error));

@@ -11,6 +11,7 @@ import { pagesOf, visitOf } from './server/pages.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
+import { refusalOf } from './server/refusal.ts';
 import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
 import { admit, contextOf, runRoute } from './server/run-route.ts';
@@ -20,6 +21,8 @@ import { streamHeaders, writeStream } from './server/write-stream.ts';
 interface Seen {
   ids: RequestIds;
   caller: Caller | undefined;
+  /** Its id, once the route is known. */
+  operation: string;
 }
 const seenOf = new WeakMap<FastifyRequest, Seen>();
 
@@ -36,7 +39,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   });
   app.addHook('onRequest', (request, reply, done) => {
     const ids: RequestIds = { requestId: request.id };
-    seenOf.set(request, { ids, caller: undefined });
+    seenOf.set(request, { ids, caller: undefined, operation: 'other' });
     reply.header('x-request-id', request.id);
     requestContext.run(ids, done);
   });
@@ -65,7 +68,13 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
         : new AppError('NOT_FOUND');
     return sendError(reply, error, options);
   });
-  app.setErrorHandler(async (thrown, _request, reply) => sendError(reply, toAppError(thrown), options));
+  app.setErrorHandler(async (thrown, request, reply) => {
+    const error = toAppError(thrown);
+    const operation = seenOf.get(request)?.operation ?? 'other';
+    const refusal = refusalOf(error, { operation, ip: request.ip, userAgent: request.headers['user-agent'] });
+    if (refusal) options.refused?.(refusal);
+    return sendError(reply, error, options);
+  });
   return app;
 }
 
@@ -78,12 +87,11 @@ function mount(app: FastifyInstance, route: Route, options: ServiceOptions): voi
     onRequest: async (request, reply) => {
       // Fastify lets a parameter be empty; `/things/` is not `/things/:id`.
       if (Object.values(Object(request.params)).includes('')) throw new AppError('NOT_FOUND');
-      const caller = await admit(route, options.authenticate, request);
       const seen = seenOf.get(request);
-      if (seen) {
-        seen.caller = caller;
-        if (caller?.kind === 'user') seen.ids.userId = caller.userId;
-      }
+      if (seen) seen.operation = operation.id;
+      const caller = await admit(route, options.authenticate, request);
+      if (caller) requestContext.nameCaller(caller);
+      if (seen) seen.caller = caller;
       reply.headers((await options.limit?.({ route, caller, ip: request.ip })) ?? {});
     },
     handler: async (request, reply) => answer(route, request, reply, options),

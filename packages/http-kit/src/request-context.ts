@@ -1,10 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import type { Caller } from './caller.ts';
 
 export interface RequestIds {
   readonly requestId: string;
   /** Filled in once the caller is known. */
   userId?: string;
+  /** The workspace of the caller's token. */
+  workspaceId?: string;
   service?: string;
 }
 
@@ -15,6 +18,23 @@ const PLAUSIBLE_ID = /^[\w.:-]{8,128}$/;
 export const requestContext = {
   get: (): RequestIds | undefined => storage.getStore(),
   run: <T>(ids: RequestIds, work: () => T): T => storage.run(ids, work),
+  /** Notes who is calling, once the token has proven it. */
+  nameCaller(caller: Caller): void {
+    const ids = storage.getStore();
+    if (!ids) return;
+    if (caller.kind === 'service') {
+      ids.service = caller.service;
+      return;
+    }
+    requestContext.nameSubject(caller);
+  },
+  /** The same for somebody who is known and not let in. */
+  nameSubject({ userId, workspaceId }: { userId: string; workspaceId?: string | undefined }): void {
+    const ids = storage.getStore();
+    if (!ids) return;
+    ids.userId = userId;
+    if (workspaceId !== undefined) ids.workspaceId = workspaceId;
+  },
   /** The same as fields of a log line. */
   fields: (): Record<string, string> | undefined => {
     const ids = storage.getStore();

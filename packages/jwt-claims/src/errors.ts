@@ -12,14 +12,19 @@ export type TokenFault =
   | 'wrong-audience'
   | 'revoked';
 
+type Proven = Readonly<{ sub: string; wid?: string | undefined }>;
+
 /** The one error of this package for a token that is refused. Its message never holds any part of the token. */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
   readonly reason: TokenFault;
+  /** Whose token it is, when all but its revocation was right: then it proves who was refused. */
+  readonly proven: Proven | undefined;
 
-  constructor(reason: TokenFault, detail?: string, options?: ErrorOptions) {
+  constructor(reason: TokenFault, detail?: string, { proven, ...options }: ErrorOptions & { proven?: Proven } = {}) {
     super(detail === undefined ? `token refused: ${reason}` : `token refused: ${reason} (${detail})`, options);
     this.reason = reason;
+    this.proven = proven;
   }
 }
 

@@ -125,6 +125,13 @@ function createCheck<Claims extends CommonClaims>(kind: TokenKind<Claims>, optio
   };
 }
 
+/** Service tokens name a service, and are not revoked. */
+function provenBy(claims: CommonClaims) {
+  const { sub, wid } = Object(claims) as { sub?: unknown; wid?: unknown };
+  if (typeof sub !== 'string') return {};
+  return { proven: { sub, ...(typeof wid === 'string' && { wid }) } };
+}
+
 /** Puts the memory and the revocation question in front of a check. */
 function remember<Claims extends CommonClaims>(
   check: (token: string) => Promise<Claims>,
@@ -162,7 +169,7 @@ function remember<Claims extends CommonClaims>(
   function unlessRevoked(key: string, claims: Claims): Claims {
     if (!isRevoked?.(claims)) return claims;
     cache.drop(key);
-    throw new TokenError('revoked');
+    throw new TokenError('revoked', undefined, provenBy(claims));
   }
 
   return { verify, forget: cache.forget, clear: () => void cache.forget(() => true) };

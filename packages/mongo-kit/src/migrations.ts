@@ -6,6 +6,8 @@ import { type MongoOptions, openMongo } from './open-mongo.ts';
 /** One step of a schema's history, as plain values, so that a change of a released step is noticed. */
 export interface Migration {
   readonly name: string;
+  /** Emptied before, when something is in them: rows of a shape that no release has written. */
+  readonly clears?: readonly string[];
   /** Made when they are missing; the collections come into being with them. */
   readonly indexes: readonly {
     readonly collection: string;
@@ -64,11 +66,17 @@ async function takeMissing(db: mongo.Db, steps: readonly Migration[], time: Time
   refuseOthers(taken, steps);
   const missing = steps.filter(({ name }) => !taken.has(name));
   for (const step of missing) {
+    for (const collection of step.clears ?? []) await clear(db, collection);
     for (const { collection, key, options } of step.indexes) await db.collection(collection).createIndex(key, options);
     const line = { hash: hashOf(step), appliedAt: new Date(time.now()) };
     await history(db).updateOne({ _id: step.name }, { $setOnInsert: line }, { upsert: true });
   }
   return missing.map(({ name }) => name);
+}
+
+/** Asked for first: the role of a service may not be allowed to remove what is in a collection that it only adds to. */
+async function clear(db: mongo.Db, collection: string): Promise<void> {
+  if ((await db.collection(collection).findOne({})) !== null) await db.collection(collection).deleteMany({});
 }
 
 function refuseOthers(taken: ReadonlyMap<string, Taken>, steps: readonly Migration[]): void {
@@ -82,4 +90,7 @@ function refuseOthers(taken: ReadonlyMap<string, Taken>, steps: readonly Migrati
 const isAsTaken = (step: Migration, { _id, hash }: Taken): boolean =>
   _id === step.name && (hash === undefined || hash === hashOf(step));
 
-const hashOf = ({ indexes }: Migration): string => createHash('sha256').update(JSON.stringify(indexes)).digest('hex');
+const hashOf = ({ clears, indexes }: Migration): string =>
+  createHash('sha256')
+    .update(JSON.stringify(clears ? { clears, indexes } : indexes))
+    .digest('hex');

@@ -57,6 +57,18 @@ describe('migrations', () => {
     expect(await hasNewestSchema(mongo.db(), [FIRST, SECOND])).toBe(true);
   });
 
+  it('empty a collection only when it holds something, so that a role that may only add can take them', async () => {
+    const step = { ...SECOND, name: '0003-third', clears: ['things', 'others'] };
+    await runMigrations(mongo.db(), [FIRST, SECOND]);
+    await mongo.db().collection('things').insertOne({ name: 'old' });
+    expect(await runMigrations(mongo.db(), [FIRST, SECOND, step])).toEqual(['0003-third']);
+    expect(await mongo.db().collection('things').countDocuments()).toBe(0);
+    await mongo.db().collection('things').insertOne({ name: 'new' });
+    expect(await runMigrations(mongo.db(), [FIRST, SECOND, step])).toEqual([]);
+    expect(await mongo.db().collection('things').countDocuments()).toBe(1);
+    await expect(runMigrations(mongo.db(), [FIRST, SECOND, { ...step, clears: [] }])).rejects.toThrow('was changed');
+  });
+
   it('refuse a database that is newer, and a step that was changed after it was taken', async () => {
     await runMigrations(mongo.db(), [FIRST, SECOND]);
     await expect(runMigrations(mongo.db(), [FIRST])).rejects.toThrow('newer than this version: it has 0002-second');

@@ -1,3 +1,4 @@
+export { eventually } from './platform/eventually.ts';
 export { type Answerer, type Ask, countTokens, echo, splitWords, type Turn } from './fakes/answers.ts';
 export type { CallWatch, Closing, RecordedCall, RecordedRequest } from './fakes/call-log.ts';
 export { type ChaosProxy, type ChaosProxyOptions, startChaosProxy } from './chaos-proxy.ts';

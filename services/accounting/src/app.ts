@@ -32,6 +32,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     logger,
     metrics: () => metrics.text(),
     observe: requestObserver(deps),
+    ...(deps.refused && { refused: deps.refused }),
     // Services call for many users; their own limit stands at the proxy.
     limit: async ({ caller }) => (caller?.kind === 'user' ? callsPerUser?.consume(caller.userId) : undefined),
     allowedOrigins: config.allowedOrigins,

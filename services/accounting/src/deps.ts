@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type AuditReports,
   type Check,
   type Closers,
   createClosers,
@@ -24,6 +25,7 @@ import { openChannels, outboxRounds } from './outbox-deps.ts';
 import { membershipRounds } from './memberships-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
+import { createAuditReporting, withReports } from './report-deps.ts';
 import { createAdmission } from './revocation-deps.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createAnnouncements } from './store/audit/announcements.ts';
@@ -60,6 +62,8 @@ export type Deps = Readonly<{
   checks: Readonly<Record<string, Check>>;
   callsPerUser: RateLimiter | undefined;
   flows: Flows;
+  /** Told of refusals, which go to the audit log. */
+  refused: AuditReports['refused'] | undefined;
   /** Where events are delivered, each in rounds of its own. */
   channels: Ports['channels'];
   /** Migrates when that is wanted and begins the rounds; requests are answered before, with 503 when the database is away. */
@@ -74,7 +78,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const logger = overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel });
   const metrics = createMetrics({ service: 'accounting' });
   const closers = createClosers(logger);
-  const { postgres, ports } = openStore(config, { closers, logger, metrics });
+  const reports = createAuditReporting(config, { closers, logger, metrics });
+  const { postgres, ports } = openStore(config, { closers, logger, metrics, reports });
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
@@ -89,6 +94,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     flows,
+    refused: reports?.refused,
     channels: ports.channels,
     version: await packageVersion(import.meta.url),
     verifyAccess,
@@ -107,6 +113,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     ),
     async start() {
       revocations?.start();
+      reports?.start();
       if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
       for (const round of rounds) round.start();
       memberships?.start();
@@ -115,9 +122,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics };
+type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics; reports: AuditReports | undefined };
 
-function openStore(config: Config, { closers, logger, metrics }: Surroundings): { postgres: Postgres; ports: Ports } {
+function openStore(
+  config: Config,
+  { closers, logger, metrics, reports }: Surroundings,
+): { postgres: Postgres; ports: Ports } {
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
   const settings = ledgerSettings(config);
@@ -146,7 +156,8 @@ function openStore(config: Config, { closers, logger, metrics }: Surroundings): 
     announce: createAnnouncements(postgres.query, (type, error) =>
       logger.error('an event was not put into the outbox', { type, error }),
     ),
-    events: createLedgerEvents(logger, metrics),
+    events: withReports(createLedgerEvents(logger, metrics), reports),
+    report: reports?.add ?? (() => {}),
     rules: config.rules,
     ...paymentPorts(config, postgres),
   };

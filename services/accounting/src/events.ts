@@ -120,7 +120,7 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     priceAdded: (fact) => emit('price_added', fact),
     priceGroupSet: (fact) => emit('price_group_set', fact),
     refused: (fact) => emit('credits_refused', fact),
-    moved: (fact) => emit('credits_moved', fact),
+    moved: ({ kind, userId, credits, actor }) => emit('credits_moved', { kind, userId, credits, actor }),
     ruled: (fact) => emit('rule_changed', fact),
     overstepped: (fact) => emit('movement_overstepped', fact),
     vouchersMade: (fact) => emit('vouchers_made', fact),

@@ -45,6 +45,7 @@ import {
   createSweepHolds,
 } from './flows/sweep-holds.ts';
 import { createListUsage, createReportUsage, createRollUpUsage } from './flows/report-usage.ts';
+import { createTellExport } from './flows/audit/tell-export.ts';
 import { createRecordUsage, createUsageReport, createUsageReportOf } from './flows/usage.ts';
 import type { Ports } from './ports.ts';
 
@@ -73,6 +74,7 @@ export function createFlows(ports: Ports) {
     listAllocations: createListAllocations(deps),
     listTransactions: createListTransactions(deps),
     explainTransaction: createExplainTransaction(deps),
+    tellExport: createTellExport(deps),
     verifyLedger: createVerifyLedger(deps),
     takeHead: createTakeHead(deps),
     listHeads: createListHeads(deps),

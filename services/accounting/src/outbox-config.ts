@@ -2,8 +2,8 @@ import {
   bool,
   duration,
   durationMs,
-  mailAddresses,
   mailVariables,
+  operatorVariables,
   webhookSecrets,
   webhookUrls,
 } from '@tollgate/config';
@@ -15,9 +15,7 @@ const MOST_RECEIVERS = 10;
 export const outboxVariables = {
   ...mailVariables,
   SMTP_URL: mailVariables.SMTP_URL.optional(),
-  ALERT_MAIL_TO: mailAddresses({ most: MOST_RECEIVERS })
-    .prefault('')
-    .describe('Operators who are told by mail of low balances and faults, between commas'),
+  ...operatorVariables,
   WEBHOOK_URLS: webhookUrls({ most: MOST_RECEIVERS })
     .prefault('')
     .describe('Receivers of events (docs/webhooks.md), between commas; https in production'),

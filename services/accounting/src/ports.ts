@@ -1,13 +1,13 @@
-import type { accounting, Price, Role, ServerResult, UserId } from '@tollgate/contracts';
+import type { accounting, auth, Price, Role, ServerResult, UserId } from '@tollgate/contracts';
 import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
-import type { BlockReason, Doer, Holds } from './ports/holds.ts';
+import type { Doer, Holds } from './ports/holds.ts';
 import type { Blocks, KeyLimitStore, Limits, Workspaces } from './ports/limits.ts';
 import type { Page } from './ports/page.ts';
-import type { HeadKeys, SignedHead } from './domain/ledger-head.ts';
-import type { Announce, KeepHead, LedgerAudit, LedgerHeads, ReconciliationRun } from './ports/audit.ts';
-import type { LotFilter, PaymentPorts, PaymentTx, TopUpBody } from './ports/payments.ts';
+import type { HeadKeys } from './domain/ledger-head.ts';
+import type { Announce, KeepHead, LedgerAudit, LedgerHeads } from './ports/audit.ts';
+import type { LotFilter, PaymentPorts, PaymentTx } from './ports/payments.ts';
 import type { Period, UsageReports } from './ports/usage.ts';
 
 export type * from './ports/audit.ts';
@@ -16,12 +16,15 @@ import type { Explanations } from './ports/explanations.ts';
 import type { IsWithin, Members } from './ports/members.ts';
 import type { Rules } from './ports/rules.ts';
 
+import type { Events } from './ports/events.ts';
+
+export type * from './ports/events.ts';
 export type * from './ports/explanations.ts';
 export type * from './ports/holds.ts';
 export type * from './ports/limits.ts';
 export type * from './ports/members.ts';
 export type * from './ports/page.ts';
-import type { Channel, DeliveryPace, Outbox, OutboxDepth, Tenants } from './ports/outbox.ts';
+import type { Channel, DeliveryPace, Outbox, Tenants } from './ports/outbox.ts';
 
 export type * from './ports/outbox.ts';
 export type * from './ports/payments.ts';
@@ -200,67 +203,6 @@ export type Chores = {
   alone(chore: string, work: () => Promise<void>): Promise<boolean>;
 };
 
-export type RefusalReason =
-  | 'insufficient_credits'
-  | 'model_not_priced'
-  | 'budget_exceeded'
-  | 'rate_limited'
-  | 'parallel_limit'
-  | BlockReason;
-
-/** The business facts that are counted and logged. */
-export type Events = {
-  holdOpened(fact: { holdId: string; userId: string; credits: number; clamped: boolean }): void;
-  holdClosed(fact: { cause: 'settle' | 'void' | 'sweep'; hold: HoldRecord }): void;
-  refused(fact: { reason: RefusalReason; userId: string }): void;
-  priceAdded(fact: { ruleId: string; version: number; actor: string }): void;
-  priceGroupSet(fact: { userId: string; group: string | null; actor: string }): void;
-  moved(fact: {
-    kind: 'allocated' | 'adjusted' | 'revoked' | 'deducted' | 'refunded' | 'redeemed';
-    userId: string;
-    credits: number;
-    actor: string;
-  }): void;
-  /** Somebody decided who may use how much. */
-  ruled(fact: {
-    kind: 'limit_set' | 'limit_ended' | 'billing_set' | 'blocked' | 'unblocked';
-    subject: string;
-    actor: string;
-  }): void;
-  /** Somebody tried to move credits beyond what the role allows. */
-  overstepped(fact: { actor: string; of: string; credits: number; operation: string }): void;
-  vouchersMade(fact: { count: number; credits: number; actor: string }): void;
-  paymentApplied(fact: {
-    provider: accounting.PaymentProvider;
-    state: TopUpBody['state'];
-    orderId: string;
-    userId: string;
-    granted: number;
-    takenBack: number;
-    shortfall: number;
-  }): void;
-  paymentRefused(fact: {
-    provider: accounting.PaymentProvider;
-    reason: 'unsigned' | 'forged' | 'stale' | 'mismatch';
-    orderId: string | null;
-  }): void;
-  lotsExpired(fact: { lots: number }): void;
-  tenantChanged(fact: { actor: string }): void;
-  eventDelivered(fact: { kind: Channel['kind']; type: accounting.OutboxEventType; attempts: number }): void;
-  eventGivenUp(fact: {
-    kind: Channel['kind'];
-    type: accounting.OutboxEventType;
-    eventId: string;
-    destination: string;
-    attempts: number;
-    error: string;
-  }): void;
-  deliveriesOrphaned(fact: { deliveries: number }): void;
-  outboxDepth(depth: OutboxDepth): void;
-  headTaken(head: SignedHead): void;
-  reconciled(run: ReconciliationRun): void;
-};
-
 export type Ports = PaymentPorts &
   Readonly<{
     accounts: Accounts;
@@ -290,5 +232,7 @@ export type Ports = PaymentPorts &
     keepHead?: KeepHead | undefined;
     announce?: Announce | undefined;
     events: Events;
+    /** Puts something down in auth's audit log, later; without auth nothing is. */
+    report(report: auth.NewAuditReport): void;
     rules: Rules;
   }>;

@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
 import { secondFactorRoutes } from './routes/second-factors.ts';
@@ -28,6 +29,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     observe: requestObserver(deps),
     limit: async ({ caller }) =>
       caller?.kind === 'service' ? deps.callsPerService?.consume(caller.service) : undefined,
+    refused: deps.refused,
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,
     production: config.isProduction,
@@ -48,6 +50,7 @@ function routesOf({ config, flows, keySet, clock }: Deps): Route[] {
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
     ...apiKeyRoutes(flows, clock),
+    ...auditRoutes(flows),
     ...internalRoutes(flows),
     ...workspaceRoutes(flows),
     ...(keySet ? tokenKeyRoutes(keySet) : []),

@@ -20,6 +20,7 @@ import {
 import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
 import { accountVariables, readAccountRules } from './accounts-config.ts';
+import { auditConfig, auditVariables } from './audit-config.ts';
 import { keyConfig, keyVariables } from './keys-config.ts';
 
 const MILLISECONDS = 1000;
@@ -134,6 +135,7 @@ export const AuthEnvironment = z
       .prefault('7d')
       .describe('An account not verified for so long gives its name free'),
 
+    ...auditVariables,
     ...keyVariables,
 
     ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
@@ -194,6 +196,10 @@ export const AuthEnvironment = z
         env.MFA_ENCRYPTION_KEYS.every((b) => !a.secret.equals(b.secret)),
       ),
     { path: ['MFA_ENCRYPTION_KEYS'], error: 'must differ from JWT_ACCESS_SECRET and JWT_SERVICE_SECRET' },
+  )
+  .refine(
+    (env) => env.AUDIT_CHAIN_SECRET.every((a) => env.AUDIT_ANCHOR_SECRET.every((b) => !a.secret.equals(b.secret))),
+    { path: ['AUDIT_ANCHOR_SECRET'], error: 'must differ from AUDIT_CHAIN_SECRET' },
   );
 
 export type Config = ReturnType<typeof readAuthConfig>;
@@ -256,6 +262,7 @@ export function readAuthConfig(env: Environment = process.env) {
       welcome: read.WELCOME_TTL * MILLISECONDS,
       invitation: read.INVITATION_TTL * MILLISECONDS,
     },
+    ...auditConfig(read),
     ...keyConfig(read),
     workspaceCreation: read.WORKSPACE_CREATION,
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,

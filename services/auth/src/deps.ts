@@ -1,4 +1,5 @@
 import {
+  type AuditReports,
   type Check,
   type Closers,
   createClosers,
@@ -15,6 +16,7 @@ import { createServiceVerifier, type ServiceVerifier } from '@tollgate/jwt-claim
 import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
+import { createAuditPorts, createAuditRounds } from './audit-deps.ts';
 import { readCommonPasswords } from './clients/common-passwords.ts';
 import { createBackupCodes } from './clients/backup-codes.ts';
 import { createFieldCipher } from './clients/field-cipher.ts';
@@ -28,14 +30,15 @@ import { createTotp } from './clients/totp.ts';
 import { createTrustedDevices } from './clients/trusted-devices.ts';
 import type { Config } from './config.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
-import { createAuditedEvents } from './events.ts';
+import { breachRules } from './domain/breach-rules.ts';
+import { type AuditedEvents, createAuditedEvents } from './events.ts';
 import { createDeliverMail } from './flows/deliver-mail.ts';
 import { createCompleteRevocations } from './flows/sessions/complete-revocations.ts';
 import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
+import type { AuditPorts } from './ports/audit.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
 import { createApiKeys } from './store/api-keys.ts';
-import { createAuditLog } from './store/audit-log.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
 import { createLimits } from './store/limits.ts';
@@ -66,6 +69,8 @@ export type Deps = Readonly<{
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
   flows: Flows;
+  /** Told of refusals; they go to the audit log. */
+  refused: AuditReports['refused'];
   /** Resolves when the database answers. */
   connected: Promise<void>;
   /** Begins what needs the database, when it is there; requests are answered before, with 503. */
@@ -92,6 +97,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
   const completeRevocations = createCompleteRevocations(ports);
   const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { everyMs: config.mail.pollMs, failed }));
+  const flows = createFlows(
+    config,
+    { ...ports, tokens, mailQueue: nudging(ports.mailQueue, mailRounds) },
+    { rules, breachRules: breachRules(config.alerts) },
+  );
+  const auditRounds = createAuditRounds(config, { flows, events: ports.events }, { closers, logger });
   const revocationRounds = closers.add(
     'revocation rounds',
     createRounds(completeRevocations, {
@@ -104,6 +115,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     logger,
     metrics,
     clock,
+    flows,
+    refused: auditRounds.refused,
     verifyAccess,
     callsPerService: config.limits && createRateLimiter(CALLS_PER_SERVICE),
     keySet,
@@ -111,12 +124,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
     version: await packageVersion(import.meta.url),
-    flows: createFlows(config, { ...ports, tokens, mailQueue: nudging(ports.mailQueue, mailRounds) }, rules),
     async start() {
       await mongo.connected;
       if (config.migrateOnStart)
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
       mailRounds.start();
+      auditRounds.start();
       revocationRounds.start();
     },
     close: () => closers.closeAll(CLOSE_MS),
@@ -138,8 +151,10 @@ type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: M
 async function createPorts(
   config: Config,
   { mongo, closers, logger, metrics, clock }: Surroundings,
-): Promise<Omit<Ports, 'tokens'>> {
+): Promise<Omit<Ports, 'tokens'> & AuditPorts & { events: AuditedEvents }> {
   const { connection } = mongo;
+  const audit = createAuditPorts(config, mongo);
+  const defaultWorkspaceId = config.tokens.workspaceId;
   return {
     clock,
     users: reachable(createUsers(connection), troubleOf),
@@ -161,7 +176,8 @@ async function createPorts(
     devices: createTrustedDevices(config.tokenHashSecret),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
-    events: createAuditedEvents(reachable(createAuditLog(connection), troubleOf), logger, metrics, clock),
+    ...audit,
+    events: createAuditedEvents({ ...audit, clock, logger, metrics, defaultWorkspaceId }),
     limits: config.limits ? reachable(createLimits(mongo, config.limits), troubleOf) : NO_LIMITS,
     mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),

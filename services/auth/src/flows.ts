@@ -10,9 +10,14 @@ import { createVerifyApiKey } from './flows/api-keys/verify-api-key.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
 import { createChangeStatus } from './flows/administer/change-status.ts';
-import { createCreateUser, createCreateUsers, createInviteUser } from './flows/administer/create-users.ts';
+import { createCreateUser, createCreateUsers } from './flows/administer/create-users.ts';
 import { createDeleteAllUsers, createDeleteUser } from './flows/administer/delete-users.ts';
 import { createEnsureUser } from './flows/accounts/ensure-user.ts';
+import { createRaiseAlerts } from './flows/audit/raise-alerts.ts';
+import { createSearchAudit } from './flows/audit/search-audit.ts';
+import { createTakeAnchor } from './flows/audit/take-anchor.ts';
+import { createTakeReports } from './flows/audit/take-reports.ts';
+import { createVerifyAudit } from './flows/audit/verify-audit.ts';
 import { createContinueLogIn, type Proven } from './flows/sessions/continue-log-in.ts';
 import { issueChallenge } from './flows/sessions/issue-challenge.ts';
 import { createLogIn } from './flows/sessions/log-in.ts';
@@ -40,6 +45,7 @@ import { createEnrolAtLogIn, createVerifySecondFactor } from './flows/mfa/verify
 import { createTrustDevice } from './flows/sessions/trust-device.ts';
 import { createReadProfile, createUpdateProfile } from './flows/accounts/update-profile.ts';
 import { createVerifyEmail } from './flows/accounts/verify-email.ts';
+import type { BreachRule } from './domain/breach-rules.ts';
 import { createSelectWorkspace } from './flows/sessions/select-workspace.ts';
 import { createSwitchWorkspace } from './flows/sessions/switch-workspace.ts';
 import { createActInWorkspace } from './flows/workspaces/act-in-workspace.ts';
@@ -67,16 +73,23 @@ import {
 import { createPlaces } from './flows/workspaces/places.ts';
 import { createTellMemberships } from './flows/workspaces/tell-memberships.ts';
 import type { Ports } from './ports.ts';
+import type { AuditPorts, AuditNews } from './ports/audit.ts';
 
 export type Flows = ReturnType<typeof createFlows>;
 
 /** Everything this service does. */
-export function createFlows(config: Config, ports: Ports, rules: PasswordRules) {
+export function createFlows(
+  config: Config,
+  ports: Ports & AuditPorts & { events: AuditNews },
+  { rules, breachRules }: { rules: PasswordRules; breachRules: readonly BreachRule[] },
+) {
   const { abandonMs, codeLives, keyLives, mfaPolicy, workspaceCreation, sessions: lives } = config;
+  const { operators } = config.alerts;
   const defaultWorkspaceId = config.tokens.workspaceId;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
-  const settings = { rules, abandonMs, codeLives, keyLives, lives, mfaPolicy, defaultWorkspaceId, workspaceCreation };
-  const given = { ...ports, ...settings, places };
+  const lifetimes = { abandonMs, codeLives, keyLives, lives };
+  const settings = { ...lifetimes, rules, breachRules, operators, mfaPolicy, workspaceCreation };
+  const given = { ...ports, ...settings, places, defaultWorkspaceId };
   const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
   const secondFactorDue = createSecondFactorDue(given);
   const continueLogIn = createContinueLogIn({ ...given, secondFactorDue, issueChallenge: challenging });
@@ -115,12 +128,17 @@ export function createFlows(config: Config, ports: Ports, rules: PasswordRules) 
     readUserByEmail: createReadUserByEmail(deps),
     listUsers: createListUsers(deps),
     createUser: createCreateUser(deps),
-    createUsers: createCreateUsers({ inviteUser: createInviteUser(deps) }),
+    createUsers: createCreateUsers(deps),
     changeRole: createChangeRole(deps),
     changeStatus: createChangeStatus(deps),
     deleteUser: createDeleteUser(deps),
     deleteAllUsers: createDeleteAllUsers(deps),
     resetUserPassword: createResetUserPassword(deps),
+    searchAudit: createSearchAudit(deps),
+    verifyAudit: createVerifyAudit(deps),
+    takeReports: createTakeReports(deps),
+    takeAnchor: createTakeAnchor(deps),
+    raiseAlerts: createRaiseAlerts(deps),
     ensureUser: createEnsureUser(deps),
     readMailedSecret: createReadMailedSecret(deps),
     verifyDirectly: createVerifyDirectly(deps),

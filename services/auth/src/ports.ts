@@ -1,5 +1,6 @@
 import type { Role, UserId } from '@tollgate/contracts';
-import type { AuditEvent } from './domain/audit-event.ts';
+import type { AuditEvent, ReportedEvent } from './domain/audit-event.ts';
+import type { BreachName } from './domain/breach-rules.ts';
 import type { CodeKind, MailedCode } from './domain/mailed-code.ts';
 import type { Letter, NoticeKind } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
@@ -19,6 +20,14 @@ export type Clock = {
 
 type EmailAddress = Readonly<{ email: string; emailKey: string }>;
 
+export type UserFilter = Readonly<{
+  /** How the key of the name or address begins. */
+  prefix?: string | undefined;
+  role?: Role | undefined;
+  /** Deleted ones are listed only when they are asked for. */
+  status?: User['status'] | undefined;
+}>;
+
 export type Users = {
   /** False when the user name or the address belongs to somebody. */
   insert(user: NewUser): Promise<boolean>;
@@ -32,7 +41,7 @@ export type Users = {
   findByName(usernameKey: string): Promise<User | undefined>;
   findByEmail(emailKey: string): Promise<User | undefined>;
   /** Accounts in the order of their ids, decoys left out. */
-  list(page: { after?: UserId; limit: number }): Promise<User[]>;
+  list(filter: UserFilter, page: { after?: UserId | undefined; limit: number }): Promise<User[]>;
   /** False when the account does not own this address (any more). */
   verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
   /** Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before. */
@@ -110,6 +119,7 @@ export type MailOrder =
   | OrderOf<'verification' | 'password-reset' | 'already-registered', { email: string }>
   | OrderOf<'welcome' | NoticeKind, { userId: UserId }>
   | OrderOf<'email-change' | 'email-changed', { userId: UserId; email: string }>
+  | OrderOf<'alert', { email: string; alert: Readonly<{ rule: BreachName; about: string; count: number }> }>
   | OrderOf<'invitation', { email: string; invitationId: string }>
   | OrderOf<'member-role', { userId: UserId; workspaceId: string; role: MemberRole | 'owner' }>
   | OrderOf<'member-removed', { userId: UserId; workspaceId: string }>;
@@ -139,6 +149,8 @@ export type AdminRoster = {
 export type Events = {
   /** Writes one line of the audit log, and counts and logs the fact. */
   record(event: AuditEvent): Promise<void>;
+  /** The same for what another service reports; once for one `eventId`. */
+  recordReport(event: ReportedEvent): Promise<void>;
 };
 
 export type Mailer = {
@@ -175,6 +187,8 @@ export type MailedSecrets = {
   /** 256 random bits for a client to bring back, and the hash to store. */
   challenge(): { secret: string; hash: string };
   hashChallenge(secret: string): string;
+  /** Tells identifiers apart that are not to be kept: people type passwords where a name belongs. */
+  hashIdentifier(key: string): string;
   /** A password nobody has to remember: random, easy to read out. */
   password(): string;
   userId(): UserId;

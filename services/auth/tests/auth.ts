@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role } from '@tollgate/contracts';
+import { requestContext } from '@tollgate/http-kit';
 import { createLogger } from '@tollgate/telemetry';
 import { type Clock, type Mail, type SmtpSink, startSmtpSink } from '@tollgate/test-kit';
 import { type Db, MongoClient } from 'mongodb';
@@ -42,10 +43,12 @@ export type LoggedIn = Person & { accessToken: string; refreshToken: string };
 export const PASSWORD = 'a-long-walk-in-the-rain';
 
 const silent = () => createLogger({ service: 'auth', level: 'silent' });
+const logging = (destination: NodeJS.WritableStream) =>
+  createLogger({ service: 'auth', level: 'debug', destination, context: requestContext.fields });
 const secret = () => randomBytes(36).toString('base64url');
 
 type StopOptions = { keepDatabase?: boolean };
-type AuthOptions = { env?: Record<string, string>; clock?: Clock; smtpUrl?: string };
+type AuthOptions = { env?: Record<string, string>; clock?: Clock; smtpUrl?: string; logs?: NodeJS.WritableStream };
 
 /** The auth service over HTTP, with a database and a mail sink of its own. */
 export class Auth {
@@ -66,12 +69,12 @@ export class Auth {
     this.#end = parts.end;
   }
 
-  static async start({ env: extra = {}, clock, smtpUrl }: AuthOptions = {}): Promise<Auth> {
+  static async start({ env: extra = {}, clock, smtpUrl, logs }: AuthOptions = {}): Promise<Auth> {
     const mails = await startSmtpSink({});
     const env = { ...environment(mails, smtpUrl), ...extra };
     const config = readAuthConfig(env);
     await migrate(config);
-    const deps = await createDeps(config, { logger: silent(), ...(clock && { clock }) });
+    const deps = await createDeps(config, { logger: logs ? logging(logs) : silent(), ...(clock && { clock }) });
     await deps.start();
     const server = createServer(buildApp(deps).app);
     const url = await listen(server);
@@ -194,6 +197,8 @@ export function environment(mails: Pick<SmtpSink, 'smtpUrl'>, smtpUrl = mails.sm
     PASSWORD_PEPPER: secret(),
     TOKEN_HASH_SECRET: secret(),
     MFA_ENCRYPTION_KEYS: secret(),
+    AUDIT_CHAIN_SECRET: `c1:${secret()}`,
+    AUDIT_ANCHOR_SECRET: `a1:${secret()}`,
     BCRYPT_COST: '10',
     RATE_LIMITS: 'false',
     MAIL_POLL: '1s',

@@ -28,6 +28,7 @@ import { createSyncChatflows } from './flows/sync-chatflows.ts';
 import { watch } from './metrics-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
+import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openStores } from './store-deps.ts';
 import { connectUpstreams } from './upstream-deps.ts';
@@ -55,15 +56,13 @@ const CLOSING_MS = 8000;
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const clock = overrides.clock ?? { now: () => Date.now() };
-  const logger =
-    overrides.logger ??
-    createLogger({ service: 'chat-proxy', level: config.LOG_LEVEL, context: requestContext.fields });
+  const logger = overrides.logger ?? createOwnLogger(config);
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
   const stores = openStores(config, logger, closers);
-  const { mongo, chatflows, sessions, messages, forgetting } = stores;
+  const { mongo, chatflows, forgetting } = stores;
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
@@ -71,28 +70,22 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const syncChatflows = createSyncChatflows({
-    catalogues: upstreams.catalogues,
-    chatflows,
-    clock,
-    tell,
-    mostDeletedPercent: config.SYNC_MAX_DELETED_PERCENT,
-  });
+  const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
+  const { catalogues } = upstreams;
+  const syncChatflows = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
   const forgetUpstream = createForgetUpstream({ forgetting, flowise: upstreams, clock });
   const readChatflows = createReadChatflows({ chatflows });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),
-    sessions: {
-      read: createReadConversations({ sessions, messages }),
-      remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
-    },
+    sessions: sessionFlows(stores, clock),
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
-  const rounds = backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed });
+  const reports = createRefusalReports(config, { closers, tell });
+  const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -103,6 +96,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      refused: reports.refused,
       observe: watch(metrics, { ...answering, ...admission }),
       metrics: () => metrics.text(),
     },
@@ -126,6 +120,14 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
   };
 }
+
+const sessionFlows = ({ sessions, messages, forgetting }: ReturnType<typeof openStores>, clock: Clock) => ({
+  read: createReadConversations({ sessions, messages }),
+  remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
+});
+
+const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
+  createLogger({ service: 'chat-proxy', level, context: requestContext.fields });
 
 type BackgroundTask = Facts['background_failed']['task'];
 

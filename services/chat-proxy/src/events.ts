@@ -77,9 +77,14 @@ const EVENTS = {
     labels: { outcome: ['done', 'refused', 'failed'] },
     fields: ['created', 'updated', 'deleted', 'errors'],
   },
+  reports_dropped: {
+    help: 'Refusals that auth was not told, because too many waited',
+    fields: ['count'],
+    level: 'error',
+  },
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
-    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'sync'] },
+    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports'] },
     fields: ['reason'],
     level: 'warn',
   },

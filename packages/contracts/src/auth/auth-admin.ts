@@ -7,9 +7,15 @@ export const listUsers = operation({
   id: 'listUsers',
   method: 'GET',
   path: '/api/admin/users',
-  summary: 'Accounts, oldest first, page by page',
+  summary: 'Accounts, oldest first, page by page; `q` is the beginning of a user name or e-mail address',
   permission: 'users:read',
-  query: PageQuery.extend({ limit: PageQuery.shape.limit.unwrap().default(100) }),
+  query: PageQuery.extend({
+    limit: PageQuery.shape.limit.unwrap().default(100),
+    q: z.string().trim().min(1).max(254).optional(),
+    role: RoleInput.optional(),
+    /** Deleted ones are listed only when they are asked for. */
+    status: z.enum(['active', 'locked', 'disabled', 'deleted']).optional(),
+  }),
   result: z.object({ users: z.array(AccountView), nextCursor: z.string().nullable() }),
 });
 
@@ -65,7 +71,9 @@ export const createUser = operation({
   invalidDetail: 'Missing required fields',
 });
 
-const MOST_NEW_USERS = 100;
+const MOST_NEW_USERS = 500;
+/** Bytes: so many of the longest entries, written as JSON. */
+const MOST_BYTES = 524_288;
 
 /** Each entry is judged on its own, so that one bad line of a list does not refuse the others. */
 const NewUserLine = z.strictObject({
@@ -83,7 +91,7 @@ export const createUsers = operation({
   id: 'createUsers',
   method: 'POST',
   path: '/api/admin/users/batch',
-  summary: 'Open up to 100 accounts; each person is mailed a link to choose a password',
+  summary: 'Open up to 500 accounts; each person is mailed a link to choose a password',
   permission: 'users:write',
   status: 201,
   body: z.strictObject({
@@ -103,6 +111,7 @@ export const createUsers = operation({
     ),
     summary: z.object({ total: z.int(), successful: z.int(), failed: z.int() }),
   }),
+  bodyLimit: MOST_BYTES,
   invalidDetail: 'A non-empty array of users is required',
 });
 
@@ -200,14 +209,21 @@ export const resetUserPassword = operation({
   id: 'resetUserPassword',
   method: 'POST',
   path: '/api/admin/users/:userId/reset-password',
-  summary: 'Set another user’s password, or generate one that is shown once; ends that user’s sessions',
+  summary: 'Mail another user a link, generate a password that is shown once, or set one; ends that user’s sessions',
   permission: 'users:write',
   params: userParams,
   body: z
-    .strictObject({ newPassword: Password.optional(), generateRandom: z.boolean().default(false) })
-    .refine(({ newPassword, generateRandom }) => (newPassword === undefined) === generateRandom, {
-      error: 'either newPassword or generateRandom is required',
-    }),
+    .strictObject({
+      newPassword: Password.optional(),
+      generateRandom: z.boolean().default(false),
+      /** The old password is worth nothing from then on. */
+      sendLink: z.boolean().default(false),
+    })
+    .refine(
+      ({ newPassword, generateRandom, sendLink }) =>
+        [newPassword !== undefined, generateRandom, sendLink].filter(Boolean).length === 1,
+      { error: 'one of newPassword, generateRandom and sendLink is required' },
+    ),
   result: z.object({
     message: z.string(),
     user: z.object({ username: z.string(), email: z.string() }),

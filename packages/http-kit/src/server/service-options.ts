@@ -1,6 +1,7 @@
 import type { Authenticate, Caller } from '../caller.ts';
 import type { Health } from '../health.ts';
 import type { Route } from '../route.ts';
+import type { Refusal } from './refusal.ts';
 
 /** The part of a logger this package uses; winston fits. */
 export interface Logger {
@@ -27,6 +28,8 @@ export interface ServiceOptions {
   readonly health: Health;
   readonly logger: Logger;
   readonly observe?: ObserveRequest;
+  /** Told of everybody proven who was not allowed something. Must not throw. */
+  readonly refused?: (refusal: Refusal) => void;
   /**
    * Prometheus text. Shown only to who sends `metricsToken` as a bearer; when that is not set, to loopback and private
    * addresses that call directly: a request which came through more reverse proxies than `trustProxyHops` is not internal.

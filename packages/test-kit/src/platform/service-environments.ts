@@ -18,6 +18,8 @@ export interface Installation {
     readonly tokenHash: string;
     readonly mfaEncryption: string;
     readonly ledgerSigning: string;
+    readonly auditChain: string;
+    readonly auditAnchor: string;
   };
   /** Accounting's database, as the role that serves and as the one that owns the schema. */
   readonly postgres: { readonly service: string; readonly owner: string };
@@ -58,6 +60,8 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       PASSWORD_PEPPER: secrets.pepper,
       TOKEN_HASH_SECRET: secrets.tokenHash,
       MFA_ENCRYPTION_KEYS: secrets.mfaEncryption,
+      AUDIT_CHAIN_SECRET: secrets.auditChain,
+      AUDIT_ANCHOR_SECRET: secrets.auditAnchor,
       SMTP_URL: installation.smtpUrl,
       PUBLIC_BASE_URL: url(ports.auth),
       ACCOUNTING_API_URL: url(ports.accounting),

@@ -106,6 +106,8 @@ const randomSecrets = () => ({
   tokenHash: randomSecret(),
   mfaEncryption: randomSecret(),
   ledgerSigning: randomSecret(),
+  auditChain: randomSecret(),
+  auditAnchor: randomSecret(),
 });
 
 /** Test tokens carry a key id, and services must know the secret under it. */

@@ -49,7 +49,8 @@ export const createAdjustCredits = ({ events, rules, once }: Deps) =>
     });
     const answer = await tellOverstepping(attempt, events, fact);
     const { userId, previous, current } = answer.value;
-    if (!answer.replayed) events.moved({ kind: 'adjusted', userId, credits: current - previous, actor });
+    const balances = { from: previous, to: current };
+    if (!answer.replayed) events.moved({ kind: 'adjusted', userId, credits: current - previous, actor, ...balances });
     return answer;
   };
 

@@ -43,6 +43,7 @@ export const creditRoutes = (flows: Flows): Route[] => [
         query,
         context,
         file: 'ledger.csv',
+        exported: flows.tellExport,
         columns: LEDGER_COLUMNS,
         pageRows: LEDGER_ROWS,
         read: ledgerPages(flows, userId),

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { acceptedType, type RequestContext, type StreamReply, stream } from '@tollgate/http-kit';
+import { acceptedType, type RequestContext, requestContext, type StreamReply, stream } from '@tollgate/http-kit';
 import { stringify } from 'csv-stringify/sync';
+import type { Flows } from '../flows.ts';
 
 type ListPage = Readonly<{ rows: readonly object[]; nextCursor: string | null }>;
 
@@ -11,6 +12,8 @@ export type Listing<Page extends ListPage> = Readonly<{
   /** Name of the CSV file. */
   file: string;
   columns: readonly string[];
+  /** Told when a CSV ends, also one that broke off. */
+  exported: Flows['tellExport'];
   /** Rows of a CSV that are read at once. */
   pageRows: number;
   read: (limit: number, cursor: string | undefined) => Promise<Page>;
@@ -36,20 +39,27 @@ const CHUNK_ROWS = 500;
  * RFC 4180. The first page is read before the answer begins, so that a refusal has its status. The trailers say at the end
  * whether these are all rows; a file that broke off has none, and its connection is cut.
  */
-async function csvOf({ query, file, columns, pageRows, read }: Listing<ListPage>): Promise<StreamReply> {
+async function csvOf({ query, file, columns, pageRows, read, exported }: Listing<ListPage>): Promise<StreamReply> {
   let page = await read(pageRows, query.cursor);
   let isComplete = false;
+  const by = requestContext.get();
   async function* chunks(): AsyncGenerator<string> {
     yield csvText([Object.fromEntries(columns.map((column) => [column, column]))], columns);
-    for (let sent = 0; ; ) {
-      for (let at = 0; at < page.rows.length; at += CHUNK_ROWS) {
-        yield csvText(page.rows.slice(at, at + CHUNK_ROWS), columns);
-        await nextTurn();
+    let rows = 0;
+    try {
+      while (true) {
+        for (let at = 0; at < page.rows.length; at += CHUNK_ROWS) {
+          const chunk = page.rows.slice(at, at + CHUNK_ROWS);
+          rows += chunk.length;
+          yield csvText(chunk, columns);
+          await nextTurn();
+        }
+        isComplete = page.nextCursor === null;
+        if (page.nextCursor === null || rows >= MOST_ROWS) return;
+        page = await read(pageRows, page.nextCursor);
       }
-      sent += page.rows.length;
-      isComplete = page.nextCursor === null;
-      if (page.nextCursor === null || sent >= MOST_ROWS) return;
-      page = await read(pageRows, page.nextCursor);
+    } finally {
+      exported({ file, rows, isComplete }, by);
     }
   }
   return stream('text/csv; charset=utf-8; header=present', chunks(), {

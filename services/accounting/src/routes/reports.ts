@@ -56,7 +56,8 @@ function groupListing(
     };
   }
   const columns = [...groupBy.map((dimension) => FIELDS[dimension]), ...SUMS];
-  return { query, context, file: 'usage-report.csv', columns, pageRows: GROUP_ROWS, read };
+  const exported = flows.tellExport;
+  return { query, context, file: 'usage-report.csv', columns, pageRows: GROUP_ROWS, read, exported };
 }
 
 const namesOf = (groupBy: ReportQuery['groupBy'], key: GroupKey): Partial<GroupRow> =>
@@ -128,7 +129,8 @@ function recordListing(
     const last = rows.length < limit ? undefined : rows.at(-1);
     return { rows, nextCursor: last ? `${last.micros}.${last.id}` : null };
   }
-  return { query, context, file: 'usage.csv', columns: RECORD_COLUMNS, pageRows: RECORD_ROWS, read };
+  const exported = flows.tellExport;
+  return { query, context, file: 'usage.csv', columns: RECORD_COLUMNS, pageRows: RECORD_ROWS, read, exported };
 }
 
 const recordsBody = ({ rows, nextCursor }: RecordPage) => ({ records: rows, nextCursor });

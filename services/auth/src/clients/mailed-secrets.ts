@@ -16,6 +16,8 @@ const READABLE = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 const PASSWORD_LENGTH = 20;
 const CHALLENGE_BYTES = 32;
 const RANDOM_ID_BYTES = 8;
+/** 96 bits: no two identifiers of one window meet. */
+const IDENTIFIER_CHARACTERS = 16;
 const HEX_DIGITS_OF_TIME = 8;
 
 /** Random secrets from the system's generator. Hashes are keyed: 24 bits alone would be found by trying them all. */
@@ -35,6 +37,11 @@ export function createMailedSecrets(key: { reveal(): string }, clock: Clock): Ma
       return { secret, hash: hashChallenge(secret) };
     },
     hashChallenge,
+    hashIdentifier: (name) =>
+      createHmac('sha256', key.reveal())
+        .update(`identifier:${name}`)
+        .digest('base64url')
+        .slice(0, IDENTIFIER_CHARACTERS),
     password: () => Array.from({ length: PASSWORD_LENGTH }, () => READABLE[randomInt(READABLE.length)]).join(''),
     userId: () => UserId.parse(secondsInHex(clock.now()) + randomBytes(RANDOM_ID_BYTES).toString('hex')),
     uuid: () => randomUUID(),

@@ -1,3 +1,5 @@
+import type { BreachName } from './breach-rules.ts';
+
 /** Mails that only tell the owner of an account what has happened to it. */
 export type NoticeKind =
   | 'password-changed'
@@ -17,6 +19,7 @@ export type MailFacts =
   | Readonly<{ kind: 'email-change'; username: string; token: string }>
   | Readonly<{ kind: 'email-changed'; username: string; newEmail: string }>
   | Readonly<{ kind: NoticeKind; username: string }>
+  | Readonly<{ kind: 'alert'; rule: BreachName; about: string; count: number }>
   | Readonly<{ kind: 'invitation'; inviter: string; workspace: string; role: string; token: string }>
   | Readonly<{ kind: 'member-role'; username: string; workspace: string; role: string }>
   | Readonly<{ kind: 'member-removed'; username: string; workspace: string }>;
@@ -74,14 +77,32 @@ export function writeMail(facts: MailFacts, baseUrl: string): Letter {
       });
     case 'email-changed':
       return notice(facts, 'Your e-mail address was changed', `Your account now belongs to ${facts.newEmail}.`);
+    case 'alert':
+    case 'invitation':
+    case 'member-role':
+    case 'member-removed':
+      return writeNews(facts, baseUrl);
+    default:
+      return notice(facts, ...NOTICES[facts.kind]);
+  }
+}
+
+type News = Extract<MailFacts, { kind: 'alert' | 'invitation' | 'member-role' | 'member-removed' }>;
+
+/** What workspaces and operators are told. */
+function writeNews(facts: News, baseUrl: string): Letter {
+  switch (facts.kind) {
+    case 'alert':
+      return {
+        subject: `Alert: ${facts.rule}`,
+        blocks: [`${ALERTS[facts.rule]}: ${facts.about}`, `Counted: ${facts.count}. The audit log has the lines.`],
+      };
     case 'invitation':
       return invitation(facts, baseUrl);
     case 'member-role':
       return news(facts, 'Your role has changed', `In the workspace "${facts.workspace}" you are now: ${facts.role}.`);
     case 'member-removed':
       return news(facts, 'You left a workspace', `You do not belong to the workspace "${facts.workspace}" any more.`);
-    default:
-      return notice(facts, ...NOTICES[facts.kind]);
   }
 }
 
@@ -97,6 +118,13 @@ const NOTICES: Readonly<Record<NoticeKind, readonly [string, string]>> = {
     'An administrator removed the second factor of your account.',
   ],
   'backup-codes-replaced': ['You have new backup codes', 'New backup codes were made; the old ones are void.'],
+};
+
+const ALERTS: Readonly<Record<BreachName, string>> = {
+  'password-spraying': 'Logins failed for many names from one address',
+  'token-theft': 'An old refresh token was used again, and its session was ended',
+  'authorisation-failures': 'A user was refused again and again',
+  'export-volume': 'A user exported an unusual amount',
 };
 
 const NOT_YOU = 'If it was not you, ignore this mail.';

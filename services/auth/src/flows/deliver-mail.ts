@@ -55,6 +55,8 @@ async function address(deps: DeliverDeps, order: MailOrder): Promise<Addressed |
   switch (order.kind) {
     case 'already-registered':
       return { to: order.email, facts: { kind: order.kind } };
+    case 'alert':
+      return { to: order.email, facts: { kind: order.kind, ...order.alert } };
     case 'verification':
       return toNewcomer(deps, order.email);
     case 'password-reset':

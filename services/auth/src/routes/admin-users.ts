@@ -4,6 +4,13 @@ import type { Flows } from '../flows.ts';
 import { originOf } from './origin.ts';
 import { accountView, adminView } from './views.ts';
 
+type Reset = Parameters<Flows['resetUserPassword']>[2];
+
+const wayOf = ({ newPassword, sendLink }: { newPassword?: string | undefined; sendLink: boolean }): Reset => {
+  if (sendLink) return { how: 'link' };
+  return newPassword === undefined ? { how: 'generated' } : { how: 'chosen', password: newPassword };
+};
+
 const CREATED = {
   ready: 'User created successfully and is ready to use the system.',
   mailed: 'User created successfully. Verification email has been sent.',
@@ -11,7 +18,7 @@ const CREATED = {
 
 export const adminUserRoutes = (flows: Flows): Route[] => [
   serve(auth.listUsers).with(async ({ query }) => {
-    const { users, nextCursor } = await flows.listUsers(query.limit, query.cursor);
+    const { users, nextCursor } = await flows.listUsers(query, query);
     return { users: users.map(accountView), nextCursor };
   }),
   serve(auth.readUserByEmail).with(async ({ params }) => ({
@@ -60,7 +67,7 @@ export const adminUserRoutes = (flows: Flows): Route[] => [
     preservedAdmins: body.preserveAdmins,
   })),
   serve(auth.resetUserPassword).with(async ({ params, body }, caller, context) => ({
-    ...(await flows.resetUserPassword(caller, params.userId, body.newPassword, originOf(context))),
+    ...(await flows.resetUserPassword(caller, params.userId, wayOf(body), originOf(context))),
     message: 'User password reset successfully',
   })),
   serve(auth.readReports).with((_input, { role }) => ({ message: 'Reports accessed successfully', role })),

@@ -1,4 +1,5 @@
 import type { auth } from '@tollgate/contracts';
+import type { AuditLine } from '../domain/audit-line.ts';
 import type { Session } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
 import { deviceName } from './device-name.ts';
@@ -49,6 +50,19 @@ export const existenceView = (user: User, isAdmin: boolean) => ({
   deleted: false as const,
   _id: user.id,
   ...(isAdmin && accountView(user)),
+});
+
+export const auditLineView = ({
+  chain,
+  at,
+  eventId: _id,
+  previousHash: _previous,
+  keyId: _key,
+  ...line
+}: AuditLine) => ({
+  ...line,
+  workspaceId: chain,
+  at: at.toISOString(),
 });
 
 export const sessionView = (session: Session, currentId: string | undefined) => ({

@@ -9,6 +9,7 @@ type MailRecord = {
   kind: MailOrder['kind'];
   email?: string;
   userId?: Types.ObjectId;
+  alert?: Extract<MailOrder, { kind: 'alert' }>['alert'];
   invitationId?: string;
   workspaceId?: string;
   role?: string;
@@ -25,6 +26,7 @@ const schema = new Schema<MailRecord>(
     kind: { type: String, required: true },
     email: String,
     userId: Schema.Types.ObjectId,
+    alert: Schema.Types.Mixed,
     invitationId: String,
     workspaceId: String,
     role: String,

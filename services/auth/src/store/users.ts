@@ -70,6 +70,11 @@ const openAndClose = (model: UserModel): Pick<Users, 'insert' | 'removeAbandoned
   },
 });
 
+/** The last character there is. */
+const LAST = '\u{10ffff}';
+/** As a range: no pattern is made of what somebody typed, and the index is used. */
+const beginningWith = (prefix: string) => trusted({ $gte: prefix, $lt: prefix + LAST });
+
 const look = (
   model: UserModel,
 ): Pick<Users, 'find' | 'findAny' | 'findSome' | 'findByName' | 'findByEmail' | 'list'> => ({
@@ -81,8 +86,17 @@ const look = (
   },
   findByName: (usernameKey) => one(model.findOne({ usernameKey }).lean()),
   findByEmail: (emailKey) => one(model.findOne({ emailKey }).lean()),
-  async list({ after, limit }) {
-    const filter = after === undefined ? OWNED : { ...OWNED, _id: trusted({ $gt: objectId(after) }) };
+  async list({ prefix, role, status }, { after, limit }) {
+    const filter = {
+      // Of a deleted account nothing is left to own; what was a decoy is deleted for good.
+      ...(status === 'deleted' ? { status } : OWNED),
+      ...(status !== undefined && { status }),
+      ...(role !== undefined && { role }),
+      ...(after !== undefined && { _id: trusted({ $gt: objectId(after) }) }),
+      ...(prefix !== undefined && {
+        $or: [{ usernameKey: beginningWith(prefix) }, { emailKey: beginningWith(prefix) }],
+      }),
+    };
     const records = await model.find(filter).sort({ _id: 1 }).limit(limit).lean();
     return records.flatMap((record) => toUser(record) ?? []);
   },

@@ -32,8 +32,9 @@ export type Facts = Readonly<{
     deleted: number;
     errors: number;
   }>;
+  reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync';
+    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
     reason: string;
   }>;
 }>;

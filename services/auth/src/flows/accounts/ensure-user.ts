@@ -23,7 +23,7 @@ export const createEnsureUser = (deps: EnsureDeps) =>
     const fault = faultOfPassword(wanted.password, wanted, deps.rules);
     if (fault) throw new AppError('WEAK_PASSWORD', `${wanted.username}: ${fault}`);
     const known = await deps.users.findByEmail(keyOf(wanted.email));
-    const userId = known?.id ?? (await openAccount(deps, { ...wanted, isVerified: true }));
+    const userId = known?.id ?? (await openSeeded(deps, wanted));
     if (wanted.role === 'admin') await deps.adminRoster.add(userId);
     if (known) await adjust(deps, known, wanted);
     else
@@ -53,3 +53,6 @@ async function adjust(
   const { id: userId, tokenVersion: minVersion } = changed;
   await revocations.add([{ kind: 'user', userId, minVersion, reason: 'role-changed' }], now);
 }
+
+const openSeeded = async (deps: EnsureDeps, wanted: WantedUser): Promise<UserId> =>
+  openAccount(deps, { ...wanted, isVerified: true, passwordHash: await deps.passwords.hash(wanted.password) });

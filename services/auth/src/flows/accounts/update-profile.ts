@@ -78,7 +78,8 @@ async function rename(
   const renamed = await users.rename(user.id, name, new Date(clock.now()));
   if (renamed === 'taken') throw new AppError('DUPLICATE_USERNAME', 'Username already taken');
   if (!renamed) throw new AppError('NOT_FOUND');
-  await events.record({ action: 'account.renamed', actorId: user.id, targetId: user.id, origin });
+  const facts = { from: user.username, to: renamed.username };
+  await events.record({ action: 'account.renamed', actorId: user.id, targetId: user.id, origin, facts });
   return renamed;
 }
 

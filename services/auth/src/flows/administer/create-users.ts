@@ -21,52 +21,80 @@ export const createCreateUser = (deps: CreateDeps) =>
     refuseAdmins(account.role);
     const fault = faultOfPassword(account.password, account, deps.rules);
     if (fault) throw new AppError('WEAK_PASSWORD', fault);
-    const userId = await openAccount(deps, account);
+    const userId = await openAccount(deps, { ...account, passwordHash: await deps.passwords.hash(account.password) });
     if (!account.isVerified)
       await deps.mailQueue.add({ kind: 'verification', email: account.email }, new Date(deps.clock.now()));
-    await deps.events.record({ action: 'account.created', actorId: caller.userId, targetId: userId, origin });
+    const facts = { role: account.role, isVerified: account.isVerified };
+    await deps.events.record({ action: 'account.created', actorId: caller.userId, targetId: userId, origin, facts });
     return userId;
   };
 
-/** Opens an account whose owner chooses the password through a mailed link, which also proves the address. */
-export const createInviteUser = (deps: CreateDeps) =>
-  async function inviteUser(caller: UserCaller, account: NewAccount, origin: Origin): Promise<UserId> {
-    refuseAdmins(account.role);
-    const userId = await openAccount(deps, { ...account, password: deps.secrets.password() });
-    await deps.mailQueue.add({ kind: 'welcome', userId }, new Date(deps.clock.now()));
-    await deps.events.record({ action: 'account.created', actorId: caller.userId, targetId: userId, origin });
-    return userId;
-  };
-
-type CreateUsersDeps = { inviteUser: ReturnType<typeof createInviteUser> };
+type CreateUsersDeps = CreateDeps;
 type Line = { username: string; email: string; role?: string | undefined };
 type Outcome = { username: string; email: string; success: boolean; message: string; userId?: UserId };
 
-/** Opens many accounts, one after the other; what is wrong with one does not stop the next. */
-export const createCreateUsers = ({ inviteUser }: CreateUsersDeps) =>
+/** So many accounts of a list are opened side by side. */
+const AT_ONCE = 10;
+
+/**
+ * Opens many accounts, whose owners choose their passwords through a mailed link that also proves the address. What is wrong
+ * with one line does not stop the others; each is told apart, also when the platform fails in the middle.
+ */
+export const createCreateUsers = (deps: CreateUsersDeps) =>
   async function createUsers(
     caller: UserCaller,
     lines: readonly Line[],
     isVerified: boolean,
     origin: Origin,
   ): Promise<Outcome[]> {
+    // One hash for the whole list, of a password that nobody knows: hundreds would keep the processors busy for minutes.
+    const passwordHash = await deps.passwords.hash(deps.secrets.password());
+    const judged = judge(lines);
     const outcomes: Outcome[] = [];
-    for (const line of lines) outcomes.push(await createOne(line));
+    for (let at = 0; at < judged.length; at += AT_ONCE)
+      outcomes.push(...(await Promise.all(judged.slice(at, at + AT_ONCE).map(createOne))));
     return outcomes;
 
-    async function createOne({ username, email, role }: Line): Promise<Outcome> {
-      const row = auth.NewUserRow.safeParse({ username, email, role });
-      if (!row.success)
-        return { username, email, success: false, message: row.error.issues[0]?.message ?? 'Not valid' };
+    async function createOne({ line: { username, email }, account, fault }: Judged): Promise<Outcome> {
+      if (!account) return { username, email, success: false, message: fault };
       try {
-        const userId = await inviteUser(caller, { ...row.data, isVerified }, origin);
+        const userId = await invite(deps, caller, { ...account, isVerified, passwordHash }, origin);
         return { username, email, success: true, message: 'User created successfully', userId };
       } catch (error) {
-        if (!(error instanceof AppError) || error.status >= 500) throw error;
-        return { username, email, success: false, message: error.message };
+        if (!(error instanceof AppError)) throw error;
+        const message = error.status < SERVER_FAULT ? error.message : 'Not created now; please send this line again';
+        return { username, email, success: false, message };
       }
     }
   };
+
+const SERVER_FAULT = 500;
+
+type Judged = { line: Line; fault: string; account?: { username: string; email: string; role: Role } };
+
+/** Of lines with the same name or address the first counts: they are worked on side by side. */
+function judge(lines: readonly Line[]): Judged[] {
+  const seen = new Set<string>();
+  return lines.map((line) => {
+    const row = auth.NewUserRow.safeParse({ username: line.username, email: line.email, role: line.role });
+    if (!row.success) return { line, fault: row.error.issues[0]?.message ?? 'Not valid' };
+    const keys = [keyOf(row.data.username), keyOf(row.data.email)];
+    if (keys.some((key) => seen.has(key))) return { line, fault: 'This name or address is in the list twice' };
+    for (const key of keys) seen.add(key);
+    return { line, fault: '', account: row.data };
+  });
+}
+
+type Invited = Omit<NewAccount, 'password'> & { passwordHash: string };
+
+async function invite(deps: CreateDeps, caller: UserCaller, account: Invited, origin: Origin): Promise<UserId> {
+  refuseAdmins(account.role);
+  const userId = await openAccount(deps, account);
+  await deps.mailQueue.add({ kind: 'welcome', userId }, new Date(deps.clock.now()));
+  const facts = { role: account.role, isVerified: account.isVerified };
+  await deps.events.record({ action: 'account.created', actorId: caller.userId, targetId: userId, origin, facts });
+  return userId;
+}
 
 /** An administrator is made by promotion, which is audited on its own, or by the seed of an installation. */
 function refuseAdmins(role: Role): void {
@@ -75,11 +103,10 @@ function refuseAdmins(role: Role): void {
 
 /** The one way an account comes to be beside sign-up; tells its caller, who may know, what is taken. */
 export async function openAccount(
-  deps: Pick<CreateDeps, 'clock' | 'passwords' | 'secrets' | 'users' | 'abandonMs'>,
-  { username, email, role, isVerified, password }: NewAccount & { password: string },
+  deps: Pick<CreateDeps, 'clock' | 'secrets' | 'users' | 'abandonMs'>,
+  { username, email, role, isVerified, passwordHash }: NewAccount & { passwordHash: string },
 ): Promise<UserId> {
-  const { users, clock, secrets, passwords, abandonMs } = deps;
-  const passwordHash = await passwords.hash(password);
+  const { users, clock, secrets, abandonMs } = deps;
   const now = clock.now();
   const keys = { usernameKey: keyOf(username), emailKey: keyOf(email) };
   const account: NewUser = {

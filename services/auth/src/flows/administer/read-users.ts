@@ -1,9 +1,11 @@
 import { UserId } from '@tollgate/contracts';
 import { AppError, type UserCaller } from '@tollgate/http-kit';
 import { keyOf, type User } from '../../domain/user.ts';
-import type { Ports } from '../../ports.ts';
+import type { Ports, UserFilter } from '../../ports.ts';
 
 type ReadDeps = Pick<Ports, 'users'>;
+
+type Search = Pick<UserFilter, 'role' | 'status'> & { q?: string | undefined };
 
 const isDecoy = (user: User): boolean => user.emailKey === undefined;
 
@@ -26,11 +28,12 @@ export const createReadUserByEmail = ({ users }: ReadDeps) =>
 /** One page of accounts and the cursor of the next; the cursor is the last id, so it opens nothing that ids do not. */
 export const createListUsers = ({ users }: ReadDeps) =>
   async function listUsers(
-    limit: number,
-    cursor: string | undefined,
+    { q, role, status }: Search,
+    { limit, cursor }: { limit: number; cursor?: string | undefined },
   ): Promise<{ users: User[]; nextCursor: string | null }> {
     const after = cursor === undefined ? undefined : readCursor(cursor);
-    const page = await users.list({ limit: limit + 1, ...(after !== undefined && { after }) });
+    const prefix = q === undefined ? undefined : keyOf(q);
+    const page = await users.list({ prefix, role, status }, { limit: limit + 1, after });
     const shown = page.slice(0, limit);
     return { users: shown, nextCursor: page.length > limit ? (shown.at(-1)?.id ?? null) : null };
   };

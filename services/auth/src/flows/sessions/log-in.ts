@@ -6,7 +6,10 @@ import { isEmail, keyOf, mayLogIn, type User } from '../../domain/user.ts';
 import type { Ports } from '../../ports.ts';
 import type { createContinueLogIn, LogInOutcome } from './continue-log-in.ts';
 
-type LogInDeps = Pick<Ports, 'clock' | 'devices' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'users'> & {
+type LogInDeps = Pick<
+  Ports,
+  'clock' | 'devices' | 'events' | 'limits' | 'mailQueue' | 'passwords' | 'secrets' | 'users'
+> & {
   continueLogIn: ReturnType<typeof createContinueLogIn>;
   rules: PasswordRules;
 };
@@ -24,7 +27,9 @@ export const createLogIn = (deps: LogInDeps) =>
     await deps.limits.spend('log-in-per-address', siteOf(origin.ip));
     const user = await guessWithinLimits(deps, request, origin);
     if (!user) {
-      await deps.events.record({ action: 'session.refused', origin });
+      // What an attack on many names is counted by.
+      const facts = { identifier: deps.secrets.hashIdentifier(keyOf(request.identifier)), site: siteOf(origin.ip) };
+      await deps.events.record({ action: 'session.refused', origin, facts });
       throw new AppError('INVALID_CREDENTIALS');
     }
     if (!mayLogIn(user)) {
