@@ -19,6 +19,7 @@ contracts; a test compares the two, and \`tests/e2e/permissions.test.ts\` calls 
 - **401**, **403**, **404**: refused with this status. What belongs to others does not exist (404).
 - A **supervisor** is one of the workspace of the token: of the default workspace, where everybody belongs, or of another one, as its
   owner, administrator or supervisor. An **admin** is one of the installation.
+- **API key** is one of an admin with every scope there is; a scope is a permission of the second column.
 - **admin of another workspace** holds a token of a workspace that the thing asked for does not belong to.
 - \`/api/testing\` exists only where it is switched on, and never in production.
 `;

@@ -1,11 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { accounting, auth, chat, type OperationSpec, type Role, type ServiceName } from '@tollgate/contracts';
-import { badCallsOf, callJson, examplePath, type Platform, REACHES, startPlatform } from '@tollgate/test-kit';
+import {
+  accounting,
+  auth,
+  chat,
+  KEY_SCOPES,
+  type OperationSpec,
+  type Role,
+  type ServiceName,
+} from '@tollgate/contracts';
+import {
+  badCallsOf,
+  callJson,
+  examplePath,
+  type Person,
+  type Platform,
+  REACHES,
+  startPlatform,
+} from '@tollgate/test-kit';
 import { reachesOf, setStage, type Stage } from './stage.ts';
 
 let platform: Platform;
-let accessTokens: Record<Role, string> & { outsider: string };
+let accessTokens: Record<Role, string> & { outsider: string; apiKey: string };
 let stage: Stage;
 beforeAll(async () => {
   platform = await startPlatform();
@@ -18,11 +34,18 @@ beforeAll(async () => {
     supervisor: supervisor.accessToken,
     admin: platform.admin.accessToken,
     outsider: '',
+    apiKey: await keyOf(platform.admin),
   };
   stage = await setStage(platform);
   accessTokens.outsider = stage.outsider.accessToken;
 }, 120_000);
 afterAll(() => platform.stop());
+
+async function keyOf(owner: Person): Promise<string> {
+  const body = { name: 'every scope', scopes: KEY_SCOPES, currentPassword: owner.password };
+  const answer = await owner.auth<{ key: string }>('POST', '/api/api-keys', body);
+  return answer.body.key;
+}
 
 const operationsOf = (contract: object): OperationSpec[] =>
   Object.values(contract).filter(

@@ -11,6 +11,7 @@ export { parseDuration } from './duration.ts';
 export { ConfigError, type ConfigFault, type Environment, readConfig, type ReadOptions } from './read-config.ts';
 export { Secret } from './secret.ts';
 export {
+  keyCacheVariables,
   mongoVariables,
   portVariable,
   serviceTokenVariables,

@@ -59,6 +59,13 @@ export const workspaceVariables = {
     .describe('The workspace that everybody belongs to; the same in all services'),
 };
 
+/** For services that ask auth about API keys. */
+export const keyCacheVariables = {
+  KEY_CACHE: durationMs({ max: '30s' })
+    .prefault('30s')
+    .describe('How long what auth said of an API key is believed, unless it is revoked'),
+};
+
 /** For services whose store is MongoDB. */
 export const mongoVariables = {
   MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(

@@ -11,6 +11,9 @@ const ADMIN = ['admin'] as const;
 export const PERMISSIONS = {
   public: 'anyone',
   'profile:own': EVERY_USER,
+  'profile:read': EVERY_USER,
+  'api-keys:own': EVERY_USER,
+  'api-keys:administer': ADMIN,
   'mfa:own': EVERY_USER,
   'mfa:reset': ADMIN,
   'dashboard:read': EVERY_USER,
@@ -49,6 +52,8 @@ export const PERMISSIONS = {
   'workspaces:bill': ADMIN,
   'blocks:write': ADMIN,
   'tenant:administer': ADMIN,
+  'internal:verify-keys': 'service',
+  'internal:key-limits': 'service',
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,

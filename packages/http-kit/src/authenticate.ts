@@ -1,8 +1,11 @@
 import { type Role, type ServiceName, UserId, type WorkspaceRole } from '@tollgate/contracts';
-import { bearerToken, REFUSALS, refusalOf } from '@tollgate/jwt-claims';
+import { REFUSALS, refusalOf } from '@tollgate/jwt-claims';
 import { parseCookie } from 'cookie';
 import { AppError } from './app-error.ts';
 import type { Authenticate, Caller, Headers, ServiceCaller, UserCaller } from './caller.ts';
+import { credentialIn, invalidToken, single } from './keys/credential.ts';
+import { idOfKey, isKeyText } from './keys/key-text.ts';
+import type { VerifyKey } from './keys/key-verifier.ts';
 import { requestContext } from './request-context.ts';
 
 /** The claims this package reads from a verified access token (contract.md, Tokens). */
@@ -26,6 +29,8 @@ export interface AuthenticatorOptions {
   readonly verifyAccess: (token: string) => Promise<AccessIdentity>;
   /** Throws for anything but a valid service token for this service. Absent: services are not accepted. */
   readonly verifyService?: (token: string) => Promise<{ readonly sub: ServiceName }>;
+  /** Who an API key stands for; undefined for one that does not count. Absent: keys are not accepted. */
+  readonly verifyKey?: VerifyKey;
   /** Auth alone accepts its access cookie; state-changing calls then need an allowed Origin. */
   readonly cookie?: { readonly name: string; readonly allowedOrigins: readonly string[] };
   /**
@@ -38,8 +43,8 @@ export interface AuthenticatorOptions {
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Reads who is calling from `Authorization: Bearer` (RFC 6750, section 2.1), the service's cookie, and `X-On-Behalf-Of`.
- * A bad bearer never falls back to a cookie.
+ * Reads who is calling from `Authorization: Bearer` (RFC 6750, section 2.1) or the headers of API keys, the service's cookie,
+ * and `X-On-Behalf-Of`. A bad credential never falls back to a cookie.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
   return async (request) => {
@@ -52,19 +57,23 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
 
 async function callerOf(
   options: AuthenticatorOptions,
-  { method, headers }: Parameters<Authenticate>[0],
+  { method, headers, ip }: Parameters<Authenticate>[0],
 ): Promise<Caller | undefined> {
-  const token = await verified(() => bearerToken(single(headers, 'authorization')));
-  if (token !== undefined) return bearerCaller(options, token, headers);
+  const credential = await verified(() => credentialIn(headers));
+  if (credential !== undefined) return callerWith(options, credential, { headers, ip });
   const cookie = options.cookie && cookieValue(single(headers, 'cookie'), options.cookie.name);
   if (!options.cookie || cookie === undefined) return undefined;
   if (!SAFE_METHODS.has(method)) requireAllowedOrigin(headers, options.cookie.allowedOrigins);
   return userCaller(options, cookie);
 }
 
-async function bearerCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<Caller> {
-  if (options.verifyService && tokenKind(token) === 'service') return serviceCaller(options, token, headers);
-  const caller = await userCaller(options, token);
+async function callerWith(
+  options: AuthenticatorOptions,
+  credential: string,
+  { headers, ip }: { headers: Headers; ip: string | undefined },
+): Promise<Caller> {
+  if (options.verifyService && tokenKind(credential) === 'service') return serviceCaller(options, credential, headers);
+  const caller = await ownerOf(options, credential, ip);
   requireOwnWorkspace(options, headers, caller);
   return caller;
 }
@@ -107,9 +116,20 @@ async function serviceCaller(options: AuthenticatorOptions, token: string, heade
   if (subject === undefined) return { kind: 'service', service };
   const id = UserId.safeParse(subject);
   if (id.success) return { kind: 'service', service, onBehalfOf: { userId: id.data } };
-  const user = await userCaller(options, subject);
+  // Without an address: the one we see is the service's.
+  const user = await ownerOf(options, subject);
   requireOwnWorkspace(options, headers, user);
   return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
+}
+
+const ownerOf = (options: AuthenticatorOptions, credential: string, ip?: string): Promise<UserCaller> =>
+  isKeyText(credential) ? keyCaller(options, credential, ip) : userCaller(options, credential);
+
+/** Mistyped keys are told by their checksum, before anybody is asked. */
+async function keyCaller({ verifyKey }: AuthenticatorOptions, key: string, ip?: string): Promise<UserCaller> {
+  const found = idOfKey(key) === undefined ? undefined : await verifyKey?.(key, ip);
+  if (!found) throw invalidToken();
+  return { ...found, token: key };
 }
 
 async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
@@ -139,11 +159,6 @@ function tokenKind(token: string): unknown {
 function requireAllowedOrigin(headers: Headers, allowed: readonly string[]): void {
   const origin = single(headers, 'origin');
   if (origin === undefined || !allowed.includes(origin)) throw new AppError('CSRF_REJECTED');
-}
-
-function single(headers: Headers, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }
 
 const cookieValue = (header: string | undefined, name: string): string | undefined =>

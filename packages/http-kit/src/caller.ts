@@ -15,9 +15,11 @@ export interface UserCaller {
   readonly memberVersion?: number;
   readonly sessionId?: string;
   readonly tokenId?: string;
-  /** The bearer token itself, for calls to neighbours on behalf of this user. Never log it. */
+  /** Present when an API key proved the user: then the scopes bound what the role allows. */
+  readonly apiKey?: { readonly id: string; readonly scopes: readonly string[] };
+  /** The bearer token or API key itself, for calls to neighbours on behalf of this user. Never log it. */
   readonly token: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; for a key, when auth last said so. */
   readonly issuedAt: number;
   readonly expiresAt: number;
 }
@@ -38,4 +40,5 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 export type Authenticate = (request: {
   readonly method: string;
   readonly headers: Headers;
+  readonly ip?: string | undefined;
 }) => Promise<Caller | undefined>;

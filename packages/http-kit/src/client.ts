@@ -9,6 +9,7 @@ import {
 } from '@tollgate/contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
+import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
 
 export interface ClientOptions {
@@ -50,6 +51,7 @@ const CREDENTIAL_CODES: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'IN
 /** Refusals that concern the caller, whichever operation answers them. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
   'FORBIDDEN',
+  'INSUFFICIENT_SCOPE',
   'RATE_LIMITED',
   'NOT_FOUND',
   'VALIDATION_FAILED',
@@ -221,8 +223,9 @@ const passedHeaders = (headers: Dispatcher.ResponseData['headers']): Readonly<Re
 const isPassedOn = (code: ErrorCode, call: CallOptions): boolean =>
   PASSED_ON.has(code) || (CREDENTIAL_CODES.has(code) && (call.token !== undefined || isToken(call.onBehalfOf)));
 
-/** An `onBehalfOf` that is a bearer token and not an id. */
-const isToken = (onBehalfOf: string | undefined): boolean => onBehalfOf?.includes('.') ?? false;
+/** An `onBehalfOf` that is a bearer token or an API key and not an id. */
+const isToken = (onBehalfOf: string | undefined): boolean =>
+  onBehalfOf !== undefined && (onBehalfOf.includes('.') || isKeyText(onBehalfOf.replace(/^Bearer /, '')));
 
 async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
   const token = call.token ?? (await options.token?.());

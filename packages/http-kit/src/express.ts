@@ -5,6 +5,7 @@ import { AppError } from './app-error.ts';
 import { allowedMethods } from './server/allowed-methods.ts';
 import { bodyOf } from './server/json-body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
+import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { requestContext, requestIdFrom } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
@@ -29,6 +30,7 @@ export function createExpressApp(options: ServiceOptions): Express {
     helmet(securityHeaders(options.production)),
     cors(corsOptions(options.allowedOrigins)),
     requireReadablePath,
+    requireKeylessAddress,
   );
   const pages = pagesOf(options);
   for (const page of pages) {
@@ -77,6 +79,11 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
 /** Refused before routing, so that a path no router can decode is answered like any other fault. */
 const requireReadablePath: RequestHandler = (request, _response, next) => {
   next(isReadablePath(request.path) ? undefined : new AppError('VALIDATION_FAILED', 'The path is not valid'));
+};
+
+const requireKeylessAddress: RequestHandler = (request, _response, next) => {
+  refuseKeyInAddress(request.originalUrl);
+  next();
 };
 
 const withRequestIds: RequestHandler = (request, response, next) => {

@@ -8,6 +8,7 @@ import type { Caller } from './caller.ts';
 import { answerBrokenRequest } from './server/broken-request.ts';
 import { bodyOf } from './server/json-body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
+import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
@@ -47,6 +48,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   await app.register(fastifyCors, corsOptions(options.allowedOrigins));
   app.addHook('onRequest', async ({ raw }) => {
     if (unreadable.has(raw)) throw new AppError('VALIDATION_FAILED', 'The path is not valid');
+    refuseKeyInAddress(raw.url ?? '');
   });
   leaveBodiesUnread(app);
   const pages = pagesOf(options);

@@ -1,6 +1,8 @@
 import {
+  type Callers,
   ERROR_CODES,
   type ErrorCode,
+  KeyScope,
   type OperationSpec,
   PERMISSIONS,
   Problem,
@@ -41,6 +43,13 @@ export function openApiDocument(
           bearerFormat: 'JWT',
           description: 'An access token of the auth service',
         },
+        apiKey: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'X-API-Key',
+          description:
+            'An API key with the scope that `x-permission` names; `api-key` and `Authorization: Bearer` mean the same',
+        },
         service: {
           type: 'http',
           scheme: 'bearer',
@@ -54,11 +63,10 @@ export function openApiDocument(
 
 function describe(operation: OperationSpec): ZodOpenApiOperationObject {
   const callers = PERMISSIONS[operation.permission];
-  const security = callers === 'anyone' ? [] : [{ [callers === 'service' ? 'service' : 'user']: [] }];
   return {
     operationId: operation.id,
     summary: operation.summary,
-    security,
+    security: schemesFor(operation).map((scheme) => ({ [scheme]: [] })),
     'x-permission': operation.permission,
     'x-callers': callers,
     requestParams: {
@@ -74,8 +82,15 @@ function describe(operation: OperationSpec): ZodOpenApiOperationObject {
     ...(operation.body && {
       requestBody: { required: true, content: { 'application/json': { schema: operation.body } } },
     }),
-    responses: { ...successes(operation), ...failures(operation, callers !== 'anyone') },
+    responses: { ...successes(operation), ...failures(operation, callers) },
   };
+}
+
+function schemesFor({ permission }: OperationSpec): string[] {
+  const callers = PERMISSIONS[permission];
+  if (callers === 'anyone') return [];
+  if (callers === 'service') return ['service'];
+  return KeyScope.safeParse(permission).success ? ['user', 'apiKey'] : ['user'];
 }
 
 function successes(operation: OperationSpec) {
@@ -89,11 +104,12 @@ function successes(operation: OperationSpec) {
   return Object.fromEntries(statuses.map((status) => [String(status), { description: 'Success', content }]));
 }
 
-function failures(operation: OperationSpec, needsCaller: boolean) {
+function failures(operation: OperationSpec, callers: Callers) {
   const codes = new Set<ErrorCode>([
     ...COMMON_ERRORS,
     ...(operation.errors ?? []),
-    ...(needsCaller ? (['UNAUTHENTICATED', 'FORBIDDEN'] as const) : []),
+    ...(callers === 'anyone' ? [] : (['UNAUTHENTICATED', 'FORBIDDEN'] as const)),
+    ...(callers === 'anyone' || callers === 'service' ? [] : (['INSUFFICIENT_SCOPE'] as const)),
   ]);
   const byStatus = Map.groupBy(codes, (code) => ERROR_CODES[code].status);
   return Object.fromEntries(

@@ -5,6 +5,7 @@ import { type Dispatcher, request } from 'undici';
 import { createExpressApp } from '../src/express.ts';
 import { createFastifyApp } from '../src/fastify.ts';
 import {
+  type AuthenticatorOptions,
   createAuthenticator,
   createHealth,
   type Logger,
@@ -67,11 +68,12 @@ async function claimsOf<Claims>(value: string, type: string): Promise<Claims> {
   return claims;
 }
 
-export const authenticate = createAuthenticator({
+export const authenticatorOptions: AuthenticatorOptions = {
   verifyAccess: (value) => claimsOf(value, 'access'),
   verifyService: (value) => claimsOf(value, 'service'),
   cookie: { name: 'accessToken', allowedOrigins: ['https://app.example.test'] },
-});
+};
+export const authenticate = createAuthenticator(authenticatorOptions);
 
 export interface Running {
   readonly url: string;

@@ -1,6 +1,6 @@
-import { type OperationSpec, PERMISSIONS, type Role, ROLES, type ServiceName } from '@tollgate/contracts';
+import { KeyScope, type OperationSpec, PERMISSIONS, type Role, ROLES, type ServiceName } from '@tollgate/contracts';
 
-/** Who may knock. The last one leads another workspace, so that its token says "supervisor". */
+/** Who may knock. The key is an administrator's, with every scope there is. The last one leads another workspace, so that its token says "supervisor". */
 export const MATRIX_CALLERS = [
   'nobody',
   'expired token',
@@ -8,6 +8,7 @@ export const MATRIX_CALLERS = [
   'supervisor',
   'admin',
   'service',
+  'API key',
   'admin of another workspace',
 ] as const;
 export type MatrixCaller = (typeof MATRIX_CALLERS)[number];
@@ -81,6 +82,7 @@ export function cellsOf(operation: OperationSpec, service: ServiceName): Readonl
     supervisor,
     admin,
     service: serviceCell(callers, service),
+    'API key': isPublic || KeyScope.safeParse(operation.permission).success ? 'yes' : '403',
     'admin of another workspace': supervisor === 'yes' ? (REACHES[operation.id] ?? 'yes') : supervisor,
   };
 }

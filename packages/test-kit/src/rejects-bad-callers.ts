@@ -1,4 +1,5 @@
 import {
+  KeyScope,
   type OperationSpec,
   PERMISSIONS,
   type Role,
@@ -18,13 +19,13 @@ export interface BadCall {
 /**
  * Every kind of caller that an operation must refuse, with the answer it must get. Nothing for public operations.
  * `accessTokens` are those of living accounts: auth looks at the account behind a token before it looks at the role. The
- * outsider leads another workspace, which makes a supervisor of its token.
+ * outsider leads another workspace, which makes a supervisor of its token. The API key is an administrator's, with every scope.
  */
 export async function badCallsOf(
   operation: OperationSpec,
   service: ServiceName,
   tokens: TestTokens,
-  accessTokens: Readonly<Record<Role, string> & { outsider?: string }>,
+  accessTokens: Readonly<Record<Role, string> & { outsider?: string; apiKey?: string }>,
 ): Promise<BadCall[]> {
   const callers = PERMISSIONS[operation.permission];
   if (callers === 'anyone') return [];
@@ -56,6 +57,10 @@ export async function badCallsOf(
   if (roles.includes('supervisor') && accessTokens.outsider !== undefined) {
     const headers = bearer(accessTokens.outsider);
     bad.push({ caller: 'an admin of another workspace', status: 403, code: refusal, headers });
+  }
+  if (accessTokens.apiKey !== undefined && !KeyScope.safeParse(operation.permission).success) {
+    const code = callers === 'service' ? refusal : 'insufficient_scope';
+    bad.push({ caller: 'an API key', status: 403, code, headers: { 'x-api-key': accessTokens.apiKey } });
   }
   return callers === 'service' ? bad : [...bad, await serviceCall(service, tokens)];
 }

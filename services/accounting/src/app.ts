@@ -16,7 +16,7 @@ import { usageRoutes } from './routes/usage.ts';
 
 /** The HTTP application of the accounting service. */
 export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
-  const { config, logger, metrics, version, verifyAccess, verifyService, callsPerUser } = deps;
+  const { config, logger, metrics, version, verifyAccess, verifyService, verifyKey, callsPerUser } = deps;
   const health = createHealth({ service: 'accounting-service', version, checks: deps.checks });
   const app = createExpressApp({
     service: 'accounting',
@@ -25,6 +25,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     authenticate: createAuthenticator({
       verifyAccess,
       verifyService,
+      ...(verifyKey && { verifyKey }),
       defaultWorkspaceId: config.rules.defaultWorkspaceId,
     }),
     health,

@@ -7,6 +7,7 @@ import {
   duration,
   durationMs,
   type Environment,
+  keyCacheVariables,
   keyRing,
   port,
   portVariable,
@@ -40,6 +41,7 @@ export const AccountingEnvironment = z
     ...serviceTokenVariables,
     ...verifyingVariables(readPublicKeys),
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
+    ...keyCacheVariables,
     ...workspaceVariables,
     MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
       .prefault('2s')
@@ -216,6 +218,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     auth: {
       url: read.AUTH_API_URL,
       revocationsPollMs: read.REVOCATIONS_POLL,
+      keyCacheMs: read.KEY_CACHE,
       membershipsPollMs: read.MEMBERSHIPS_POLL,
     },
     tokens: {

@@ -12,6 +12,7 @@ import {
   type RateLimiter,
   reachable,
   type Rounds,
+  type VerifyKey,
 } from '@tollgate/http-kit';
 import { createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
@@ -29,11 +30,12 @@ import { createAdmission } from './revocation-deps.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createAnnouncements } from './store/audit/announcements.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
-import { createBlocks } from './store/blocks.ts';
+import { createBlocks } from './store/limits/blocks.ts';
 import { createChores } from './store/chores.ts';
 import { createExplanations } from './store/explanations.ts';
 import { createHolds } from './store/holds.ts';
-import { createLimits } from './store/limits.ts';
+import { createKeyLimits } from './store/limits/key-limits.ts';
+import { createLimits } from './store/limits/limits.ts';
 import { createMembers } from './store/members.ts';
 import { hasNewestSchema } from './store/migrate.ts';
 import { openModels } from './store/models.ts';
@@ -55,6 +57,7 @@ export type Deps = Readonly<{
   metrics: Metrics;
   verifyAccess: Verifier['verifyAccess'];
   verifyService: ServiceVerifier['verifyService'];
+  verifyKey: VerifyKey | undefined;
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
   callsPerUser: RateLimiter | undefined;
@@ -81,8 +84,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
   const access = openAccessKeys(config.tokens.access, logger);
-  const { verifyAccess, revocations } = createAdmission(config, { keys: access.keys, logger, metrics });
+  const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics });
   if (revocations) closers.add('revocations', revocations);
+  if (keys) closers.add('keys', keys);
   const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
   if (memberships) closers.add('memberships', memberships);
   return {
@@ -94,6 +98,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     channels: ports.channels,
     version: await packageVersion(import.meta.url),
     verifyAccess,
+    verifyKey: keys?.verifyKey,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting' }).verifyService,
     checks: {
       database: () => postgres.ping(),
@@ -132,6 +137,7 @@ function openStore(
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
     holds: reachable(createHolds(postgres.query), databaseTrouble),
+    keyLimits: reachable(createKeyLimits(postgres), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
     members: reachable(createMembers(postgres.query), databaseTrouble),

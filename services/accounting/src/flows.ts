@@ -20,6 +20,7 @@ import {
   createReadBilling,
   createReadOwnLimits,
   createSetBilling,
+  createSetKeyLimits,
   createUnblock,
 } from './flows/limits.ts';
 import { createOnce } from './flows/once.ts';
@@ -101,6 +102,7 @@ export function createFlows(ports: Ports) {
     changeLimit: createChangeLimit(deps),
     endLimit: createEndLimit(deps),
     readOwnLimits: createReadOwnLimits(deps),
+    setKeyLimits: createSetKeyLimits(deps),
     readBilling: createReadBilling(deps),
     setBilling: createSetBilling(deps),
     block: createBlock(deps),

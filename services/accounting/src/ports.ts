@@ -3,7 +3,7 @@ import type { Claims } from './domain/callers.ts';
 import type { HoldRecord } from './domain/hold-state.ts';
 import type { Resource } from './domain/price-match.ts';
 import type { Doer, Holds } from './ports/holds.ts';
-import type { Blocks, Limits, Workspaces } from './ports/limits.ts';
+import type { Blocks, KeyLimitStore, Limits, Workspaces } from './ports/limits.ts';
 import type { Page } from './ports/page.ts';
 import type { HeadKeys } from './domain/ledger-head.ts';
 import type { Announce, KeepHead, LedgerAudit, LedgerHeads } from './ports/audit.ts';
@@ -208,6 +208,7 @@ export type Ports = PaymentPorts &
     accounts: Accounts;
     holds: Holds;
     limits: Limits;
+    keyLimits: KeyLimitStore;
     workspaces: Workspaces;
     members: Members;
     blocks: Blocks;

@@ -1,4 +1,5 @@
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
+import { createRemoteKeys, type RemoteKeys } from '@tollgate/http-kit/keys';
 import { createVerifier, type Verifier, type VerifierOptions } from '@tollgate/jwt-claims';
 import type { Logger, Metrics } from '@tollgate/telemetry';
 import { serviceToken } from './clients/service-token.ts';
@@ -9,17 +10,21 @@ type Admission = {
   verifyAccess: Verifier['verifyAccess'];
   /** Absent where no auth service is configured: then tokens count until they expire. */
   revocations: Pick<RevocationFollower, 'start' | 'close'> | undefined;
+  /** Absent there too: then API keys are refused. */
+  keys: RemoteKeys | undefined;
 };
 
-/** Which users are let in: those whose token verifies here and was not revoked by auth since. */
-export function createAdmission(config: Config, { keys, logger, metrics }: Surroundings): Admission {
+/** Which users are let in: those whose token verifies here and was not revoked by auth since, and those whose key auth knows. */
+export function createAdmission(config: Config, { keys: accessKeys, logger, metrics }: Surroundings): Admission {
   const { issuer, profile } = config.tokens;
-  const own = { keys, issuer, audience: 'accounting', profile } as const;
-  if (config.auth.url === undefined) return { ...createVerifier(own), revocations: undefined };
+  const own = { keys: accessKeys, issuer, audience: 'accounting', profile } as const;
+  const { url: baseUrl, keyCacheMs: goodMs } = config.auth;
+  if (baseUrl === undefined) return { ...createVerifier(own), revocations: undefined, keys: undefined };
 
+  const token = serviceToken(config.tokens.serviceKeys, 'auth');
   const revocations = followRevocations({
-    baseUrl: config.auth.url,
-    token: serviceToken(config.tokens.serviceKeys, 'auth'),
+    baseUrl,
+    token,
     everyMs: config.auth.revocationsPollMs,
     clock: { now: () => Date.now() },
     failed: (error) => logger.warn('auth does not tell which access tokens were revoked', { error }),
@@ -31,5 +36,7 @@ export function createAdmission(config: Config, { keys, logger, metrics }: Surro
     help: 'Since auth has last told which access tokens were revoked; without it they go on working until they expire',
     read: () => revocations.ageSeconds(),
   });
-  return { verifyAccess: verifier.verifyAccess, revocations };
+  const { isRevoked } = revocations;
+  const keys = createRemoteKeys({ baseUrl, token, goodMs, isRevoked });
+  return { verifyAccess: verifier.verifyAccess, revocations, keys };
 }

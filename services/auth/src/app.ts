@@ -1,9 +1,10 @@
 import type { RequestListener } from 'node:http';
-import { createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
+import { callerOfKey, createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
 import { createExpressApp } from '@tollgate/http-kit/express';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { cookieNames } from './routes/origin.ts';
@@ -26,6 +27,8 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     logger,
     metrics: () => metrics.text(),
     observe: requestObserver(deps),
+    limit: async ({ caller }) =>
+      caller?.kind === 'service' ? deps.callsPerService?.consume(caller.service) : undefined,
     refused: deps.refused,
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,
@@ -35,7 +38,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-function routesOf({ config, flows, keySet }: Deps): Route[] {
+function routesOf({ config, flows, keySet, clock }: Deps): Route[] {
   const cookies = {
     names: cookieNames(config.isProduction),
     isSecure: config.isProduction,
@@ -46,6 +49,7 @@ function routesOf({ config, flows, keySet }: Deps): Route[] {
     ...secondFactorRoutes(flows, cookies),
     ...accountRoutes(flows),
     ...adminUserRoutes(flows),
+    ...apiKeyRoutes(flows, clock),
     ...auditRoutes(flows),
     ...internalRoutes(flows),
     ...workspaceRoutes(flows),
@@ -58,12 +62,18 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
   const authenticate = createAuthenticator({
     verifyAccess,
     verifyService,
+    // Not remembered here: the database is asked at every use.
+    async verifyKey(key, ip) {
+      const verified = await flows.verifyApiKey(key, ip);
+      return verified && callerOfKey(verified);
+    },
     cookie: { name: cookieNames(config.isProduction).access, allowedOrigins: config.allowedOrigins },
   });
   return async (request: Parameters<typeof authenticate>[0]) => {
     const caller = await authenticate(request);
     if (caller?.kind !== 'user') return caller;
-    await flows.requireLiveSession(caller);
+    // A key has no session, and was just looked up.
+    if (!caller.apiKey) await flows.requireLiveSession(caller);
     const workspaceId = request.headers['x-workspace-id'];
     return workspaceId === undefined ? caller : flows.actInWorkspace(caller, String(workspaceId));
   };

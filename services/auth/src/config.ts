@@ -22,6 +22,7 @@ import { readPrivateKeys } from '@tollgate/jwt-claims/sign';
 import { z } from 'zod';
 import { accountVariables, readAccountRules } from './accounts-config.ts';
 import { auditConfig, auditVariables } from './audit-config.ts';
+import { keyConfig, keyVariables } from './keys-config.ts';
 
 const MILLISECONDS = 1000;
 const PRODUCTION_BCRYPT_COST = 12;
@@ -136,6 +137,8 @@ export const AuthEnvironment = z
       .describe('An account not verified for so long gives its name free'),
 
     ...auditVariables,
+    ...keyVariables,
+
     ENABLE_TESTING_ROUTES: bool().prefault('false').describe('Mounts /api/testing; refused in production'),
     RATE_LIMITS: bool().prefault('true').describe('Whether limits apply; required in production'),
     ...limitVariables,
@@ -159,6 +162,10 @@ export const AuthEnvironment = z
   .refine((env) => env.NODE_ENV !== 'production' || !env.MAIL_FROM.includes('@localhost'), {
     path: ['MAIL_FROM'],
     error: 'must be an address of yours in production',
+  })
+  .refine((env) => env.API_KEY_TTL <= env.API_KEY_LONGEST_TTL, {
+    path: ['API_KEY_TTL'],
+    error: 'must not be longer than API_KEY_LONGEST_TTL',
   })
   .superRefine(signsWithOneAlgorithm)
   .refine((env) => env.REFRESH_IDLE_TTL <= env.REFRESH_ABSOLUTE_TTL, {
@@ -239,6 +246,7 @@ export function readAuthConfig(env: Environment = process.env) {
       invitation: read.INVITATION_TTL * MILLISECONDS,
     },
     ...auditConfig(read),
+    ...keyConfig(read),
     workspaceCreation: read.WORKSPACE_CREATION,
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
     allowedOrigins: read.ALLOWED_ORIGINS,

@@ -3,9 +3,11 @@ import {
   type Check,
   type Closers,
   createClosers,
+  createRateLimiter,
   createRounds,
   migrateOnceReachable,
   packageVersion,
+  type RateLimiter,
   reachable,
   requestContext,
   type Rounds,
@@ -18,8 +20,11 @@ import { createAuditPorts, createAuditRounds } from './audit-deps.ts';
 import { readCommonPasswords } from './clients/common-passwords.ts';
 import { createBackupCodes } from './clients/backup-codes.ts';
 import { createFieldCipher } from './clients/field-cipher.ts';
+import { createKeyLimitBook } from './clients/key-limit-book.ts';
+import { createKeySecrets } from './clients/key-secrets.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
 import { createPasswordPool } from './clients/password-pool.ts';
+import { accountingToken } from './clients/service-token.ts';
 import { createTokens } from './clients/tokens.ts';
 import { createTotp } from './clients/totp.ts';
 import { createTrustedDevices } from './clients/trusted-devices.ts';
@@ -33,6 +38,7 @@ import { createFlows, type Flows } from './flows.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import type { AuditPorts } from './ports/audit.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
+import { createApiKeys } from './store/api-keys.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
 import { createLimits } from './store/limits.ts';
@@ -57,6 +63,9 @@ export type Deps = Readonly<{
   /** The public keys of access tokens; undefined when they are signed with a shared secret. */
   keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
+  /** Calls of each service at this instance, counted loosely: it only keeps one that runs wild from the database. */
+  callsPerService: RateLimiter | undefined;
+  clock: Clock;
   /** What readiness asks for. */
   checks: Readonly<Record<string, Check>>;
   flows: Flows;
@@ -70,6 +79,7 @@ export type Deps = Readonly<{
 }>;
 
 const CLOSE_MS = 8000;
+const CALLS_PER_SERVICE = { name: 'calls-per-service', points: 120_000, windowSeconds: 60 };
 const COMPLETE_EVERY_MS = 10_000;
 
 /** Builds the service in order; nothing of it waits for the database. */
@@ -104,9 +114,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     config,
     logger,
     metrics,
+    clock,
     flows,
     refused: auditRounds.refused,
     verifyAccess,
+    callsPerService: config.limits && createRateLimiter(CALLS_PER_SERVICE),
     keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
@@ -149,6 +161,9 @@ async function createPorts(
     sessions: reachable(createSessions(connection), troubleOf),
     mailedCodes: reachable(createMailedCodes(connection), troubleOf),
     challenges: reachable(createChallenges(connection), troubleOf),
+    apiKeys: reachable(createApiKeys(connection), troubleOf),
+    keySecrets: createKeySecrets(),
+    keyLimitBook: openKeyLimitBook(config, closers),
     endedAccess: reachable(createEndedAccess(connection), troubleOf),
     revocations: reachable(createRevocations(connection), troubleOf),
     workspaces: reachable(createWorkspaces(connection), troubleOf),
@@ -168,6 +183,12 @@ async function createPorts(
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
     secrets: createMailedSecrets(config.tokenHashSecret, clock),
   };
+}
+
+function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers) {
+  if (accountingUrl === undefined) return undefined;
+  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys) };
+  return closers.add('accounting', createKeyLimitBook(options));
 }
 
 const NO_LIMITS: Limits = {

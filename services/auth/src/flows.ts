@@ -1,6 +1,12 @@
 import type { Config } from './config.ts';
 import type { ChallengeKind } from './domain/challenge.ts';
 import type { PasswordRules } from './domain/password-rules.ts';
+import { createChangeApiKey } from './flows/api-keys/change-api-key.ts';
+import { createCreateApiKey } from './flows/api-keys/create-api-key.ts';
+import { createDeleteApiKey, createDisableApiKeyOfUser } from './flows/api-keys/end-api-key.ts';
+import { createListApiKeys } from './flows/api-keys/read-api-keys.ts';
+import { createRotateApiKey } from './flows/api-keys/rotate-api-key.ts';
+import { createVerifyApiKey } from './flows/api-keys/verify-api-key.ts';
 import { createChangePassword } from './flows/accounts/change-password.ts';
 import { createChangeRole } from './flows/administer/change-role.ts';
 import { createChangeStatus } from './flows/administer/change-status.ts';
@@ -77,11 +83,12 @@ export function createFlows(
   ports: Ports & AuditPorts & { events: AuditNews },
   { rules, breachRules }: { rules: PasswordRules; breachRules: readonly BreachRule[] },
 ) {
-  const { abandonMs, codeLives, mfaPolicy, workspaceCreation, sessions: lives } = config;
+  const { abandonMs, codeLives, keyLives, mfaPolicy, workspaceCreation, sessions: lives } = config;
   const { operators } = config.alerts;
   const defaultWorkspaceId = config.tokens.workspaceId;
   const places = createPlaces({ ...ports, defaultWorkspaceId });
-  const settings = { rules, breachRules, operators, abandonMs, codeLives, lives, mfaPolicy, workspaceCreation };
+  const lifetimes = { abandonMs, codeLives, keyLives, lives };
+  const settings = { ...lifetimes, rules, breachRules, operators, mfaPolicy, workspaceCreation };
   const given = { ...ports, ...settings, places, defaultWorkspaceId };
   const challenging = (kind: ChallengeKind, proven: Proven) => issueChallenge(ports, kind, proven);
   const secondFactorDue = createSecondFactorDue(given);
@@ -89,6 +96,7 @@ export function createFlows(
   const deps = { ...given, continueLogIn, requireStepUp: createRequireStepUp(given) };
   return {
     ...workspaceFlows(deps),
+    ...apiKeyFlows(deps),
     selectWorkspace: createSelectWorkspace(deps),
     switchWorkspace: createSwitchWorkspace(deps),
     signUp: createSignUp(deps),
@@ -136,6 +144,20 @@ export function createFlows(
     verifyDirectly: createVerifyDirectly(deps),
   };
 }
+
+const apiKeyFlows = (
+  deps: Parameters<typeof createCreateApiKey>[0] &
+    Parameters<typeof createRotateApiKey>[0] &
+    Parameters<typeof createVerifyApiKey>[0],
+) => ({
+  createApiKey: createCreateApiKey(deps),
+  changeApiKey: createChangeApiKey(deps),
+  rotateApiKey: createRotateApiKey(deps),
+  deleteApiKey: createDeleteApiKey(deps),
+  disableApiKeyOfUser: createDisableApiKeyOfUser(deps),
+  listApiKeys: createListApiKeys(deps),
+  verifyApiKey: createVerifyApiKey(deps),
+});
 
 /** What is done in workspaces, and what the other services are told of it. */
 const workspaceFlows = (

@@ -6,6 +6,7 @@ import type { Letter, NoticeKind } from './domain/mails.ts';
 import type { EndReason, Session } from './domain/session.ts';
 import type { NewUser, User, UserStatus } from './domain/user.ts';
 import type { MemberRole, Place } from './domain/workspace.ts';
+import type { ApiKeys, KeyLimitBook, KeySecrets } from './ports/api-keys.ts';
 import type { Challenges } from './ports/challenges.ts';
 import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
@@ -236,6 +237,10 @@ export type Ports = WorkspacePorts & {
   mailedCodes: MailedCodes;
   challenges: Challenges;
   revocations: Revocations;
+  apiKeys: ApiKeys;
+  keySecrets: KeySecrets;
+  /** Undefined when this installation has not said where accounting is. */
+  keyLimitBook: KeyLimitBook | undefined;
   endedAccess: EndedAccess;
   secondFactors: SecondFactors;
   totp: Totp;

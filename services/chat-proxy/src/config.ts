@@ -5,6 +5,7 @@ import {
   distinctKeys,
   durationMs,
   type Environment,
+  keyCacheVariables,
   list,
   mongoVariables,
   portVariable,
@@ -41,6 +42,7 @@ export const Variables = z
     AUTH_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
       .prefault('10s')
       .describe('Longest wait for auth; a login takes a slow hash'),
+    ...keyCacheVariables,
     REVOCATIONS_POLL: durationMs({ min: '50ms', max: '3s' })
       .prefault('1s')
       .describe('How often auth is asked which access tokens were revoked'),

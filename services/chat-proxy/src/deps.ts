@@ -68,7 +68,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const { verifyAccess, revocations, checks } = createAdmission(config, { ...answering, logger, clock, tell });
+  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
   const { catalogues } = upstreams;
@@ -82,27 +82,26 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...checks } });
+  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
-  closers.add('revocations', revocations);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
     logger,
     health,
     app: {
-      ...(await appSettings(config, verifyAccess)),
+      ...(await appSettings(config, admission)),
       health,
       logger,
       flows,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, revocations }),
+      observe: watch(metrics, { ...answering, ...admission }),
       metrics: () => metrics.text(),
     },
     async start() {
-      revocations.start();
+      admission.revocations.start();
       if (config.MIGRATE_ON_START) {
         await mongo.connected;
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
@@ -180,10 +179,10 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config, verifyAccess: Admission['verifyAccess']) {
+async function appSettings(config: Config, { verifyAccess, verifyKey }: Admission) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    authenticate: createAuthenticator({ verifyAccess, verifyKey, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',

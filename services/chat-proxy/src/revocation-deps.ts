@@ -1,4 +1,5 @@
-import { type Check, openAccessKeys } from '@tollgate/http-kit';
+import { type Check, type Closers, openAccessKeys, type VerifyKey } from '@tollgate/http-kit';
+import { createRemoteKeys } from '@tollgate/http-kit/keys';
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
 import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
 import type { Logger } from '@tollgate/telemetry';
@@ -13,26 +14,30 @@ interface Surroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly closers: Closers;
   /** Told after every answer of auth why an access has ended, if it has. */
   readonly keeper: Pick<LeaseKeeper, 'endRevoked'>;
 }
 
 export interface Admission {
   readonly verifyAccess: Verifier['verifyAccess'];
+  readonly verifyKey: VerifyKey;
   /** What readiness asks for. */
   readonly checks: Readonly<Record<string, Check>>;
-  readonly revocations: Pick<RevocationFollower, 'start' | 'close' | 'ageSeconds'>;
+  readonly revocations: Pick<RevocationFollower, 'start' | 'ageSeconds'>;
 }
 
-/** Who is let in: a token that verifies here, and that auth has not revoked since. */
-export function createAdmission(config: Config, { logger, clock, tell, keeper }: Surroundings): Admission {
+/** Who is let in: a token that verifies here, and that auth has not revoked since, and a key that auth knows. */
+export function createAdmission(config: Config, { logger, clock, tell, closers, keeper }: Surroundings): Admission {
   const trusted = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
   );
+  const baseUrl = config.AUTH_API_URL;
+  const token = serviceToken(config.JWT_SERVICE_SECRET, 'auth');
   const revocations = followRevocations({
-    baseUrl: config.AUTH_API_URL,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'auth'),
+    baseUrl,
+    token,
     everyMs: config.REVOCATIONS_POLL,
     clock,
     failed: (error) => tell('background_failed', { task: 'revocations', reason: String(error) }),
@@ -48,7 +53,11 @@ export function createAdmission(config: Config, { logger, clock, tell, keeper }:
     profile: config.JWT_CLAIMS_PROFILE,
     isRevoked: revocations.isRevoked,
   });
-  return { verifyAccess: verifier.verifyAccess, revocations, checks: trusted.checks };
+  const { isRevoked } = revocations;
+  const { verifyKey, close } = createRemoteKeys({ baseUrl, token, goodMs: config.KEY_CACHE, isRevoked });
+  closers.add('revocations', revocations);
+  closers.addClose('keys', close);
+  return { verifyAccess: verifier.verifyAccess, verifyKey, revocations, checks: trusted.checks };
 }
 
 const MILLISECONDS = 1000;

@@ -12,6 +12,7 @@ export * from './accounting-vouchers.ts';
 export * from './holds.ts';
 export * from './ledger-heads.ts';
 export * from './limits/blocks.ts';
+export * from './limits/key-limits.ts';
 export * from './limits/limits.ts';
 export * from './limits/workspaces.ts';
 export * from './outbox-events.ts';

@@ -118,7 +118,7 @@ export const readProfile = operation({
   method: 'GET',
   path: '/api/profile',
   summary: 'The own account',
-  permission: 'profile:own',
+  permission: 'profile:read',
   result: Profile,
   errors: ['NOT_FOUND'],
 });

@@ -1,5 +1,6 @@
 export * from './auth-accounts.ts';
 export * from './auth-admin.ts';
+export * from './auth-api-keys.ts';
 export * from './auth-audit.ts';
 export * from './auth-revocations.ts';
 export * from './auth-mfa.ts';

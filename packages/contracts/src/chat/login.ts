@@ -68,7 +68,7 @@ export const readCurrentUser = operation({
   method: 'GET',
   path: '/api/v1/chat/get_current_user',
   summary: 'The own account, as the auth service has it',
-  permission: 'profile:own',
+  permission: 'profile:read',
   result: ChatUser,
   errors: ['NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
 });

@@ -1,8 +1,8 @@
-import { IdempotencyKey, PERMISSIONS } from '@tollgate/contracts';
+import { IdempotencyKey, type Permission, PERMISSIONS } from '@tollgate/contracts';
 import { parseCookie } from 'cookie';
 import { z } from 'zod';
 import { AppError, type FieldFault } from '../app-error.ts';
-import type { Authenticate, Caller, Headers } from '../caller.ts';
+import type { Authenticate, Caller, Headers, UserCaller } from '../caller.ts';
 import { Reply, type RequestContext, type Route, StreamReply } from '../route.ts';
 
 export interface RawRequest {
@@ -17,7 +17,7 @@ export interface RawRequest {
 export async function admit(
   route: Route,
   authenticate: Authenticate,
-  request: Pick<RawRequest, 'method' | 'headers'>,
+  request: Pick<RawRequest, 'method' | 'headers'> & { readonly ip?: string | undefined },
 ): Promise<Caller | undefined> {
   const callers = PERMISSIONS[route.operation.permission];
   if (callers === 'anyone') return undefined;
@@ -28,7 +28,17 @@ export async function admit(
     return caller;
   }
   if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
+  requireScope(caller, route.operation.permission);
   return caller;
+}
+
+/** A key is for what its scopes name. Permissions that no scope can name, such as those on the own account, are never its. */
+function requireScope({ apiKey }: UserCaller, permission: Permission): void {
+  if (!apiKey || apiKey.scopes.includes(permission)) return;
+  throw new AppError('INSUFFICIENT_SCOPE', undefined, {
+    // RFC 6750, section 3.1.
+    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${permission}"` },
+  });
 }
 
 const USER_AGENT_LENGTH = 512;

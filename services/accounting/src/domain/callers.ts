@@ -10,6 +10,8 @@ export type Person = Readonly<{
   email: string;
   role: Role;
   workspaceId?: string;
+  /** The key that proved the person, if one did. */
+  apiKey?: Readonly<{ id: string }>;
   issuedAt: number;
 }>;
 

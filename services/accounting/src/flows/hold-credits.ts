@@ -32,7 +32,8 @@ export const createHoldCredits = (deps: Deps) =>
       fingerprint: fingerprintOf(ask),
       resource: ask.resource,
       workspaceId: agent.person?.workspaceId ?? ask.workspaceId,
-      apiKeyId: ask.apiKeyId,
+      // A key that we verified ourselves is believed before what the calling service says.
+      apiKeyId: agent.person?.apiKey?.id ?? ask.apiKeyId,
       price: await priceOf(deps, ask.resource, agent.userId),
       units: ask.units,
       minOutput: ask.minOutput,

@@ -1,8 +1,9 @@
-import type { accounting, ServerInput } from '@tollgate/contracts';
+import type { accounting, KeyLimits, ServerInput } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { actorOf, type Person } from '../domain/callers.ts';
-import type { BlockBody, BlockKey, BillingBody, LimitBody, OwnLimits, Page, Ports } from '../ports.ts';
+import { actorOf, type Person, serviceActor } from '../domain/callers.ts';
+import type { BlockBody, BlockKey, BillingBody, KeyLimitRows, LimitBody, OwnLimits, Page, Ports } from '../ports.ts';
 
+type KeyLimitChange = ServerInput<typeof accounting.setKeyLimits>['body'];
 type NewLimit = ServerInput<typeof accounting.createLimit>['body'];
 
 /** Bounds what somebody may use beside the balance. */
@@ -37,9 +38,29 @@ export const createEndLimit = ({ limits, events }: Pick<Ports, 'limits' | 'event
   };
 
 export const createReadOwnLimits = ({ limits }: Pick<Ports, 'limits'>) =>
-  function readOwnLimits({ userId, workspaceId }: Person, model?: string): Promise<OwnLimits> {
-    return limits.applying({ userId, workspaceId, model });
+  function readOwnLimits({ userId, workspaceId, apiKey }: Person, model?: string): Promise<OwnLimits> {
+    return limits.applying({ userId, workspaceId, model, apiKeyId: apiKey?.id });
   };
+
+/** What auth says an API key is bounded by, as a whole: what is not named ends. */
+export const createSetKeyLimits = ({ keyLimits, events }: Pick<Ports, 'keyLimits' | 'events'>) =>
+  async function setKeyLimits(service: string, keyId: string, { revision, limits }: KeyLimitChange): Promise<void> {
+    const actor = serviceActor(service);
+    const outcome = await keyLimits.replace({ keyId, revision, limits: rowsOf(limits) }, actor);
+    if (outcome === 'outdated') throw new AppError('CONFLICT', 'There are newer limits');
+    if (outcome === 'taken') throw new AppError('CONFLICT', 'An administrator has set such a limit');
+    events.ruled({ kind: 'limit_set', subject: keyId, actor });
+  };
+
+function rowsOf({ requestsPerMinute, tokensPerMinute, parallel, credits }: KeyLimits): KeyLimitRows {
+  const rows = [
+    { measure: 'requests', window: 'minute', amount: requestsPerMinute },
+    { measure: 'tokens', window: 'minute', amount: tokensPerMinute },
+    { measure: 'parallel', window: 'never', amount: parallel },
+    { measure: 'credits', window: credits?.window ?? 'never', amount: credits?.amount },
+  ] as const;
+  return rows.flatMap(({ amount, ...row }) => (amount === undefined ? [] : [{ ...row, amount }]));
+}
 
 /** Who pays for a workspace, and what its pool holds. */
 export const createReadBilling = ({ workspaces }: Pick<Ports, 'workspaces'>) =>

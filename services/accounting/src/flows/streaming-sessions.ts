@@ -34,6 +34,7 @@ export const createOpenSession = (deps: Deps) =>
       fingerprint: fingerprintOf(opening),
       resource,
       workspaceId: caller.workspaceId,
+      apiKeyId: caller.apiKey?.id,
       price: await priceOf(deps, resource, caller.userId),
       units: sessionUnits(estimatedTokens),
       leaseSeconds: rules.sessionLeaseSeconds,

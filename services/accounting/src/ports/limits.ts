@@ -5,7 +5,12 @@ export type LimitBody = ServerResult<typeof accounting.createLimit>;
 export type NewLimit = ServerInput<typeof accounting.createLimit>['body'];
 export type OwnLimits = ServerResult<typeof accounting.readOwnLimits>['limits'];
 /** Who asks, for the limits that apply. */
-export type Asking = Readonly<{ userId: UserId; workspaceId?: string | undefined; model?: string | undefined }>;
+export type Asking = Readonly<{
+  userId: UserId;
+  workspaceId?: string | undefined;
+  model?: string | undefined;
+  apiKeyId?: string | undefined;
+}>;
 
 export type Limits = {
   /** 'taken' when there is one for the same scope, subject, measure and window. */
@@ -15,6 +20,19 @@ export type Limits = {
   end(id: string, actor: string): Promise<LimitBody | undefined>;
   /** What applies to a request of now, and what is used of it. */
   applying(asking: Asking): Promise<OwnLimits>;
+};
+
+export type KeyLimitRows = readonly Pick<NewLimit, 'measure' | 'window' | 'amount'>[];
+
+export type KeyLimitStore = {
+  /**
+   * Replaces what auth has set for a key. 'outdated' when a newer revision has been seen, 'taken' when an administrator has
+   * set one of these limits; then nothing changes.
+   */
+  replace(
+    wanted: { keyId: string; revision: number; limits: KeyLimitRows },
+    actor: string,
+  ): Promise<'done' | 'outdated' | 'taken'>;
 };
 
 export type BillingBody = ServerResult<typeof accounting.readBilling>;

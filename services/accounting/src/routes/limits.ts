@@ -16,6 +16,10 @@ export const limitRoutes = (flows: Flows): Route[] => [
   serve(accounting.readOwnLimits).with(async ({ query }, caller) => ({
     limits: await flows.readOwnLimits(caller, query.modelId),
   })),
+  serve(accounting.setKeyLimits).with(async ({ params: { keyId }, body }, { service }) => {
+    await flows.setKeyLimits(service, keyId, body);
+    return { keyId, ...body };
+  }),
   serve(accounting.readBilling).with(({ params }) => flows.readBilling(params.workspaceId)),
   serve(accounting.setBilling).with(({ params, body }, caller) =>
     flows.setBilling(caller, params.workspaceId, body.billing),

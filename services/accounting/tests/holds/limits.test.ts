@@ -51,6 +51,15 @@ describe('a budget', () => {
     expect((await accounting.hold(alice, { output: 1 })).status).toBe(402);
   });
 
+  it('is named as the reason when the balance would have paid for a shorter answer, and not when it would not', async () => {
+    const alice = await accounting.user({ credits: 50 });
+    await limited({ scope: 'user', subject: alice.userId, measure: 'credits', window: 'day', amount: 10 });
+    const hold = (minOutput: number) => accounting.hold(alice, { output: 100 }, { minOutput });
+    expect(await hold(20)).toMatchObject({ status: 402, body: { code: 'budget_exceeded', limit: 10 } });
+    expect(await hold(60)).toMatchObject({ status: 402, body: { code: 'insufficient_credits' } });
+    expect(await hold(10)).toMatchObject({ status: 201, body: { heldCredits: 10, clamped: true } });
+  });
+
   it('lets exactly as much through as it covers when a hundred ask at once, over two instances', async () => {
     const users = await Promise.all([1, 2, 3, 4].map(() => accounting.user({ credits: 100 })));
     await limited({ scope: 'tenant', measure: 'credits', window: 'month', amount: 60 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { accounting as contract, type OperationSpec, type Role, ROLES } from '@tollgate/contracts';
+import { accounting as contract, type OperationSpec, PERMISSIONS, type Role, ROLES } from '@tollgate/contracts';
 import { badCallsOf, examplePath } from '@tollgate/test-kit';
 import { Accounting, type User } from '../harness/accounting.ts';
 
@@ -41,7 +41,7 @@ describe('every operation', () => {
   it.each(OPERATIONS.filter(({ body }) => body !== undefined).map((operation) => [operation.id, operation] as const))(
     '%s answers nonsense with a 4xx problem',
     async (_id, operation) => {
-      const isService = operation.permission === 'holds:write' || operation.permission === 'usage:record';
+      const isService = PERMISSIONS[operation.permission] === 'service';
       const token = isService
         ? await accounting.tokens.service('chat-proxy', 'accounting')
         : await accounting.tokens.access({ role: 'admin' });

@@ -53,6 +53,11 @@ export const AUDIT_ACTIONS = [
   'invitation.sent',
   'invitation.revoked',
   'account.default-workspace-changed',
+  'api-key.created',
+  'api-key.changed',
+  'api-key.rotated',
+  'api-key.deleted',
+  'api-key.disabled-by-admin',
   'mail.given-up',
   'access.refused',
   'credits.adjusted',
@@ -109,6 +114,11 @@ const AUDIT_FACTS = {
   'invitation.sent': ['workspaceId', 'invitationId', 'role'],
   'invitation.revoked': ['workspaceId', 'invitationId'],
   'account.default-workspace-changed': ['workspaceId'],
+  'api-key.created': ['keyId', 'name', 'scopes'],
+  'api-key.changed': ['keyId', 'name', 'disabled', 'limits'],
+  'api-key.rotated': ['keyId', 'overlapSeconds'],
+  'api-key.deleted': ['keyId', 'name'],
+  'api-key.disabled-by-admin': ['keyId', 'name'],
   'mail.given-up': ['kind', 'reason', 'attempts'],
   'access.refused': ['code', 'operation', 'count'],
   'credits.adjusted': ['operation', 'credits', 'from', 'to'],
@@ -147,7 +157,8 @@ export type ReportedEvent = Readonly<{
   facts: Readonly<Record<string, unknown>>;
 }>;
 
-const LONGEST_FACT = 256;
+/** All scopes that an API key can have fit. */
+const LONGEST_FACT = 512;
 
 /** The facts that a line of this action may hold, bounded. */
 export function permittedFacts(action: AuditAction, facts: Readonly<Record<string, unknown>> = {}): AuditFacts {

@@ -4,6 +4,7 @@ import type { BreachName } from './breach-rules.ts';
 export type NoticeKind =
   | 'password-changed'
   | 'session-theft'
+  | 'api-key-created'
   | 'second-factor-enabled'
   | 'second-factor-disabled'
   | 'second-factor-reset'
@@ -109,6 +110,7 @@ function writeNews(facts: News, baseUrl: string): Letter {
 const NOTICES: Readonly<Record<NoticeKind, readonly [string, string]>> = {
   'password-changed': ['Your password was changed', 'Your password was changed and other sessions were ended.'],
   'session-theft': ['A session was ended', 'An old session token was used again, so the session was ended.'],
+  'api-key-created': ['An API key was made', 'Programs that have it can use your account within its scopes.'],
   'second-factor-enabled': ['A second factor was set up', 'From now on a login also needs a code of your app.'],
   'second-factor-disabled': ['Your second factor was removed', 'From now on a login needs your password alone.'],
   'second-factor-reset': [

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { accounting as operations } from '@tollgate/contracts';
 import { AppError, unavailable } from '@tollgate/http-kit';
 import { createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
-import type { Accounting, Clock, Ending } from '../ports.ts';
+import type { Accounting, Asker, Clock, Ending, HoldRequest } from '../ports.ts';
 import { createCircuitBreaker } from './circuit-breaker.ts';
 
 export interface AccountingOptions {
@@ -54,13 +54,13 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
   });
 
   return {
-    hold: ({ token: userToken }, { holdId, resource, units, minOutput }) =>
+    hold: (asker, request) =>
       orUnavailable(
         unlessAway(() =>
           opening.holdCredits(
-            { body: { holdId, resource, units, ...(minOutput !== undefined && { minOutput }) } },
-            // The user's own token, so that accounting judges by itself who pays.
-            { idempotencyKey: `hold:${holdId}`, onBehalfOf: `Bearer ${userToken}` },
+            { body: holdBody(asker, request) },
+            // The user's own token or key, so that accounting judges by itself who pays.
+            { idempotencyKey: `hold:${request.holdId}`, onBehalfOf: `Bearer ${asker.token}` },
           ),
         ),
       ),
@@ -112,6 +112,14 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     close: async () => void (await Promise.all([opening.close(), running.close()])),
   };
 }
+
+const holdBody = ({ apiKey }: Asker, { holdId, resource, units, minOutput }: HoldRequest) => ({
+  holdId,
+  resource,
+  units,
+  ...(minOutput !== undefined && { minOutput }),
+  ...(apiKey && { apiKeyId: apiKey.id }),
+});
 
 function settlementOf({ outcome, units, usageSource, rawUsage }: Extract<Ending, { kind: 'settle' }>) {
   return { outcome, units, usageSource, ...(rawUsage !== undefined && { rawUsage: rawUsage as object as never }) };

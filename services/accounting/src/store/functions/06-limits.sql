@@ -35,7 +35,8 @@ BEGIN
       ('user', p_user, NULL), ('key', p_api_key, NULL), ('model', p_model, NULL)
     ) AS s (scope, subject, all_of)
     JOIN limits l ON l.tenant_id = p_tenant AND l.scope = s.scope AND l.ended_at IS NULL
-      AND (l.subject IS NULL OR l.subject = s.subject OR l.subject = s.all_of)
+      -- As limits_one_each has it: keys may have limits by the thousand, and a request looks at its own.
+      AND coalesce(l.subject, '') IN ('', s.subject, s.all_of)
     JOIN tenants t ON t.id = l.tenant_id
     WHERE s.subject IS NOT NULL
     ORDER BY l.scope, l.measure, l."window", l.subject IS NULL, l.subject = s.subject DESC;

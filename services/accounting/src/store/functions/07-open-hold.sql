@@ -100,7 +100,12 @@ BEGIN
   IF v_funds < v_cost THEN
     v_output := CASE WHEN p.min_output IS NOT NULL THEN affordable_output(p.line, v_output, p_least, v_funds) END;
     IF v_output IS NULL THEN
-      v.refused_by := CASE WHEN p_held + (v.plan).total >= v_cost THEN p_room.credits_by END;
+      -- The limit is in the way when the balance alone would have paid for something worth having.
+      v.refused_by := CASE
+        WHEN p_held + (v.plan).total >= v_cost
+          OR p.min_output IS NOT NULL
+            AND affordable_output(p.line, p.output, p_least, p_held + (v.plan).total) IS NOT NULL
+        THEN p_room.credits_by END;
       RETURN v;
     END IF;
     v_cost := line_charge(p.line, v_output);

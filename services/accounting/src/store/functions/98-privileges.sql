@@ -6,6 +6,7 @@ CREATE VIEW side_tables (name, privileges) AS VALUES
   ('price_rules', 'INSERT'),
   ('reconciliation_runs', 'INSERT'),
   ('limits', 'INSERT, UPDATE'),
+  ('key_limits', 'INSERT, UPDATE'),
   ('blocks', 'INSERT, UPDATE, DELETE'),
   ('workspace_members', 'INSERT, UPDATE'),
   ('outbox', 'UPDATE (routed_at), DELETE'),

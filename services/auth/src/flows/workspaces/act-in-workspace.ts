@@ -12,7 +12,8 @@ type ActDeps = Pick<Ports, 'users'> & { places: Places; defaultWorkspaceId: stri
 export const createActInWorkspace = ({ users, places, defaultWorkspaceId }: ActDeps) =>
   async function actInWorkspace(caller: UserCaller, workspaceId: string): Promise<UserCaller> {
     if (workspaceId === (caller.workspaceId ?? defaultWorkspaceId)) return caller;
-    const user = await users.find(caller.userId);
+    // A key is for the workspace it was made in.
+    const user = caller.apiKey ? undefined : await users.find(caller.userId);
     const place = user && (await places.find(user, workspaceId));
     if (!place) throw new AppError('NOT_FOUND', 'Workspace not found');
     const { memberVersion: _other, ...rest } = caller;

@@ -1,6 +1,6 @@
 import type { accounting } from '@tollgate/contracts';
-import type { LimitBody, Limits } from '../ports.ts';
-import { type Query, sqlState } from './postgres.ts';
+import type { LimitBody, Limits } from '../../ports.ts';
+import { type Query, sqlState } from '../postgres.ts';
 
 type Row = {
   number: number;
@@ -67,7 +67,8 @@ export function createLimits(query: Query): Limits {
     },
     change: (id, amount, actor) => change('amount = $3', [id, actor, amount]),
     end: (id, actor) => change('ended_at = ledger_now()', [id, actor]),
-    applying: ({ userId, workspaceId, model }) => applyingLimits(query, [userId, workspaceId, model]),
+    applying: ({ userId, workspaceId, model, apiKeyId }) =>
+      applyingLimits(query, [userId, workspaceId, model, apiKeyId]),
   };
 }
 
@@ -81,7 +82,7 @@ async function applyingLimits(query: Query, values: readonly unknown[]): ReturnT
   const rows = await query<ApplyingRow>(
     `SELECT k.scope, k.measure, k."window", k.most AS amount, coalesce(c.used, 0) AS used,
             coalesce(c.reserved, 0)::bigint AS reserved, ledger.window_end(k."window", k.window_start, t.time_zone) AS resets_at
-     FROM tenants t CROSS JOIN LATERAL ledger.limits_of(t.id, $1, $2, NULL, $3, ledger_now()) k
+     FROM tenants t CROSS JOIN LATERAL ledger.limits_of(t.id, $1, $2, $4, $3, ledger_now()) k
      LEFT JOIN limit_counters c USING (limit_id, subject, window_start)
      WHERE t.id = 'default' ORDER BY k.scope, k.measure, k."window"`,
     values,

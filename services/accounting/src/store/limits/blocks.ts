@@ -1,5 +1,5 @@
-import type { BlockBody, Blocks } from '../ports.ts';
-import type { Query } from './postgres.ts';
+import type { BlockBody, Blocks } from '../../ports.ts';
+import type { Query } from '../postgres.ts';
 
 type Row = {
   number: number;

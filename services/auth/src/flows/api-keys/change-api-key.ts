@@ -1,0 +1,54 @@
+import type { KeyLimits } from '@tollgate/contracts';
+import { AppError, type UserCaller } from '@tollgate/http-kit';
+import type { ApiKey } from '../../domain/api-key.ts';
+import type { Origin } from '../../domain/audit-event.ts';
+import type { Ports } from '../../ports.ts';
+import { noLimits } from './create-api-key.ts';
+import { revokeKey } from './revoke-key.ts';
+
+type ChangeDeps = Pick<Ports, 'apiKeys' | 'clock' | 'events' | 'keyLimitBook' | 'revocations'>;
+type Changes = Readonly<{
+  name?: string | undefined;
+  disabled?: boolean | undefined;
+  limits?: KeyLimits | null | undefined;
+}>;
+
+/** Changes an own key. New limits count before this answers; the old ones do until then. */
+export const createChangeApiKey = (deps: ChangeDeps) =>
+  async function changeApiKey({ userId }: UserCaller, id: string, changes: Changes, origin: Origin): Promise<ApiKey> {
+    const { apiKeys, events } = deps;
+    const { name, disabled, limits } = changes;
+    let key = await apiKeys.findOwn({ userId, id });
+    // What may be refused comes first, so that a refusal leaves nothing half done.
+    if (key && limits !== undefined) key = await changeLimits(deps, key, limits ?? {});
+    if (key && disabled !== undefined) key = await setDisabled(deps, key, disabled);
+    if (key && name !== undefined) key = await apiKeys.rename(key, name);
+    if (!key) throw new AppError('NOT_FOUND');
+    const facts = { keyId: id, ...(name !== undefined && { name }), ...(disabled !== undefined && { disabled }) };
+    const told = { ...facts, ...(limits !== undefined && { limits: JSON.stringify(limits) }) };
+    await events.record({ action: 'api-key.changed', actorId: userId, targetId: userId, origin, facts: told });
+    return key;
+  };
+
+async function changeLimits(
+  { apiKeys, keyLimitBook }: ChangeDeps,
+  key: ApiKey,
+  limits: KeyLimits,
+): Promise<ApiKey | undefined> {
+  if (!keyLimitBook) throw noLimits();
+  const begun = await apiKeys.beginLimits(key);
+  if (!begun) return undefined;
+  await keyLimitBook.set(begun.id, begun.limitsRevision, limits);
+  const changed = await apiKeys.setLimits(begun, limits);
+  if (!changed && (await apiKeys.findOwn(key)))
+    throw new AppError('CONFLICT', 'The limits were changed by another call');
+  return changed;
+}
+
+async function setDisabled(deps: ChangeDeps, key: ApiKey, isDisabled: boolean): Promise<ApiKey | undefined> {
+  const changed = await deps.apiKeys.setDisabled(key, isDisabled);
+  if (!changed && (await deps.apiKeys.findOwn(key)))
+    throw new AppError('FORBIDDEN', 'An administrator has disabled this key');
+  if (changed && isDisabled) await revokeKey(deps, key.id);
+  return changed;
+}
