@@ -95,19 +95,9 @@ export function createFlows(ports: Ports) {
     reportUsage: createReportUsage(deps),
     listUsage: createListUsage(deps),
     createAccount: createCreateAccount(deps),
+    ...limitFlows(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
-    createLimit: createCreateLimit(deps),
-    listLimits: createListLimits(deps),
-    changeLimit: createChangeLimit(deps),
-    endLimit: createEndLimit(deps),
-    readOwnLimits: createReadOwnLimits(deps),
-    setKeyLimits: createSetKeyLimits(deps),
-    readBilling: createReadBilling(deps),
-    setBilling: createSetBilling(deps),
-    block: createBlock(deps),
-    unblock: createUnblock(deps),
-    listBlocks: createListBlocks(deps),
     readPriceGroup: createReadPriceGroup(deps),
     setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
@@ -121,5 +111,22 @@ export function createFlows(ports: Ports) {
     deliverEvents: createDeliverEvents(deps),
     tidyOutbox: createTidyOutbox(deps),
     rollUpUsage: createRollUpUsage(deps),
+  };
+}
+
+/** Who may use how much, who pays for it, and who is stopped. */
+function limitFlows(deps: Ports) {
+  return {
+    createLimit: createCreateLimit(deps),
+    listLimits: createListLimits(deps),
+    changeLimit: createChangeLimit(deps),
+    endLimit: createEndLimit(deps),
+    readOwnLimits: createReadOwnLimits(deps),
+    setKeyLimits: createSetKeyLimits(deps),
+    readBilling: createReadBilling(deps),
+    setBilling: createSetBilling(deps),
+    block: createBlock(deps),
+    unblock: createUnblock(deps),
+    listBlocks: createListBlocks(deps),
   };
 }
