@@ -18,6 +18,8 @@ export type ApiKey = Readonly<{
   expiresAt: Date;
   /** Who switched it off; what an administrator switched off, its owner cannot switch on. */
   disabledBy?: 'owner' | 'admin';
+  /** When it was last disabled, or a secret of it ended at once: what others remember of it from before counts no longer. */
+  endedAt?: Date;
   limits?: KeyLimits;
   /** Grows with every change of the limits. */
   limitsRevision: number;

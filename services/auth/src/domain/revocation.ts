@@ -27,6 +27,8 @@ type Decided<Told> = Told extends auth.Revocation ? Omit<Told, 'id' | 'madeAt' |
 export type NewRevocation = Readonly<Decided<auth.Revocation> & { reason: RevocationReason }>;
 /** As it was written down. */
 export type Revocation = NewRevocation & Readonly<{ id: string; madeAt: number }>;
+/** When what it speaks of ended; when it is written, if absent. */
+export type Ending = Readonly<{ endedAt?: Date }>;
 
 /** The `minVersion` of an account that never comes back. */
 export const EVERY_VERSION = Number.MAX_SAFE_INTEGER;
@@ -38,7 +40,7 @@ export const EVERY_VERSION = Number.MAX_SAFE_INTEGER;
 export const TOLD_FOR_MS = 3_600_000 + 60_000;
 
 /** What names the fact: a step that is repeated writes nothing twice. */
-export function revocationId(entry: NewRevocation, madeAt: number): string {
+export function revocationId(entry: NewRevocation, endedAt: Date): string {
   switch (entry.kind) {
     case 'session':
       return `session:${entry.sessionId}`;
@@ -48,8 +50,8 @@ export function revocationId(entry: NewRevocation, madeAt: number): string {
       return `member:${entry.userId}:${entry.workspaceId}:${entry.minVersion}`;
     // These can be taken back and happen again.
     case 'workspace':
-      return `workspace:${entry.workspaceId}:${madeAt}`;
+      return `workspace:${entry.workspaceId}:${endedAt.getTime()}`;
     case 'key':
-      return `key:${entry.keyId}:${madeAt}`;
+      return `key:${entry.keyId}:${endedAt.getTime()}`;
   }
 }

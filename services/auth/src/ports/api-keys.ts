@@ -3,7 +3,13 @@ import type { ApiKey } from '../domain/api-key.ts';
 
 /** Whose key it is: nobody else's is ever found. */
 type Owned = Readonly<{ userId: UserId; id: string }>;
-type NextSecret = Readonly<{ secretHash: string; overlapUntil: Date | undefined; expiresAt: Date }>;
+type NextSecret = Readonly<{
+  secretHash: string;
+  overlapUntil: Date | undefined;
+  expiresAt: Date;
+  /** Absent when no secret ends now. */
+  endedAt?: Date | undefined;
+}>;
 
 export type ApiKeys = {
   /** False when the user has as many living keys as anybody may have; expired ones make room. */
@@ -14,8 +20,10 @@ export type ApiKeys = {
   listOf(userId: UserId): Promise<ApiKey[]>;
   rename(key: Owned, name: string): Promise<ApiKey | undefined>;
   /** Undefined also when an administrator has switched the key off. */
-  setDisabled(key: Owned, isDisabled: boolean): Promise<ApiKey | undefined>;
-  disableAsAdmin(key: Owned): Promise<ApiKey | undefined>;
+  disable(key: Owned, now: Date): Promise<ApiKey | undefined>;
+  /** The same. */
+  enable(key: Owned): Promise<ApiKey | undefined>;
+  disableAsAdmin(key: Owned, now: Date): Promise<ApiKey | undefined>;
   /** The key with the next revision of its limits, for whoever is about to change them. */
   beginLimits(key: Owned): Promise<ApiKey | undefined>;
   /** Undefined when another change of the limits has begun since this one. */

@@ -1,16 +1,16 @@
-import type { NewRevocation, Revocation } from '../domain/revocation.ts';
+import type { Ending, NewRevocation, Revocation } from '../domain/revocation.ts';
 
 /** A place in the order in which entries are told. */
 export type Place = Readonly<{ madeAt: number; id: string }>;
 
 export type Revocations = {
   /** Written after the change that it tells of and before the answer; the same fact twice is one entry. */
-  add(entries: readonly NewRevocation[], now: Date): Promise<void>;
+  add(entries: readonly (NewRevocation & Ending)[], now: Date): Promise<void>;
   /** Up to `limit` entries behind a place. */
   list(after: Place, limit: number): Promise<Revocation[]>;
 };
 
-/** What an account or a session that has ended should have told, and when it ended. */
+/** What something that has ended should have told, and when it ended. */
 export type Ended = Readonly<{ entry: NewRevocation; at: Date }>;
 type Find = (from: Date, to: Date, limit: number) => Promise<Ended[]>;
 
@@ -19,4 +19,10 @@ export type EndedAccess = {
   accounts: Find;
   /** The same for sessions that ended alone, and not with their account. */
   sessions: Find;
+  /** Memberships of a later version than that of whoever has just joined. */
+  memberships: Find;
+  /** Workspaces that are disabled. */
+  workspaces: Find;
+  /** API keys that were disabled, and those whose secret ended at once. */
+  keys: Find;
 };

@@ -29,6 +29,7 @@ const schema = new Schema<KeyRecord>(
     createdAt: { type: Date, ...required },
     expiresAt: { type: Date, ...required },
     disabledBy: { type: String, enum: ['owner', 'admin'] },
+    endedAt: Date,
     limits: Schema.Types.Mixed,
     limitsRevision: { type: Number, ...required },
     lastUsedAt: Date,
@@ -40,7 +41,9 @@ const schema = new Schema<KeyRecord>(
 type KeyModel = Model<KeyRecord>;
 const CHANGED = { returnDocument: 'after' } as const;
 const one = async (query: PromiseLike<KeyRecord | null>) => toKey(await query);
-const own = ({ userId, id }: Parameters<ApiKeys['findOwn']>[0]) => ({ _id: id, userId: objectId(userId) });
+type Owned = Parameters<ApiKeys['findOwn']>[0];
+const own = ({ userId, id }: Owned) => ({ _id: id, userId: objectId(userId) });
+const unlessByAdmin = (key: Owned) => ({ ...own(key), disabledBy: trusted({ $ne: 'admin' as const }) });
 
 /** API keys. Secrets are here as hashes only; a deleted key leaves nothing but its lines in the audit log. */
 export function createApiKeys(connection: Connection): ApiKeys {
@@ -87,20 +90,22 @@ const look = (model: KeyModel): Pick<ApiKeys, 'find' | 'findOwn' | 'listOf'> => 
   },
 });
 
-type Changes = 'rename' | 'setDisabled' | 'disableAsAdmin' | 'rotate' | 'remove' | 'noteUse';
+type Changes = 'rename' | 'disable' | 'enable' | 'disableAsAdmin' | 'rotate' | 'remove' | 'noteUse';
 
 const change = (model: KeyModel): Pick<ApiKeys, Changes> => ({
   rename: (key, name) => one(model.findOneAndUpdate(own(key), { $set: { name } }, CHANGED).lean()),
-  setDisabled(key, isDisabled) {
-    const update = isDisabled ? { $set: { disabledBy: 'owner' as const } } : { $unset: { disabledBy: 1 as const } };
-    const filter = { ...own(key), disabledBy: trusted({ $ne: 'admin' as const }) };
-    return one(model.findOneAndUpdate(filter, update, CHANGED).lean());
+  disable: (key, endedAt) => {
+    const update = { $set: { disabledBy: 'owner' as const, endedAt } };
+    return one(model.findOneAndUpdate(unlessByAdmin(key), update, CHANGED).lean());
   },
-  disableAsAdmin: (key) => one(model.findOneAndUpdate(own(key), { $set: { disabledBy: 'admin' } }, CHANGED).lean()),
-  rotate(key, { secretHash, overlapUntil, expiresAt }) {
+  enable: (key) => one(model.findOneAndUpdate(unlessByAdmin(key), { $unset: { disabledBy: 1 } }, CHANGED).lean()),
+  disableAsAdmin: (key, endedAt) =>
+    one(model.findOneAndUpdate(own(key), { $set: { disabledBy: 'admin', endedAt } }, CHANGED).lean()),
+  rotate(key, { secretHash, overlapUntil, expiresAt, endedAt }) {
+    const set = { secretHash, expiresAt, ...(endedAt && { endedAt }) };
     const update = overlapUntil
-      ? { $set: { secretHash, expiresAt, previous: { secretHash: key.secretHash, until: overlapUntil } } }
-      : { $set: { secretHash, expiresAt }, $unset: { previous: 1 as const } };
+      ? { $set: { ...set, previous: { secretHash: key.secretHash, until: overlapUntil } } }
+      : { $set: set, $unset: { previous: 1 as const } };
     return one(model.findOneAndUpdate({ ...own(key), secretHash: key.secretHash }, update, CHANGED).lean());
   },
   remove: (key) => one(model.findOneAndDelete(own(key)).lean()),

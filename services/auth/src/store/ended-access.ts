@@ -7,8 +7,11 @@ import type { EndedAccess } from '../ports/revocations.ts';
 
 type Account = { _id: Types.ObjectId; tokenVersion: number; status: UserStatus; updatedAt: Date };
 type EndedSession = { _id: string; revokedAt: Date };
+type Membership = { _id: string; workspaceId: string; userId: Types.ObjectId; version: number; changedAt: Date };
+type Workspace = { _id: string; status: string; updatedAt: Date };
+type Key = { _id: string; endedAt: Date };
 
-/** What has ended lately, by the accounts and sessions themselves. */
+/** What has ended lately, by what itself says so. */
 export const createEndedAccess = (connection: Connection): EndedAccess => ({
   async accounts(from, to, limit) {
     const accounts = connection.collection<Account>('users');
@@ -23,6 +26,37 @@ export const createEndedAccess = (connection: Connection): EndedAccess => ({
     const found = await sessions.find(ended).sort({ revokedAt: 1 }).limit(limit).toArray();
     return found.map(({ _id: sessionId, revokedAt: at }) => ({
       entry: { kind: 'session', sessionId, reason: 'access-ended' },
+      at,
+    }));
+  },
+  ...ofWorkspaces(connection),
+  async keys(from, to, limit) {
+    const keys = connection.collection<Key>('api_keys');
+    const found = await keys
+      .find({ endedAt: { $gte: from, $lt: to } })
+      .sort({ endedAt: 1 })
+      .limit(limit)
+      .toArray();
+    return found.map(({ _id: keyId, endedAt: at }) => ({ entry: { kind: 'key', keyId, reason: 'key-revoked' }, at }));
+  },
+});
+
+const ofWorkspaces = (connection: Connection): Pick<EndedAccess, 'memberships' | 'workspaces'> => ({
+  async memberships(from, to, limit) {
+    const memberships = connection.collection<Membership>('memberships');
+    const changed = { changedAt: { $gte: from, $lt: to }, version: { $gt: 1 } };
+    const found = await memberships.find(changed).sort({ changedAt: 1 }).limit(limit).toArray();
+    return found.map(({ workspaceId, userId, version: minVersion, changedAt: at }) => {
+      const member = { kind: 'member', userId: UserId.parse(userId.toHexString()), workspaceId } as const;
+      return { entry: { ...member, minVersion, reason: 'access-ended' }, at };
+    });
+  },
+  async workspaces(from, to, limit) {
+    const workspaces = connection.collection<Workspace>('workspaces');
+    const disabled = { updatedAt: { $gte: from, $lt: to }, status: 'disabled' };
+    const found = await workspaces.find(disabled).sort({ updatedAt: 1 }).limit(limit).toArray();
+    return found.map(({ _id: workspaceId, updatedAt: at }) => ({
+      entry: { kind: 'workspace', workspaceId, reason: 'workspace-disabled' },
       at,
     }));
   },

@@ -30,9 +30,9 @@ export function createRevocations(connection: Connection): Revocations {
     async add(entries, now) {
       if (entries.length === 0) return;
       const record = { madeAt: now, expiresAt: new Date(now.getTime() + TOLD_FOR_MS) };
-      const writes = entries.map((entry) => ({
+      const writes = entries.map(({ endedAt = now, ...entry }) => ({
         updateOne: {
-          filter: { _id: revocationId(entry, now.getTime()) },
+          filter: { _id: revocationId(entry, endedAt) },
           update: { $setOnInsert: { entry, ...record } },
           upsert: true,
         },

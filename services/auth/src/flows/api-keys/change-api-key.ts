@@ -46,9 +46,10 @@ async function changeLimits(
 }
 
 async function setDisabled(deps: ChangeDeps, key: ApiKey, isDisabled: boolean): Promise<ApiKey | undefined> {
-  const changed = await deps.apiKeys.setDisabled(key, isDisabled);
-  if (!changed && (await deps.apiKeys.findOwn(key)))
+  const { apiKeys, clock } = deps;
+  const changed = isDisabled ? await apiKeys.disable(key, new Date(clock.now())) : await apiKeys.enable(key);
+  if (!changed && (await apiKeys.findOwn(key)))
     throw new AppError('FORBIDDEN', 'An administrator has disabled this key');
-  if (changed && isDisabled) await revokeKey(deps, key.id);
+  if (changed && isDisabled) await revokeKey(deps, changed);
   return changed;
 }

@@ -31,10 +31,12 @@ export const createRotateApiKey = (deps: RotateDeps) =>
     const { text, hash: secretHash } = keySecrets.create(id);
     const overlapMs = Math.min(overlapSeconds * MILLISECONDS, before.expiresAt.getTime() - now);
     const overlapUntil = overlapMs > 0 ? new Date(now + overlapMs) : undefined;
-    const key = await apiKeys.rotate(before, { secretHash, overlapUntil, expiresAt: new Date(now + before.lifeMs) });
+    const endsOlder = before.previous !== undefined && before.previous.until.getTime() > now;
+    const endedAt = endsOlder || !overlapUntil ? new Date(now) : undefined;
+    const expiresAt = new Date(now + before.lifeMs);
+    const key = await apiKeys.rotate(before, { secretHash, overlapUntil, expiresAt, endedAt });
     if (!key) throw new AppError('CONFLICT', 'The key was rotated or deleted by another call');
-    const endedOlder = before.previous !== undefined && before.previous.until.getTime() > now;
-    if (endedOlder || !overlapUntil) await revokeKey(deps, id);
+    if (endedAt) await revokeKey(deps, key);
     const facts = { keyId: id, overlapSeconds };
     await events.record({ action: 'api-key.rotated', actorId: userId, targetId: userId, origin, facts });
     return { key, text };

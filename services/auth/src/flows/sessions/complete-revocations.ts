@@ -22,7 +22,7 @@ export function createCompleteRevocations({ clock, endedAccess, revocations }: C
     for (;;) {
       const ended = await find(new Date(from), new Date(until), PAGE);
       await revocations.add(
-        ended.map(({ entry }) => entry),
+        ended.map(({ entry, at: endedAt }) => ({ ...entry, endedAt })),
         new Date(clock.now()),
       );
       const last = ended.at(-1)?.at.getTime() ?? until;
@@ -33,8 +33,8 @@ export function createCompleteRevocations({ clock, endedAccess, revocations }: C
 
   return async function completeRevocations(): Promise<void> {
     const until = clock.now() - SETTLED_MS;
-    await complete(endedAccess.accounts, until);
-    await complete(endedAccess.sessions, until);
+    const { accounts, sessions, memberships, workspaces, keys } = endedAccess;
+    for (const find of [accounts, sessions, memberships, workspaces, keys]) await complete(find, until);
     since = until - OVERLAP_MS;
   };
 }
