@@ -12,7 +12,11 @@ type Surroundings = { members: Members; logger: Logger; metrics: Metrics };
 export function membershipRounds({ auth, tokens }: Config, { members, logger, metrics }: Surroundings) {
   if (auth.url === undefined) return undefined;
   const client = membershipsOf({ baseUrl: auth.url, token: serviceToken(tokens.serviceKeys, 'auth') });
-  const follow = createFollowMemberships({ members, askMemberships: client.ask });
+  const follow = createFollowMemberships({
+    members,
+    askMemberships: client.ask,
+    clock: { now: () => Date.now() },
+  });
   let heardAt = performance.now();
   metrics.gauge({
     name: 'tollgate_memberships_age_seconds',

@@ -3,8 +3,8 @@ import type { Scope } from '../domain/scope.ts';
 
 /** The copy of who belongs to which workspace; auth has the truth. */
 export type Members = {
-  /** When the newest change that is known was made, by the clock of auth. */
-  newest(): Promise<Date | undefined>;
+  /** When the newest change up to an instant was made that is known, by the clock of auth. */
+  newest(until: Date): Promise<Date | undefined>;
   /** Takes over what is newer than the copy; the number taken. */
   takeOver(changes: readonly auth.MembershipChange[]): Promise<number>;
 };

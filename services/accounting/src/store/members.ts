@@ -3,8 +3,11 @@ import type { Query } from './postgres.ts';
 
 /** Who belongs to which workspace, as auth told last. */
 export const createMembers = (query: Query): Members => ({
-  async newest() {
-    const [row] = await query<{ newest: Date | null }>('SELECT max(changed_at) AS newest FROM workspace_members');
+  async newest(until) {
+    const [row] = await query<{ newest: Date | null }>(
+      'SELECT max(changed_at) AS newest FROM workspace_members WHERE changed_at <= $1',
+      [until],
+    );
     return row?.newest ?? undefined;
   },
   async takeOver(changes) {

@@ -39,7 +39,7 @@ beforeAll(async () => {
   const { port } = Object(neighbour.address()) as { port: number };
   client = membershipsOf({ baseUrl: `http://127.0.0.1:${port}`, token: async () => 'service' });
   members = createMembers(async (sql, values = []) => (await accounting.db.query(sql, [...values])).rows as never);
-  follow = createFollowMemberships({ members, askMemberships: client.ask });
+  follow = createFollowMemberships({ members, askMemberships: client.ask, clock });
 });
 afterAll(async () => {
   await client.close();
@@ -61,6 +61,7 @@ const change = (userId: string, role: Change['role'], version: number, second: n
   version,
   changedAt: at(second),
 });
+const clock = { now: () => Date.parse(at(59)) };
 const known = async () => {
   const { rows } = await accounting.db.query<{ user_id: string; role: string | null; version: string }>(
     'SELECT user_id, role, version FROM workspace_members ORDER BY changed_at, user_id',
@@ -99,6 +100,7 @@ it('keeps what it had read when auth breaks off, and reads the rest the next tim
   let calls = 0;
   const breaking = createFollowMemberships({
     members,
+    clock,
     askMemberships: async (question) => {
       calls += 1;
       if (calls === 2) throw new Error('auth is away');
@@ -109,4 +111,16 @@ it('keeps what it had read when auth breaks off, and reads the rest the next tim
   expect(await known()).toHaveLength(2);
   await follow();
   expect(await known()).toHaveLength(4);
+});
+
+it('misses nothing after a change that an instance of auth wrote with a clock far ahead', async () => {
+  const [alice, bob] = [newUserId(), newUserId()];
+  changes = [change(alice, 'enduser', 1, 5), change(bob, 'enduser', 1, 3600)];
+  await follow();
+  changes = [...changes, change(alice, null, 2, 20)];
+  await follow();
+  expect(await known()).toEqual([
+    [alice, null, 2],
+    [bob, 'enduser', 1],
+  ]);
 });
