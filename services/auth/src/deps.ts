@@ -63,7 +63,7 @@ export type Deps = Readonly<{
   /** The public keys of access tokens; undefined when they are signed with a shared secret. */
   keySet: ReturnType<typeof createTokens>['keySet'];
   verifyService: ServiceVerifier['verifyService'];
-  /** Calls of each service at this instance, counted loosely: it only keeps one that runs wild from the database. */
+  /** Calls of a service for one operation at this instance, counted loosely: it only keeps one that runs wild from the database. */
   callsPerService: RateLimiter | undefined;
   clock: Clock;
   /** What readiness asks for. */

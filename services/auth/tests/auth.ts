@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role } from '@tollgate/contracts';
-import { requestContext } from '@tollgate/http-kit';
+import { type RateLimiter, requestContext } from '@tollgate/http-kit';
 import { createLogger } from '@tollgate/telemetry';
 import { type Clock, type Mail, type SmtpSink, startSmtpSink } from '@tollgate/test-kit';
 import { type Db, MongoClient } from 'mongodb';
@@ -48,7 +48,13 @@ const logging = (destination: NodeJS.WritableStream) =>
 const secret = () => randomBytes(36).toString('base64url');
 
 type StopOptions = { keepDatabase?: boolean };
-type AuthOptions = { env?: Record<string, string>; clock?: Clock; smtpUrl?: string; logs?: NodeJS.WritableStream };
+type AuthOptions = {
+  env?: Record<string, string>;
+  clock?: Clock;
+  smtpUrl?: string;
+  logs?: NodeJS.WritableStream;
+  callsPerService?: RateLimiter;
+};
 
 /** The auth service over HTTP, with a database and a mail sink of its own. */
 export class Auth {
@@ -69,14 +75,14 @@ export class Auth {
     this.#end = parts.end;
   }
 
-  static async start({ env: extra = {}, clock, smtpUrl, logs }: AuthOptions = {}): Promise<Auth> {
+  static async start({ env: extra = {}, clock, smtpUrl, logs, callsPerService }: AuthOptions = {}): Promise<Auth> {
     const mails = await startSmtpSink({});
     const env = { ...environment(mails, smtpUrl), ...extra };
     const config = readAuthConfig(env);
     await migrate(config);
     const deps = await createDeps(config, { logger: logs ? logging(logs) : silent(), ...(clock && { clock }) });
     await deps.start();
-    const server = createServer(buildApp(deps).app);
+    const server = createServer(buildApp({ ...deps, ...(callsPerService && { callsPerService }) }).app);
     const url = await listen(server);
     const client = await MongoClient.connect(env['MONGODB_URI'] ?? '');
     const end = async ({ keepDatabase = false }: StopOptions) => {

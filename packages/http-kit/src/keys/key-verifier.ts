@@ -23,6 +23,8 @@ const LONGEST_REFUSAL_MS = 5000;
 const STANDARD_SIZE = 10_000;
 /** Keys that are asked for at once: beyond that somebody is trying keys, and auth is not made to answer for all of them. */
 const MOST_LOOKUPS = 500;
+/** Of those, from one address: whoever tries keys leaves room for everybody else. */
+const MOST_LOOKUPS_OF_ONE = 50;
 const RETRY_AFTER_SECONDS = 2;
 
 interface Known {
@@ -40,6 +42,7 @@ export function createKeyVerifier(options: KeyVerifierOptions): VerifyKey {
   const good = new LRUCache<string, Known>({ max: size });
   const refused = new LRUCache<string, number>({ max: size });
   const asking = new Map<string, Promise<KeyCaller | undefined>>();
+  const room = createRoom();
   const refusalMs = Math.min(goodMs, LONGEST_REFUSAL_MS);
 
   async function look(name: string, key: string, ip: string | undefined): Promise<KeyCaller | undefined> {
@@ -54,8 +57,12 @@ export function createKeyVerifier(options: KeyVerifierOptions): VerifyKey {
   function lookOnce(name: string, key: string, ip: string | undefined): Promise<KeyCaller | undefined> {
     const under = asking.get(name);
     if (under) return under;
-    if (asking.size >= MOST_LOOKUPS) throw unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS);
-    const lookup = look(name, key, ip).finally(() => asking.delete(name));
+    const leave = room.enter(ip);
+    if (!leave) throw unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS);
+    const lookup = look(name, key, ip).finally(() => {
+      asking.delete(name);
+      leave();
+    });
     asking.set(name, lookup);
     return lookup;
   }
@@ -71,6 +78,29 @@ export function createKeyVerifier(options: KeyVerifierOptions): VerifyKey {
     // Revoked while the question was under way: the next answer is from after that.
     const again = await lookOnce(name, key, ip);
     return again && !isRevoked(again) ? again : undefined;
+  };
+}
+
+/** Counts the lookups under way, in all and from each address; a call without an address comes from a service of ours. */
+function createRoom() {
+  const byAddress = new Map<string, number>();
+  let inAll = 0;
+
+  function change(ip: string | undefined, by: 1 | -1): void {
+    inAll += by;
+    if (ip === undefined) return;
+    const count = (byAddress.get(ip) ?? 0) + by;
+    if (count > 0) byAddress.set(ip, count);
+    else byAddress.delete(ip);
+  }
+  return {
+    /** How to leave again; undefined when there is no room. */
+    enter(ip: string | undefined): (() => void) | undefined {
+      const ofOne = ip === undefined ? 0 : (byAddress.get(ip) ?? 0);
+      if (inAll >= MOST_LOOKUPS || ofOne >= MOST_LOOKUPS_OF_ONE) return undefined;
+      change(ip, 1);
+      return () => change(ip, -1);
+    },
   };
 }
 

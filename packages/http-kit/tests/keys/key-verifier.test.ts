@@ -123,6 +123,20 @@ describe('a key', () => {
     answers.next = async () => verified(START);
     expect(await verify('one more')).toBeDefined();
   });
+
+  it('is asked for at once with no more than 50 others from one address, which leaves room for everybody else', async () => {
+    const { asked, answers, verify } = world();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    answers.next = () => promise;
+    const lookups = Array.from({ length: 50 }, (_, index) => verify(`wrong-${index}`, '192.0.2.1'));
+    await expect(verify('one more', '192.0.2.1')).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    expect(asked).toHaveLength(50);
+    answers.next = async () => verified(START);
+    expect(await verify('of others', '192.0.2.2')).toBeDefined();
+    resolve(undefined);
+    await Promise.all(lookups);
+    expect(await verify('one more', '192.0.2.1')).toBeDefined();
+  });
 });
 
 describe('an answer from before a revocation', () => {
