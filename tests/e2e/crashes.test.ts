@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { callJson, directive, type Platform, startPlatform } from '@tollgate/test-kit';
+import { callJson, directive, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
 
 let platform: Platform;
 /** The 60 s lease at one twentieth. */
@@ -53,6 +53,32 @@ it('settles an answer once and in full when accounting is killed between hold an
   expect(books).toMatchObject({ available: 970, held: 0, openHolds: 0, terminalHolds: 1, charged: 30 });
   expect(await platform.books.sumOfAllEntries()).toBe(0);
 }, 60_000);
+
+it.each(['before', 'after'] as const)(
+  'charges an answer once whose key was revoked in the middle, when accounting is killed %s that',
+  async (when) => {
+    const erin = await platform.user({ credits: 1000 });
+    const scopes = { name: 'ci', scopes: ['chat:use'], currentPassword: erin.password };
+    const made = await erin.auth<{ apiKey: { id: string }; key: string }>('POST', '/api/api-keys', scopes);
+    const chat = await startChat(`${platform.urls.chatProxy}/api/v1/chat/predict/stream`, made.body.key, {
+      question: directive({ tokens: 400, hangAfter: 20 }),
+      chatflow_id: platform.chatflows.priced,
+    });
+    await chat.until('token', 20);
+    if (when === 'before') await platform.accounting.end('SIGKILL');
+    expect((await erin.auth('DELETE', `/api/api-keys/${made.body.apiKey.id}`)).status).toBe(200);
+    if (when === 'after') await platform.accounting.end('SIGKILL');
+    await chat.toEnd();
+    expect(chat.data('error')).toMatchObject({ code: 'key_revoked' });
+    await platform.accounting.start();
+    const books = await platform.untilCharged(erin.userId, 20);
+    expect(books).toEqual({ available: 980, held: 0, openHolds: 0, terminalHolds: 1, charged: 20 });
+    const { body } = await erin.accounting('GET', '/api/usage/stats');
+    expect(body).toMatchObject({ totalRecords: 1, totalCredits: 20 });
+    expect(await platform.books.sumOfAllEntries()).toBe(0);
+  },
+  60_000,
+);
 
 it('refuses new chats with 503 while accounting is down, calls no upstream, and recovers', async () => {
   const carol = await platform.user({ credits: 10 });

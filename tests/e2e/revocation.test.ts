@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Answer, callJson, directive, type Person, type Platform, startPlatform } from '@tollgate/test-kit';
+import { found, join } from './stage.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -110,6 +111,39 @@ describe('an answer under way', () => {
     expect(chat.events.some(({ data }) => data === '[DONE]')).toBe(false);
     expect((await platform.openai.untilClosed(call)).by).toBe('client');
     expect(await platform.untilNoOpenHold(alice.userId)).toMatchObject({ charged: 20, available: 980, held: 0 });
+  });
+});
+
+describe('an answer under way in a workspace', () => {
+  it.each([
+    [
+      'the removal of its asker',
+      'access_revoked',
+      (id: string, { userId }: Person) => platform.admin.auth('DELETE', `/api/workspaces/${id}/members/${userId}`),
+    ],
+    [
+      'the disabling of the workspace',
+      'workspace_disabled',
+      (id: string) => platform.admin.auth('POST', `/api/workspaces/${id}/disable`),
+    ],
+  ] as const)('ends within 10 s of %s with an error event, and is settled', async (_name, code, deed) => {
+    const alice = await platform.user({ credits: 50_000 });
+    const id = await found(platform.admin, 'Ours');
+    await join(platform, id, alice, 'enduser');
+    const inside = await alice.in(id);
+    const chatflow_id = platform.chatflows.priced;
+    const chat = await inside.chat({ question: directive({ tokens: 400, hangAfter: 20 }), chatflow_id });
+    const elsewhere = await alice.chat({ question: directive({ tokens: 40, tokenDelayMs: 100 }), chatflow_id });
+    await chat.until('token', 20);
+    expect((await deed(id, alice)).status).toBe(200);
+    const began = performance.now();
+    await chat.toEnd();
+    expect(performance.now() - began).toBeLessThanOrEqual(10_000);
+    expect(chat.data('error')).toMatchObject({ code });
+    expect(chat.events.some(({ data }) => data === '[DONE]')).toBe(false);
+    await elsewhere.toEnd();
+    expect([elsewhere.data('error'), elsewhere.events.at(-1)?.event]).toEqual([undefined, 'end']);
+    expect(await platform.untilNoOpenHold(alice.userId)).toMatchObject({ charged: 60, available: 49_940, held: 0 });
   });
 });
 

@@ -54,7 +54,8 @@ export async function setStage(platform: Platform): Promise<Stage> {
   };
 }
 
-async function found(admin: Person, name: string): Promise<string> {
+/** A new workspace of somebody who may found one. */
+export async function found(admin: Person, name: string): Promise<string> {
   const { body } = await admin.auth<{ workspace: { id: string } }>('POST', '/api/workspaces', { name });
   return body.workspace.id;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { callJson, type Person, type Platform, startPlatform } from '@tollgate/test-kit';
-import { join } from './stage.ts';
+import { found, join } from './stage.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -9,10 +9,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => platform.stop());
 
-const newWorkspace = async (name: string): Promise<string> => {
-  const { body } = await platform.admin.auth<{ workspace: { id: string } }>('POST', '/api/workspaces', { name });
-  return body.workspace.id;
-};
+const newWorkspace = (name: string): Promise<string> => found(platform.admin, name);
 
 const invite = (workspaceId: string, person: Person, role: string) => join(platform, workspaceId, person, role);
 
