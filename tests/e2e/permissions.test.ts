@@ -6,12 +6,14 @@ import {
   chat,
   KEY_SCOPES,
   type OperationSpec,
+  PERMISSIONS,
   type Role,
   type ServiceName,
 } from '@tollgate/contracts';
 import {
   badCallsOf,
   callJson,
+  cellsOf,
   examplePath,
   type Person,
   type Platform,
@@ -73,6 +75,25 @@ describe.each([
     )) {
       const answer = await callJson(operation.method, platform.urls[url] + examplePath(operation), { headers });
       expect({ caller, status: answer.status, code: answer.body['code'] }).toEqual({ caller, status, code });
+    }
+  });
+
+  it.each(
+    operationsOf(contract)
+      .filter((operation) => isMounted(operation) && PERMISSIONS[operation.permission] !== 'anyone')
+      .map((operation) => [`${operation.method} ${operation.path}`, operation] as const),
+  )('%s lets in whom the page says it lets in', async (_name, operation) => {
+    const cells = cellsOf(operation, service);
+    const { enduser, supervisor, admin, apiKey } = accessTokens;
+    const callers = { 'end user': enduser, supervisor, admin, 'API key': apiKey } as const;
+    for (const [caller, credential] of Object.entries(callers)) {
+      const isMeant = cells[caller as keyof typeof callers] === 'yes'; // its own key
+      // Nothing that a key may do ends an account or a session; for the others reading is enough.
+      if (!isMeant || (caller !== 'API key' && operation.method !== 'GET')) continue;
+      // A parameter that no operation knows: whoever is let in has sent something wrong, or finds nothing.
+      const address = `${platform.urls[url]}${examplePath(operation)}?no-such=parameter`;
+      const { status } = await callJson(operation.method, address, { token: credential });
+      expect({ caller, isLetIn: status !== 401 && status !== 403 }).toEqual({ caller, isLetIn: true });
     }
   });
 });
