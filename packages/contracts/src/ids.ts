@@ -62,4 +62,8 @@ export const Username = z
   .max(64)
   .regex(/^[\p{L}\p{N}][\p{L}\p{N}._ -]*$/u, 'may hold letters, digits, dot, dash, underscore and space');
 
-export const Timestamp = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+export const Timestamp = z.iso
+  .datetime()
+  // The calendar of the database begins with year 1.
+  .refine((at) => at >= '0001', 'is before year 1')
+  .meta({ description: 'RFC 3339, UTC' });

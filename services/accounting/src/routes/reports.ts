@@ -79,9 +79,11 @@ const KeyPart = z
   .string()
   .max(MOST_KEY)
   .refine((text) => text.isWellFormed() && !text.includes('\0'));
+/** Not of year 0, which the calendar of the database does not have. */
+const KeyDay = z.iso.date().refine((day) => day >= '0001');
 
 function keyOf(cursor: string, groupBy: ReportQuery['groupBy']): GroupKey {
-  const parts = groupBy.map((dimension) => (dimension === 'day' ? z.iso.date() : KeyPart));
+  const parts = groupBy.map((dimension) => (dimension === 'day' ? KeyDay : KeyPart));
   const position = z.tuple([z.literal(groupBy.join()), ...parts]).safeParse(jsonOf(cursor));
   if (!position.success) throw new AppError('VALIDATION_FAILED', 'The cursor is not one of ours');
   return position.data.slice(1);
