@@ -28,6 +28,8 @@ const SERVER_FAULT = 500;
 const EVERY_MS = 1000;
 const MOST_AT_ONCE = 100;
 const MOST_WAITING = 1000;
+/** The contract's limit for one report; a larger number would be refused, and others with it. */
+const MOST_COUNTED = 1_000_000;
 
 /**
  * Brings what happens in a service to the audit log, in batches beside the requests: at most a second old, at most a thousand
@@ -54,8 +56,7 @@ export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }
     try {
       await send(reports);
     } catch (error) {
-      // What auth refuses it will always refuse.
-      if (error instanceof AppError && error.status < SERVER_FAULT) dropped(reports.length);
+      if (isForEver(error)) dropped(reports.length);
       else giveBack(reports);
       throw error;
     }
@@ -93,6 +94,10 @@ export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }
   };
 }
 
+/** What auth refuses it will always refuse, unless it only has too much to do. */
+const isForEver = (error: unknown): boolean =>
+  error instanceof AppError && error.status < SERVER_FAULT && error.code !== 'RATE_LIMITED';
+
 function sameness(report: auth.AuditReport): string {
   if (report.action !== 'access.refused') return report.eventId;
   const { actorId, workspaceId, facts } = report;
@@ -101,5 +106,6 @@ function sameness(report: auth.AuditReport): string {
 
 function together(kept: auth.AuditReport, other: auth.AuditReport): auth.AuditReport {
   if (kept.action !== 'access.refused' || other.action !== 'access.refused') return kept;
-  return { ...kept, facts: { ...kept.facts, count: kept.facts.count + other.facts.count } };
+  const count = Math.min(kept.facts.count + other.facts.count, MOST_COUNTED);
+  return { ...kept, facts: { ...kept.facts, count } };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it, afterAll } from '@jest/globals';
-import { type auth, operation, UserId } from '@tollgate/contracts';
+import { auth as operations, type auth, operation, UserId } from '@tollgate/contracts';
 import { request } from 'undici';
 import { z } from 'zod';
 import {
@@ -149,5 +149,22 @@ describe('reports for the audit log', () => {
     reports.refused(refusal());
     await reports.close();
     expect([dropped(), sent.length]).toEqual([1, 1]);
+  });
+
+  it('are kept when auth has too much to do, and never say a number that it would refuse', async () => {
+    const sent: auth.AuditReport[] = [];
+    let calls = 0;
+    const { reports, dropped } = reporting(async (batch) => {
+      calls += 1;
+      if (calls === 1) throw new AppError('RATE_LIMITED');
+      sent.push(...batch);
+    });
+    for (let n = 0; n < 1_000_001; n += 1) reports.refused(refusal());
+    reports.start();
+    while (sent.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await reports.close();
+    expect([dropped(), sent.length]).toEqual([0, 1]);
+    expect(operations.reportAudit.body?.safeParse({ reports: sent }).success).toBe(true);
+    expect(sent).toMatchObject([{ facts: { count: 1_000_000 } }]);
   });
 });
