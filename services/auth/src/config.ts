@@ -106,7 +106,10 @@ export const AuthEnvironment = z
     REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
     REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
     ...workspaceVariables,
-    WORKSPACE_CREATION: z.enum(['admins', 'everyone']).prefault('admins').describe('Who may found workspaces'),
+    WORKSPACE_CREATION: z
+      .enum(['admins', 'everyone'])
+      .prefault('admins')
+      .describe('Who may found workspaces; who leads one is a supervisor only where an administrator has founded it'),
 
     PASSWORD_PEPPER: keyRing().describe('Keys of password digests, current one first'),
     TOKEN_HASH_SECRET: secret().describe('Key of the stored hashes of mailed codes'),

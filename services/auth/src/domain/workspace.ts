@@ -11,6 +11,8 @@ export type Workspace = Readonly<{
   description: string;
   status: 'active' | 'disabled';
   ownerId: UserId;
+  /** Whether an administrator of the installation has founded it; only then do those who lead it supervise. */
+  isOfficial: boolean;
   createdAt: Date;
   updatedAt: Date;
 }>;
@@ -39,7 +41,13 @@ export type Invitation = Readonly<{
 }>;
 
 /** Where a session is, and what its user is there: what access tokens say of it. */
-export type Place = Readonly<{ workspaceId: string; role: WorkspaceRole; memberVersion?: number }>;
+export type Place = Readonly<{
+  workspaceId: string;
+  role: WorkspaceRole;
+  /** Whether leading it counts outside of it. */
+  isOfficial: boolean;
+  memberVersion?: number;
+}>;
 
 /** A workspace together with what somebody is in it. */
 export type Seat = Readonly<{ workspace: Workspace; role: WorkspaceRole; memberVersion: number }>;
@@ -51,21 +59,27 @@ export const seatOf = (workspace: Workspace, { userId, role, version }: Membersh
 });
 
 /** Everybody is in the default workspace, as what they are in the whole installation. */
-export const defaultPlace = (workspaceId: string, { role }: Pick<User, 'role'>): Place => ({ workspaceId, role });
+export const defaultPlace = (workspaceId: string, { role }: Pick<User, 'role'>): Place => ({
+  workspaceId,
+  role,
+  isOfficial: true,
+});
 
 export const placeOf = ({ workspace, role, memberVersion }: Seat): Place => ({
   workspaceId: workspace.id,
   role,
+  isOfficial: workspace.isOfficial,
   memberVersion,
 });
 
 /**
- * The `role` claim: what services ask before they look at the workspace. Whoever leads a workspace supervises within it; an
- * administrator of the installation is one everywhere; nobody else brings the role of one workspace into another.
+ * The `role` claim: what services ask before they look at the workspace. Whoever leads a workspace supervises within it, unless
+ * somebody has founded it for themselves: supervisors give credits away. An administrator of the installation is one everywhere;
+ * nobody else brings the role of one workspace into another.
  */
 export function claimedRole(user: Pick<User, 'role'>, place: Place, defaultWorkspaceId: string): Role {
   if (user.role === 'admin' || place.workspaceId === defaultWorkspaceId) return user.role;
-  return place.role === 'enduser' ? 'enduser' : 'supervisor';
+  return place.role === 'enduser' || !place.isOfficial ? 'enduser' : 'supervisor';
 }
 
 /** An administrator of the installation may do what an owner may. */

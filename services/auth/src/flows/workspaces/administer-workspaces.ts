@@ -92,6 +92,7 @@ export const createCreateWorkspace = (deps: WorkspaceDeps) =>
       description,
       status: 'active',
       ownerId: caller.userId,
+      isOfficial: caller.role === 'admin',
       createdAt: now,
       updatedAt: now,
     };

@@ -19,6 +19,7 @@ const schema = new Schema<WorkspaceRecord>(
     status: { type: String, enum: ['active', 'disabled'], required: true },
     ownerId: { type: Schema.Types.ObjectId, required: true },
     adminIds: { type: [Schema.Types.ObjectId], required: true },
+    isOfficial: { type: Boolean, required: true },
     createdAt: { type: Date, required: true },
     updatedAt: { type: Date, required: true },
   },
