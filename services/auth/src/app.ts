@@ -30,9 +30,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     // Each operation has a count of its own: strangers who try keys make a service ask often, and must not keep it from
     // hearing which tokens were revoked.
     limit: async ({ caller, route }) =>
-      caller?.kind === 'service'
-        ? deps.callsPerService?.consume(`${caller.service}:${route.operation.id}`)
-        : undefined,
+      caller?.kind === 'service' ? deps.callsPerService?.consume(`${caller.service}:${route.operation.id}`) : undefined,
     refused: deps.refused,
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,

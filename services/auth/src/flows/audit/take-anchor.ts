@@ -20,8 +20,10 @@ export const createTakeAnchor = ({ auditLog, anchors, anchorKeys, keepAnchor, cl
   async function takeAnchor({ youngestMs = 0 } = {}): Promise<boolean> {
     const now = clock.now();
     const last = await anchors.newest();
-    if (last && now - Date.parse(last.takenAt) < youngestMs) return false;
-    const grown = await grownSince(last, { auditLog, anchors });
+    // An anchor from the future was taken with a clock that is wrong; nobody waits for its time to come.
+    const lastAt = last && Math.min(Date.parse(last.takenAt), now);
+    if (lastAt !== undefined && lastAt < now && now - lastAt < youngestMs) return false;
+    const grown = await grownSince(lastAt, { auditLog, anchors });
     if (grown.length === 0) return false;
     const anchor = anchorKeys.sign(contentOf(last, grown.slice(0, MOST_CHAINS), now));
     if (!(await anchors.append(anchor))) return false;
@@ -39,11 +41,11 @@ const contentOf = (last: AuditAnchor | undefined, chains: ChainEnd[], now: numbe
 });
 
 async function grownSince(
-  last: AuditAnchor | undefined,
+  lastAt: number | undefined,
   { auditLog, anchors }: Pick<AnchorDeps, 'auditLog' | 'anchors'>,
 ): Promise<ChainEnd[]> {
-  if (!last) return auditLog.endsSince(undefined, MOST_GROWN);
-  const since = new Date(Date.parse(last.takenAt) - OVERLAP_MS);
+  if (lastAt === undefined) return auditLog.endsSince(undefined, MOST_GROWN);
+  const since = new Date(lastAt - OVERLAP_MS);
   const [ends, recent] = await Promise.all([auditLog.endsSince(since, MOST_GROWN), anchors.takenSince(since)]);
   return beyond(
     ends,
