@@ -97,17 +97,7 @@ export function createFlows(ports: Ports) {
     createAccount: createCreateAccount(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
-    createLimit: createCreateLimit(deps),
-    listLimits: createListLimits(deps),
-    changeLimit: createChangeLimit(deps),
-    endLimit: createEndLimit(deps),
-    readOwnLimits: createReadOwnLimits(deps),
-    setKeyLimits: createSetKeyLimits(deps),
-    readBilling: createReadBilling(deps),
-    setBilling: createSetBilling(deps),
-    block: createBlock(deps),
-    unblock: createUnblock(deps),
-    listBlocks: createListBlocks(deps),
+    ...limitFlows(deps),
     readPriceGroup: createReadPriceGroup(deps),
     setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
@@ -123,3 +113,18 @@ export function createFlows(ports: Ports) {
     rollUpUsage: createRollUpUsage(deps),
   };
 }
+
+/** What bounds the use of credits beside the balance. */
+const limitFlows = (deps: Ports) => ({
+  createLimit: createCreateLimit(deps),
+  listLimits: createListLimits(deps),
+  changeLimit: createChangeLimit(deps),
+  endLimit: createEndLimit(deps),
+  readOwnLimits: createReadOwnLimits(deps),
+  setKeyLimits: createSetKeyLimits(deps),
+  readBilling: createReadBilling(deps),
+  setBilling: createSetBilling(deps),
+  block: createBlock(deps),
+  unblock: createUnblock(deps),
+  listBlocks: createListBlocks(deps),
+});
