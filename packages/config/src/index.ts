@@ -1,3 +1,4 @@
+export { distinctKeys } from './distinct-keys.ts';
 export {
   mailVariables,
   operatorVariables,

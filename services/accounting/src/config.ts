@@ -3,6 +3,7 @@ import {
   baseUrl,
   bool,
   databaseUrl,
+  distinctKeys,
   duration,
   durationMs,
   type Environment,
@@ -192,11 +193,7 @@ export const AccountingEnvironment = z
     path: ['LEDGER_SIGNING_SECRET'],
     error: 'is required in production',
   })
-  .refine(
-    (env) =>
-      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret))),
-    { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
-  );
+  .superRefine(distinctKeys(['JWT_ACCESS_SECRET', 'JWT_SERVICE_SECRET', 'LEDGER_SIGNING_SECRET']));
 
 export type Config = ReturnType<typeof readAccountingConfig>;
 

@@ -95,9 +95,9 @@ export function createFlows(ports: Ports) {
     reportUsage: createReportUsage(deps),
     listUsage: createListUsage(deps),
     createAccount: createCreateAccount(deps),
+    ...limitFlows(deps),
     setPrice: createSetPrice(deps),
     listPrices: createListPrices(deps),
-    ...limitFlows(deps),
     readPriceGroup: createReadPriceGroup(deps),
     setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
@@ -114,17 +114,19 @@ export function createFlows(ports: Ports) {
   };
 }
 
-/** What bounds the use of credits beside the balance. */
-const limitFlows = (deps: Ports) => ({
-  createLimit: createCreateLimit(deps),
-  listLimits: createListLimits(deps),
-  changeLimit: createChangeLimit(deps),
-  endLimit: createEndLimit(deps),
-  readOwnLimits: createReadOwnLimits(deps),
-  setKeyLimits: createSetKeyLimits(deps),
-  readBilling: createReadBilling(deps),
-  setBilling: createSetBilling(deps),
-  block: createBlock(deps),
-  unblock: createUnblock(deps),
-  listBlocks: createListBlocks(deps),
-});
+/** Who may use how much, who pays for it, and who is stopped. */
+function limitFlows(deps: Ports) {
+  return {
+    createLimit: createCreateLimit(deps),
+    listLimits: createListLimits(deps),
+    changeLimit: createChangeLimit(deps),
+    endLimit: createEndLimit(deps),
+    readOwnLimits: createReadOwnLimits(deps),
+    setKeyLimits: createSetKeyLimits(deps),
+    readBilling: createReadBilling(deps),
+    setBilling: createSetBilling(deps),
+    block: createBlock(deps),
+    unblock: createUnblock(deps),
+    listBlocks: createListBlocks(deps),
+  };
+}

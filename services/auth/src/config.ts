@@ -1,6 +1,7 @@
 import {
   baseUrl,
   bool,
+  distinctKeys,
   duration,
   type Environment,
   keyRing,
@@ -171,35 +172,17 @@ export const AuthEnvironment = z
     path: ['REFRESH_IDLE_TTL'],
     error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
   })
-  .refine(
-    (env) =>
-      (env.JWT_ACCESS_SECRET ?? []).every((a) => env.JWT_REFRESH_SECRET.every((b) => !a.secret.equals(b.secret))),
-    { path: ['JWT_REFRESH_SECRET'], error: 'must differ from JWT_ACCESS_SECRET' },
-  )
-  .refine(
-    (env) =>
-      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_REFRESH_SECRET].every((a) =>
-        env.JWT_SERVICE_SECRET.every((b) => !a.secret.equals(b.secret)),
-      ),
-    { path: ['JWT_SERVICE_SECRET'], error: 'must differ from JWT_ACCESS_SECRET and JWT_REFRESH_SECRET' },
-  )
-  .refine(
-    (env) => (env.JWT_ACCESS_SECRET ?? []).every((a) => env.PASSWORD_PEPPER.every((b) => !a.secret.equals(b.secret))),
-    {
-      path: ['PASSWORD_PEPPER'],
-      error: 'must differ from JWT_ACCESS_SECRET',
-    },
-  )
-  .refine(
-    (env) =>
-      [...(env.JWT_ACCESS_SECRET ?? []), ...env.JWT_SERVICE_SECRET].every((a) =>
-        env.MFA_ENCRYPTION_KEYS.every((b) => !a.secret.equals(b.secret)),
-      ),
-    { path: ['MFA_ENCRYPTION_KEYS'], error: 'must differ from JWT_ACCESS_SECRET and JWT_SERVICE_SECRET' },
-  )
-  .refine(
-    (env) => env.AUDIT_CHAIN_SECRET.every((a) => env.AUDIT_ANCHOR_SECRET.every((b) => !a.secret.equals(b.secret))),
-    { path: ['AUDIT_ANCHOR_SECRET'], error: 'must differ from AUDIT_CHAIN_SECRET' },
+  .superRefine(
+    distinctKeys([
+      'JWT_ACCESS_SECRET',
+      'JWT_SERVICE_SECRET',
+      'JWT_REFRESH_SECRET',
+      'PASSWORD_PEPPER',
+      'TOKEN_HASH_SECRET',
+      'MFA_ENCRYPTION_KEYS',
+      'AUDIT_CHAIN_SECRET',
+      'AUDIT_ANCHOR_SECRET',
+    ]),
   );
 
 export type Config = ReturnType<typeof readAuthConfig>;

@@ -2,6 +2,7 @@ import {
   alias,
   baseUrl,
   bool,
+  distinctKeys,
   durationMs,
   type Environment,
   keyCacheVariables,
@@ -140,16 +141,7 @@ export const Variables = z
     path: ['JOURNAL_LEASE'],
     message: 'must be more than twice CHECKPOINT_INTERVAL, which keeps it alive',
   })
-  .refine(
-    (env) =>
-      !(env.JWT_ACCESS_SECRET ?? []).some(({ secret: one }) =>
-        env.JWT_SERVICE_SECRET.some((other) => other.secret.equals(one)),
-      ),
-    {
-      path: ['JWT_SERVICE_SECRET'],
-      message: 'must differ from JWT_ACCESS_SECRET',
-    },
-  );
+  .superRefine(distinctKeys(['JWT_ACCESS_SECRET', 'JWT_SERVICE_SECRET']));
 
 export type Config = z.output<typeof Variables>;
 
