@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import type { User } from '../../domain/user.ts';
-import type { Place } from '../../domain/workspace.ts';
+import { defaultPlace, type Place } from '../../domain/workspace.ts';
 import { DEFAULT_NAME } from './administer-workspaces.ts';
 import type { Places } from './places.ts';
 
@@ -21,7 +21,7 @@ export async function choosePlace(
   if (own) return { place: own };
   const seats = (await places.seatsOf(user.id)).filter(({ workspace }) => workspace.status === 'active');
   const { role } = user;
-  if (seats.length === 0) return { place: { workspaceId: defaultWorkspaceId, role } };
+  if (seats.length === 0) return { place: defaultPlace(defaultWorkspaceId, user) };
   const choices = seats.map(({ workspace: { id, name }, role: held }) => ({ id, name, role: held }));
   return { choices: [{ id: defaultWorkspaceId, name: DEFAULT_NAME, role }, ...choices] };
 }
