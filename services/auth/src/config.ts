@@ -47,6 +47,7 @@ const DEFAULT_LIMITS = {
   'workspaces-per-user': ['20/1d', 'New workspaces'],
   'invite-per-user': ['200/1d', 'Invitations to workspaces'],
   'invite-per-recipient': ['10/1d', 'Invitations to an address'],
+  'access-changes-per-user': ['300/1h', 'Switches of workspace, and changes of API keys and of roles of members,'],
   'join-per-user': ['60/15m', 'Accepted or refused invitations'],
 } as const;
 type LimitName = keyof typeof DEFAULT_LIMITS;

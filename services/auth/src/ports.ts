@@ -211,6 +211,7 @@ export type LimitName =
   | 'reset-per-address'
   | 'password-per-user'
   | 'workspaces-per-user'
+  | 'access-changes-per-user'
   | 'invite-per-user'
   | 'invite-per-recipient'
   | 'join-per-user';

@@ -70,7 +70,7 @@ export const createApiKey = operation({
     currentPassword: Password,
   }),
   result: ShownOnce,
-  errors: ['WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT', 'FORBIDDEN'],
+  errors: ['WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT', 'FORBIDDEN', 'RATE_LIMITED'],
 });
 
 export const changeApiKey = operation({
@@ -88,7 +88,7 @@ export const changeApiKey = operation({
     })
     .refine((body) => Object.values(body).some((value) => value !== undefined), 'names nothing to change'),
   result: z.object({ apiKey: ApiKeyView }),
-  errors: ['NOT_FOUND', 'CONFLICT'],
+  errors: ['NOT_FOUND', 'CONFLICT', 'RATE_LIMITED'],
 });
 
 export const rotateApiKey = operation({
@@ -104,7 +104,7 @@ export const rotateApiKey = operation({
     currentPassword: Password,
   }),
   result: ShownOnce,
-  errors: ['NOT_FOUND', 'WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT'],
+  errors: ['NOT_FOUND', 'WRONG_PASSWORD', 'STEP_UP_REQUIRED', 'CONFLICT', 'RATE_LIMITED'],
 });
 
 export const deleteApiKey = operation({

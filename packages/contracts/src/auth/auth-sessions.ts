@@ -93,7 +93,7 @@ export const switchWorkspace = operation({
   permission: 'profile:own',
   body: z.strictObject({ workspaceId: WorkspaceId }),
   result: LoggedIn,
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'RATE_LIMITED'],
 });
 
 const RefreshToken = z.string().min(1).max(4096);

@@ -150,7 +150,16 @@ export const changeMemberRole = operation({
   params: memberParams,
   body: z.strictObject({ role: GivenRole }),
   result: z.object({ member: WorkspaceMember }),
-  errors: ['NOT_FOUND', 'FORBIDDEN', 'OWN_ACCOUNT', 'LAST_OWNER', 'LAST_ADMIN', 'WORKSPACE_DISABLED', 'CONFLICT'],
+  errors: [
+    'NOT_FOUND',
+    'FORBIDDEN',
+    'OWN_ACCOUNT',
+    'LAST_OWNER',
+    'LAST_ADMIN',
+    'WORKSPACE_DISABLED',
+    'CONFLICT',
+    'RATE_LIMITED',
+  ],
 });
 
 export const removeMember = operation({

@@ -6,7 +6,7 @@ import type { Ports } from '../../ports.ts';
 import { noLimits } from './create-api-key.ts';
 import { revokeKey } from './revoke-key.ts';
 
-type ChangeDeps = Pick<Ports, 'apiKeys' | 'clock' | 'events' | 'keyLimitBook' | 'revocations'>;
+type ChangeDeps = Pick<Ports, 'apiKeys' | 'clock' | 'events' | 'keyLimitBook' | 'limits' | 'revocations'>;
 type Changes = Readonly<{
   name?: string | undefined;
   disabled?: boolean | undefined;
@@ -18,6 +18,8 @@ export const createChangeApiKey = (deps: ChangeDeps) =>
   async function changeApiKey({ userId }: UserCaller, id: string, changes: Changes, origin: Origin): Promise<ApiKey> {
     const { apiKeys, events } = deps;
     const { name, disabled, limits } = changes;
+    // Whoever has lost a key can end it at any time.
+    if (disabled !== true) await deps.limits.spend('access-changes-per-user', userId);
     let key = await apiKeys.findOwn({ userId, id });
     // What may be refused comes first, so that a refusal leaves nothing half done.
     if (key && limits !== undefined) key = await changeLimits(deps, key, limits ?? {});
@@ -47,6 +49,11 @@ async function changeLimits(
 
 async function setDisabled(deps: ChangeDeps, key: ApiKey, isDisabled: boolean): Promise<ApiKey | undefined> {
   const { apiKeys, clock } = deps;
+  if (isDisabled && key.disabledBy === 'owner') {
+    // Told again as the same: the attempt before this one may have failed there.
+    await revokeKey(deps, key);
+    return key;
+  }
   const changed = isDisabled ? await apiKeys.disable(key, new Date(clock.now())) : await apiKeys.enable(key);
   if (!changed && (await apiKeys.findOwn(key)))
     throw new AppError('FORBIDDEN', 'An administrator has disabled this key');

@@ -30,6 +30,7 @@ export const createCreateApiKey = (deps: CreateDeps) =>
     const beyond = scopes.find((scope) => !roleHasScope(caller.role, scope));
     if (beyond !== undefined) throw new AppError('FORBIDDEN', `You may not do this yourself: ${beyond}`);
     const lifeMs = lifeOf(deps, wanted.expiresAt);
+    await deps.limits.spend('access-changes-per-user', caller.userId);
     const { id: userId } = await proveOwner(deps, caller, wanted.currentPassword);
 
     const id = keySecrets.id();

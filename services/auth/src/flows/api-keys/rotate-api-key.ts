@@ -23,6 +23,7 @@ export const createRotateApiKey = (deps: RotateDeps) =>
   ): Promise<{ key: ApiKey; text: string }> {
     const { apiKeys, keySecrets, events, clock } = deps;
     const { userId } = caller;
+    await deps.limits.spend('access-changes-per-user', userId);
     // Found before the password is checked: whoever rotates meanwhile has rotated this one.
     const before = await apiKeys.findOwn({ userId, id });
     await proveOwner(deps, caller, currentPassword);

@@ -5,7 +5,7 @@ import type { Places } from '../workspaces/places.ts';
 import type { LoggedIn } from './continue-log-in.ts';
 import { type OpenSessionDeps, succeedSession } from './open-session.ts';
 
-type SwitchDeps = OpenSessionDeps & Pick<Ports, 'events' | 'revocations' | 'users'> & { places: Places };
+type SwitchDeps = OpenSessionDeps & Pick<Ports, 'events' | 'limits' | 'revocations' | 'users'> & { places: Places };
 
 /**
  * Goes on in another workspace: a new session takes the place of the caller's, which ends, so that no token of the one
@@ -22,6 +22,7 @@ export const createSwitchWorkspace = (deps: SwitchDeps) =>
     if (!user || !session) throw new AppError('INVALID_TOKEN');
     const place = await places.find(user, workspaceId);
     if (!place) throw new AppError('NOT_FOUND', 'Workspace not found');
+    await deps.limits.spend('access-changes-per-user', user.id);
     const now = new Date(clock.now());
     if (!(await sessions.end(session.id, 'workspace-switched', now))) throw new AppError('INVALID_TOKEN');
     const pair = await succeedSession(deps, session, { user, place });

@@ -7,7 +7,7 @@ import { type SeenWorkspace, seen } from './administer-workspaces.ts';
 import { type PermissionDeps, requirePermission } from './require-permission.ts';
 
 export type MemberDeps = PermissionDeps &
-  Pick<Ports, 'clock' | 'events' | 'mailQueue' | 'memberships' | 'revocations' | 'users'>;
+  Pick<Ports, 'clock' | 'events' | 'limits' | 'mailQueue' | 'memberships' | 'revocations' | 'users'>;
 
 export type SeenMember = Readonly<{
   userId: UserId;
@@ -66,6 +66,7 @@ export const createChangeMemberRole = (deps: MemberDeps) =>
     const user = await deps.users.find(userId);
     if (!user) throw noMember();
     if (workspace.ownerId === userId) throw new AppError('LAST_OWNER');
+    await deps.limits.spend('access-changes-per-user', caller.userId);
     const actorId = isPlatformAdmin ? undefined : caller.userId;
     const { before, after } = await decide(deps, of, { role }, actorId);
     if (before.role !== after.role) {
