@@ -26,11 +26,17 @@ export const createChangeApiKey = (deps: ChangeDeps) =>
     if (key && disabled !== undefined) key = await setDisabled(deps, key, disabled);
     if (key && name !== undefined) key = await apiKeys.rename(key, name);
     if (!key) throw new AppError('NOT_FOUND');
-    const facts = { keyId: id, ...(name !== undefined && { name }), ...(disabled !== undefined && { disabled }) };
-    const told = { ...facts, ...(limits !== undefined && { limits: JSON.stringify(limits) }) };
-    await events.record({ action: 'api-key.changed', actorId: userId, targetId: userId, origin, facts: told });
+    const facts = factsOf(id, changes);
+    await events.record({ action: 'api-key.changed', actorId: userId, targetId: userId, origin, facts });
     return key;
   };
+
+const factsOf = (keyId: string, { name, disabled, limits }: Changes) => ({
+  keyId,
+  ...(name !== undefined && { name }),
+  ...(disabled !== undefined && { disabled }),
+  ...(limits !== undefined && { limits: JSON.stringify(limits) }),
+});
 
 async function changeLimits(
   { apiKeys, keyLimitBook }: ChangeDeps,
