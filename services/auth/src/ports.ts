@@ -129,7 +129,7 @@ export type LeasedMail = Readonly<{ id: string; leaseId: string; attempts: numbe
 
 export type MailQueue = {
   add(order: MailOrder, now: Date): Promise<void>;
-  /** The mail that waits longest, for this process alone until `until`. */
+  /** The mail that waits longest, bulk after all others; for this process alone until `until`. */
   lease(now: Date, until: Date): Promise<LeasedMail | undefined>;
   remove(mail: LeasedMail): Promise<void>;
   retryAt(mail: LeasedMail, at: Date, reason: string): Promise<void>;

@@ -15,7 +15,7 @@ type DeliverDeps = Pick<
 };
 type Addressed = Readonly<{ to: string; facts: MailFacts }>;
 
-/** Delivers the mail that waits longest; false when none is due. A mail is lost to nobody before it is given up. */
+/** Delivers the mail that waits longest, bulk after all others; false when none is due. A mail is lost to nobody before it is given up. */
 export const createDeliverMail = (deps: DeliverDeps) =>
   async function deliverMail(): Promise<boolean> {
     const { mailQueue, mailer, clock, times } = deps;
