@@ -78,6 +78,8 @@ async function address(deps: DeliverDeps, order: MailOrder): Promise<Addressed |
 async function toNewcomer(deps: DeliverDeps, email: string): Promise<Addressed | undefined> {
   const user = await deps.users.findByEmail(keyOf(email));
   if (!user || user.isVerified) return undefined;
+  // One at a time: a code has 24 bits, and every other one in force would be as good as another guess.
+  await deps.mailedCodes.discard(user.id, ['verify-email']);
   const code = await issueCode(deps, 'verify-email', user, user.email);
   return { to: user.email, facts: { kind: 'verification', username: user.username, code } };
 }
