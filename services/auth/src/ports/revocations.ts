@@ -19,4 +19,6 @@ export type EndedAccess = {
   accounts: Find;
   /** The same for sessions that ended alone, and not with their account. */
   sessions: Find;
+  /** The same for memberships of a later version. */
+  members: Find;
 };

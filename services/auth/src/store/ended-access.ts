@@ -6,6 +6,14 @@ import type { UserStatus } from '../domain/user.ts';
 import type { EndedAccess } from '../ports/revocations.ts';
 
 type Account = { _id: Types.ObjectId; tokenVersion: number; status: UserStatus; updatedAt: Date };
+type Member = {
+  _id: string;
+  workspaceId: string;
+  userId: Types.ObjectId;
+  isActive: boolean;
+  version: number;
+  changedAt: Date;
+};
 type EndedSession = { _id: string; revokedAt: Date };
 
 /** What has ended lately, by the accounts and sessions themselves. */
@@ -26,6 +34,12 @@ export const createEndedAccess = (connection: Connection): EndedAccess => ({
       at,
     }));
   },
+  async members(from, to, limit) {
+    const members = connection.collection<Member>('memberships');
+    const changed = { changedAt: { $gte: from, $lt: to }, version: { $gt: 1 } };
+    const found = await members.find(changed).sort({ changedAt: 1 }).limit(limit).toArray();
+    return found.map((member) => ({ entry: endOf(member), at: member.changedAt }));
+  },
 });
 
 function entryOf({ _id, tokenVersion, status }: Account): NewRevocation {
@@ -34,3 +48,11 @@ function entryOf({ _id, tokenVersion, status }: Account): NewRevocation {
   const reason = status === 'active' ? 'access-ended' : (`account-${status}` as const);
   return { ...user, minVersion: tokenVersion, reason };
 }
+
+const endOf = ({ userId, workspaceId, version, isActive }: Member): NewRevocation => ({
+  kind: 'member',
+  userId: UserId.parse(userId.toHexString()),
+  workspaceId,
+  minVersion: version,
+  reason: isActive ? 'membership-changed' : 'membership-removed',
+});

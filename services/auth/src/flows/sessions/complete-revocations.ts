@@ -35,6 +35,7 @@ export function createCompleteRevocations({ clock, endedAccess, revocations }: C
     const until = clock.now() - SETTLED_MS;
     await complete(endedAccess.accounts, until);
     await complete(endedAccess.sessions, until);
+    await complete(endedAccess.members, until);
     since = until - OVERLAP_MS;
   };
 }
