@@ -197,6 +197,7 @@ export type MailedSecrets = {
 
 export type LimitName =
   | 'sign-up-per-address'
+  | 'sign-up-per-recipient'
   | 'log-in-per-address'
   | 'log-in-per-identifier'
   | 'log-in-per-device'
@@ -210,6 +211,7 @@ export type LimitName =
   | 'verify-misses'
   | 'reset-per-address'
   | 'password-per-user'
+  | 'rename-per-user'
   | 'workspaces-per-user'
   | 'invite-per-user'
   | 'invite-per-recipient'

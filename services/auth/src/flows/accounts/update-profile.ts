@@ -69,11 +69,13 @@ async function beginIn(
 }
 
 async function rename(
-  { users, events, clock }: ProfileDeps,
+  { users, events, clock, limits }: ProfileDeps,
   user: User,
   username: string,
   origin: Origin,
 ): Promise<User> {
+  // The answer tells whether a name is taken.
+  await limits.spend('rename-per-user', user.id);
   const name = { username: displayName(username), usernameKey: keyOf(username) };
   const renamed = await users.rename(user.id, name, new Date(clock.now()));
   if (renamed === 'taken') throw new AppError('DUPLICATE_USERNAME', 'Username already taken');
