@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { manualClock, startChaosProxy } from '@tollgate/test-kit';
+import { manualClock } from '@tollgate/test-kit';
 import { Auth, newPerson } from './auth.ts';
 
 const clock = manualClock();
@@ -36,7 +36,7 @@ it('mails what somebody waits for before the welcomes of a batch that was ordere
   clock.advance(3_600_000);
   await waiting(0);
   const [first, second, ...others] = subjectsIn().slice(before);
-  expect([first, second].sort()).toEqual(['Choose a new password', 'Your verification code']);
+  expect(new Set([first, second])).toEqual(new Set(['Choose a new password', 'Your verification code']));
   expect(new Set(others)).toEqual(new Set(['An account was opened for you']));
   expect(others).toHaveLength(BATCH);
 });

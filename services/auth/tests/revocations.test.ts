@@ -3,7 +3,7 @@ import { createServiceTokenSource } from '@tollgate/jwt-claims/sign';
 import { manualClock } from '@tollgate/test-kit';
 import { readAuthConfig } from '../src/config.ts';
 import { EVERY_VERSION } from '../src/domain/revocation.ts';
-import { as, join, newWorkspace } from './workspaces/workspace.ts';
+import { as as callAs, join, newWorkspace } from './workspaces/workspace.ts';
 import { Auth, type LoggedIn, PASSWORD, times, tokenIn } from './auth.ts';
 
 const clock = manualClock();
@@ -123,8 +123,8 @@ describe('what was not told of a member', () => {
     const id = await newWorkspace(auth, root);
     const [alice, bob] = [await join(auth, root, id), await join(auth, root, id)];
     const path = (userId: string) => `/api/workspaces/${id}/members/${userId}`;
-    await as(auth, root)('DELETE', path(alice.userId));
-    await as(auth, root)('PUT', path(bob.userId), { role: 'supervisor' });
+    await callAs(auth, root)('DELETE', path(alice.userId));
+    await callAs(auth, root)('PUT', path(bob.userId), { role: 'supervisor' });
     const written = auth.db.collection<Told>('revocations');
     const told = await written.find({ 'entry.workspaceId': id }).toArray();
     expect(told).toHaveLength(2);
