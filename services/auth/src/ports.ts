@@ -44,12 +44,20 @@ export type Users = {
   list(filter: UserFilter, page: { after?: UserId | undefined; limit: number }): Promise<User[]>;
   /** False when the account does not own this address (any more). */
   verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
-  /** Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before. */
-  setPassword(id: UserId, change: { hash: string; replaces: string }, now: Date): Promise<User | undefined>;
+  /**
+   * Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before and of every
+   * change of the address that was asked for with the old one. With a `version` only while the account has it still.
+   */
+  setPassword(
+    id: UserId,
+    change: { hash: string; replaces: string; version?: number },
+    now: Date,
+  ): Promise<User | undefined>;
   /** Puts a stronger hash of the same password in place, unless the password has changed meanwhile. */
   replaceHash(id: UserId, hashes: { from: string; to: string }): Promise<void>;
   rename(id: UserId, name: { username: string; usernameKey: string }, now: Date): Promise<User | 'taken' | undefined>;
-  setPendingEmail(id: UserId, email: string, now: Date): Promise<User | undefined>;
+  /** Only while the account is as it was when its password was proven. */
+  setPendingEmail(user: Pick<User, 'id' | 'tokenVersion'>, email: string, now: Date): Promise<User | undefined>;
   /** Only while `email` is the address that waits for confirmation; false also when another account has it. */
   confirmEmail(id: UserId, address: EmailAddress, now: Date): Promise<boolean>;
   setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;

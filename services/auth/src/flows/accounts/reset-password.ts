@@ -49,7 +49,7 @@ export const createResetPassword = (deps: ResetDeps) =>
     await sessions.endAllOf([user.id], 'password-reset', now);
     const { id: userId, tokenVersion: minVersion } = changed;
     await revocations.add([{ kind: 'user', userId, minVersion, reason: 'password-reset' }], now);
-    await mailedCodes.discard(user.id, ['reset-password', 'verify-email']);
+    await mailedCodes.discard(user.id, ['reset-password', 'verify-email', 'change-email']);
     await mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
     await deps.events.record({ action: 'password.reset', actorId: user.id, targetId: user.id, origin });
   };

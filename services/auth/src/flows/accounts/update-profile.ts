@@ -94,11 +94,11 @@ async function requestNewAddress(
   if (currentPassword === undefined) {
     throw new AppError('WRONG_PASSWORD', 'Current password is required to change the e-mail address');
   }
-  await proveOwnPassword(deps, user.id, currentPassword);
+  const proven = await proveOwnPassword(deps, user.id, currentPassword);
   await deps.limits.spend('mail-per-recipient', keyOf(email));
   const now = new Date(deps.clock.now());
-  const changed = await deps.users.setPendingEmail(user.id, email, now);
-  if (!changed) throw new AppError('NOT_FOUND');
+  const changed = await deps.users.setPendingEmail(proven, email, now);
+  if (!changed) throw new AppError('INVALID_TOKEN');
   await deps.mailQueue.add({ kind: 'email-change', userId: user.id, email }, now);
   await deps.events.record({ action: 'email.change-requested', actorId: user.id, targetId: user.id, origin });
   return changed;
