@@ -29,20 +29,16 @@ it('let no change that was under way with the old password outlive a reset', asy
 });
 
 it('let no new address that was asked for with the old password wait after a reset', async () => {
-  for (let round = 0; round < 2; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     const { alice, reset } = await withToken();
     const body = { email: newPerson('mallory').email, currentPassword: PASSWORD };
-    const asked: Promise<unknown>[] = [];
     let isReset = false;
     const done = reset().finally(() => {
       isReset = true;
     });
-    while (!isReset) {
-      asked.push(auth.call('PUT', '/api/profile', { token: alice.accessToken, body }));
-      await auth.profile(alice.accessToken);
-    }
+    // One of them is under way at the moment of the reset.
+    while (!isReset) await auth.call('PUT', '/api/profile', { token: alice.accessToken, body });
     expect(await done).toBe(200);
-    await Promise.all(asked);
     const account = await auth.db.collection('users').findOne({ username: alice.username });
     expect(account).not.toHaveProperty('pendingEmail');
   }
