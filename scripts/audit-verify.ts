@@ -1,11 +1,11 @@
 // Checks auth's audit log without changing anything: `pnpm audit:verify [--chain workspace] [--anchors file] [--json]`.
 // Reads the environment of the service, or that of a running ./scripts/dev. Ends with 0: nothing was changed, 1: something was, 2: could not check.
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { auth } from '@tollgate/contracts';
 import { createAuditor } from '../services/auth/src/audit-deps.ts';
 import { readAuthConfig } from '../services/auth/src/config.ts';
 import { readSecrets, readState } from './dev-platform/state.ts';
+import { endWithVerdict, judge, readJsonLines } from './dev-platform/verify-command.ts';
 
 const USAGE = `Usage: pnpm audit:verify [--chain <workspace>] [--anchors <file>] [--json]
   --chain    one workspace only
@@ -33,17 +33,6 @@ function environment(): Readonly<Record<string, string | undefined>> {
   return { ...readSecrets(), MONGODB_URI: database.href, SMTP_URL: dev.smtpUrl };
 }
 
-async function readAnchors(file: string) {
-  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
-  return lines.map((line, index) => {
-    try {
-      return auth.AuditAnchor.parse(JSON.parse(line));
-    } catch (error) {
-      throw new Error(`line ${index + 1} of the file is no anchor`, { cause: error });
-    }
-  });
-}
-
 type Report = Awaited<ReturnType<Awaited<ReturnType<typeof createAuditor>>['verify']>>;
 
 function print(report: Report, isJson: boolean): void {
@@ -53,26 +42,13 @@ function print(report: Report, isJson: boolean): void {
   if (!ok) process.stdout.write(`         ${offenders} in all, first ${JSON.stringify(faults[0])}\n`);
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: OPTIONS });
-  if (values.help) {
-    process.stdout.write(`${USAGE}\n`);
-    return 0;
-  }
-  const kept = values.anchors === undefined ? undefined : await readAnchors(values.anchors);
+  if (values.help) return process.stdout.write(`${USAGE}\n`);
+  const { chain, anchors, json } = values;
+  const kept = anchors === undefined ? undefined : await readJsonLines(anchors, auth.AuditAnchor, 'anchor');
   const auditor = await createAuditor(readAuthConfig(environment()));
-  try {
-    const report = await auditor.verify({ chain: values.chain, kept });
-    print(report, values.json);
-    return report.ok ? 0 : 1;
-  } finally {
-    await auditor.close();
-  }
+  return judge(auditor, { chain, kept }, (report) => print(report, json));
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`The audit log could not be checked: ${String(Object(error).message ?? error)}\n`);
-  process.exitCode = 2;
-}
+await endWithVerdict(main, 'The audit log could not be checked');

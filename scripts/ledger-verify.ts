@@ -1,11 +1,11 @@
 // Checks accounting's books without changing anything: `pnpm ledger:verify [--user id] [--heads file] [--json]`.
 // Reads the environment of the service, or that of a running ./scripts/dev. Ends with 0: the books are right, 1: something is wrong with them, 2: could not check.
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { accounting } from '@tollgate/contracts';
 import { createAuditor } from '../services/accounting/src/audit-deps.ts';
 import { readAccountingConfig } from '../services/accounting/src/config.ts';
 import { readSecrets, readState } from './dev-platform/state.ts';
+import { endWithVerdict, judge, readJsonLines } from './dev-platform/verify-command.ts';
 
 const USAGE = `Usage: pnpm ledger:verify [--user <id>] [--heads <file>] [--json]
   --user    one account only, and not the signed heads
@@ -30,17 +30,6 @@ function environment(): Readonly<Record<string, string | undefined>> {
 
 type Report = Awaited<ReturnType<ReturnType<typeof createAuditor>['verify']>>;
 
-async function readHeads(file: string) {
-  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
-  return lines.map((line, index) => {
-    try {
-      return accounting.LedgerHead.parse(JSON.parse(line));
-    } catch (error) {
-      throw new Error(`line ${index + 1} of the file is no head`, { cause: error });
-    }
-  });
-}
-
 function print({ ok, checkedAt, checks }: Report, isJson: boolean): void {
   const bodies = checks.map((check) => ({ ...check, ok: check.offenders === 0 }));
   if (isJson) return void process.stdout.write(`${JSON.stringify({ ok, checkedAt, checks: bodies }, null, 2)}\n`);
@@ -51,26 +40,13 @@ function print({ ok, checkedAt, checks }: Report, isJson: boolean): void {
   }
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: OPTIONS });
-  if (values.help) {
-    process.stdout.write(`${USAGE}\n`);
-    return 0;
-  }
+  if (values.help) return process.stdout.write(`${USAGE}\n`);
+  const { user: userId, heads, json } = values;
+  const kept = heads === undefined ? undefined : await readJsonLines(heads, accounting.LedgerHead, 'head');
   const auditor = createAuditor(readAccountingConfig(environment()));
-  try {
-    const kept = values.heads === undefined ? undefined : await readHeads(values.heads);
-    const report = await auditor.verify({ userId: values.user, kept });
-    print(report, values.json);
-    return report.ok ? 0 : 1;
-  } finally {
-    await auditor.close();
-  }
+  return judge(auditor, { userId, kept }, (report) => print(report, json));
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`The ledger could not be checked: ${String(Object(error).message ?? error)}\n`);
-  process.exitCode = 2;
-}
+await endWithVerdict(main, 'The ledger could not be checked');

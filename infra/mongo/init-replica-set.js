@@ -33,6 +33,7 @@ const AUTH_COLLECTIONS = [
   'mail_queue',
   'challenges',
   'second_factors',
+  'api_keys',
   'rosters',
   'rate_limits',
   'alerts',

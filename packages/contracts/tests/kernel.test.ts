@@ -103,7 +103,8 @@ describe('withAliases', () => {
       fc.property(
         fc.dictionary(
           fc.string().filter((key) => !['other', 'name', '__proto__'].includes(key)),
-          fc.jsonValue(),
+          // What zod's json() reads has no such key at any depth: it is left out, not set.
+          fc.jsonValue().filter((value) => !JSON.stringify(value).includes('__proto__')),
         ),
         (sent) => {
           expect(Any.parse(sent)).toEqual({ ...sent });

@@ -16,7 +16,7 @@ export * from './reachable.ts';
 export * from './request-context.ts';
 export * from './rounds.ts';
 export * from './route.ts';
-export * from './server/audit-reports.ts';
+export * from './audit/audit-reports.ts';
 export type { Refusal } from './server/refusal.ts';
 export { parseJson } from './server/json-body.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';

@@ -67,11 +67,17 @@ async function takeMissing(db: mongo.Db, steps: readonly Migration[], time: Time
   const missing = steps.filter(({ name }) => !taken.has(name));
   for (const step of missing) {
     for (const collection of step.clears ?? []) await clear(db, collection);
-    for (const { collection, key, options } of step.indexes) await db.collection(collection).createIndex(key, options);
+    await createIndexes(db, step);
     const line = { hash: hashOf(step), appliedAt: new Date(time.now()) };
     await history(db).updateOne({ _id: step.name }, { $setOnInsert: line }, { upsert: true });
   }
   return missing.map(({ name }) => name);
+}
+
+/** Those of one collection in one command, which its lock would make wait for each other anyway. */
+async function createIndexes(db: mongo.Db, { indexes }: Migration): Promise<void> {
+  for (const [collection, own] of Map.groupBy(indexes, (index) => index.collection))
+    await db.collection(collection).createIndexes(own.map(({ key, options }) => ({ key, ...options })));
 }
 
 /** Asked for first: the role of a service may not be allowed to remove what is in a collection that it only adds to. */

@@ -1,7 +1,7 @@
+import { auditLogClient } from '@tollgate/http-kit/audit-log';
 import { type AuditReports, type Closers, createAuditReports, requestContext } from '@tollgate/http-kit';
 import { UserId } from '@tollgate/contracts';
 import type { Logger, Metrics } from '@tollgate/telemetry';
-import { auditLogClient } from './clients/audit-log.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Events } from './ports.ts';

@@ -199,7 +199,7 @@ export function environment(mails: Pick<SmtpSink, 'smtpUrl'>, smtpUrl = mails.sm
     MFA_ENCRYPTION_KEYS: secret(),
     AUDIT_CHAIN_SECRET: `c1:${secret()}`,
     AUDIT_ANCHOR_SECRET: `a1:${secret()}`,
-    BCRYPT_COST: '10',
+    BCRYPT_COST: '4',
     RATE_LIMITS: 'false',
     MAIL_POLL: '1s',
     ALLOWED_ORIGINS: 'https://chat.example.test',

@@ -30,6 +30,7 @@ describe('the configuration', () => {
     expect(faultsOf({ ...production(), ENABLE_TESTING_ROUTES: 'true' })).toEqual(['ENABLE_TESTING_ROUTES']);
     expect(faultsOf({ ...production(), RATE_LIMITS: 'false' })).toEqual(['RATE_LIMITS']);
     expect(faultsOf({ ...production(), BCRYPT_COST: '11' })).toEqual(['BCRYPT_COST']);
+    expect(faultsOf({ ...production(), NODE_ENV: 'development', BCRYPT_COST: '9' })).toEqual(['BCRYPT_COST']);
     expect(faultsOf({ ...production(), PUBLIC_BASE_URL: 'http://chat.example.test' })).toEqual(['PUBLIC_BASE_URL']);
   });
 

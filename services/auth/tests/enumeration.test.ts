@@ -86,6 +86,7 @@ describe('whether an address is known', () => {
       users: { findByName: async (key: string) => (key === 'alice' ? { passwordHash: 'stored' } : undefined) },
       clock: { now: () => 0 },
       devices: { read: () => undefined },
+      secrets: { hashIdentifier: (key: string) => key },
       events: { record: async () => undefined },
     } as unknown as Parameters<typeof createLogIn>[0]);
     for (const name of ['alice', 'nobody']) {

@@ -1,5 +1,5 @@
+import { auditLogClient } from '@tollgate/http-kit/audit-log';
 import { type AuditReports, type Closers, createAuditReports } from '@tollgate/http-kit';
-import { auditLogClient } from './clients/audit-log.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';

@@ -66,7 +66,7 @@ export function serviceEnvironments(installation: Installation): ServiceEnvironm
       PUBLIC_BASE_URL: url(ports.auth),
       ACCOUNTING_API_URL: url(ports.accounting),
       // Long enough that no test depends on how fast it runs.
-      ...(test && { RATE_LIMITS: 'false', BCRYPT_COST: '10', MAIL_POLL: '1s', ADMIN_SESSION_IDLE: '60m' }),
+      ...(test && { RATE_LIMITS: 'false', BCRYPT_COST: '4', MAIL_POLL: '1s', ADMIN_SESSION_IDLE: '60m' }),
     },
     accounting: {
       ...common,

@@ -40,6 +40,7 @@ const WITHOUT_KEY = [
   'createLimit',
   'endLimit',
   'setBilling',
+  'setKeyLimits',
   'setPriceGroup',
   'unblockSubject',
 ];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type auth, UserId, wireCode } from '@tollgate/contracts';
 import { AppError } from '../app-error.ts';
 import { createRounds } from '../rounds.ts';
-import type { Refusal } from './refusal.ts';
+import type { Refusal } from '../server/refusal.ts';
 
 export interface AuditReports {
   /** Takes a report over. Never throws and never waits. */
