@@ -35,6 +35,7 @@ const DEFAULT_LIMITS = {
   'log-in-per-address': ['300/15m', 'Logins'],
   'log-in-per-identifier': ['5/15m', 'Wrong passwords'],
   'log-in-per-device': ['5/15m', 'Wrong passwords from a device that its owner has used before,'],
+  'log-in-failures-per-owner': ['20/15m', 'Wrong passwords from all devices that their owner has used before,'],
   'log-in-failures-per-network': ['100/15m', 'Wrong passwords, whosever,'],
   'second-factor-per-user': ['10/15m', 'Wrong codes of second factors'],
   'refresh-per-address': ['1200/15m', 'Refreshes'],

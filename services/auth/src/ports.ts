@@ -209,6 +209,7 @@ export type LimitName =
   | 'log-in-per-address'
   | 'log-in-per-identifier'
   | 'log-in-per-device'
+  | 'log-in-failures-per-owner'
   | 'log-in-failures-per-network'
   | 'second-factor-per-user'
   | 'refresh-per-address'
