@@ -31,9 +31,11 @@ const LEAST_BCRYPT_COST = { production: 12, development: 10, test: 4 } as const;
 /** What each limit counts, and its default: so many per so long. */
 const DEFAULT_LIMITS = {
   'sign-up-per-address': ['60/1h', 'New accounts'],
+  'sign-up-per-recipient': ['10/1h', 'New accounts with one e-mail address,'],
   'log-in-per-address': ['300/15m', 'Logins'],
   'log-in-per-identifier': ['5/15m', 'Wrong passwords'],
   'log-in-per-device': ['5/15m', 'Wrong passwords from a device that its owner has used before,'],
+  'log-in-failures-per-owner': ['20/15m', 'Wrong passwords from all devices that their owner has used before,'],
   'log-in-failures-per-network': ['100/15m', 'Wrong passwords, whosever,'],
   'second-factor-per-user': ['10/15m', 'Wrong codes of second factors'],
   'refresh-per-address': ['1200/15m', 'Refreshes'],
@@ -44,6 +46,7 @@ const DEFAULT_LIMITS = {
   'verify-misses': ['200/15m', 'Wrong verification codes without an e-mail address, of everybody together'],
   'reset-per-address': ['60/15m', 'Reset tokens'],
   'password-per-user': ['5/15m', 'Wrong current passwords'],
+  'rename-per-user': ['20/1h', 'User names tried for the own account'],
   'workspaces-per-user': ['20/1d', 'New workspaces'],
   'invite-per-user': ['200/1d', 'Invitations to workspaces'],
   'invite-per-recipient': ['10/1d', 'Invitations to an address'],

@@ -161,7 +161,9 @@ const apiKeyFlows = (
 
 /** What is done in workspaces, and what the other services are told of it. */
 const workspaceFlows = (
-  deps: Parameters<typeof createInviteMember>[0] & Parameters<typeof createCreateWorkspace>[0],
+  deps: Parameters<typeof createInviteMember>[0] &
+    Parameters<typeof createCreateWorkspace>[0] &
+    Parameters<typeof createTransferWorkspace>[0],
 ) => ({
   listWorkspaces: createListWorkspaces(deps),
   listAllWorkspaces: createListAllWorkspaces(deps),

@@ -44,12 +44,20 @@ export type Users = {
   list(filter: UserFilter, page: { after?: UserId | undefined; limit: number }): Promise<User[]>;
   /** False when the account does not own this address (any more). */
   verify(id: UserId, emailKey: string, now: Date): Promise<boolean>;
-  /** Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before. */
-  setPassword(id: UserId, change: { hash: string; replaces: string }, now: Date): Promise<User | undefined>;
+  /**
+   * Changes the password, remembers the hash it `replaces`, and ends the validity of every session opened before and of every
+   * change of the address that was asked for with the old one. With a `version` only while the account has it still.
+   */
+  setPassword(
+    id: UserId,
+    change: { hash: string; replaces: string; version?: number },
+    now: Date,
+  ): Promise<User | undefined>;
   /** Puts a stronger hash of the same password in place, unless the password has changed meanwhile. */
   replaceHash(id: UserId, hashes: { from: string; to: string }): Promise<void>;
   rename(id: UserId, name: { username: string; usernameKey: string }, now: Date): Promise<User | 'taken' | undefined>;
-  setPendingEmail(id: UserId, email: string, now: Date): Promise<User | undefined>;
+  /** Only while the account is as it was when its password was proven. */
+  setPendingEmail(user: Pick<User, 'id' | 'tokenVersion'>, email: string, now: Date): Promise<User | undefined>;
   /** Only while `email` is the address that waits for confirmation; false also when another account has it. */
   confirmEmail(id: UserId, address: EmailAddress, now: Date): Promise<boolean>;
   setRole(id: UserId, role: Role, now: Date): Promise<User | undefined>;
@@ -129,7 +137,7 @@ export type LeasedMail = Readonly<{ id: string; leaseId: string; attempts: numbe
 
 export type MailQueue = {
   add(order: MailOrder, now: Date): Promise<void>;
-  /** The mail that waits longest, for this process alone until `until`. */
+  /** The mail that waits longest, bulk after all others; for this process alone until `until`. */
   lease(now: Date, until: Date): Promise<LeasedMail | undefined>;
   remove(mail: LeasedMail): Promise<void>;
   retryAt(mail: LeasedMail, at: Date, reason: string): Promise<void>;
@@ -197,9 +205,11 @@ export type MailedSecrets = {
 
 export type LimitName =
   | 'sign-up-per-address'
+  | 'sign-up-per-recipient'
   | 'log-in-per-address'
   | 'log-in-per-identifier'
   | 'log-in-per-device'
+  | 'log-in-failures-per-owner'
   | 'log-in-failures-per-network'
   | 'second-factor-per-user'
   | 'refresh-per-address'
@@ -210,6 +220,7 @@ export type LimitName =
   | 'verify-misses'
   | 'reset-per-address'
   | 'password-per-user'
+  | 'rename-per-user'
   | 'workspaces-per-user'
   | 'access-changes-per-user'
   | 'invite-per-user'

@@ -3,6 +3,7 @@ import { createServiceTokenSource } from '@tollgate/jwt-claims/sign';
 import { manualClock } from '@tollgate/test-kit';
 import { readAuthConfig } from '../src/config.ts';
 import { EVERY_VERSION } from '../src/domain/revocation.ts';
+import { as as callAs, join, newWorkspace } from './workspaces/workspace.ts';
 import { Auth, type LoggedIn, PASSWORD, times, tokenIn } from './auth.ts';
 
 const clock = manualClock();
@@ -117,6 +118,30 @@ describe('what was not told', () => {
   });
 });
 
+describe('what was not told of a member', () => {
+  it('because a process died in between is told by the next one', async () => {
+    const id = await newWorkspace(auth, root);
+    const [alice, bob] = [await join(auth, root, id), await join(auth, root, id)];
+    const path = (userId: string) => `/api/workspaces/${id}/members/${userId}`;
+    await callAs(auth, root)('DELETE', path(alice.userId));
+    await callAs(auth, root)('PUT', path(bob.userId), { role: 'supervisor' });
+    const written = auth.db.collection<Told>('revocations');
+    const told = await written.find({ 'entry.workspaceId': id }).toArray();
+    expect(told).toHaveLength(2);
+    await written.deleteMany({ 'entry.workspaceId': id });
+    clock.advance(60_000);
+    const next = await Auth.start({ env: auth.env, clock });
+    try {
+      await eventually(async () => (await written.countDocuments({ 'entry.workspaceId': id })) === 2);
+      const again = await written.find({ 'entry.workspaceId': id }).toArray();
+      expect(again.map(({ _id }) => _id).sort()).toEqual(told.map(({ _id }) => _id).sort());
+    } finally {
+      await next.stop({ keepDatabase: true });
+    }
+    root = await auth.admin();
+  });
+});
+
 describe('the list that the other services follow', () => {
   type Page = { revocations: { id: string; madeAt: number }[]; nextCursor: string | null; now: number };
 
@@ -181,3 +206,8 @@ describe('the list that the other services follow', () => {
       expect((await ask(query)).status).toBe(400);
   });
 });
+
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 5000;
+  while (!(await isSo())) if (performance.now() > end) throw new Error('it did not happen within 5 s');
+}

@@ -43,7 +43,7 @@ export const enrolAtLogIn = operation({
   permission: 'public',
   body: z.strictObject({ challenge: ChallengeSecret }),
   result: Enrolment,
-  errors: ['INVALID_CHALLENGE'],
+  errors: ['INVALID_CHALLENGE', 'RATE_LIMITED'],
 });
 
 export const stepUp = operation({

@@ -188,12 +188,12 @@ export const transferWorkspace = operation({
   id: 'transferWorkspace',
   method: 'POST',
   path: '/api/workspaces/:workspaceId/transfer',
-  summary: 'Hand a workspace over to one of its administrators; who owned it stays one',
+  summary: 'Hand a workspace over to one of its administrators; who owned it stays one; needs a step-up',
   permission: 'workspaces:own',
   params,
   body: z.strictObject({ userId: UserId }),
   result: z.object({ workspace: Workspace }),
-  errors: ['NOT_FOUND', 'FORBIDDEN', 'CONFLICT', 'WORKSPACE_DISABLED'],
+  errors: ['NOT_FOUND', 'FORBIDDEN', 'STEP_UP_REQUIRED', 'CONFLICT', 'WORKSPACE_DISABLED'],
 });
 
 export const Invitation = z.object({

@@ -10,6 +10,9 @@ export type NoticeKind =
   | 'second-factor-reset'
   | 'backup-codes-replaced';
 
+/** Ordered by the hundred, for people who wait for nothing yet: a code or a reset must not stand in line behind them. */
+export const isBulk = ({ kind }: { kind: MailFacts['kind'] }): boolean => kind === 'welcome';
+
 /** What is put into a mail; every text in it may come from a stranger. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; username: string; code: string }>

@@ -15,7 +15,7 @@ type DeliverDeps = Pick<
 };
 type Addressed = Readonly<{ to: string; facts: MailFacts }>;
 
-/** Delivers the mail that waits longest; false when none is due. A mail is lost to nobody before it is given up. */
+/** Delivers the mail that waits longest, bulk after all others; false when none is due. A mail is lost to nobody before it is given up. */
 export const createDeliverMail = (deps: DeliverDeps) =>
   async function deliverMail(): Promise<boolean> {
     const { mailQueue, mailer, clock, times } = deps;
@@ -78,6 +78,8 @@ async function address(deps: DeliverDeps, order: MailOrder): Promise<Addressed |
 async function toNewcomer(deps: DeliverDeps, email: string): Promise<Addressed | undefined> {
   const user = await deps.users.findByEmail(keyOf(email));
   if (!user || user.isVerified) return undefined;
+  // One at a time: a code has 24 bits, and every other one in force would be as good as another guess.
+  await deps.mailedCodes.discard(user.id, ['verify-email']);
   const code = await issueCode(deps, 'verify-email', user, user.email);
   return { to: user.email, facts: { kind: 'verification', username: user.username, code } };
 }

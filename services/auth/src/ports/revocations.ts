@@ -19,8 +19,8 @@ export type EndedAccess = {
   accounts: Find;
   /** The same for sessions that ended alone, and not with their account. */
   sessions: Find;
-  /** Memberships of a later version than that of whoever has just joined. */
-  memberships: Find;
+  /** The same for memberships of a later version. */
+  members: Find;
   /** Workspaces that are disabled. */
   workspaces: Find;
   /** API keys that were disabled, and those whose secret ended at once. */

@@ -19,6 +19,8 @@ export type SecondFactors = {
   replaceBackupCodes(userId: UserId, hashes: readonly string[]): Promise<boolean>;
   /** False when there was nothing in force. */
   remove(userId: UserId): Promise<boolean>;
+  /** What belonged to accounts that are no more. */
+  removeOf(userIds: readonly UserId[]): Promise<void>;
 };
 
 /** Where a sealed field stands. */

@@ -13,7 +13,9 @@ export const secondFactorRoutes = (flows: Flows, cookies: CookieRules): Route[] 
     const answer = logInAnswer(flows, outcome, { cookies, deviceToken });
     return reply(answer.status, { ...answer.body, ...(backupCodes && { backupCodes }) }, answer);
   }),
-  serve(auth.enrolAtLogIn).with(async ({ body }) => enrolmentView(await flows.enrolAtLogIn(body.challenge))),
+  serve(auth.enrolAtLogIn).with(async ({ body }, _caller, context) =>
+    enrolmentView(await flows.enrolAtLogIn(body.challenge, originOf(context))),
+  ),
   serve(auth.stepUp).with(async ({ body }, caller, context) => ({
     message: 'You may make sensitive changes now',
     until: (await flows.stepUp(caller, body, originOf(context))).toISOString(),

@@ -6,8 +6,15 @@ import type { UserStatus } from '../domain/user.ts';
 import type { EndedAccess } from '../ports/revocations.ts';
 
 type Account = { _id: Types.ObjectId; tokenVersion: number; status: UserStatus; updatedAt: Date };
+type Member = {
+  _id: string;
+  workspaceId: string;
+  userId: Types.ObjectId;
+  isActive: boolean;
+  version: number;
+  changedAt: Date;
+};
 type EndedSession = { _id: string; revokedAt: Date };
-type Membership = { _id: string; workspaceId: string; userId: Types.ObjectId; version: number; changedAt: Date };
 type Workspace = { _id: string; status: string; updatedAt: Date };
 type Key = { _id: string; endedAt: Date };
 
@@ -29,7 +36,21 @@ export const createEndedAccess = (connection: Connection): EndedAccess => ({
       at,
     }));
   },
-  ...ofWorkspaces(connection),
+  async members(from, to, limit) {
+    const members = connection.collection<Member>('memberships');
+    const changed = { changedAt: { $gte: from, $lt: to }, version: { $gt: 1 } };
+    const found = await members.find(changed).sort({ changedAt: 1 }).limit(limit).toArray();
+    return found.map((member) => ({ entry: endOf(member), at: member.changedAt }));
+  },
+  async workspaces(from, to, limit) {
+    const workspaces = connection.collection<Workspace>('workspaces');
+    const disabled = { updatedAt: { $gte: from, $lt: to }, status: 'disabled' };
+    const found = await workspaces.find(disabled).sort({ updatedAt: 1 }).limit(limit).toArray();
+    return found.map(({ _id: workspaceId, updatedAt: at }) => ({
+      entry: { kind: 'workspace', workspaceId, reason: 'workspace-disabled' },
+      at,
+    }));
+  },
   async keys(from, to, limit) {
     const keys = connection.collection<Key>('api_keys');
     const found = await keys
@@ -41,30 +62,17 @@ export const createEndedAccess = (connection: Connection): EndedAccess => ({
   },
 });
 
-const ofWorkspaces = (connection: Connection): Pick<EndedAccess, 'memberships' | 'workspaces'> => ({
-  async memberships(from, to, limit) {
-    const memberships = connection.collection<Membership>('memberships');
-    const changed = { changedAt: { $gte: from, $lt: to }, version: { $gt: 1 } };
-    const found = await memberships.find(changed).sort({ changedAt: 1 }).limit(limit).toArray();
-    return found.map(({ workspaceId, userId, version: minVersion, changedAt: at }) => {
-      const member = { kind: 'member', userId: UserId.parse(userId.toHexString()), workspaceId } as const;
-      return { entry: { ...member, minVersion, reason: 'access-ended' }, at };
-    });
-  },
-  async workspaces(from, to, limit) {
-    const workspaces = connection.collection<Workspace>('workspaces');
-    const disabled = { updatedAt: { $gte: from, $lt: to }, status: 'disabled' };
-    const found = await workspaces.find(disabled).sort({ updatedAt: 1 }).limit(limit).toArray();
-    return found.map(({ _id: workspaceId, updatedAt: at }) => ({
-      entry: { kind: 'workspace', workspaceId, reason: 'workspace-disabled' },
-      at,
-    }));
-  },
-});
-
 function entryOf({ _id, tokenVersion, status }: Account): NewRevocation {
   const user = { kind: 'user', userId: UserId.parse(_id.toHexString()) } as const;
   if (status === 'deleted') return { ...user, minVersion: EVERY_VERSION, reason: 'account-deleted' };
   const reason = status === 'active' ? 'access-ended' : (`account-${status}` as const);
   return { ...user, minVersion: tokenVersion, reason };
 }
+
+const endOf = ({ userId, workspaceId, version, isActive }: Member): NewRevocation => ({
+  kind: 'member',
+  userId: UserId.parse(userId.toHexString()),
+  workspaceId,
+  minVersion: version,
+  reason: isActive ? 'membership-changed' : 'membership-removed',
+});

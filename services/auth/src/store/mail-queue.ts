@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { UserId } from '@tollgate/contracts';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
+import { isBulk } from '../domain/mails.ts';
 import type { LeasedMail, MailOrder, MailQueue } from '../ports.ts';
 import { objectId } from './object-id.ts';
 
@@ -13,6 +14,8 @@ type MailRecord = {
   invitationId?: string;
   workspaceId?: string;
   role?: string;
+  /** Present for mails that nobody waits for. Absent sorts before present. */
+  isBulk?: true;
   orderedAt: Date;
   /** When somebody may take it: a lease moves it into the future. */
   dueAt: Date;
@@ -30,6 +33,7 @@ const schema = new Schema<MailRecord>(
     invitationId: String,
     workspaceId: String,
     role: String,
+    isBulk: Boolean,
     orderedAt: { type: Date, required: true },
     dueAt: { type: Date, required: true },
     leaseId: String,
@@ -47,7 +51,8 @@ export function createMailQueue(connection: Connection): MailQueue {
   return {
     async add(order, now) {
       const owner = 'userId' in order ? { userId: objectId(order.userId) } : {};
-      await model.create({ ...order, ...owner, orderedAt: now, dueAt: now });
+      const bulk = isBulk(order) ? { isBulk: true as const } : {};
+      await model.create({ ...order, ...owner, ...bulk, orderedAt: now, dueAt: now });
     },
     async lease(now, until) {
       const leaseId = randomUUID();
@@ -55,7 +60,7 @@ export function createMailQueue(connection: Connection): MailQueue {
         .findOneAndUpdate(
           { dueAt: trusted({ $lte: now }) },
           { $set: { dueAt: until, leaseId } },
-          { sort: { dueAt: 1 }, returnDocument: 'after' },
+          { sort: { isBulk: 1, dueAt: 1 }, returnDocument: 'after' },
         )
         .lean();
       return record ? toMail(record, leaseId) : undefined;
@@ -70,7 +75,8 @@ export function createMailQueue(connection: Connection): MailQueue {
 }
 
 function toMail(record: MailRecord, leaseId: string): LeasedMail {
-  const { _id, orderedAt, attempts, userId, dueAt: _due, leaseId: _lease, lastFault: _fault, ...fields } = record;
+  const { _id, orderedAt, attempts, userId, ...rest } = record;
+  const { isBulk: _bulk, dueAt: _due, leaseId: _lease, lastFault: _fault, ...fields } = rest;
   // `add` is the only writer, and it writes the fields of the kind.
   const order = { ...fields, ...(userId && { userId: UserId.parse(userId.toHexString()) }) } as MailOrder;
   return { id: _id.toHexString(), leaseId, attempts, orderedAt, order };

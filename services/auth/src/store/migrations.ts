@@ -3,7 +3,8 @@ import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
 import { challenges } from './migrations/0002-challenges.ts';
 import { apiKeys } from './migrations/0006-api-keys.ts';
 import { audit } from './migrations/0007-audit.ts';
-import { endedAccess } from './migrations/0008-ended-access.ts';
+import { mailPrecedence } from './migrations/0008-mail-precedence.ts';
+import { endedAccess } from './migrations/0009-ended-access.ts';
 import { revocations } from './migrations/0003-revocations.ts';
 import { workspaces } from './migrations/0005-workspaces.ts';
 
@@ -17,5 +18,6 @@ export const MIGRATIONS: readonly Migration[] = [
   workspaces,
   apiKeys,
   audit,
+  mailPrecedence,
   endedAccess,
 ];

@@ -67,5 +67,8 @@ export function createSecondFactors(connection: Connection): SecondFactors {
       const removed = await model.findOneAndDelete({ _id: objectId(userId) }).lean();
       return removed?.active !== undefined;
     },
+    async removeOf(userIds) {
+      await model.deleteMany({ _id: trusted({ $in: userIds.map(objectId) }) });
+    },
   };
 }

@@ -108,9 +108,9 @@ const prove = (model: UserModel): Pick<Users, 'verify' | 'setPendingEmail' | 'co
     const update = { $set: set, $unset: { abandonedAt: 1 }, $inc: { revision: 1 } } as const;
     return (await model.updateOne({ ...active(id), emailKey }, update)).matchedCount === 1;
   },
-  setPendingEmail(id, pendingEmail, now) {
+  setPendingEmail({ id, tokenVersion }, pendingEmail, now) {
     const update = { $set: { pendingEmail, updatedAt: now }, $inc: { revision: 1 } };
-    return one(model.findOneAndUpdate(active(id), update, CHANGED).lean());
+    return one(model.findOneAndUpdate({ ...active(id), tokenVersion }, update, CHANGED).lean());
   },
   async confirmEmail(id, { email, emailKey }, now) {
     const set = { email, emailKey, isVerified: true, updatedAt: now };
@@ -130,10 +130,12 @@ const change = (
   Users,
   'setPassword' | 'replaceHash' | 'rename' | 'setRole' | 'setStatus' | 'setDefaultWorkspace' | 'endSessions'
 > => ({
-  setPassword(id, { hash, replaces }, now) {
+  setPassword(id, { hash, replaces, version }, now) {
     const set = endingSessions({ passwordHash: hash, passwordSetAt: now, updatedAt: now });
     const remember = { passwordHistory: { $each: [replaces], $slice: -FORMER_PASSWORDS } };
-    return one(model.findOneAndUpdate(kept(id), { ...set, $push: remember }, CHANGED).lean());
+    const update = { ...set, $push: remember, $unset: { pendingEmail: 1 } } as const;
+    const filter = { ...kept(id), ...(version !== undefined && { tokenVersion: version }) };
+    return one(model.findOneAndUpdate(filter, update, CHANGED).lean());
   },
   async replaceHash(id, { from, to }) {
     await model.updateOne({ ...active(id), passwordHash: from }, { $set: { passwordHash: to } });

@@ -58,6 +58,22 @@ describe('wrong passwords', () => {
   });
 });
 
+describe('devices that were trusted', () => {
+  it('give whoever gathered many of them no more guesses than their owner, also after a new password', async () => {
+    const auth = await start();
+    const alice = await auth.loggedIn();
+    const devices = (await times(8, () => auth.logIn(alice.username, PASSWORD))).map(deviceOf);
+    const body = { currentPassword: PASSWORD, newPassword: 'quite-another-walk' };
+    expect((await auth.post('/api/change-password', body, { token: alice.accessToken })).status).toBe(200);
+    const guess = (cookie: string) =>
+      auth.post('/api/auth/login', { username: alice.username, password: WRONG }, { headers: { cookie } });
+    const answers = [];
+    for (const device of devices) answers.push(...(await times(5, () => guess(device))));
+    expect(statuses(answers)).toEqual({ 401: 20, 429: 20 });
+    expect((await auth.logIn(alice.username, 'quite-another-walk')).status).toBe(200);
+  });
+});
+
 describe('a locked name', () => {
   it('lets no other way in: neither a reset nor the own password confirm what a stranger guesses', async () => {
     const auth = await start();

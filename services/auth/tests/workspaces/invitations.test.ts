@@ -119,6 +119,18 @@ it('is worth nothing after it was taken back, and is taken back only in its own 
   expect((await accept(auth, alice, token)).status).toBe(400);
 });
 
+it('brings nobody back who was removed after it was sent', async () => {
+  const id = await newWorkspace(auth, root);
+  const alice = await join(auth, root, id);
+  const kept = await invite(auth, root, { workspaceId: id, email: alice.email, role: 'admin' });
+  await as(auth, root)('DELETE', `/api/workspaces/${id}/members/${alice.userId}`);
+  const refused = await accept(auth, alice, kept);
+  expect([refused.status, json(refused).code]).toEqual([400, 'invalid_code']);
+  expect(await membership(id, alice.userId)).toMatchObject({ isActive: false });
+  const again = await invite(auth, root, { workspaceId: id, email: alice.email });
+  expect((await accept(auth, alice, again)).status).toBe(200);
+});
+
 it('is void once whoever invited may not invite any more', async () => {
   const id = await newWorkspace(auth, root);
   const [admin, accomplice] = [await join(auth, root, id, 'admin'), await auth.loggedIn('accomplice')];

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Auth, type LoggedIn, statuses, times } from '../auth.ts';
+import { stepUp } from '../mfa/factor.ts';
 import { accept, as, inWorkspace, invite, join, json, newWorkspace } from './workspace.ts';
 
 let auth: Auth;
@@ -89,6 +90,7 @@ describe('what a role may do in a workspace', () => {
     ];
     // Only an administrator founds workspaces here, and as one may do everything; so the founder hands over.
     const heir = await join(auth, owner, id, 'admin');
+    for (const whoHandsOver of [owner, heir]) await stepUp(auth, whoHandsOver);
     expect((await as(auth, owner)('POST', workspacePath(id, '/transfer'), { userId: heir.userId })).status).toBe(200);
     const people = { owner: heir, admin, supervisor, enduser };
     const stranger = await auth.loggedIn('stranger');
@@ -203,6 +205,7 @@ describe('members', () => {
     expect((await leave(alice)).status).toBe(200);
     expect((await leave(alice)).status).toBe(404);
     expect(json(await leave(root)).code).toBe('last_owner');
+    await stepUp(auth, root);
     const handOver = () => as(auth, root)('POST', workspacePath(id, '/transfer'), { userId: heir.userId });
     expect((await handOver()).status).toBe(409);
     await as(auth, root)('PUT', workspacePath(id, `/members/${heir.userId}`), { role: 'admin' });
@@ -241,6 +244,7 @@ describe('members', () => {
     const owner = await auth.admin('owner');
     const id = await newWorkspace(auth, owner);
     const heirs = [await join(auth, owner, id, 'admin'), await join(auth, owner, id, 'admin')];
+    await stepUp(auth, owner);
     const answers = await times(20, (index) =>
       as(auth, owner)('POST', workspacePath(id, '/transfer'), { userId: heirs[index % 2]?.userId }),
     );

@@ -34,10 +34,12 @@ export const createChangePassword = (deps: ChangeDeps) =>
 
     const passwordHash = await passwords.hash(newPassword);
     const now = new Date(clock.now());
-    const changed = await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
-    if (!changed) throw new AppError('NOT_FOUND');
+    const { passwordHash: replaces, tokenVersion: version } = user;
+    const changed = await users.setPassword(user.id, { hash: passwordHash, replaces, version }, now);
+    // Another password has come in between: what was proven is worth nothing any more.
+    if (!changed) throw new AppError('INVALID_TOKEN');
     await endOtherSessions(deps, changed, caller.sessionId, now);
-    await mailedCodes.discard(user.id, ['reset-password']);
+    await mailedCodes.discard(user.id, ['reset-password', 'change-email']);
     await deps.mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
     await deps.events.record({ action: 'password.changed', actorId: user.id, targetId: user.id, origin });
   };

@@ -42,13 +42,14 @@ export const createResetPassword = (deps: ResetDeps) =>
     const passwordHash = await deps.passwords.hash(newPassword);
     const now = new Date(clock.now());
     if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
-    await users.verify(user.id, code.emailKey, now);
     const changed = await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
     if (!changed) throw failed();
+    // After the password: whoever signed up with this address must not be left with a verified account and theirs.
+    await users.verify(user.id, code.emailKey, now);
     await sessions.endAllOf([user.id], 'password-reset', now);
     const { id: userId, tokenVersion: minVersion } = changed;
     await revocations.add([{ kind: 'user', userId, minVersion, reason: 'password-reset' }], now);
-    await mailedCodes.discard(user.id, ['reset-password', 'verify-email']);
+    await mailedCodes.discard(user.id, ['reset-password', 'verify-email', 'change-email']);
     await mailQueue.add({ kind: 'password-changed', userId: user.id }, now);
     await deps.events.record({ action: 'password.reset', actorId: user.id, targetId: user.id, origin });
   };

@@ -23,6 +23,8 @@ export const createSignUp = (deps: SignUpDeps) =>
     await deps.limits.spend('sign-up-per-address', siteOf(origin.ip));
     const fault = faultOfPassword(form.password, form, deps.rules);
     if (fault) throw new AppError('WEAK_PASSWORD', fault);
+    // Each leads to a mail to this address, whoever asks.
+    await deps.limits.spend('sign-up-per-recipient', keyOf(form.email));
 
     const account = await describeAccount(deps, form);
     await users.removeAbandoned(account, account.createdAt);

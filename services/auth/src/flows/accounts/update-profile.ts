@@ -69,11 +69,13 @@ async function beginIn(
 }
 
 async function rename(
-  { users, events, clock }: ProfileDeps,
+  { users, events, clock, limits }: ProfileDeps,
   user: User,
   username: string,
   origin: Origin,
 ): Promise<User> {
+  // The answer tells whether a name is taken.
+  await limits.spend('rename-per-user', user.id);
   const name = { username: displayName(username), usernameKey: keyOf(username) };
   const renamed = await users.rename(user.id, name, new Date(clock.now()));
   if (renamed === 'taken') throw new AppError('DUPLICATE_USERNAME', 'Username already taken');
@@ -92,11 +94,11 @@ async function requestNewAddress(
   if (currentPassword === undefined) {
     throw new AppError('WRONG_PASSWORD', 'Current password is required to change the e-mail address');
   }
-  await proveOwnPassword(deps, user.id, currentPassword);
+  const proven = await proveOwnPassword(deps, user.id, currentPassword);
   await deps.limits.spend('mail-per-recipient', keyOf(email));
   const now = new Date(deps.clock.now());
-  const changed = await deps.users.setPendingEmail(user.id, email, now);
-  if (!changed) throw new AppError('NOT_FOUND');
+  const changed = await deps.users.setPendingEmail(proven, email, now);
+  if (!changed) throw new AppError('INVALID_TOKEN');
   await deps.mailQueue.add({ kind: 'email-change', userId: user.id, email }, now);
   await deps.events.record({ action: 'email.change-requested', actorId: user.id, targetId: user.id, origin });
   return changed;

@@ -28,15 +28,11 @@ export const createVerifyEmail = (deps: VerifyDeps) =>
     await deps.events.record({ action, actorId: code.userId, targetId: code.userId, origin });
   };
 
-async function findByCode(
-  { limits, mailedCodes, secrets, clock }: VerifyDeps,
-  token: string,
-): Promise<MailedCode | undefined> {
-  await limits.check('verify-misses', EVERYBODY);
-  const kind = kindOfVerification(token);
-  const code = await mailedCodes.find(kind, secrets.hash(kind, token), new Date(clock.now()));
-  if (!code) await limits.spend('verify-misses', EVERYBODY);
-  return code;
+function findByCode({ limits, mailedCodes, secrets, clock }: VerifyDeps, token: string) {
+  return limits.tryOut('verify-misses', EVERYBODY, () => {
+    const kind = kindOfVerification(token);
+    return mailedCodes.find(kind, secrets.hash(kind, token), new Date(clock.now()));
+  });
 }
 
 function guessFor({ limits, mailedCodes, secrets, clock }: VerifyDeps, token: string, email: string) {

@@ -40,7 +40,7 @@ export const createResetUserPassword = (deps: ResetDeps) =>
     if (!changed) throw new AppError('NOT_FOUND', 'User not found');
     await sessions.endAllOf([userId], 'password-reset', now);
     await revocations.add([{ kind: 'user', userId, minVersion: changed.tokenVersion, reason: 'password-reset' }], now);
-    await deps.mailedCodes.discard(userId, ['reset-password']);
+    await deps.mailedCodes.discard(userId, ['reset-password', 'change-email']);
     const mail = way.how === 'link' ? orderLink(user) : ({ kind: 'password-changed', userId } as const);
     await deps.mailQueue.add(mail, now);
     const facts = { how: way.how };

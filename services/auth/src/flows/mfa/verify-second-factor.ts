@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { Challenge, ChallengeKind } from '../../domain/challenge.ts';
+import { siteOf } from '../../domain/client-address.ts';
 import { mayLogIn, type User } from '../../domain/user.ts';
 import type { Enrolment } from '../../ports/second-factors.ts';
 import type { Ports } from '../../ports.ts';
@@ -27,6 +28,7 @@ export const createVerifySecondFactor = (deps: VerifyDeps) =>
     { challenge: secret, code, deviceToken }: Answer,
     origin: Origin,
   ): Promise<{ outcome: LogInOutcome; backupCodes?: string[] }> {
+    await deps.limits.spend('log-in-per-address', siteOf(origin.ip));
     const open = (await findOpen(deps, 'second-factor', secret)) ?? (await findOpen(deps, 'enrolment', secret));
     if (!open) throw over();
     const { challenge, user } = open;
@@ -45,7 +47,8 @@ export const createVerifySecondFactor = (deps: VerifyDeps) =>
 
 /** For whoever must have a second factor before the first session: shows the secret of a new one. */
 export const createEnrolAtLogIn = (deps: VerifyDeps) =>
-  async function enrolAtLogIn(secret: string): Promise<Enrolment> {
+  async function enrolAtLogIn(secret: string, origin: Origin): Promise<Enrolment> {
+    await deps.limits.spend('log-in-per-address', siteOf(origin.ip));
     const open = await findOpen(deps, 'enrolment', secret);
     if (!open) throw over();
     return proposeSecret(deps, open.user);

@@ -33,8 +33,8 @@ export function createCompleteRevocations({ clock, endedAccess, revocations }: C
 
   return async function completeRevocations(): Promise<void> {
     const until = clock.now() - SETTLED_MS;
-    const { accounts, sessions, memberships, workspaces, keys } = endedAccess;
-    for (const find of [accounts, sessions, memberships, workspaces, keys]) await complete(find, until);
+    const { accounts, sessions, members, workspaces, keys } = endedAccess;
+    for (const find of [accounts, sessions, members, workspaces, keys]) await complete(find, until);
     since = until - OVERLAP_MS;
   };
 }

@@ -53,7 +53,8 @@ const findAccount = ({ users }: LogInDeps, identifier: string): Promise<User | u
 
 /**
  * Wrong passwords lock what was typed, known or not, and slow down the network they come from. A device from which the
- * owner has logged in before has a count of its own, so that strangers cannot lock the owner out there.
+ * owner has logged in before has a count of its own, so that strangers cannot lock the owner out there; all such devices have
+ * one together, because somebody who knew the password once may have gathered many.
  */
 async function guessWithinLimits(
   deps: LogInDeps,
@@ -64,7 +65,10 @@ async function guessWithinLimits(
   const guess = () => prove(deps, identifier, password);
   const device = deps.devices.read(deviceToken, deps.clock.now());
   const isOwners = device !== undefined && (await findAccount(deps, identifier))?.id === device.userId;
-  if (isOwners) return limits.guess('log-in-per-device', device.id, guess);
+  if (isOwners)
+    return limits.tryOut('log-in-failures-per-owner', device.userId, () =>
+      limits.guess('log-in-per-device', device.id, guess),
+    );
   return limits.tryOut('log-in-failures-per-network', networkOf(origin.ip), () =>
     limits.guess('log-in-per-identifier', keyOf(identifier), guess),
   );

@@ -2,7 +2,8 @@ import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import { siteOf } from '../../domain/client-address.ts';
 import { idleLimitOf, isOver, judgeReplay, type Session, type SessionLives } from '../../domain/session.ts';
-import { mayLogIn } from '../../domain/user.ts';
+import { mayLogIn, type User } from '../../domain/user.ts';
+import type { Place } from '../../domain/workspace.ts';
 import type { Ports } from '../../ports.ts';
 import type { Places } from '../workspaces/places.ts';
 import { pairFor, type TokenPair } from './open-session.ts';
@@ -31,17 +32,29 @@ export const createRefreshSession = (deps: RefreshDeps) =>
     if (!session || session.userId !== claims.userId || isOver(session, deps.clock.now())) throw refused();
     // What was used with cookies once stays a session of a browser, however its token comes.
     const used = { ...session, usesCookies: session.usesCookies === true || isCookie };
-    const idleMs = await idleLimit(deps, used);
+    // Before the rotation, so that a refusal uses no token up: whoever asks again later must not pass for a thief.
+    const idleMs = idleLimit(deps, used, await standing(deps, used));
     const refreshToken = (await rotate(deps, used, token, idleMs)) ?? (await repeat(deps, session.id, token, origin));
-    return finish(deps, used, refreshToken);
+    // And after it: whoever was deleted, demoted or removed meanwhile gets nothing, or the new role.
+    return pairFor(deps, await standing(deps, used), used, refreshToken);
   };
 
 const refused = () => new AppError('INVALID_REFRESH_TOKEN');
 
-/** By the limits as they are now, and by the way the session is used now: both may be shorter than at the last refresh. */
-async function idleLimit({ users, clock, lives }: RefreshDeps, session: Session): Promise<number> {
+/**
+ * Who goes on, and as what. A session stays in its workspace; whoever has lost that one logs in again instead of waking up in
+ * another.
+ */
+async function standing({ users, places }: RefreshDeps, session: Session): Promise<{ user: User; place: Place }> {
   const user = await users.find(session.userId);
-  if (!user) throw refused();
+  if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
+  const place = await places.find(user, session.workspaceId);
+  if (!place) throw refused();
+  return { user, place };
+}
+
+/** By the limits as they are now, and by the way the session is used now: both may be shorter than at the last refresh. */
+function idleLimit({ clock, lives }: RefreshDeps, session: Session, { user }: { user: User }): number {
   const limit = idleLimitOf({ ...session, role: user.role }, lives);
   if (clock.now() - session.rotatedAt.getTime() >= limit) throw refused();
   return limit;
@@ -88,17 +101,4 @@ async function endStolen(deps: RefreshDeps, { id: sessionId, userId }: Session, 
   if (!isEnded) return;
   await events.record({ action: 'session.refresh-reused', targetId: userId, origin, facts: { sessionId } });
   await mailQueue.add({ kind: 'session-theft', userId }, now);
-}
-
-/**
- * Read after the rotation: whoever is deleted, demoted or removed before it gets nothing, or the new role. A session stays in
- * its workspace; whoever has lost that one logs in again instead of waking up in another.
- */
-async function finish(deps: RefreshDeps, session: Session, refreshToken: string): Promise<TokenPair> {
-  const { users, places } = deps;
-  const user = await users.find(session.userId);
-  if (!user || !mayLogIn(user) || user.tokenVersion !== session.tokenVersion) throw refused();
-  const place = await places.find(user, session.workspaceId);
-  if (!place) throw refused();
-  return pairFor(deps, { user, place }, session, refreshToken);
 }

@@ -3,6 +3,7 @@ import { AppError, type UserCaller } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
 import type { MemberRole, Membership, Workspace } from '../../domain/workspace.ts';
 import type { Ports } from '../../ports.ts';
+import type { RequireStepUp } from '../mfa/step-up.ts';
 import { type SeenWorkspace, seen } from './administer-workspaces.ts';
 import { type PermissionDeps, requirePermission } from './require-permission.ts';
 
@@ -115,9 +116,10 @@ export const createLeaveWorkspace = (deps: MemberDeps) =>
 
 /**
  * Hands the workspace over in one atomic step, which asks whether the caller owns it and whether the other one leads it at
- * that moment. The one who owned it stays an administrator.
+ * that moment. The one who owned it stays an administrator. There is no way back but through the heir, so that a session
+ * alone is not enough.
  */
-export const createTransferWorkspace = (deps: MemberDeps) =>
+export const createTransferWorkspace = (deps: MemberDeps & { requireStepUp: RequireStepUp }) =>
   async function transferWorkspace(
     caller: UserCaller,
     workspaceId: string,
@@ -125,6 +127,7 @@ export const createTransferWorkspace = (deps: MemberDeps) =>
     origin: Origin,
   ): Promise<SeenWorkspace> {
     const { workspace, role } = await requirePermission(deps, caller, workspaceId, 'workspace:transfer');
+    await deps.requireStepUp(caller);
     const heir = await deps.memberships.find(workspaceId, to);
     if (!heir?.isActive || !(await deps.users.find(to))) throw noMember();
     if (workspace.ownerId === to) return seen(workspace, role);

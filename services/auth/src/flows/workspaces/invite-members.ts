@@ -86,8 +86,8 @@ export const createRevokeInvitation = (deps: InviteDeps) =>
 const failed = () => new AppError('INVALID_CODE');
 
 /**
- * Joins a workspace. The token alone is not enough: the account must own the address that it was mailed to, and whoever
- * invited must still be one who may. Used, unknown, expired and somebody else's token get one answer.
+ * Joins a workspace. The token alone is not enough: the account must own the address that it was mailed to, whoever invited
+ * must still be one who may, and whoever has left or was removed since is invited anew. Used, unknown, expired and somebody else's token get one answer.
  */
 export const createAcceptInvitation = (deps: InviteDeps) =>
   async function acceptInvitation(caller: UserCaller, token: string, origin: Origin): Promise<SeenWorkspace> {
@@ -112,6 +112,8 @@ async function findOpen(deps: InviteDeps, caller: UserCaller, hash: string) {
   if (!user?.isVerified || !invitation || user.emailKey !== invitation.emailKey) throw failed();
   const workspace = await deps.workspaces.find(invitation.workspaceId);
   if (!workspace || !(await mayStillInvite(deps, invitation))) throw failed();
+  const former = await deps.memberships.find(workspace.id, user.id);
+  if (former && !former.isActive && former.changedAt > invitation.createdAt) throw failed();
   return { invitation, workspace };
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { manualClock } from '@tollgate/test-kit';
-import { Keys } from './api-keys/keys.ts';
-import { Auth, type LoggedIn } from './auth.ts';
-import { as, join, newWorkspace } from './workspaces/workspace.ts';
+import { Keys } from '../api-keys/keys.ts';
+import { Auth, type LoggedIn } from '../auth.ts';
+import { as, newWorkspace } from './workspace.ts';
 
 const clock = manualClock();
 let auth: Auth;
@@ -37,16 +37,6 @@ async function toldByNext(field: string, value: string): Promise<Told[]> {
 }
 
 describe('what a process did not tell, because it died in between, is told by the next one:', () => {
-  it('that somebody was removed from a workspace', async () => {
-    const id = await newWorkspace(auth, root);
-    const { userId } = await join(auth, root, id);
-    await as(auth, root)('DELETE', `/api/workspaces/${id}/members/${userId}`);
-    const [told, ...others] = await toldByNext('userId', userId);
-    expect(others).toEqual([]);
-    expect(told?.entry).toMatchObject({ kind: 'member', workspaceId: id, userId, minVersion: 2 });
-    expect(told?.madeAt).toEqual(new Date(clock.now()));
-  });
-
   it('that a workspace was disabled', async () => {
     const id = await newWorkspace(auth, root);
     await as(auth, root)('POST', `/api/workspaces/${id}/disable`);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Keys } from './api-keys/keys.ts';
-import { Auth, type LoggedIn } from './auth.ts';
-import { as, join, newWorkspace } from './workspaces/workspace.ts';
+import { Keys } from './keys.ts';
+import { Auth, type LoggedIn } from '../auth.ts';
+import { as, join, newWorkspace } from '../workspaces/workspace.ts';
 
 const CHANGES = 5;
 

@@ -2,7 +2,7 @@ import type { Migration } from '@tollgate/mongo-kit';
 
 /** What else ends access, in the order of time; memberships have such an index already. */
 export const endedAccess: Migration = {
-  name: '0008-ended-access',
+  name: '0009-ended-access',
   indexes: [
     { collection: 'workspaces', key: { updatedAt: 1 }, options: { name: 'changed' } },
     {
