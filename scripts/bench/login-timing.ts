@@ -37,6 +37,8 @@ async function startAuth(mongoUrl: string, smtpUrl: string): Promise<ServiceProc
     PASSWORD_PEPPER: secret(),
     TOKEN_HASH_SECRET: secret(),
     MFA_ENCRYPTION_KEYS: secret(),
+    AUDIT_CHAIN_SECRET: secret(),
+    AUDIT_ANCHOR_SECRET: secret(),
     BCRYPT_COST: values.cost,
     RATE_LIMITS: 'false',
     ENABLE_TESTING_ROUTES: 'true',
