@@ -12,7 +12,8 @@ export const PERMISSIONS_PAGE = join('docs', 'permissions.md');
 const INTRODUCTION = `# Who may do what
 
 Every operation of the three services, and what each kind of caller meets. The page is written by \`scripts/permissions.ts\` from the
-contracts; a test compares the two, and \`tests/e2e/permissions.test.ts\` calls every cell that refuses.
+contracts; a test compares the two, and \`tests/e2e/permissions.test.ts\` calls every cell that refuses and,
+for API keys and for what only reads, every cell that lets in.
 
 - **yes**: let in. Whoever is let in still sees only their own things, unless the operation says otherwise.
 - **filtered**: let in, and shown only what belongs to the workspace of the token.
