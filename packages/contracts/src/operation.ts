@@ -5,6 +5,12 @@ import type { Permission } from './permissions.ts';
 /** Media types of an answer that arrives piece by piece. */
 export const STREAM_TYPES = ['text/event-stream', 'application/x-ndjson'] as const;
 
+/**
+ * `openai`: the error object of OpenAI's API. `flowise`: a problem with the fields that clients of Flowise read, as
+ * application/json.
+ */
+export type ErrorDialect = 'problem' | 'openai' | 'flowise';
+
 export interface OperationSpec {
   readonly id: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -34,6 +40,10 @@ export interface OperationSpec {
   readonly rawBody?: boolean;
   /** Bytes; 64 KiB when absent. */
   readonly bodyLimit?: number;
+  /** How errors look; `problem` (RFC 9457) when absent. */
+  readonly dialect?: ErrorDialect;
+  /** Begins an AI answer, which the limits of answers count. */
+  readonly answers?: boolean;
 }
 
 /** Declares one operation: validation, types, documentation and typed client come from this one object. */

@@ -117,6 +117,6 @@ const problems =
     if (refusal) refused?.(refusal);
     logFailure(error, logger, clientLeft(response));
     if (response.headersSent) response.destroy();
-    else send(response, outgoingError(error));
+    else send(response, outgoingError(error, 'problem'));
     void next;
   };

@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { ErrorDialect } from '@tollgate/contracts';
 import { AppError } from './app-error.ts';
 import { allowedMethods } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
 import { answerBrokenRequest } from './server/broken-request.ts';
+import { dialectOfPath } from './server/dialects.ts';
 import { bodyOf } from './server/json-body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
@@ -23,6 +25,7 @@ interface Seen {
   caller: Caller | undefined;
   /** Its id, once the route is known. */
   operation: string;
+  dialect?: ErrorDialect;
 }
 const seenOf = new WeakMap<FastifyRequest, Seen>();
 
@@ -88,7 +91,7 @@ function mount(app: FastifyInstance, route: Route, options: ServiceOptions): voi
       // Fastify lets a parameter be empty; `/things/` is not `/things/:id`.
       if (Object.values(Object(request.params)).includes('')) throw new AppError('NOT_FOUND');
       const seen = seenOf.get(request);
-      if (seen) seen.operation = operation.id;
+      if (seen) Object.assign(seen, { operation: operation.id, dialect: operation.dialect ?? 'problem' });
       const caller = await admit(route, options.authenticate, request);
       if (caller) requestContext.nameCaller(caller);
       if (seen) seen.caller = caller;
@@ -138,7 +141,9 @@ async function sendError(reply: FastifyReply, error: AppError, { logger }: Servi
     reply.raw.destroy();
     return reply;
   }
-  const { status, headers, body } = outgoingError(error);
+  const { raw } = reply.request;
+  const dialect = seenOf.get(reply.request)?.dialect ?? dialectOfPath(raw.url ?? '');
+  const { status, headers, body } = outgoingError(error, dialect);
   return reply.code(status).headers(headers).send(body);
 }
 

@@ -7,7 +7,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Access } from './domain/access.ts';
 import type { Tell } from './domain/facts.ts';
-import type { LeaseKeeper } from './flows/keep-leases.ts';
+import type { LeaseKeeper } from './flows/answers/keep-leases.ts';
 import type { Clock } from './ports.ts';
 
 interface Surroundings {

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import { flowise } from './clients/flowise.ts';
-import { openAi } from './clients/openai.ts';
+import { flowise } from './clients/flowise/flowise.ts';
+import { openAi } from './clients/openai/openai.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { Chatflow, UpstreamName } from './domain/chatflow.ts';

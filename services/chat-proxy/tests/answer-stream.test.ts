@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AnswerEvent } from '../src/domain/answer.ts';
 import { streamAnswer } from '../src/routes/answer-stream.ts';
+import { framingFor } from '../src/routes/framing.ts';
 
 const SETTINGS = { heartbeatMs: 10, clientStallMs: 40, failed: () => undefined };
 
@@ -32,7 +33,7 @@ function quietAnswer() {
 describe('a client that stops reading', () => {
   it('at a heartbeat has its answer ended, as at an event', async () => {
     const { answer, ended } = quietAnswer();
-    const { chunks } = await streamAnswer(answer, '', SETTINGS);
+    const { chunks } = await streamAnswer(answer, framingFor(''), SETTINGS);
     const reader = chunks[Symbol.asyncIterator]();
     expect(String((await reader.next()).value)).toMatch(/^id:1/);
     expect((await reader.next()).value).toBe(':heartbeat\n\n');
@@ -43,7 +44,7 @@ describe('a client that stops reading', () => {
 
   it('and goes on in time keeps its answer', async () => {
     const { answer } = quietAnswer();
-    const { chunks } = await streamAnswer(answer, '', { ...SETTINGS, clientStallMs: 60_000 });
+    const { chunks } = await streamAnswer(answer, framingFor(''), { ...SETTINGS, clientStallMs: 60_000 });
     const reader = chunks[Symbol.asyncIterator]();
     for (const expected of [/^id:1/, /^:heartbeat/, /^:heartbeat/])
       expect(String((await reader.next()).value)).toMatch(expected);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { recentTurns, sessionIdFrom, topicOf } from '../src/domain/conversation.ts';
 import { checkUpload, LARGEST_FILE } from '../src/domain/file-rules.ts';
-import { prepare } from '../src/flows/prepare-ask.ts';
+import { prepare } from '../src/flows/answers/prepare-ask.ts';
 import { chatflowOf, MODEL } from './fixtures/doubles.ts';
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3]).toString('base64');

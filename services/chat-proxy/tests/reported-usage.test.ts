@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { usagePart } from '../src/clients/reported-usage.ts';
+import { usagePart } from '../src/clients/upstream/reported-usage.ts';
 
 const rawOf = (raw: unknown): unknown => {
   const part = usagePart(5, 7, 0, raw);

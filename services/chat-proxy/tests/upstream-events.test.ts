@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
-import { FlowiseReader, partsOfJson } from '../src/clients/flowise-events.ts';
-import { OpenAiReader } from '../src/clients/openai-events.ts';
-import { SseDecoder } from '../src/clients/sse-decoder.ts';
+import { FlowiseReader, partsOfJson } from '../src/clients/flowise/flowise-events.ts';
+import { OpenAiReader } from '../src/clients/openai/openai-events.ts';
+import { SseDecoder } from '../src/clients/upstream/sse-decoder.ts';
 import type { UpstreamPart } from '../src/domain/answer.ts';
 import { CHAIN_BODY, OPENAI_BODY, TOOL_BODY } from './fixtures/frames.ts';
 

@@ -90,6 +90,7 @@ export const predict = operation({
   permission: 'chat:use',
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
+  answers: true,
   result: z.object({
     response: z.string(),
     metadata: z.object({
@@ -118,6 +119,7 @@ export const predictStream = operation({
   permission: 'chat:use',
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
+  answers: true,
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,
@@ -131,6 +133,7 @@ export const predictStreamStore = operation({
   permission: 'chat:use',
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
+  answers: true,
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,

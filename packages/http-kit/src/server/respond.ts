@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { stringifySetCookie } from 'cookie';
+import type { ErrorDialect } from '@tollgate/contracts';
 import type { AppError } from '../app-error.ts';
-import { PROBLEM_TYPE, toProblem } from '../problem.ts';
+import { errorBody } from './dialects.ts';
 import type { Cookie, Reply } from '../route.ts';
 import type { Logger } from './service-options.ts';
 
@@ -26,12 +27,13 @@ export function outgoing(reply: Reply): Outgoing {
   };
 }
 
-/** An error as problem+json. */
-export function outgoingError(error: AppError): Outgoing {
+/** An error in the language of the operation. */
+export function outgoingError(error: AppError, dialect: ErrorDialect): Outgoing {
+  const { type, body } = errorBody(error, dialect);
   return {
     status: error.status,
-    headers: { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store', ...error.headers },
-    body: JSON.stringify(toProblem(error)),
+    headers: { 'content-type': type, 'cache-control': 'no-store', ...error.headers },
+    body: JSON.stringify(body),
   };
 }
 

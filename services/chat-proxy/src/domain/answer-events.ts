@@ -31,6 +31,7 @@ export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Open
 export function eventOf(part: UpstreamPart, sessionId: SessionId): AnswerEvent | undefined {
   if (part.kind === 'text') return { event: 'token', data: part.text };
   if (part.kind === 'thinking') return { event: 'thinking', data: part.text };
+  if (part.kind === 'chunk') return { event: 'chunk', data: part.chunk };
   if (part.kind !== 'event') return undefined;
   const { event, data } = part.event;
   // Clients of Flowise look for the conversation here; they get ours.

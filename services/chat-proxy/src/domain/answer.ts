@@ -1,3 +1,5 @@
+import type { ModelChunk } from './completion.ts';
+
 /** Token counts as an upstream reported them, in the disjoint classes that prices name. */
 export interface ReportedUsage {
   readonly input: number;
@@ -12,6 +14,11 @@ export type UpstreamPart =
   | { readonly kind: 'text'; readonly text: string }
   /** Produced and charged like text, but no part of the answer itself. */
   | { readonly kind: 'thinking'; readonly text: string }
+  /**
+   * What a model sent to a client that speaks its language. `generated` is all that is charged in it (text, thoughts, the
+   * arguments of tool calls), `text` the part of it that is the answer.
+   */
+  | { readonly kind: 'chunk'; readonly chunk: ModelChunk; readonly generated: string; readonly text: string }
   /** Already stripped to what a user may see. */
   | { readonly kind: 'event'; readonly event: AnswerEvent }
   /** A running total: each one replaces the one before. */

@@ -29,6 +29,9 @@ export interface Chatflow {
   readonly syncError: string | null;
 }
 
+/** A flow of Flowise, which remembers by itself and takes files. */
+export const isFlow = (chatflow: Pick<Chatflow, 'upstream'>): boolean => chatflow.upstream === 'flowise';
+
 export const isPublic = (chatflow: Chatflow): boolean => chatflow.publicOverride ?? chatflow.upstreamPublic;
 
 /** Names in `overrideConfig` that the chatflow does not allow; `vars` is judged variable by variable. */

@@ -1,5 +1,5 @@
 import { chargeFor, unitPricesFor } from '@tollgate/contracts';
-import type { Chatflow } from './chatflow.ts';
+import { type Chatflow, isFlow } from './chatflow.ts';
 import type { Reply } from './reply.ts';
 import type { Credits, Hold, Price, Units, UsageSource } from './wire-types.ts';
 
@@ -30,8 +30,7 @@ export function promptBytes(texts: readonly string[]): number {
 export const mostUnits = (bytes: number, output: number): Units => ({ request: 1, input: bytes, output });
 
 /** A chain of Flowise never reports usage, so that its answers are charged by the message when the price allows it. */
-export const reportsUsage = (chatflow: Chatflow): boolean =>
-  chatflow.upstream === 'openai' || chatflow.type !== 'CHATFLOW';
+export const reportsUsage = (chatflow: Chatflow): boolean => !isFlow(chatflow) || chatflow.type !== 'CHATFLOW';
 
 /** Whether the price charges a message as such. */
 export const chargesPerMessage = (price: Price): boolean =>

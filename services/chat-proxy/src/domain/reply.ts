@@ -53,13 +53,14 @@ export class Reply {
     const isFirst = !this.#began;
     this.#began = true;
     if (part.kind === 'text' || part.kind === 'thinking') this.#count(part.text);
-    if (part.kind === 'text') this.#keepText(part.text);
+    if (part.kind === 'chunk' && part.generated !== '') this.#count(part.generated);
+    if (part.kind === 'text' || part.kind === 'chunk') this.#keepText(part.text);
     else if (part.kind === 'thinking') this.#keepEvent({ event: 'thinking', data: part.text });
     else if (part.kind === 'event') this.#keepEvent(part.event);
     else if (part.kind === 'usage') {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
-    } else this.#badUsage = true;
+    } else if (part.kind === 'bad-usage') this.#badUsage = true;
     return isFirst;
   }
 

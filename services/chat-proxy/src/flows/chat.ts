@@ -5,10 +5,10 @@ import type { Chatflow } from '../domain/chatflow.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
-import type { Conversations } from './hold-conversation.ts';
-import type { Holds } from './hold-credits.ts';
-import type { OpenHold } from './open-hold.ts';
-import { type Ask, prepare } from './prepare-ask.ts';
+import type { Conversations } from './answers/hold-conversation.ts';
+import type { Holds } from './answers/hold-credits.ts';
+import type { OpenHold } from './answers/open-hold.ts';
+import { type Ask, prepare } from './answers/prepare-ask.ts';
 
 export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
@@ -38,10 +38,11 @@ export async function* chat(
   const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
+  const completion = ask.completion && { completion: ask.completion };
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
-  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history };
+  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...completion };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
   let hold: OpenHold | undefined;
   let failure: unknown;

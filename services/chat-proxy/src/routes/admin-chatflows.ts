@@ -1,9 +1,9 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import { type Chatflow, isPublic } from '../domain/chatflow.ts';
-import type { Assignments } from '../flows/assign-chatflow.ts';
-import type { createReadChatflows } from '../flows/read-chatflows.ts';
-import type { createSyncChatflows } from '../flows/sync-chatflows.ts';
+import type { Assignments } from '../flows/chatflows/assign-chatflow.ts';
+import type { createReadChatflows } from '../flows/chatflows/read-chatflows.ts';
+import type { createSyncChatflows } from '../flows/chatflows/sync-chatflows.ts';
 
 export interface AdminChatflowFlows {
   readonly sync: ReturnType<typeof createSyncChatflows>;

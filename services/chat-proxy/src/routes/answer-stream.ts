@@ -1,5 +1,6 @@
-import { type AppError, type StreamReply, stream, toAppError, toProblem } from '@tollgate/http-kit';
+import { type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
+import type { Framing } from './framing.ts';
 
 export interface StreamSettings {
   /** Milliseconds between two comments that keep proxies from closing a quiet stream. */
@@ -12,32 +13,11 @@ export interface StreamSettings {
 
 type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
-interface Framing {
-  readonly contentType: string;
-  frame(event: AnswerEvent, sequence: number): string;
-  readonly heartbeat: string | undefined;
-}
-
-/** Server-sent events (WHATWG HTML, 9.2) with the kind of event inside the JSON, as clients of Flowise expect it. */
-const SSE: Framing = {
-  contentType: 'text/event-stream',
-  frame: (event, sequence) => `id:${sequence}\ndata:${JSON.stringify(event)}\n\n`,
-  heartbeat: ':heartbeat\n\n',
-};
-
-/** One JSON object per line; a comment has no place in it. */
-const NDJSON: Framing = {
-  contentType: 'application/x-ndjson',
-  frame: (event) => `${JSON.stringify(event)}\n`,
-  heartbeat: undefined,
-};
-
 /**
  * An answer as a stream of events. The first one is awaited before anything is sent, so that a refusal keeps its status;
  * a later failure is an `error` event in place of the end.
  */
-export async function streamAnswer(answer: Answer, accept: string, settings: StreamSettings): Promise<StreamReply> {
-  const framing = accept.includes('application/x-ndjson') ? NDJSON : SSE;
+export async function streamAnswer(answer: Answer, framing: Framing, settings: StreamSettings): Promise<StreamReply> {
   const first = await answer.next();
   return stream(framing.contentType, frames({ answer, first, framing, settings }), {
     headers: { 'x-accel-buffering': 'no', ...clampHeader(first.value?.clamped_to) },
@@ -65,8 +45,9 @@ async function* frames({ answer, first, framing, settings }: Relay): AsyncGenera
       const result = framing.heartbeat === undefined ? await next : await Promise.race([next, beat.next()]);
       if (result?.done) return;
       if (result) sequence += 1;
+      const text = result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
       stall.begin();
-      yield result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
+      if (text !== '') yield text;
       if (stall.end()) return;
       if (result) next = answer.next();
     }
@@ -74,17 +55,12 @@ async function* frames({ answer, first, framing, settings }: Relay): AsyncGenera
     const error = toAppError(thrown);
     settings.failed(error);
     stall.begin();
-    yield framing.frame(errorEvent(error), sequence + 1);
+    yield framing.failure(error, sequence + 1);
   } finally {
     beat.stop();
     stall.end();
     await answer.return();
   }
-}
-
-function errorEvent(error: AppError): AnswerEvent {
-  const { code, detail } = toProblem(error);
-  return { event: 'error', data: { code, message: detail } };
 }
 
 /** Resolves with undefined at every beat. */

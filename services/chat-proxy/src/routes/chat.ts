@@ -2,9 +2,10 @@ import { chat } from '@tollgate/contracts';
 import { AppError, reply, type Route, type RequestContext, serve, type UserCaller } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import type { ChatflowId, Credits } from '../domain/wire-types.ts';
-import type { Ask } from '../flows/prepare-ask.ts';
+import type { Ask } from '../flows/answers/prepare-ask.ts';
 import type { Asker } from '../ports.ts';
 import { clampHeader, streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { framingFor } from './framing.ts';
 
 export interface ChatFlows {
   readonly chat: (caller: Asker, ask: Ask, signal: AbortSignal) => AsyncGenerator<AnswerEvent, void, undefined>;
@@ -24,7 +25,7 @@ type ChatBody = {
 /** The same conversation, in one piece or as events. */
 export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[] => {
   const streamed = (stores: boolean) => (input: { body: ChatBody }, caller: UserCaller, context: RequestContext) =>
-    streamAnswer(answer(caller, askOf(input.body, stores), context.signal), context.headers.accept ?? '', stream);
+    streamAnswer(answer(caller, askOf(input.body, stores), context.signal), framingFor(context.headers.accept), stream);
 
   return [
     serve(chat.predict).with(async ({ body }, caller, { signal }) => {

@@ -1,7 +1,7 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve, type UserCaller } from '@tollgate/http-kit';
 import { type Chatflow, isPublic } from '../domain/chatflow.ts';
-import type { createReadChatflows } from '../flows/read-chatflows.ts';
+import type { createReadChatflows } from '../flows/chatflows/read-chatflows.ts';
 
 export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): Route[] => {
   const list = async (_: unknown, caller: UserCaller) => (await flows.listFor(caller.userId)).map(lineOf);

@@ -1,7 +1,7 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
-import type { createDeleteConversations } from '../flows/delete-conversations.ts';
-import type { createReadConversations } from '../flows/read-conversations.ts';
+import type { createDeleteConversations } from '../flows/conversations/delete-conversations.ts';
+import type { createReadConversations } from '../flows/conversations/read-conversations.ts';
 import type { Session, StoredMessage } from '../ports.ts';
 
 export interface SessionFlows {

@@ -1,8 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, refusedOverrides } from '../domain/chatflow.ts';
-import type { Turn } from '../domain/conversation.ts';
-import { type CheckedUpload, checkUpload } from '../domain/file-rules.ts';
-import type { ChatflowId } from '../domain/wire-types.ts';
+import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
+import type { Completion } from '../../domain/completion.ts';
+import type { Turn } from '../../domain/conversation.ts';
+import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
 
 /** A chat request as every kind of route puts it. */
 export interface Ask {
@@ -15,6 +16,12 @@ export interface Ask {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
+  /** The client brings the whole conversation each time: none is looked up, opened or kept here. */
+  readonly isStateless?: boolean;
+  /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
+  readonly completion?: Completion;
+  /** Repeats of the request with this key get the first one's answer. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface PreparedAsk {
@@ -34,7 +41,7 @@ export function prepare(chatflow: Chatflow, { question, uploads, overrides: aske
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  if (uploads.length > 0 && chatflow.upstream !== 'flowise') {
+  if (uploads.length > 0 && !isFlow(chatflow)) {
     throw new AppError('VALIDATION_FAILED', 'This chatflow does not take files');
   }
   const checked = uploads.map((upload, at) => {
@@ -53,7 +60,7 @@ const isLimit = (value: unknown): boolean => Number.isInteger(value) && Number(v
 
 /** A model's limit is ours to send; a client may only lower it, which nobody has to allow. */
 function withoutLimit(chatflow: Chatflow, asked: Ask['overrides']): Pick<PreparedAsk, 'overrides' | 'wantedOutput'> {
-  if (chatflow.upstream !== 'openai') return { overrides: asked, wantedOutput: undefined };
+  if (isFlow(chatflow)) return { overrides: asked, wantedOutput: undefined };
   const limits = Object.entries(asked).filter(([name]) => LIMITS.has(name));
   const errors = limits
     .filter(([, value]) => !isLimit(value))

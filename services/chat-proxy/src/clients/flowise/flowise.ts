@@ -1,14 +1,14 @@
 import { AppError } from '@tollgate/http-kit';
 import { Agent } from 'undici';
-import type { UpstreamPart } from '../domain/answer.ts';
-import type { Chatflow } from '../domain/chatflow.ts';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Catalogue, Prompt, Upstream } from '../ports.ts';
+import type { UpstreamPart } from '../../domain/answer.ts';
+import type { Chatflow } from '../../domain/chatflow.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
 import { flowiseSideCalls, type SideCall } from './flowise-side-calls.ts';
-import { fieldsOf, listOf } from './reported-usage.ts';
-import { UpstreamCall, type UpstreamTimeouts } from './upstream-call.ts';
+import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
+import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
 
 export interface FlowiseOptions {
   readonly baseUrl: string;

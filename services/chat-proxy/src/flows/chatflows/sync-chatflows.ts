@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Catalogue, Chatflows, Clock, FoundChatflow } from '../ports.ts';
-import type { Tell } from '../domain/facts.ts';
+import type { Catalogue, Chatflows, Clock, FoundChatflow } from '../../ports.ts';
+import type { Tell } from '../../domain/facts.ts';
 
 const MOST_ERROR_DETAILS = 20;
 

@@ -1,8 +1,8 @@
 import { wireCode } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { Tell } from '../domain/facts.ts';
-import type { ClosedHold, HoldId, UserId } from '../domain/wire-types.ts';
-import type { Accounting, Clock, Ending, Journal, JournalRow } from '../ports.ts';
+import type { Tell } from '../../domain/facts.ts';
+import type { ClosedHold, HoldId, UserId } from '../../domain/wire-types.ts';
+import type { Accounting, Clock, Ending, Journal, JournalRow } from '../../ports.ts';
 import { judgeOrphan } from './judge-orphan.ts';
 
 const FIRST_RETRY_MS = 500;

@@ -1,5 +1,5 @@
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Clock, Forgetting } from '../ports.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Clock, Forgetting } from '../../ports.ts';
 
 const TAKEN_AT_ONCE = 20;
 const FIRST_RETRY_MS = 60_000;

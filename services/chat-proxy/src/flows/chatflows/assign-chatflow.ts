@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Asker, Assignment, Auth, AuthUser, Chatflows, Clock } from '../ports.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Asker, Assignment, Auth, AuthUser, Chatflows, Clock } from '../../ports.ts';
 
 export type AssignmentStatus = 'Assigned' | 'Reactivated' | 'No Action' | 'Deactivated' | 'Failed';
 export interface AssignmentResult {

@@ -1,10 +1,10 @@
 import type { ErrorCode } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { type Access, codeOfEnd } from '../domain/access.ts';
-import type { Tell } from '../domain/facts.ts';
-import { billFor } from '../domain/price.ts';
-import type { HoldId, Units } from '../domain/wire-types.ts';
-import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../ports.ts';
+import { type Access, codeOfEnd } from '../../domain/access.ts';
+import type { Tell } from '../../domain/facts.ts';
+import { billFor } from '../../domain/price.ts';
+import type { HoldId, Units } from '../../domain/wire-types.ts';
+import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../../ports.ts';
 import type { OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */

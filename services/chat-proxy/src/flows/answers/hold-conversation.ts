@@ -1,9 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Chatflow } from '../domain/chatflow.ts';
-import { recentTurns, sessionIdFrom, topicOf, type Turn } from '../domain/conversation.ts';
-import { type Bill, promptBytes } from '../domain/price.ts';
-import type { Reply } from '../domain/reply.ts';
-import type { HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
+import { recentTurns, sessionIdFrom, topicOf, type Turn } from '../../domain/conversation.ts';
+import { type Bill, promptBytes } from '../../domain/price.ts';
+import type { Reply } from '../../domain/reply.ts';
+import type { HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
 import type {
   Asker,
   Clock,
@@ -14,7 +14,7 @@ import type {
   SessionRelease,
   Sessions,
   StoredMessage,
-} from '../ports.ts';
+} from '../../ports.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
@@ -31,6 +31,8 @@ export interface ConversationTurn {
   readonly question: string;
   readonly stores: boolean;
   readonly isNew: boolean;
+  /** No conversation stands behind it. */
+  readonly isStateless: boolean;
   readonly isFlowise: boolean;
   readonly history: readonly Turn[];
   readonly promptBytes: number;
@@ -47,7 +49,7 @@ export interface Conversations {
 interface Claimed {
   readonly chatflow: Chatflow;
   readonly ask: Ask;
-  readonly session: Session;
+  readonly session: Pick<Session, 'id' | 'upstreamChatIds' | 'upstreamMemoryId'>;
   readonly isNew: boolean;
 }
 
@@ -70,7 +72,10 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       });
     }
     const id = named === 'new' ? (deps.newId() as SessionId) : named;
-    const { session, isNew } = await claimSession({ id, owner: caller, chatflowId: chatflow.id, requestId });
+    const isStateless = ask.isStateless ?? false;
+    const { session, isNew } = isStateless
+      ? { session: { id, upstreamChatIds: [deps.newId()], upstreamMemoryId: deps.newId() }, isNew: true }
+      : await claimSession({ id, owner: caller, chatflowId: chatflow.id, requestId });
     const history = await historyFor(deps.messages, { chatflow, ask, session, isNew }).catch(async (error: unknown) => {
       await deps.sessions.release({ id, leaseId: requestId, discard: isNew }).catch(() => undefined);
       throw error;
@@ -84,7 +89,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       question: ask.question,
       stores: ask.stores,
       isNew,
-      isFlowise: chatflow.upstream === 'flowise',
+      isStateless,
+      isFlowise: isFlow(chatflow),
       history,
       promptBytes: promptBytes(texts),
       upstream: {
@@ -113,7 +119,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
 
 /** A flow of Flowise remembers by itself; a model must be told. */
 async function historyFor(store: Pick<Messages, 'page'>, { chatflow, ask, session, isNew }: Claimed): Promise<Turn[]> {
-  if (ask.history.length > 0 || chatflow.upstream === 'flowise' || isNew) return recentTurns(ask.history);
+  if (ask.history.length > 0 || isFlow(chatflow) || isNew) return recentTurns(ask.history);
   const { messages } = await store.page(session.id, { limit: REMEMBERED_MESSAGES });
   return recentTurns(messages.map(({ role, content }) => ({ role, content })));
 }
@@ -124,6 +130,7 @@ async function finishTurn(
   reply: Reply,
   bill: Promise<Bill | undefined>,
 ): Promise<void> {
+  if (turn.isStateless) return;
   const stores = turn.stores && (reply.hasOutput || reply.status === 'completed');
   const messages = stores ? messagesOf(turn, reply, await bill, deps) : [];
   const release = releaseOf(turn, reply, messages, deps);

@@ -1,12 +1,12 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import { Agent } from 'undici';
-import type { UpstreamPart } from '../domain/answer.ts';
-import type { Chatflow } from '../domain/chatflow.ts';
-import type { Catalogue, FoundChatflow, Prompt, Upstream } from '../ports.ts';
+import type { UpstreamPart } from '../../domain/answer.ts';
+import type { Chatflow } from '../../domain/chatflow.ts';
+import type { Catalogue, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
 import { OpenAiReader } from './openai-events.ts';
-import { fieldsOf } from './reported-usage.ts';
-import { UpstreamCall, type UpstreamTimeouts } from './upstream-call.ts';
+import { fieldsOf } from '../upstream/reported-usage.ts';
+import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
 
 export interface OpenAiOptions {
   /** With or without `/v1` at the end. */

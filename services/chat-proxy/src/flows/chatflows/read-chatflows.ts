@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Chatflow } from '../domain/chatflow.ts';
-import type { ChatflowId, UserId } from '../domain/wire-types.ts';
-import type { ChatflowChanges, Chatflows } from '../ports.ts';
+import type { Chatflow } from '../../domain/chatflow.ts';
+import type { ChatflowId, UserId } from '../../domain/wire-types.ts';
+import type { ChatflowChanges, Chatflows } from '../../ports.ts';
 
 export type ReadChatflowsDeps = Readonly<{
   chatflows: Pick<Chatflows, 'listFor' | 'assignedTo' | 'findFor' | 'find' | 'list' | 'configure'>;

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import { Agent } from 'undici';
-import { UpstreamCall } from './upstream-call.ts';
+import { UpstreamCall } from '../upstream/upstream-call.ts';
 
 export interface SideCallOptions {
   readonly baseUrl: string;

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { SessionId } from '../domain/wire-types.ts';
-import type { Clock, Forgetting, Messages, Owner, Session, Sessions } from '../ports.ts';
+import type { SessionId } from '../../domain/wire-types.ts';
+import type { Clock, Forgetting, Messages, Owner, Session, Sessions } from '../../ports.ts';
 
 const DELETED_AT_ONCE = 200;
 

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import type { UpstreamPart } from '../domain/answer.ts';
-import { fieldsOf, listOf, usagePart } from './reported-usage.ts';
-import { parseJson } from './upstream-call.ts';
+import type { UpstreamPart } from '../../domain/answer.ts';
+import { fieldsOf, listOf, usagePart } from '../upstream/reported-usage.ts';
+import { parseJson } from '../upstream/upstream-call.ts';
 
 const DONE = '[DONE]';
 

@@ -1,5 +1,5 @@
-import type { AnswerEvent } from '../domain/answer.ts';
-import { fieldsOf, listOf } from './reported-usage.ts';
+import type { AnswerEvent } from '../../domain/answer.ts';
+import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 
 /*
  * What of Flowise's events a user may see. Frames carry system prompts, model addresses and credential ids, so that every

@@ -1,6 +1,6 @@
-import type { Access } from '../domain/access.ts';
-import type { Reply } from '../domain/reply.ts';
-import type { ClosedHold, Hold, HoldId, UserId } from '../domain/wire-types.ts';
+import type { Access } from '../../domain/access.ts';
+import type { Reply } from '../../domain/reply.ts';
+import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
 
 export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
 

@@ -1,6 +1,6 @@
 import { AppError, unavailable } from '@tollgate/http-kit';
-import type { Access } from '../domain/access.ts';
-import type { Chatflow } from '../domain/chatflow.ts';
+import type { Access } from '../../domain/access.ts';
+import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import {
   type Bill,
   billFor,
@@ -10,10 +10,10 @@ import {
   extendedUnits,
   mostUnits,
   reportsUsage,
-} from '../domain/price.ts';
-import { type Reply, tokensOfBytes } from '../domain/reply.ts';
-import type { ClosedHold, Hold, HoldId, Units } from '../domain/wire-types.ts';
-import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../ports.ts';
+} from '../../domain/price.ts';
+import { type Reply, tokensOfBytes } from '../../domain/reply.ts';
+import type { ClosedHold, Hold, HoldId, Units } from '../../domain/wire-types.ts';
+import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../../ports.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
 import type { OpenHold, Shortage } from './open-hold.ts';
 import type { Settler } from './settle-leftovers.ts';
@@ -77,7 +77,7 @@ class JournalledHolds implements Holds {
       grant,
       lost: new AbortController(),
       maxOutput: grant.units.output ?? defaultOutput,
-      isCapped: chatflow.upstream === 'openai',
+      isCapped: !isFlow(chatflow),
       extendAt: Infinity,
       endsAfter: Infinity,
       shortOf: 'INSUFFICIENT_CREDITS',

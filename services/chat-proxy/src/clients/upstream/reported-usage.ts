@@ -1,4 +1,4 @@
-import type { UpstreamPart } from '../domain/answer.ts';
+import type { UpstreamPart } from '../../domain/answer.ts';
 
 /** More tokens than any model takes or makes in one answer: a count beyond it is a fault. */
 const MOST_TOKENS = 100_000_000;

@@ -1,6 +1,6 @@
-import type { HoldId, SessionId } from '../domain/wire-types.ts';
-import type { Clock } from '../ports.ts';
-import type { Tell } from '../domain/facts.ts';
+import type { HoldId, SessionId } from '../../domain/wire-types.ts';
+import type { Clock } from '../../ports.ts';
+import type { Tell } from '../../domain/facts.ts';
 
 /** What is kept in memory at most while the database is away. */
 const MOST_WAITING = 1000;

@@ -1,8 +1,8 @@
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent, UpstreamPart } from '../domain/answer.ts';
+import type { AnswerEvent, UpstreamPart } from '../../domain/answer.ts';
 import { shownEvent } from './flowise-shown.ts';
-import { fieldsOf, listOf, usagePart } from './reported-usage.ts';
-import { parseJson } from './upstream-call.ts';
+import { fieldsOf, listOf, usagePart } from '../upstream/reported-usage.ts';
+import { parseJson } from '../upstream/upstream-call.ts';
 
 /** Events that only say that something goes on. They wait for the first one that is part of the answer, because a flow may still fail (T-F1). */
 const PROGRESS = new Set(['start', 'agentFlowEvent', 'nextAgentFlow', 'nextAgent', 'tool', 'calledTools']);

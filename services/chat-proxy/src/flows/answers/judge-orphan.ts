@@ -1,5 +1,5 @@
-import type { ClosedHold, Hold, Units } from '../domain/wire-types.ts';
-import type { Ending } from '../ports.ts';
+import type { ClosedHold, Hold, Units } from '../../domain/wire-types.ts';
+import type { Ending } from '../../ports.ts';
 
 /** What is to be done with the journal row of a silent owner that had decided nothing. */
 export type Verdict = Ending | 'leave' | 'strike';

@@ -1,8 +1,8 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { ChatflowConfig } from '../domain/wire-types.ts';
-import type { FoundChatflow } from '../ports.ts';
-import { fieldsOf, listOf } from './reported-usage.ts';
+import type { ChatflowConfig } from '../../domain/wire-types.ts';
+import type { FoundChatflow } from '../../ports.ts';
+import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 
 const LONGEST_NAME = 200;
 const LONGEST_TEXT = 2000;

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { SessionId } from '../domain/wire-types.ts';
-import type { Messages, Owner, Page, Session, Sessions, StoredMessage } from '../ports.ts';
+import type { SessionId } from '../../domain/wire-types.ts';
+import type { Messages, Owner, Page, Session, Sessions, StoredMessage } from '../../ports.ts';
 
 export interface ReadConversationsDeps {
   readonly sessions: Pick<Sessions, 'list' | 'find'>;

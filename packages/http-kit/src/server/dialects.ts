@@ -1,0 +1,38 @@
+import type { ErrorDialect } from '@tollgate/contracts';
+import type { AppError } from '../app-error.ts';
+import { PROBLEM_TYPE, toProblem } from '../problem.ts';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+/** Paths outside every operation answer in the language of whoever asks there. */
+const OPENAI_PATHS = /^\/v1(?:\/|$)/;
+
+export const dialectOfPath = (path: string): ErrorDialect => (OPENAI_PATHS.test(path) ? 'openai' : 'problem');
+
+/** An error as a body in one of the languages our clients speak. */
+export function errorBody(error: AppError, dialect: ErrorDialect): { readonly type: string; readonly body: object } {
+  const problem = toProblem(error);
+  if (dialect === 'problem') return { type: PROBLEM_TYPE, body: problem };
+  if (dialect === 'flowise') return { type: JSON_TYPE, body: { ...problem, statusCode: error.status, success: false } };
+  return { type: JSON_TYPE, body: { error: openAiError(error, problem) } };
+}
+
+/** OpenAI API reference, "Errors": SDKs choose their exception by the status and show `message`. */
+function openAiError(error: AppError, problem: ReturnType<typeof toProblem>) {
+  return {
+    message: problem.detail,
+    type: typeOf(error.status),
+    param: error.errors?.[0]?.path ?? null,
+    code: problem.code,
+    request_id: problem.requestId,
+  };
+}
+
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'insufficient_quota',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+};
+
+const typeOf = (status: number): string => TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');

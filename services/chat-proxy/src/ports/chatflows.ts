@@ -1,0 +1,38 @@
+import type { Chatflow } from '../domain/chatflow.ts';
+import type { ChatflowId, UserId } from '../domain/wire-types.ts';
+import type { FoundChatflow } from './upstreams.ts';
+
+export interface Assignment {
+  readonly userId: UserId;
+  readonly username: string;
+  readonly email: string;
+  readonly assignedAt: Date;
+}
+
+export interface Chatflows {
+  /** An active chatflow that is public or assigned to the user. */
+  findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined>;
+  listFor(userId: UserId): Promise<Chatflow[]>;
+  assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
+  find(id: ChatflowId): Promise<Chatflow | undefined>;
+  list(options: { includeDeleted: boolean }): Promise<Chatflow[]>;
+  configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined>;
+  save(found: FoundChatflow, at: Date): Promise<'created' | 'updated' | 'unchanged'>;
+  markDeleted(ids: readonly ChatflowId[], at: Date): Promise<void>;
+  users(id: ChatflowId): Promise<Assignment[]>;
+  assign(
+    id: ChatflowId,
+    user: Omit<Assignment, 'assignedAt'>,
+    at: Date,
+  ): Promise<'Assigned' | 'Reactivated' | 'No Action'>;
+  /** False when the chatflow was not assigned to this address. */
+  unassign(id: ChatflowId, email: string): Promise<boolean>;
+  renameUser(user: Omit<Assignment, 'assignedAt'>): Promise<void>;
+}
+
+export type ChatflowChanges = Readonly<{
+  publicOverride?: boolean | null;
+  systemPrompt?: string | null;
+  allowedOverrides?: readonly string[];
+  maxOutputTokens?: number | null;
+}>;

@@ -1,0 +1,24 @@
+import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
+import type { Ending } from './accounting.ts';
+
+export interface JournalRow {
+  readonly holdId: HoldId;
+  readonly userId: UserId;
+  /** How the hold is to end; absent while its answer was running when last heard of. */
+  readonly ending?: Ending;
+  readonly checkpoint?: Units;
+}
+
+/** What this proxy owes accounting, kept in MongoDB so that a crash forgets none of it. */
+export interface Journal {
+  open(hold: { holdId: HoldId; userId: UserId }, leaseUntil: Date): Promise<void>;
+  checkpoint(rows: readonly { holdId: HoldId; fence: number; units?: Units }[], leaseUntil: Date): Promise<void>;
+  conclude(hold: { holdId: HoldId; userId: UserId }, ending: Ending, leaseUntil: Date): Promise<void>;
+  close(holdId: HoldId): Promise<void>;
+  /**
+   * Rows whose owner has not been heard of since its lease ran out. A decided end is taken over; a row without one is only kept
+   * from other readers until `leaseUntil`, because its owner may be alive and write again.
+   */
+  adopt(now: Date, leaseUntil: Date, limit: number): Promise<JournalRow[]>;
+  count(): Promise<number>;
+}
