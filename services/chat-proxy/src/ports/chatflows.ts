@@ -1,5 +1,7 @@
 import type { Chatflow } from '../domain/chatflow.ts';
+import type { Storage } from '../domain/storage.ts';
 import type { ChatflowId, UserId } from '../domain/wire-types.ts';
+import type { Owner } from './asker.ts';
 import type { FoundChatflow } from './upstreams.ts';
 
 export interface Assignment {
@@ -10,9 +12,12 @@ export interface Assignment {
 }
 
 export interface Chatflows {
-  /** An active chatflow that is public or assigned to the user. */
-  findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined>;
-  listFor(userId: UserId): Promise<Chatflow[]>;
+  /**
+   * An active chatflow that is public, or assigned to the user or to the workspace the user is in. Its `storage` is what
+   * chatflow and workspace both allow.
+   */
+  findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined>;
+  listFor(caller: Owner): Promise<Chatflow[]>;
   assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
   find(id: ChatflowId): Promise<Chatflow | undefined>;
   list(options: { includeDeleted: boolean }): Promise<Chatflow[]>;
@@ -30,9 +35,18 @@ export interface Chatflows {
   renameUser(user: Omit<Assignment, 'assignedAt'>): Promise<void>;
 }
 
-export type ChatflowChanges = Readonly<{
-  publicOverride?: boolean | null;
-  systemPrompt?: string | null;
-  allowedOverrides?: readonly string[];
-  maxOutputTokens?: number | null;
-}>;
+type Settings = Pick<
+  Chatflow,
+  | 'publicOverride'
+  | 'systemPrompt'
+  | 'allowedOverrides'
+  | 'maxOutputTokens'
+  | 'allowedOrigins'
+  | 'requestsPerMinute'
+  | 'parallelAnswers'
+  | 'uploadsOverride'
+> &
+  Storage;
+
+/** What is undefined stays as it is. */
+export type ChatflowChanges = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };

@@ -4,7 +4,7 @@ import type { Chatflow } from '../domain/chatflow.ts';
 import { isPublic } from '../domain/chatflow.ts';
 import type { ChatflowId, UserId } from '../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
-import type { ChatflowChanges, Chatflows, FoundChatflow } from '../ports.ts';
+import type { ChatflowChanges, Chatflows, FoundChatflow, Owner } from '../ports.ts';
 import { assignmentsIn } from './assignments.ts';
 import {
   type ChatflowRow,
@@ -18,26 +18,28 @@ import {
 export interface ChatflowStoreOptions {
   /** Milliseconds for which another process's change may stay unseen. */
   readonly freshMs: number;
+  readonly defaultWorkspaceId: string;
 }
 
 const MOST_CHATFLOWS = 10_000;
 const MOST_REMEMBERED = 20_000;
 
-export function chatflowsIn(database: Mongo, { freshMs }: ChatflowStoreOptions): Chatflows {
+export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: ChatflowStoreOptions): Chatflows {
   // The chat path asks for the same few chatflows all the time. A refusal is not remembered: a new assignment works at once.
   const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: freshMs });
   const parts = {
     rows: () => database.collection<ChatflowRow>('chatflows'),
     assignments: assignmentsIn(database),
     usable,
+    workspaceOf: ({ workspaceId = defaultWorkspaceId }: Owner) => workspaceId,
   };
   const { assignments } = parts;
   const read = readingIn(parts);
   const write = writingIn(parts);
 
   return {
-    findFor: (userId, id) => database.run(() => read.findFor(userId, id)),
-    listFor: (userId) => database.run(() => read.listFor(userId)),
+    findFor: (caller, id) => database.run(() => read.findFor(caller, id)),
+    listFor: (caller) => database.run(() => read.listFor(caller)),
     assignedTo: (userId) => database.run(() => read.assignedTo(userId)),
     find: (id) => database.run(() => read.find(id)),
     list: (options) => database.run(() => read.list(options)),
@@ -54,28 +56,32 @@ export function chatflowsIn(database: Mongo, { freshMs }: ChatflowStoreOptions):
 interface Parts {
   readonly rows: () => mongo.Collection<ChatflowRow>;
   readonly assignments: ReturnType<typeof assignmentsIn>;
-  /** Chatflows by user and id, for as long as a change elsewhere may stay unseen. */
+  readonly workspaceOf: (owner: Owner) => string;
+  /** Chatflows by workspace, user and id, for as long as a change elsewhere may stay unseen. */
   readonly usable: LRUCache<string, Chatflow>;
 }
 
-function readingIn({ rows, assignments, usable }: Parts) {
+function readingIn({ rows, assignments, usable, workspaceOf }: Parts) {
   const inOrder = async (filter: mongo.Filter<ChatflowRow>): Promise<Chatflow[]> =>
     (await rows().find(filter).sort({ name: 1, _id: 1 }).limit(MOST_CHATFLOWS).toArray()).map(chatflowOf);
 
   return {
-    async findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined> {
-      const key = `${userId} ${id}`;
+    async findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined> {
+      const { userId } = caller;
+      const key = `${workspaceOf(caller)} ${userId} ${id}`;
+      // What is read now is as old as the question, whatever the database takes for its answer.
+      const start = performance.now();
       const remembered = usable.get(key);
       if (remembered) return remembered;
       const row = await rows().findOne({ _id: id, sync_status: 'active' });
       if (!row) return undefined;
       const chatflow = chatflowOf(row);
       if (!isPublic(chatflow) && !(await assignments.has(userId, id))) return undefined;
-      usable.set(key, chatflow);
+      usable.set(key, chatflow, { start });
       return chatflow;
     },
 
-    async listFor(userId: UserId): Promise<Chatflow[]> {
+    async listFor({ userId }: Owner): Promise<Chatflow[]> {
       const assigned = (await assignments.ofUser(userId)).map(({ chatflowId }) => chatflowId);
       return inOrder({
         sync_status: 'active',
