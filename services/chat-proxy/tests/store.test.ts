@@ -238,7 +238,7 @@ describe('chatflows', () => {
     expect(await chatflows.assign(id, alice, NOW)).toBe('Assigned');
     expect(await chatflows.assign(id, alice, NOW)).toBe('No Action');
     expect(await chatflows.findFor(alice, id)).toMatchObject({ id });
-    expect(await chatflows.assignedTo(alice.userId)).toMatchObject([{ chatflow: { id }, assignedAt: NOW }]);
+    expect(await chatflows.assignedTo(alice)).toMatchObject([{ chatflow: { id }, assignedAt: NOW }]);
     expect(await chatflows.unassign(id, 'alice@example.test')).toBe(true);
     expect(await chatflows.unassign(id, 'alice@example.test')).toBe(false);
     expect(await chatflows.findFor(alice, id)).toBeUndefined();

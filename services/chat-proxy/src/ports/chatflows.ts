@@ -11,6 +11,11 @@ export interface Assignment {
   readonly assignedAt: Date;
 }
 
+export interface WorkspaceAssignment {
+  readonly workspaceId: string;
+  readonly assignedAt: Date;
+}
+
 export interface Chatflows {
   /**
    * An active chatflow that is public, or assigned to the user or to the workspace the user is in. Its `storage` is what
@@ -18,7 +23,8 @@ export interface Chatflows {
    */
   findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined>;
   listFor(caller: Owner): Promise<Chatflow[]>;
-  assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
+  /** Those assigned to the user or to the workspace the user is in. */
+  assignedTo(caller: Owner): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
   find(id: ChatflowId): Promise<Chatflow | undefined>;
   list(options: { includeDeleted: boolean }): Promise<Chatflow[]>;
   configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined>;
@@ -33,6 +39,13 @@ export interface Chatflows {
   /** False when the chatflow was not assigned to this address. */
   unassign(id: ChatflowId, email: string): Promise<boolean>;
   renameUser(user: Omit<Assignment, 'assignedAt'>): Promise<void>;
+  workspaces(id: ChatflowId): Promise<WorkspaceAssignment[]>;
+  assignWorkspace(id: ChatflowId, workspaceId: string, at: Date): Promise<'Assigned' | 'Reactivated' | 'No Action'>;
+  /** False when the chatflow was not assigned to the workspace. */
+  unassignWorkspace(id: ChatflowId, workspaceId: string): Promise<boolean>;
+  /** What is kept of all conversations of a workspace. */
+  storageOf(workspaceId: string): Promise<Storage>;
+  setStorage(workspaceId: string, storage: Storage): Promise<void>;
 }
 
 type Settings = Pick<

@@ -9,7 +9,7 @@ export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): R
     serve(chat.listChatflows).with(list),
     serve(chat.listChatflowsSlash).with(list),
     serve(chat.listMyChatflows).with(async (_, caller) =>
-      (await flows.assignedTo(caller.userId)).map(({ chatflow, assignedAt }) => ({
+      (await flows.assignedTo(caller)).map(({ chatflow, assignedAt }) => ({
         ...lineOf(chatflow),
         category: chatflow.category,
         type: chatflow.type,
@@ -18,7 +18,7 @@ export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): R
       })),
     ),
     serve(chat.listMyAssignedChatflows).with(async (_, caller) => {
-      const ids = (await flows.assignedTo(caller.userId)).map(({ chatflow }) => chatflow.id);
+      const ids = (await flows.assignedTo(caller)).map(({ chatflow }) => chatflow.id);
       return { assigned_chatflow_ids: ids, count: ids.length };
     }),
     serve(chat.readChatflow).with(async ({ params }, caller, { headers }) => {

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, originAllowed } from '../../domain/chatflow.ts';
-import type { ChatflowId, UserId } from '../../domain/wire-types.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { ChatflowChanges, Chatflows, Owner } from '../../ports.ts';
 
 export type ReadChatflowsDeps = Readonly<{
@@ -10,7 +10,7 @@ export type ReadChatflowsDeps = Readonly<{
 /** Chatflows as a user and as an administrator see them. */
 export const createReadChatflows = ({ chatflows }: ReadChatflowsDeps) => ({
   listFor: (caller: Owner): Promise<Chatflow[]> => chatflows.listFor(caller),
-  assignedTo: (userId: UserId) => chatflows.assignedTo(userId),
+  assignedTo: (caller: Owner) => chatflows.assignedTo(caller),
 
   async findFor(caller: Owner, id: ChatflowId, origin?: string): Promise<Chatflow> {
     const chatflow = found(await chatflows.findFor(caller, id));
