@@ -84,7 +84,20 @@ const EVENTS = {
   },
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
-    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports'] },
+    labels: {
+      task: [
+        'renew',
+        'checkpoint',
+        'leftovers',
+        'forget',
+        'abandoned',
+        'retention',
+        'messages',
+        'revocations',
+        'sync',
+        'reports',
+      ],
+    },
     fields: ['reason'],
     level: 'warn',
   },

@@ -34,7 +34,17 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
+    task:
+      | 'renew'
+      | 'checkpoint'
+      | 'leftovers'
+      | 'forget'
+      | 'abandoned'
+      | 'retention'
+      | 'messages'
+      | 'revocations'
+      | 'sync'
+      | 'reports';
     reason: string;
   }>;
 }>;
