@@ -7,6 +7,7 @@ import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
+import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 
 export interface AppFlows {
@@ -27,9 +28,10 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
   ...sessionRoutes(flows.sessions),
+  ...sessionExportRoutes(flows.sessions.exported),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
-  ...adminWorkspaceRoutes(flows.workspaces),
+  ...adminWorkspaceRoutes(flows.workspaces, flows.sessions.remove),
 ];
 
 /** The HTTP face of the service. */

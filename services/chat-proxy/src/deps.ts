@@ -64,9 +64,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
-  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
   const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
+  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),

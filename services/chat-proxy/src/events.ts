@@ -92,6 +92,7 @@ const EVENTS = {
         'forget',
         'abandoned',
         'retention',
+        'erasures',
         'messages',
         'revocations',
         'sync',

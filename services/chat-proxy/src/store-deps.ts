@@ -4,11 +4,13 @@ import { openMongo, troubleOf } from '@tollgate/mongo-kit';
 import type { Logger } from '@tollgate/telemetry';
 import type { Config } from './config.ts';
 import { chatflowsIn } from './store/chatflows.ts';
+import { erasuresIn } from './store/erasures.ts';
 import { forgettingIn } from './store/forgetting.ts';
 import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
+import { turnsIn } from './store/turns.ts';
 
 /** The collections of this service. The journal knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -29,6 +31,8 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     sessions: reachable(sessionsIn(mongo, defaultWorkspaceId), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
+    erasures: reachable(erasuresIn(mongo), troubleOf),
+    turns: reachable(turnsIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, randomUUID()), troubleOf),
   };
 }

@@ -41,6 +41,7 @@ export type Facts = Readonly<{
       | 'forget'
       | 'abandoned'
       | 'retention'
+      | 'erasures'
       | 'messages'
       | 'revocations'
       | 'sync'

@@ -1,19 +1,26 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import type { createDeleteConversations } from '../flows/conversations/delete-conversations.ts';
+import type { createExportConversations } from '../flows/conversations/export-conversations.ts';
 import type { createReadConversations } from '../flows/conversations/read-conversations.ts';
 import type { Session, StoredMessage } from '../ports.ts';
 
 export interface SessionFlows {
   readonly read: ReturnType<typeof createReadConversations>;
   readonly remove: ReturnType<typeof createDeleteConversations>;
+  readonly exported: ReturnType<typeof createExportConversations>;
 }
 
-export const sessionRoutes = ({ read, remove }: SessionFlows): Route[] => [
+export const sessionRoutes = ({ read, remove }: Pick<SessionFlows, 'read' | 'remove'>): Route[] => [
   serve(chat.listSessions).with(async ({ query }, caller) => {
-    const { sessions, nextCursor } = await read.list(caller, query);
+    const { q, chatflow_id: chatflowId, ...rest } = query;
+    const page = { ...rest, chatflowId };
+    const { sessions, nextCursor } = await (q === undefined ? read.list(caller, page) : read.search(caller, q, page));
     return { sessions: sessions.map(sessionView), count: sessions.length, next_cursor: nextCursor };
   }),
+  serve(chat.renameSession).with(async ({ params, body }, caller) =>
+    sessionView(await read.rename(caller, params.sessionId, body.title)),
+  ),
   serve(chat.readHistory).with(async ({ params, query }, caller) => {
     const { messages, nextCursor } = await read.history(caller, params.sessionId, query);
     return { history: messages.map(messageView), count: messages.length, next_cursor: nextCursor };
@@ -43,7 +50,7 @@ const sessionView = ({ id, chatflowId, topic, createdAt, firstMessage }: Session
   first_message: firstMessage,
 });
 
-const messageView = (message: StoredMessage) => ({
+export const messageView = (message: StoredMessage) => ({
   id: message.id,
   role: message.role,
   content: message.content,

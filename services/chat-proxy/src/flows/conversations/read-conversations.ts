@@ -1,10 +1,11 @@
 import { AppError } from '@tollgate/http-kit';
 import type { SessionId } from '../../domain/wire-types.ts';
-import type { Messages, Owner, Page, Session, Sessions, StoredMessage } from '../../ports.ts';
+import type { Messages, Owner, Page, Session, SessionPage, Sessions, StoredMessage } from '../../ports.ts';
+import { createSearchConversations, type SearchDeps, type SessionList } from './search-conversations.ts';
 
-export interface ReadConversationsDeps {
-  readonly sessions: Pick<Sessions, 'list' | 'find'>;
-  readonly messages: Pick<Messages, 'page'>;
+export interface ReadConversationsDeps extends SearchDeps {
+  readonly sessions: Pick<Sessions, 'list' | 'find' | 'rename'>;
+  readonly messages: Pick<Messages, 'page' | 'sessionsWith'>;
 }
 
 export interface History {
@@ -13,9 +14,16 @@ export interface History {
 }
 
 /** A user's own conversations in one workspace; somebody else's, and those of other workspaces, do not exist. */
-export const createReadConversations = ({ sessions, messages }: ReadConversationsDeps) => ({
-  list: (owner: Owner, page: Page): Promise<{ sessions: Session[]; nextCursor: string | null }> =>
-    sessions.list(owner, page),
+export const createReadConversations = ({ sessions, messages, clock }: ReadConversationsDeps) => ({
+  list: (owner: Owner, page: SessionPage): Promise<SessionList> => sessions.list(owner, page),
+
+  search: createSearchConversations({ sessions, messages, clock }),
+
+  async rename(owner: Owner, id: SessionId, title: string): Promise<Session> {
+    const session = await sessions.rename(owner, id, title);
+    if (!session) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
+    return session;
+  },
 
   async history(owner: Owner, id: SessionId, page: Page): Promise<History> {
     const session = await sessions.find(owner, id);
