@@ -66,7 +66,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { chatflows, clock, tell }));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
@@ -97,7 +97,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       logger,
       flows,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

@@ -1,12 +1,16 @@
 import type { ChatflowConfig, ChatflowId } from './wire-types.ts';
 
-export const UPSTREAMS = ['flowise', 'openai'] as const;
-export type UpstreamName = (typeof UPSTREAMS)[number];
+/** What an AI server speaks: Flowise's predictions, or OpenAI's chat completions. */
+export type UpstreamKind = 'flowise' | 'openai';
 
 /** A flow of Flowise, or a model behind an OpenAI-compatible server, as users of this platform see it. */
 export interface Chatflow {
   readonly id: ChatflowId;
-  readonly upstream: UpstreamName;
+  /** The name of its AI server in the configuration. Prices match on it. */
+  readonly upstream: string;
+  readonly kind: UpstreamKind;
+  /** The flow's id at its server, where that is not the chatflow's. */
+  readonly flowId?: string;
   /** The model's name; for a flow of Flowise its kind (`CHATFLOW`, `AGENTFLOW`). Prices match on it. */
   readonly model: string;
   readonly name: string;
@@ -30,7 +34,7 @@ export interface Chatflow {
 }
 
 /** A flow of Flowise, which remembers by itself and takes files. */
-export const isFlow = (chatflow: Pick<Chatflow, 'upstream'>): boolean => chatflow.upstream === 'flowise';
+export const isFlow = ({ kind }: Pick<Chatflow, 'kind'>): boolean => kind === 'flowise';
 
 export const isPublic = (chatflow: Chatflow): boolean => chatflow.publicOverride ?? chatflow.upstreamPublic;
 

@@ -1,10 +1,10 @@
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
-import type { Chatflow } from '../domain/chatflow.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
-import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
+import type { Asker, Chatflows, Clock } from '../ports.ts';
+import type { Answers } from './answers/answer-with-fallback.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
@@ -14,13 +14,13 @@ export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
   readonly conversations: Conversations;
   readonly holds: Holds;
-  readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
+  readonly answers: Answers;
   readonly newRequestId: () => HoldId;
   readonly clock: Clock;
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
   /** Told once per answer that reached an upstream. */
-  readonly finished: (answer: { chatflow: Chatflow; hold: OpenHold; error: unknown }) => void;
+  readonly finished: (answer: { hold: OpenHold; error: unknown }) => void;
 }
 
 /**
@@ -38,36 +38,30 @@ export async function* chat(
   const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
-  const completion = ask.completion && { completion: ask.completion };
-
+  const places = deps.answers.places(chatflow);
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
-  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...completion };
+  const { completion, clientHeaders } = ask;
+  const told = { question, uploads, overrides, completion, clientHeaders, requestId };
+  const prompt = { ...turn.upstream, ...told, history: turn.history };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
   let hold: OpenHold | undefined;
   let failure: unknown;
   try {
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput });
     // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
-    const { grant } = hold;
-    const opening = openingEvents({
-      sessionId: turn.sessionId,
-      hold: grant,
-      chatflowId: chatflow.id,
-      at: turn.at,
-      uploads,
-    });
+    const opening = { sessionId: turn.sessionId, chatflowId: chatflow.id, at: turn.at, uploads };
 
-    for await (const part of deps.upstreams[chatflow.upstream].answer(chatflow, prompt, hold.maxOutput, stop)) {
+    for await (const part of deps.answers.from(places, { prompt, hold }, stop)) {
       const isFirst = reply.add(part);
-      if (isFirst) yield* opening;
+      if (isFirst) yield* openingEvents({ ...opening, hold: hold.grant });
       const event = eventOf(part, turn.sessionId);
       if (event) yield event;
       const growth = deps.holds.grown(hold);
       if (growth) await growth;
     }
-    if (!reply.hasBegun) yield* opening;
+    if (!reply.hasBegun) yield* openingEvents({ ...opening, hold: hold.grant });
     reply.status = 'completed';
     yield* closingEvents(hold.grant, await deps.holds.bill(hold));
   } catch (error) {
@@ -77,6 +71,6 @@ export async function* chat(
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
     await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
-    if (hold) deps.finished({ chatflow, hold, error: failure });
+    if (hold) deps.finished({ hold, error: failure });
   }
 }

@@ -1,10 +1,12 @@
-import type { Chatflow, UpstreamName } from '../domain/chatflow.ts';
+import type { Chatflow, UpstreamKind } from '../domain/chatflow.ts';
 import type { ChatflowConfig, ChatflowId } from '../domain/wire-types.ts';
 import type { ChatflowChanges, FoundChatflow } from '../ports.ts';
 
 export interface ChatflowRow {
   readonly _id: ChatflowId;
-  readonly upstream: UpstreamName;
+  readonly upstream: string;
+  /** Absent in rows from before servers had names: those were named by their kind. */
+  readonly kind?: UpstreamKind;
   readonly model: string;
   readonly name: string;
   readonly description: string | null;
@@ -35,6 +37,7 @@ export const FIRST_SETTINGS = {
 /** What a synchronisation writes. */
 export const columnsOf = (found: FoundChatflow) => ({
   upstream: found.upstream,
+  kind: found.kind,
   model: found.model,
   name: found.name,
   description: found.description,
@@ -50,6 +53,7 @@ export const columnsOf = (found: FoundChatflow) => ({
 export const chatflowOf = (row: ChatflowRow): Chatflow => ({
   id: row._id,
   upstream: row.upstream,
+  kind: row.kind ?? (row.upstream === 'openai' ? 'openai' : 'flowise'),
   model: row.model,
   name: row.name,
   description: row.description,

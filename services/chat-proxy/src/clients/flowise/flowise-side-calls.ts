@@ -1,12 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import { Agent } from 'undici';
+import { agentFor, ownHeaders, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall } from '../upstream/upstream-call.ts';
-
-export interface SideCallOptions {
-  readonly baseUrl: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly connectMs: number;
-}
 
 /** One small call beside the predictions; gives the JSON of its answer. */
 export type SideCall = (method: 'GET' | 'PUT' | 'DELETE', path: string, limitMs?: number) => Promise<unknown>;
@@ -15,15 +9,16 @@ const SIDE_CALL_MS = 5000;
 const CONNECTIONS = 8;
 
 /** Connections of their own: a call that stops an answer must not queue behind the answers. */
-export function flowiseSideCalls(options: SideCallOptions): { sideCall: SideCall; close(): Promise<void> } {
-  const agent = new Agent({ connections: CONNECTIONS, connect: { timeout: options.connectMs }, pipelining: 1 });
+export function flowiseSideCalls(options: ServerOptions): { sideCall: SideCall; close(): Promise<void> } {
+  const agent = agentFor({ ...options, connections: CONNECTIONS });
+  const headers = ownHeaders(options);
 
   const sideCall: SideCall = async (method, path, limitMs = SIDE_CALL_MS) => {
     const call = new UpstreamCall({
       agent,
       url: `${options.baseUrl}/api/v1/${path}`,
       method,
-      headers: options.headers,
+      headers,
       signal: new AbortController().signal,
       timeouts: { firstByteMs: limitMs, idleMs: limitMs, totalMs: limitMs },
     });

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Agent, type Dispatcher, request } from 'undici';
 import { SseDecoder } from './sse-decoder.ts';
+import { UpstreamError } from './upstream-error.ts';
 
 /** Milliseconds. */
 export interface UpstreamTimeouts {
@@ -40,6 +41,8 @@ export class UpstreamCall {
   #response: Dispatcher.ResponseData | undefined;
   #silence: NodeJS.Timeout | undefined;
   #end: NodeJS.Timeout | undefined;
+  /** Bytes of the answer so far. */
+  #size = 0;
   readonly #decoder = new SseDecoder();
 
   constructor(upstreamRequest: UpstreamRequest) {
@@ -87,11 +90,10 @@ export class UpstreamCall {
   /** The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has. */
   async *events(hasBegun: () => boolean): AsyncGenerator<string[], void, undefined> {
     const { timeouts } = this.#request;
-    let size = 0;
     try {
       for await (const chunk of this.#body) {
-        size += chunk.length;
-        if (size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+        this.#size += chunk.length;
+        if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
         const events = this.#decoder.feed(chunk);
         if (events.length === 0) continue;
         // Silence is the upstream's alone: while the client takes its time, nothing is measured.
@@ -147,7 +149,8 @@ export class UpstreamCall {
     const silence = setTimeout(() => {
       // When it was this process that had no time, the answer lies in the socket: it is read first.
       setImmediate(() => {
-        if (this.#silence === silence) this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`));
+        if (this.#silence !== silence) return;
+        this.#abort.abort(new UpstreamError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`, { hadBody: this.#size > 0 }));
       });
     }, ms);
     this.#silence = silence;
@@ -173,9 +176,11 @@ export class UpstreamCall {
     const text = await this.#text(LONGEST_ERROR_BODY).catch(() => '');
     const cause = new Error(`the upstream answered ${statusCode}: ${text.slice(0, 500)}`);
     const retryAfter = single(headers['retry-after']);
-    if (statusCode !== 429) return new AppError('UPSTREAM_FAILED', cause.message, { cause });
-    return new AppError('RATE_LIMITED', 'The AI server is busy', {
+    const upstreamStatus = statusCode;
+    if (statusCode !== 429) return new UpstreamError('UPSTREAM_FAILED', cause.message, { cause, upstreamStatus });
+    return new UpstreamError('RATE_LIMITED', 'The AI server is busy', {
       cause,
+      upstreamStatus,
       ...(/^\d{1,6}$/.test(retryAfter) && { headers: { 'retry-after': retryAfter } }),
     });
   }
@@ -187,7 +192,10 @@ export class UpstreamCall {
     const { name, code } = Object(error) as { name?: unknown; code?: unknown };
     // A message that is no HTTP: its connection is never used again.
     const isNoHttp = name === 'HTTPParserError' || (otherwise === 'UPSTREAM_UNAVAILABLE' && NO_HTTP.has(String(code)));
-    return new AppError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), { cause: error });
+    return new UpstreamError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), {
+      cause: error,
+      hadBody: otherwise === 'UPSTREAM_INTERRUPTED',
+    });
   }
 }
 
