@@ -1,5 +1,7 @@
 import { Secret } from '@tollgate/config';
+import { AppError } from '@tollgate/http-kit';
 import { type Flowise, flowise } from './clients/flowise/flowise.ts';
+import { flowiseSide } from './clients/flowise/flowise-side.ts';
 import { type OpenAi, openAi } from './clients/openai/openai.ts';
 import type { ServerOptions } from './clients/upstream/connection.ts';
 import { type GuardedServer, guardedServer } from './clients/upstream/guarded-server.ts';
@@ -7,7 +9,7 @@ import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { AnswerRoute } from './domain/target.ts';
 import type { ChatflowId } from './domain/wire-types.ts';
-import type { Catalogue, Chatflows, Clock } from './ports.ts';
+import type { Catalogue, Chatflows, Clock, FlowiseSide } from './ports.ts';
 import type { UpstreamSettings } from './upstreams-config.ts';
 
 export interface Upstreams {
@@ -16,6 +18,8 @@ export interface Upstreams {
   readonly catalogues: readonly Catalogue[];
   /** Deletes a conversation wherever it may have been held. */
   forget(chatflowId: ChatflowId, chatId: string): Promise<void>;
+  /** What a chat window asks of Flowise beside answers. */
+  readonly side: FlowiseSide;
   close(): Promise<void>;
 }
 
@@ -49,6 +53,11 @@ export function connectUpstreams({ upstreams: { servers, routes } }: Config, nei
       const places = [...own, ...(route?.targets ?? []), ...(route?.fallbacks ?? [])];
       await Promise.all(places.map(async ({ upstream, model }) => flows.get(upstream)?.forget(model, chatId)));
     },
+    side: flowiseSide((upstream) => {
+      const flow = flows.get(upstream);
+      if (!flow) throw new AppError('UPSTREAM_UNAVAILABLE', `${upstream} is no Flowise server of the configuration`);
+      return flow.side;
+    }),
     close: async () => void (await Promise.all(connected.map(({ client }) => client.close()))),
   };
 }

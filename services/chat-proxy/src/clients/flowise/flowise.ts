@@ -4,7 +4,7 @@ import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
-import { flowiseSideCalls, type SideCall } from './flowise-side-calls.ts';
+import { flowiseSideCalls, type SideCalls } from './flowise-side-calls.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall } from '../upstream/upstream-call.ts';
@@ -14,13 +14,14 @@ const LIST_TIMEOUT_MS = 30_000;
 export interface Flowise extends Upstream, Catalogue {
   /** Deletes what Flowise remembers of a conversation. */
   forget(flowId: string, chatId: string): Promise<void>;
+  readonly side: SideCalls;
   close(): Promise<void>;
 }
 
 /** A Flowise server (3.x); what it is known to do wrong is in flowise-wire.md, T-F1 to T-F15. */
 export function flowise(options: ServerOptions): Flowise {
   const agent = agentFor(options);
-  const { sideCall, ...side } = flowiseSideCalls(options);
+  const side = flowiseSideCalls(options);
 
   async function* answer(
     chatflow: Chatflow,
@@ -43,7 +44,7 @@ export function flowise(options: ServerOptions): Flowise {
       const { contentType } = await call.open();
       if (contentType === 'application/json') yield* partsOfJson(await call.json());
       else if (contentType === 'text/event-stream')
-        yield* streamedParts(call, reader, () => storedText(sideCall, { chatflow, prompt, reader }));
+        yield* streamedParts(call, reader, () => storedText(side, { chatflow, prompt, reader }));
       // Flowise answers unknown paths with its own page and status 200.
       else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       isComplete = true;
@@ -57,16 +58,17 @@ export function flowise(options: ServerOptions): Flowise {
   function stopRun(chatflow: Chatflow, prompt: Prompt, hadBegun: boolean): void {
     if (hadBegun) options.abandoned(chatflow.id);
     const path = `chatmessage/abort/${encodeURIComponent(flowIdOf(chatflow))}/${encodeURIComponent(prompt.upstreamChatId)}`;
-    void sideCall('PUT', path).catch(() => undefined);
+    void side.ask('PUT', { path }).catch(() => undefined);
   }
 
   return {
     upstream: options.name,
     answer,
-    list: async () => foundFlows(await sideCall('GET', 'chatflows', LIST_TIMEOUT_MS), options.name),
+    side,
+    list: async () => foundFlows(await side.ask('GET', { path: 'chatflows', limitMs: LIST_TIMEOUT_MS }), options.name),
     forget: async (flowId, chatId) => {
       const query = new URLSearchParams({ chatId });
-      await sideCall('DELETE', `chatmessage/${encodeURIComponent(flowId)}?${query.toString()}`);
+      await side.ask('DELETE', { path: `chatmessage/${encodeURIComponent(flowId)}?${query.toString()}` });
     },
     close: async () => void (await Promise.all([agent.destroy(), side.close()])),
   };
@@ -94,13 +96,13 @@ async function* streamedParts(
 
 /** The text of an answer that came without tokens, from Flowise's own store (T-F4). */
 async function storedText(
-  sideCall: SideCall,
+  side: SideCalls,
   { chatflow, prompt, reader }: { chatflow: Chatflow; prompt: Prompt; reader: FlowiseReader },
 ): Promise<string> {
   if (reader.messageId === undefined) return '';
   const query = new URLSearchParams({ chatId: prompt.upstreamChatId, order: 'DESC' });
   const path = `chatmessage/${encodeURIComponent(flowIdOf(chatflow))}?${query.toString()}`;
-  const rows = await sideCall('GET', path).catch(() => []);
+  const rows = await side.ask('GET', { path }).catch(() => []);
   const row = listOf(rows)
     .map(fieldsOf)
     .find(({ id }) => id === reader.messageId);

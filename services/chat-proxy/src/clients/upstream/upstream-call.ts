@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Agent, type Dispatcher, request } from 'undici';
+import { type Agent, type Dispatcher, FormData, request } from 'undici';
 import { SseDecoder } from './sse-decoder.ts';
 import { UpstreamError } from './upstream-error.ts';
 
@@ -18,6 +18,7 @@ export interface UpstreamRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
+  /** A form, or what is sent as JSON. */
   readonly body?: unknown;
   readonly signal: AbortSignal;
   readonly timeouts: UpstreamTimeouts;
@@ -54,7 +55,7 @@ export class UpstreamCall {
   }
 
   /** Sends the request; a status that is no success is thrown. */
-  async open(): Promise<{ contentType: string }> {
+  async open(): Promise<{ contentType: string; isAttachment: boolean }> {
     const { agent, url, method, headers, body, timeouts } = this.#request;
     this.#listenFor(timeouts.firstByteMs);
     // Not AbortSignal.timeout, which stays in memory until its time has come, however short the answer was.
@@ -66,13 +67,13 @@ export class UpstreamCall {
         // Bytes are compared with limits as they come, so nothing may be packed.
         headers: {
           'accept-encoding': 'identity',
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(body !== undefined && !(body instanceof FormData) && { 'content-type': 'application/json' }),
           ...headers,
         },
         signal: this.#abort.signal,
         headersTimeout: 0,
         bodyTimeout: 0,
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body: body instanceof FormData ? body : JSON.stringify(body) }),
       });
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
@@ -84,11 +85,20 @@ export class UpstreamCall {
     if (answered['content-encoding'] !== undefined && answered['content-encoding'] !== 'identity') {
       throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is packed');
     }
-    return { contentType: single(answered['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '' };
+    return {
+      contentType: single(answered['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '',
+      isAttachment: answered['content-disposition'] !== undefined,
+    };
   }
 
-  /** The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has. */
-  async *events(hasBegun: () => boolean): AsyncGenerator<string[], void, undefined> {
+  /**
+   * The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has, `idleMs` how
+   * long it may be silent then.
+   */
+  async *events(
+    hasBegun: () => boolean,
+    idleMs: () => number = () => this.#request.timeouts.idleMs,
+  ): AsyncGenerator<string[], void, undefined> {
     const { timeouts } = this.#request;
     try {
       for await (const chunk of this.#body) {
@@ -99,7 +109,7 @@ export class UpstreamCall {
         // Silence is the upstream's alone: while the client takes its time, nothing is measured.
         this.#stopListening();
         yield events;
-        this.#listenFor(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
+        this.#listenFor(hasBegun() ? idleMs() : timeouts.firstByteMs);
       }
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
@@ -113,9 +123,12 @@ export class UpstreamCall {
       : new AppError('UPSTREAM_INTERRUPTED', 'the stream ended before the answer did');
   }
 
-  async json(): Promise<unknown> {
+  json = async (): Promise<unknown> => parseJson((await this.bytes(LONGEST_JSON)).toString());
+
+  /** All of the answer, when it is no longer than `limit` bytes. */
+  async bytes(limit: number): Promise<Buffer> {
     try {
-      return parseJson(await this.#text(LONGEST_JSON));
+      return await this.#whole(limit);
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
     }
@@ -161,7 +174,7 @@ export class UpstreamCall {
     this.#silence = undefined;
   }
 
-  async #text(limit: number): Promise<string> {
+  async #whole(limit: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of this.#body) {
@@ -169,11 +182,11 @@ export class UpstreamCall {
       if (size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks).toString();
+    return Buffer.concat(chunks);
   }
 
   async #refusal({ statusCode, headers }: Dispatcher.ResponseData): Promise<AppError> {
-    const text = await this.#text(LONGEST_ERROR_BODY).catch(() => '');
+    const text = (await this.#whole(LONGEST_ERROR_BODY).catch(() => Buffer.alloc(0))).toString();
     const cause = new Error(`the upstream answered ${statusCode}: ${text.slice(0, 500)}`);
     const retryAfter = single(headers['retry-after']);
     const upstreamStatus = statusCode;
