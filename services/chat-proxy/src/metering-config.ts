@@ -1,11 +1,10 @@
 import { durationMs, list, whole } from '@tollgate/config';
 import { z } from 'zod';
-import { ABSENT_USAGE } from './domain/price.ts';
 
 /** What is charged where an upstream does not say it, and for answers nobody reads to their end. */
 export const meteringVariables = {
   ABSENT_USAGE: z
-    .enum(ABSENT_USAGE)
+    .enum(['estimate', 'hold', 'free', 'fail'])
     .default('estimate')
     .describe(
       'When an upstream that should report usage ends its answer without: charge our estimate, all that is reserved (hold), nothing (free), or end the answer as failed',

@@ -10,8 +10,7 @@ const EXTEND_AT_PERCENT = 80n;
 const MESSAGE_OVERHEAD = 8;
 
 /** What is charged for a finished answer whose upstream should have reported usage and did not: credits.md, Outcome policy. */
-export const ABSENT_USAGE = ['estimate', 'hold', 'free', 'fail'] as const;
-export type AbsentUsage = (typeof ABSENT_USAGE)[number];
+export type AbsentUsage = 'estimate' | 'hold' | 'free' | 'fail';
 
 /** What an answer costs and why. */
 export interface Bill {
