@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import fastifyCors from '@fastify/cors';
+import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ErrorDialect } from '@tollgate/contracts';
@@ -48,7 +48,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   });
   if (options.observe) observe(app, options.observe);
   await app.register(fastifyHelmet, securityHeaders(options.production));
-  await app.register(fastifyCors, corsOptions(options.allowedOrigins));
+  await app.register(fastifyCors, corsOf(options));
   app.addHook('onRequest', async ({ raw }) => {
     if (unreadable.has(raw)) throw new AppError('VALIDATION_FAILED', 'The path is not valid');
     refuseKeyInAddress(raw.url ?? '');
@@ -79,6 +79,18 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     return sendError(reply, error, options);
   });
   return app;
+}
+
+/** The configured origins, and those that the service allows for a single path. */
+function corsOf({ allowedOrigins, isOriginAllowed }: ServiceOptions): FastifyCorsOptions {
+  const listed = corsOptions(allowedOrigins);
+  if (!isOriginAllowed) return listed;
+  const delegator = async ({ headers: { origin }, raw }: FastifyRequest): Promise<FastifyCorsOptions> => {
+    if (origin === undefined || origin === 'null' || allowedOrigins.includes(origin)) return listed;
+    const path = (raw.url ?? '').split('?')[0] ?? '';
+    return (await isOriginAllowed(origin, path)) ? { ...listed, origin: [origin], credentials: false } : listed;
+  };
+  return { delegator } as FastifyCorsOptions; // its types know of delegators with a callback only
 }
 
 function mount(app: FastifyInstance, route: Route, options: ServiceOptions): void {
@@ -143,7 +155,7 @@ async function sendError(reply: FastifyReply, error: AppError, { logger }: Servi
   }
   const { raw } = reply.request;
   const dialect = seenOf.get(reply.request)?.dialect ?? dialectOfPath(raw.url ?? '');
-  const { status, headers, body } = outgoingError(error, dialect);
+  const { status, headers, body } = outgoingError(error, dialect, raw.headers.accept);
   return reply.code(status).headers(headers).send(body);
 }
 

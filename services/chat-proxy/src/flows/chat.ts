@@ -39,11 +39,12 @@ export async function* chat(
   const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
-  const completion = ask.completion && { completion: ask.completion };
+  const { completion, flowInput } = ask;
+  const ofItsOwn = { ...(completion && { completion }), ...(flowInput && { flowInput }) };
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
-  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...completion };
+  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
   let hold: OpenHold | undefined;
   let opening: AnswerEvent[] = [];

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
+import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
@@ -22,6 +23,8 @@ export interface Ask {
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
+  readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -35,9 +38,13 @@ export interface PreparedAsk {
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked, origin }: Ask): PreparedAsk {
-  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, uploads, overrides: asked, flowInput } = ask;
+  if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
+  if (flowInput && !isFlow(chatflow)) {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
+  }
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
