@@ -12,6 +12,7 @@ import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
+import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
@@ -59,7 +60,9 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
@@ -74,10 +77,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     }),
     holds,
     upstreams: upstreams.by,
+    drain,
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   return {

@@ -21,6 +21,7 @@ export type Facts = Readonly<{
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   access_ended: Owned & Readonly<{ reason: string }>;
   answer_overdue: Owned;
+  answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
@@ -34,7 +35,7 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
+    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports' | 'strikes';
     reason: string;
   }>;
 }>;

@@ -35,11 +35,13 @@ export interface PreparedAsk {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side. */
+  readonly choices: number;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
 export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
-  const { question, uploads, overrides: asked, flowInput } = ask;
+  const { question, uploads, overrides: asked, flowInput, completion } = ask;
   if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   if (flowInput && !isFlow(chatflow)) {
@@ -61,8 +63,13 @@ export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
     }
     return result;
   });
-  return { question, uploads: checked, overrides, wantedOutput };
+  const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
+  return { question, uploads: checked, overrides, wantedOutput, choices };
 }
+
+/** A model makes, and bills, as many answers as `n` says. */
+const choicesOf = (completion: Completion | undefined): number =>
+  isLimit(completion?.parameters['n']) ? Number(completion?.parameters['n']) : 1;
 
 /** How clients of OpenAI's API call the longest answer they want. */
 const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);

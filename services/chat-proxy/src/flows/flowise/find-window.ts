@@ -12,12 +12,8 @@ export interface FindWindowDeps {
  * public and one that does not exist look the same.
  */
 export const createFindWindow = ({ chatflows }: FindWindowDeps) =>
-  async function findWindow(
-    owner: Owner | undefined,
-    id: ChatflowId,
-    _origin: string | undefined,
-  ): Promise<Chatflow> {
-    const chatflow = owner ? await chatflows.findFor(owner.userId, id) : await chatflows.find(id);
+  async function findWindow(owner: Owner | undefined, id: ChatflowId, _origin: string | undefined): Promise<Chatflow> {
+    const chatflow = owner ? await chatflows.findFor(owner, id) : await chatflows.find(id);
     if (owner && !chatflow) throw new AppError('NOT_FOUND', 'Chatflow not found');
     if (!chatflow || chatflow.syncStatus !== 'active' || (!owner && !isPublic(chatflow))) throw unknown();
     return chatflow;
