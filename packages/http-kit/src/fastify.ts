@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import fastifyCors from '@fastify/cors';
+import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ErrorDialect } from '@tollgate/contracts';
@@ -8,7 +8,7 @@ import { notAllowed, notMounted } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
 import { dialectOfPath } from './server/dialects.ts';
 import { createHttpServer } from './server/http-server.ts';
-import { bodyOf } from './server/json-body.ts';
+import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
 import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
@@ -51,7 +51,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   });
   if (options.observe) observe(app, options.observe);
   await app.register(fastifyHelmet, securityHeaders(options.production));
-  await app.register(fastifyCors, corsOptions(options.allowedOrigins));
+  await app.register(fastifyCors, corsOf(options));
   const pages = pagesOf(options);
   const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.addHook('onRequest', async ({ raw }) => {
@@ -76,6 +76,18 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     return sendError(reply, error, options);
   });
   return app;
+}
+
+/** The configured origins, and those that the service allows for a single path. */
+function corsOf({ allowedOrigins, isOriginAllowed }: ServiceOptions): FastifyCorsOptions {
+  const listed = corsOptions(allowedOrigins);
+  if (!isOriginAllowed) return listed;
+  const delegator = async ({ headers: { origin }, raw }: FastifyRequest): Promise<FastifyCorsOptions> => {
+    if (origin === undefined || origin === 'null' || allowedOrigins.includes(origin)) return listed;
+    const path = (raw.url ?? '').split('?')[0] ?? '';
+    return (await isOriginAllowed(origin, path)) ? { ...listed, origin: [origin], credentials: false } : listed;
+  };
+  return { delegator } as FastifyCorsOptions; // its types know of delegators with a callback only
 }
 
 function mount(app: FastifyInstance, route: Route, options: ServiceOptions): void {
@@ -117,7 +129,7 @@ async function answer(
     return reply.code(sent.status).headers(sent.headers).send(sent.body);
   }
   reply.hijack();
-  reply.raw.writeHead(route.operation.status ?? 200, {
+  reply.raw.writeHead(result.status ?? route.operation.status ?? 200, {
     ...definedHeaders(reply),
     ...streamHeaders(reply.raw, result),
   });
@@ -140,7 +152,7 @@ async function sendError(reply: FastifyReply, error: AppError, { logger }: Servi
   }
   const { raw } = reply.request;
   const dialect = seenOf.get(reply.request)?.dialect ?? dialectOfPath(raw.url ?? '');
-  const { status, headers, body } = outgoingError(error, dialect);
+  const { status, headers, body } = outgoingError(error, dialect, raw.headers.accept);
   return reply.code(status).headers(headers).send(body);
 }
 
