@@ -32,7 +32,7 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows } = stores;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const leases = { journalLeaseMs, sessionLeaseMs };
   const stopping = new AbortController();
@@ -69,6 +69,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     conversations: createConversations({
       sessions,
       messages,
+      forgetting,
       saveLater,
       newId: randomUUID,
       clock,

@@ -21,7 +21,7 @@ import { createTell } from './events.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
-import type { Clock } from './ports.ts';
+import type { Clock, SessionFiles } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
@@ -44,6 +44,8 @@ export interface Deps {
   close(): Promise<void>;
 }
 
+/** Until files are kept. */
+const NO_FILES: SessionFiles = { forgetOf: async () => 0 };
 const SAVE_EVERY_MS = 2000;
 const CLOSING_MS = 8000;
 
@@ -64,7 +66,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const library = createLibrary(config, { stores, auth, upstreams, clock, tell });
+  const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),

@@ -1,5 +1,5 @@
 import { createEvents, type EventDefinition, type Logger, type Metrics } from '@tollgate/telemetry';
-import type { Facts, Tell } from './domain/facts.ts';
+import { BACKGROUND_TASKS, type Facts, type Tell } from './domain/facts.ts';
 
 type Definitions = {
   readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
@@ -89,7 +89,7 @@ const EVENTS = {
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
     labels: {
-      task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports', 'strikes'],
+      task: BACKGROUND_TASKS,
     },
     fields: ['reason'],
     level: 'warn',

@@ -50,7 +50,7 @@ export async function* chat(
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
   const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
-  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
+  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
   let hold: OpenHold | undefined;
   let opening: AnswerEvent[] = [];
   let failure: unknown;
@@ -69,6 +69,7 @@ export async function* chat(
       chatflowId: chatflow.id,
       at: turn.at,
       uploads,
+      isKept: turn.stores || !ask.stores,
     });
 
     for await (const part of parts) {
