@@ -65,6 +65,7 @@ export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
 export const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
+  'ORIGIN_NOT_ALLOWED',
   'INSUFFICIENT_CREDITS',
   'MODEL_NOT_PRICED',
   'BUDGET_EXCEEDED',

@@ -1,5 +1,5 @@
 import type { UpstreamPart } from '../domain/answer.ts';
-import type { Chatflow, UpstreamName } from '../domain/chatflow.ts';
+import type { Chatflow, UploadRules, UpstreamName } from '../domain/chatflow.ts';
 import type { Completion } from '../domain/completion.ts';
 import type { Turn } from '../domain/conversation.ts';
 import type { FlowInput } from '../domain/flow-input.ts';
@@ -40,6 +40,7 @@ export type FoundChatflow = Readonly<{
   deployed: boolean;
   isPublic: boolean;
   config: ChatflowConfig | null;
+  uploads: UploadRules;
   createdAt: Date | null;
   updatedAt: Date | null;
 }>;

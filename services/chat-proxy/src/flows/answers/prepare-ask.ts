@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
+import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
 import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
@@ -15,6 +15,8 @@ export interface Ask {
   readonly history: readonly Turn[];
   readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** The page that the request comes from, by its Origin header. */
+  readonly origin?: string | undefined;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
   /** The client brings the whole conversation each time: none is looked up, opened or kept here. */
@@ -36,7 +38,9 @@ export interface PreparedAsk {
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked, flowInput }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, uploads, overrides: asked, origin, flowInput } = ask;
+  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   if (flowInput && !isFlow(chatflow)) {
     throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
