@@ -56,6 +56,8 @@ export const ERROR_CODES = {
   HOLD_CLOSED: { status: 409, title: 'The hold is already closed' },
   HOLD_FENCED: { status: 409, title: 'Another process has taken over this hold' },
   SESSION_BUSY: { status: 409, title: 'This conversation is answering another message' },
+  ANSWER_STOPPED: { status: 409, title: 'The answer was stopped' },
+  ANSWER_NOT_KEPT: { status: 409, title: 'This was answered before, and the answer is not kept' },
   IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'The first request with this key is still running' },
   ALREADY_GRANTED: { status: 409, title: 'This was granted before' },
   REFUND_EXCEEDS_CHARGE: { status: 409, title: 'This is more than is left to refund' },

@@ -5,14 +5,14 @@ import { AppError, toAppError } from '@tollgate/http-kit';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
-import { chat, type ChatDeps } from './flows/chat.ts';
+import type { ChatDeps } from './flows/chat.ts';
+import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
-import type { Ask } from './flows/answers/prepare-ask.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
-import type { Accounting, Asker, Clock } from './ports.ts';
+import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -84,7 +84,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     settler,
     keeper,
     saveLater,
-    chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
+    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {

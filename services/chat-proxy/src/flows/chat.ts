@@ -5,6 +5,7 @@ import type { Chatflow } from '../domain/chatflow.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
+import { endStopped, statusAfter } from './answers/end-stopped.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
@@ -46,15 +47,15 @@ export async function* chat(
   const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
   let hold: OpenHold | undefined;
+  let opening: AnswerEvent[] = [];
   let failure: unknown;
   try {
     hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
     // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
-    const { grant } = hold;
-    const opening = openingEvents({
+    opening = openingEvents({
       sessionId: turn.sessionId,
-      hold: grant,
+      hold: hold.grant,
       chatflowId: chatflow.id,
       at: turn.at,
       uploads,
@@ -73,8 +74,8 @@ export async function* chat(
     yield* closingEvents(hold.grant, await deps.holds.bill(hold));
   } catch (error) {
     failure = error;
-    reply.status = signal.aborted ? 'aborted' : 'failed';
-    throw error;
+    reply.status = statusAfter(error, signal);
+    yield* endStopped(error, { hold, opening }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
     await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
