@@ -3,7 +3,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import helmet from 'helmet';
 import { AppError } from './app-error.ts';
 import { allowedMethods } from './server/allowed-methods.ts';
-import { bodyOf } from './server/json-body.ts';
+import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
@@ -71,7 +71,7 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
       contextOf(request, requestContext.get()?.requestId ?? '', left),
     );
     if (!(answer instanceof StreamReply)) return send(response, outgoing(answer));
-    response.writeHead(operation.status ?? 200, streamHeaders(response, answer));
+    response.writeHead(answer.status ?? operation.status ?? 200, streamHeaders(response, answer));
     await writeStream(response, answer, left, options);
   });
 }

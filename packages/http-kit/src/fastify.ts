@@ -8,7 +8,7 @@ import { allowedMethods } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
 import { answerBrokenRequest } from './server/broken-request.ts';
 import { dialectOfPath } from './server/dialects.ts';
-import { bodyOf } from './server/json-body.ts';
+import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
@@ -132,7 +132,7 @@ async function answer(
     return reply.code(sent.status).headers(sent.headers).send(sent.body);
   }
   reply.hijack();
-  reply.raw.writeHead(route.operation.status ?? 200, {
+  reply.raw.writeHead(result.status ?? route.operation.status ?? 200, {
     ...definedHeaders(reply),
     ...streamHeaders(reply.raw, result),
   });
