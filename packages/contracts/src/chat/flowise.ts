@@ -16,7 +16,13 @@ const Decision = z.strictObject({ type: z.string().max(50).optional(), label: z.
 /** The answer to buttons of an agent flow, as they came in an `action` event. */
 const Action = z.strictObject({
   id: z.string().max(200).optional(),
-  mapping: z.strictObject({ approve: Text.optional(), reject: Text.optional(), toolCalls: z.array(z.json()).max(50).optional() }).optional(),
+  mapping: z
+    .strictObject({
+      approve: Text.optional(),
+      reject: Text.optional(),
+      toolCalls: z.array(z.json()).max(50).optional(),
+    })
+    .optional(),
   elements: z.array(Decision).max(20).optional(),
   data: z.record(z.string().max(100), z.json()).optional(),
 });
@@ -97,7 +103,7 @@ const probe = {
   callerPermission: 'chatflows:read',
   params: z.strictObject({ id: ChatflowId }),
   dialect: 'flowise',
-  errors: ['UNAUTHENTICATED', 'NOT_FOUND'],
+  errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],
 } as const;
 
 export const readFlowiseStreaming = operation({
@@ -115,7 +121,8 @@ export const readFlowiseConfig = operation({
   ...probe,
   id: 'readFlowiseConfig',
   path: '/api/v1/public-chatbotConfig/:id',
-  summary: 'How a chat window of Flowise should present the chatflow; nodes, prompts and credentials are never part of it',
+  summary:
+    'How a chat window of Flowise should present the chatflow; nodes, prompts and credentials are never part of it',
   result: z.object({
     welcomeMessage: z.string().optional(),
     errorMessage: z.string().optional(),

@@ -17,7 +17,9 @@ export interface NamedChat {
  */
 export function sessionIdOfLabel(key: Uint8Array, { userId, workspaceId, chatflowId, label }: NamedChat): SessionId {
   // As JSON, so that no two different lists of texts become the same bytes.
-  const bytes = createHmac('sha256', key).update(JSON.stringify([userId, workspaceId, chatflowId, label])).digest();
+  const bytes = createHmac('sha256', key)
+    .update(JSON.stringify([userId, workspaceId, chatflowId, label]))
+    .digest();
   bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
   const hex = bytes.toString('hex');

@@ -40,7 +40,8 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
   return {
     hasAnswer: (sessionId, requestId) =>
       mongo.run(
-        async () => (await messages().countDocuments({ session_id: sessionId, request_id: requestId }, { limit: 1 })) > 0,
+        async () =>
+          (await messages().countDocuments({ session_id: sessionId, request_id: requestId }, { limit: 1 })) > 0,
       ),
 
     put: (feedback) =>

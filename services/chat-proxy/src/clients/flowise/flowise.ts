@@ -119,7 +119,15 @@ async function storedText(
   return typeof row?.content === 'string' ? row.content : '';
 }
 
-function bodyOf({ question, history, uploads, overrides, upstreamChatId, upstreamMemoryId, flowInput }: Prompt): object {
+function bodyOf({
+  question,
+  history,
+  uploads,
+  overrides,
+  upstreamChatId,
+  upstreamMemoryId,
+  flowInput,
+}: Prompt): object {
   return {
     // A flow that begins with a form takes the form alone.
     ...(flowInput?.form === undefined && { question }),
