@@ -18,6 +18,7 @@ import {
 } from '@tollgate/config';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { meteringVariables } from './metering-config.ts';
 import {
   upstreamKeysIn,
   upstreamsFit,
@@ -74,6 +75,7 @@ export const Variables = z
     MIN_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(256)
       .describe('The shortest answer worth beginning for a small balance'),
+    ...meteringVariables,
     HOLD_RENEW_INTERVAL: durationMs({ min: '20ms', max: '60s' })
       .prefault('15s')
       .describe('How often the holds of running answers are renewed'),

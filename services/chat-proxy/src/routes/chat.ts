@@ -64,6 +64,7 @@ const askOf = (
   stores: boolean,
   { headers }: RequestContext,
 ): Ask => ({
+  origin: headers.origin,
   question,
   chatflowId: chatflow_id,
   sessionId,

@@ -111,9 +111,19 @@ async function storedText(
 
 const flowIdOf = ({ id, flowId }: Chatflow): string => flowId ?? id;
 
-function bodyOf({ question, history, uploads, overrides, upstreamChatId, upstreamMemoryId }: Prompt): object {
+function bodyOf({
+  question,
+  history,
+  uploads,
+  overrides,
+  upstreamChatId,
+  upstreamMemoryId,
+  flowInput,
+}: Prompt): object {
   return {
-    question,
+    // A flow that begins with a form takes the form alone.
+    ...(flowInput?.form === undefined && { question }),
+    ...flowInput,
     streaming: true,
     chatId: upstreamChatId,
     overrideConfig: { ...overrides, sessionId: upstreamMemoryId },

@@ -136,6 +136,7 @@ const foundModel = (id: ChatflowId, model: string, { name: upstream, isPublic }:
   deployed: true,
   isPublic,
   config: null,
+  uploads: { images: false, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });

@@ -4,6 +4,7 @@ import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Tell } from '../../domain/facts.ts';
 import { type AnswerRoute, placedAt, targetsInOrder } from '../../domain/target.ts';
 import type { Prompt, UpstreamServer } from '../../ports.ts';
+import type { Drain } from './drain-answer.ts';
 import type { Holds } from './hold-credits.ts';
 import type { OpenHold } from './open-hold.ts';
 
@@ -15,6 +16,7 @@ export interface AnswersDeps {
   /** By the chatflow's id. */
   readonly routes: ReadonlyMap<string, AnswerRoute>;
   readonly holds: Pick<Holds, 'requote'>;
+  readonly drain: Drain;
   /** At least 0 and below 1. */
   readonly random: () => number;
   readonly tell: Tell;
@@ -24,12 +26,16 @@ export interface Answers {
   /** Servers that have failed too often lately are passed over; UPSTREAM_UNAVAILABLE when none is left. */
   places(chatflow: Chatflow): Places;
   /** The answer of the first place, or of one other when that fails before it has answered anything. */
-  from(places: Places, asking: Asking, signal: AbortSignal): AsyncGenerator<UpstreamPart, void, undefined>;
+  from(places: Places, asking: Asking): AsyncGenerator<UpstreamPart, void, undefined>;
 }
 
 interface Asking {
   readonly prompt: Prompt;
   readonly hold: OpenHold;
+  /** The client's going. */
+  readonly left: AbortSignal;
+  /** What ends the answer at once, whoever reads it. */
+  readonly over: AbortSignal;
 }
 
 const MS_PER_SECOND = 1000;
@@ -45,23 +51,31 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
     return [first, ...others];
   },
 
-  async *from([first, ...others], { prompt, hold }, signal) {
-    const firstServer = serverOf(deps, first);
+  async *from([first, ...others], asking) {
+    const { hold, left, over } = asking;
     let hasBegun = false;
     try {
-      for await (const part of firstServer.answer(first, prompt, hold.maxOutput, signal)) {
+      for await (const part of partsFrom(deps, first, asking)) {
         hasBegun = true;
         yield part;
       }
     } catch (error) {
-      if (hasBegun || signal.aborted || !firstServer.isReplaceable(error)) throw error;
+      const mayAskAnother = !hasBegun && !left.aborted && !over.aborted && serverOf(deps, first).isReplaceable(error);
+      if (!mayAskAnother) throw error;
       const next = await replacement(deps, others, { hold, error });
       deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });
       // The last attempt there is: a question is repeated once at most.
-      yield* serverOf(deps, next).answer(next, prompt, hold.maxOutput, signal);
+      yield* partsFrom(deps, next, asking);
     }
   },
 });
+
+function partsFrom(deps: AnswersDeps, place: Chatflow, { prompt, hold, left, over }: Asking) {
+  const server = serverOf(deps, place);
+  return deps.drain({ chatflow: place, reply: hold.reply, left, over }, (stop) =>
+    server.answer(place, prompt, hold.maxOutput, stop),
+  );
+}
 
 /** The first of the other places that is worth asking and that the caller can pay; the hold then has its price. */
 async function replacement(
