@@ -62,7 +62,10 @@ export const ERROR_CODES = {
   DUPLICATE_ACCOUNT: { status: 409, title: 'The account already exists' },
 
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
+  FILE_QUOTA_EXCEEDED: { status: 413, title: 'Your files take up all the space you may use; please delete some' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
+  RANGE_NOT_SATISFIABLE: { status: 416, title: 'The file has no such range' },
+  NO_THUMBNAIL: { status: 422, title: 'There is no small picture of this file' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
   PAYMENT_MISMATCH: { status: 422, title: 'The payment does not fit the order' },
   INVALID_PRICE: { status: 422, title: 'The price is not acceptable' },

@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import { chat, type ChatDeps } from './flows/chat.ts';
+import type { ChatFiles } from './flows/files/chat-files.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
@@ -26,6 +27,7 @@ interface Neighbours {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly files: ChatFiles;
 }
 
 /** Everything a chat request passes through, and what looks after it in the background. */
@@ -73,6 +75,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
+    files: neighbours.files,
     upstreams: upstreams.by,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,

@@ -4,6 +4,7 @@ import type { Route, ServiceOptions } from '@tollgate/http-kit';
 import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
+import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
@@ -12,6 +13,7 @@ export interface AppFlows {
   readonly chat: ChatFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
   readonly sessions: SessionFlows;
+  readonly files: FileRouteFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
 }
@@ -25,6 +27,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
   ...sessionRoutes(flows.sessions),
+  ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
 ];

@@ -18,6 +18,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createFileFlows } from './files-deps.ts';
 import { createAssignments } from './flows/chatflows/assign-chatflow.ts';
 import { createDeleteConversations } from './flows/conversations/delete-conversations.ts';
 import { createForgetUpstream } from './flows/conversations/forget-upstream.ts';
@@ -67,7 +68,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   closers.add('auth', auth);
   closers.add('accounting', accounting);
   const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
-  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
+  const files = createFileFlows(config, { stores, clock, tell });
+  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
@@ -78,14 +80,18 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),
-    sessions: sessionFlows(stores, clock),
+    sessions: { ...sessionFlows(stores, clock), links: files.links },
+    files,
     chatflows: readChatflows,
     admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
-  const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
+  const rounds = [
+    ...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, clearFiles: files.clearSome, failed }),
+    reports,
+  ];
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -121,9 +127,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-const sessionFlows = ({ sessions, messages, forgetting }: ReturnType<typeof openStores>, clock: Clock) => ({
-  read: createReadConversations({ sessions, messages }),
-  remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
+const sessionFlows = ({ sessions, messages, forgetting, files }: ReturnType<typeof openStores>, clock: Clock) => ({
+  read: createReadConversations({ sessions, messages, files }),
+  remove: createDeleteConversations({ sessions, messages, files, forgetting, clock }),
 });
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
@@ -134,6 +140,7 @@ type BackgroundTask = Facts['background_failed']['task'];
 interface Background {
   readonly syncChatflows: () => Promise<unknown>;
   readonly forgetUpstream: () => Promise<void>;
+  readonly clearFiles: () => Promise<void>;
   readonly failed: (task: BackgroundTask, error: unknown) => void;
 }
 
@@ -141,7 +148,7 @@ interface Background {
 function backgroundRounds(
   config: Config,
   { keeper, settler, saveLater }: ReturnType<typeof createAnswering>,
-  { syncChatflows, forgetUpstream, failed }: Background,
+  { syncChatflows, forgetUpstream, clearFiles, failed }: Background,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
     createRounds(turn, { everyMs, failed: (error) => failed(task, error) });
@@ -150,6 +157,7 @@ function backgroundRounds(
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
     every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
+    every('files', config.FILE_CLEAR_INTERVAL, clearFiles),
     every('forget', FORGET_EVERY_MS, forgetUpstream),
     ...(config.SYNC_INTERVAL > 0 ? [every('sync', config.SYNC_INTERVAL, syncChatflows)] : []),
   ];

@@ -67,6 +67,11 @@ const EVENTS = {
     fields: ['sessionId', 'holdId'],
     level: 'error',
   },
+  file_not_kept: {
+    help: 'Files of a question that could not be stored; the question was answered all the same',
+    fields: ['fileId', 'userId', 'reason'],
+    level: 'error',
+  },
   upstream_abandoned: {
     help: 'Answers that were stopped before the upstream had finished',
     labels: { upstream: UPSTREAM },
@@ -84,7 +89,9 @@ const EVENTS = {
   },
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
-    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports'] },
+    labels: {
+      task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports', 'files'],
+    },
     fields: ['reason'],
     level: 'warn',
   },

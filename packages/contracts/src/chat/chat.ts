@@ -1,6 +1,7 @@
 export * from './admin.ts';
 export * from './answers.ts';
 export * from './chatflows.ts';
+export * from './files.ts';
 export * from './login.ts';
 export * from './service.ts';
 export * from './sessions.ts';

@@ -1,6 +1,6 @@
 import type { MessageStatus } from './answer.ts';
 import type { UpstreamName } from './chatflow.ts';
-import type { HoldId, SessionId, UserId } from './wire-types.ts';
+import type { FileId, HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
 
@@ -24,6 +24,7 @@ export type Facts = Readonly<{
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
+  file_not_kept: Readonly<{ fileId: FileId; userId: UserId; reason: string }>;
   upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
@@ -34,7 +35,7 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
+    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports' | 'files';
     reason: string;
   }>;
 }>;

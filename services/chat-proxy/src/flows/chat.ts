@@ -5,6 +5,8 @@ import type { Chatflow } from '../domain/chatflow.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
+import type { ChatFiles } from './files/chat-files.ts';
+import type { KeptFiles } from './files/keep-files.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
@@ -14,6 +16,7 @@ export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
   readonly conversations: Conversations;
   readonly holds: Holds;
+  readonly files: ChatFiles;
   readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
   readonly newRequestId: () => HoldId;
   readonly clock: Clock;
@@ -37,7 +40,8 @@ export async function* chat(
   // An unknown chatflow and somebody else's look the same from outside.
   const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-  const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
+  const { question, overrides, wantedOutput } = prepare(chatflow, ask);
+  const uploads = await deps.files.admit(caller, chatflow, ask.uploads);
   const completion = ask.completion && { completion: ask.completion };
 
   const requestId = deps.newRequestId();
@@ -45,8 +49,10 @@ export async function* chat(
   const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...completion };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
   let hold: OpenHold | undefined;
+  let files: KeptFiles | undefined;
   let failure: unknown;
   try {
+    if (ask.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
     hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
     // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
@@ -57,6 +63,7 @@ export async function* chat(
       chatflowId: chatflow.id,
       at: turn.at,
       uploads,
+      fileIds: files?.ids,
     });
 
     for await (const part of deps.upstreams[chatflow.upstream].answer(chatflow, prompt, hold.maxOutput, stop)) {
@@ -76,7 +83,10 @@ export async function* chat(
     throw error;
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
-    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
+    await Promise.all([
+      deps.holds.close(hold),
+      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold)),
+    ]);
     if (hold) deps.finished({ chatflow, hold, error: failure });
   }
 }

@@ -1,5 +1,5 @@
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
-import type { ChatflowId, Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+import type { ChatflowId, Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Owner } from './asker.ts';
 
 export interface Session {
@@ -70,6 +70,8 @@ export interface StoredMessage {
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly estimated: boolean } | null;
   readonly requestId: HoldId | null;
   readonly events: readonly AnswerEvent[];
+  /** Files that came with a question. */
+  readonly fileIds: readonly FileId[];
 }
 
 export interface Messages {

@@ -15,6 +15,7 @@ import type {
   Sessions,
   StoredMessage,
 } from '../../ports.ts';
+import type { KeptFiles } from '../files/keep-files.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
@@ -37,6 +38,8 @@ export interface ConversationTurn {
   readonly history: readonly Turn[];
   readonly promptBytes: number;
   readonly upstream: Pick<Prompt, 'upstreamChatId' | 'upstreamMemoryId'>;
+  /** Those of the question, when there are any to be kept. */
+  readonly files?: KeptFiles | undefined;
 }
 
 export interface Conversations {
@@ -130,14 +133,17 @@ async function finishTurn(
   reply: Reply,
   bill: Promise<Bill | undefined>,
 ): Promise<void> {
-  if (turn.isStateless) return;
+  if (turn.isStateless) return void (await turn.files?.drop());
   const stores = turn.stores && (reply.hasOutput || reply.status === 'completed');
   const messages = stores ? messagesOf(turn, reply, await bill, deps) : [];
   const release = releaseOf(turn, reply, messages, deps);
   const save = async () => {
     // The session first: messages of a conversation that was deleted meanwhile must not come back.
     const exists = await deps.sessions.release(release);
-    if (exists && messages.length > 0) await deps.messages.save(messages);
+    const [question, answer] = messages;
+    if (!exists || !question || !answer) return turn.files?.drop();
+    const fileIds = await turn.files?.bindTo(question.id);
+    await deps.messages.save([{ ...question, fileIds: fileIds ?? [] }, answer]);
   };
   try {
     await save();
@@ -183,13 +189,14 @@ function messagesOf(
   // Never the same instant as the question's, because the history is ordered by time.
   const answeredAt = new Date(Math.max(clock.now(), turn.at.getTime() + 1));
   return [
-    { ...question, createdAt: turn.at, credits: null, usage: null, events: [] },
+    { ...question, createdAt: turn.at, credits: null, usage: null, events: [], fileIds: [] },
     {
       ...answer,
       createdAt: answeredAt,
       credits: bill?.credits ?? (0 as StoredMessage['credits']),
       usage: usage ?? null,
       events: reply.events,
+      fileIds: [],
     },
   ];
 }

@@ -2,7 +2,7 @@ import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
 import type { Turn } from '../../domain/conversation.ts';
-import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
+import type { EarlierUpload, InlineUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 
 /** A chat request as every kind of route puts it. */
@@ -12,7 +12,8 @@ export interface Ask {
   /** As the client wrote it; empty for a new conversation. */
   readonly sessionId?: string | null | undefined;
   readonly history: readonly Turn[];
-  readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
+  /** Judged by the flow of files. */
+  readonly uploads: readonly (InlineUpload | EarlierUpload)[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
@@ -26,14 +27,13 @@ export interface Ask {
 
 export interface PreparedAsk {
   readonly question: string;
-  readonly uploads: readonly CheckedUpload[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, { question, overrides: asked }: Ask): PreparedAsk {
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
@@ -41,17 +41,7 @@ export function prepare(chatflow: Chatflow, { question, uploads, overrides: aske
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  if (uploads.length > 0 && !isFlow(chatflow)) {
-    throw new AppError('VALIDATION_FAILED', 'This chatflow does not take files');
-  }
-  const checked = uploads.map((upload, at) => {
-    const result = checkUpload(upload);
-    if (typeof result === 'string') {
-      throw new AppError('VALIDATION_FAILED', undefined, { errors: [{ path: `uploads.${at}`, message: result }] });
-    }
-    return result;
-  });
-  return { question, uploads: checked, overrides, wantedOutput };
+  return { question, overrides, wantedOutput };
 }
 
 /** How clients of OpenAI's API call the longest answer they want. */
