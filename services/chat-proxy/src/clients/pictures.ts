@@ -27,11 +27,11 @@ export function createPictures({ mostPixels, atOnce }: PicturesOptions): Picture
   sharp.concurrency(1);
   sharp.cache(false);
   const inTurn = createTurns(atOnce);
-  const options = { limitInputPixels: mostPixels, failOn: 'none', sequentialRead: true, animated: false } as const;
+  const options = { limitInputPixels: mostPixels, failOn: 'error', sequentialRead: true, animated: false } as const;
 
   async function measure(head: Uint8Array): Promise<Picture | undefined> {
     // The measures are read and nothing is unfolded, so that they may be of any size.
-    const { width, height } = await sharp(head, { ...options, limitInputPixels: false }).metadata();
+    const { width, height } = await sharp(head, { ...options, failOn: 'none', limitInputPixels: false }).metadata();
     return { width, height };
   }
 
