@@ -47,6 +47,8 @@ export interface OperationSpec {
   readonly path: string;
   readonly summary: string;
   readonly permission: Permission;
+  /** Of a public operation: whoever sends a credential all the same is known by it, and held to this permission. */
+  readonly callerPermission?: Permission;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;

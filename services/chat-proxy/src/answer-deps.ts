@@ -5,15 +5,16 @@ import { AppError, toAppError } from '@tollgate/http-kit';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
-import { chat, type ChatDeps } from './flows/chat.ts';
+import type { ChatDeps } from './flows/chat.ts';
 import type { ChatFiles } from './flows/files/chat-files.ts';
+import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
-import type { Ask } from './flows/answers/prepare-ask.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
-import type { Accounting, Asker, Clock } from './ports.ts';
+import { createMetering } from './metering-deps.ts';
+import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -33,7 +34,7 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows } = stores;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const leases = { journalLeaseMs, sessionLeaseMs };
   const stopping = new AbortController();
@@ -61,13 +62,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
     conversations: createConversations({
       sessions,
       messages,
+      forgetting,
       saveLater,
       newId: randomUUID,
       clock,
@@ -77,17 +81,23 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     holds,
     files: neighbours.files,
     upstreams: upstreams.by,
+    drain,
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   return {
     settler,
     keeper,
     saveLater,
-    chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
+    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {

@@ -2,9 +2,11 @@ import type { FastifyInstance } from 'fastify';
 import { createFastifyApp } from '@tollgate/http-kit/fastify';
 import type { Route, ServiceOptions } from '@tollgate/http-kit';
 import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
+import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
 import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
+import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
@@ -16,6 +18,8 @@ export interface AppFlows {
   readonly files: FileRouteFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
+  readonly flowise: FlowiseFlows;
+  readonly workspaces: Parameters<typeof adminWorkspaceRoutes>[0];
 }
 
 export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & { readonly flows: AppFlows };
@@ -30,6 +34,8 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
+  ...adminWorkspaceRoutes(flows.workspaces),
+  ...flowiseRoutes(flows.flowise),
 ];
 
 /** The HTTP face of the service. */

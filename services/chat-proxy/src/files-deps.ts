@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createRounds } from '@tollgate/http-kit';
 import { createPictures } from './clients/pictures.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
@@ -40,7 +41,12 @@ export function createFileFlows(config: Config, { stores, clock, tell }: { store
       lifetimeMs: config.FILE_LINK_LIFETIME,
       now: clock.now,
     }),
-    clearSome: clearing.clearSome,
+    rounds: [
+      createRounds(clearing.clearSome, {
+        everyMs: config.FILE_CLEAR_INTERVAL,
+        failed: (error) => tell('background_failed', { task: 'files', reason: String(error) }),
+      }),
+    ],
   };
 }
 export type FileFlows = ReturnType<typeof createFileFlows>;

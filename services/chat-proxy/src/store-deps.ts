@@ -14,6 +14,7 @@ import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
+import { strikesIn } from './store/strikes.ts';
 
 /** The collections of this service. The journal knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -27,16 +28,18 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
       onFault: (error) => logger.warn('the database cannot be reached', { error }),
     }),
   );
+  const { DEFAULT_WORKSPACE_ID: defaultWorkspaceId } = config;
   return {
     mongo,
-    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }), troubleOf),
-    sessions: reachable(sessionsIn(mongo, config.DEFAULT_WORKSPACE_ID), troubleOf),
+    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS, defaultWorkspaceId }), troubleOf),
+    sessions: reachable(sessionsIn(mongo, defaultWorkspaceId), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
-    files: reachable(filesIn(mongo, config.DEFAULT_WORKSPACE_ID), troubleOf),
+    files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),
     thumbnails: reachable(thumbnailsIn(mongo), troubleOf),
+    strikes: reachable(strikesIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, randomUUID()), troubleOf),
   };
 }

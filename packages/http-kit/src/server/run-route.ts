@@ -20,16 +20,20 @@ export async function admit(
   authenticate: Authenticate,
   request: Pick<RawRequest, 'method' | 'headers'> & { readonly ip?: string | undefined },
 ): Promise<Caller | undefined> {
-  const callers = PERMISSIONS[route.operation.permission];
-  if (callers === 'anyone') return undefined;
+  const { permission, callerPermission } = route.operation;
+  const isPublic = PERMISSIONS[permission] === 'anyone';
+  if (isPublic && callerPermission === undefined) return undefined;
+  const needed = callerPermission ?? permission;
+  const callers = PERMISSIONS[needed];
   const caller = await authenticate(request);
+  if (!caller && isPublic) return undefined;
   if (!caller) throw new AppError('UNAUTHENTICATED', undefined, { headers: { 'www-authenticate': 'Bearer' } });
   if (callers === 'service') {
     if (caller.kind !== 'service') throw new AppError('SERVICE_TOKEN_REQUIRED');
     return caller;
   }
   if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
-  requireScope(caller, route.operation.permission);
+  requireScope(caller, needed);
   return caller;
 }
 

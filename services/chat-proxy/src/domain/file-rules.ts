@@ -1,4 +1,5 @@
-import { type FileKind, judgeFile, kindOf } from './files/file-types.ts';
+import type { UploadRules } from './chatflow.ts';
+import { judgeFile, KNOWN_TYPES, kindOf } from './files/file-types.ts';
 import { shownName } from './files/file-name.ts';
 import { Sampler } from './files/sampler.ts';
 import type { FileId, SessionId } from './wire-types.ts';
@@ -33,8 +34,10 @@ export interface CheckedUpload {
   readonly stored?: { readonly id: FileId; readonly sessionId: SessionId | null };
 }
 
+const ALL_TYPES: ReadonlySet<string> = new Set(KNOWN_TYPES);
+
 /** An uploaded file whose bytes are what its type says, or the reason why it is refused. */
-export function checkUpload(upload: InlineUpload, accepted: ReadonlySet<string>): CheckedUpload | string {
+export function checkUpload(upload: InlineUpload, accepted = ALL_TYPES): CheckedUpload | string {
   const base64 = upload.data.startsWith('data:') ? upload.data.slice(upload.data.indexOf(',') + 1) : upload.data;
   if (Buffer.byteLength(base64, 'base64') > LARGEST_FILE) return 'the file is larger than 10 MB';
   const bytes = Buffer.from(base64, 'base64');
@@ -56,12 +59,10 @@ export function checkUpload(upload: InlineUpload, accepted: ReadonlySet<string>)
   };
 }
 
-/** Which kinds of files a chatflow takes. */
-export type TakenKinds = Readonly<Record<FileKind, boolean>>;
-
 /** Why a chatflow does not take a file; undefined when it does. */
-export function refusalOf({ type, mime }: Pick<CheckedUpload, 'type' | 'mime'>, takes: TakenKinds): string | undefined {
+export function refusalOf({ type, mime }: Pick<CheckedUpload, 'type' | 'mime'>, takes: UploadRules): string | undefined {
   const kind = kindOf(mime);
   if ((type === 'audio') !== (kind === 'audio')) return `a file of type ${mime} cannot be sent as ${type}`;
-  return takes[kind] ? undefined : `this chatflow takes no ${kind} files`;
+  const isTaken = { image: takes.images, document: takes.files, audio: takes.audio }[kind];
+  return isTaken ? undefined : `this chatflow takes no ${kind} files`;
 }

@@ -1,5 +1,6 @@
 import type { FileId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Owner } from './asker.ts';
+import type { SessionFiles } from './conversations.ts';
 
 /** Where the bytes of a file lie: those of one user that are alike lie in one place. */
 export interface BlobPlace {
@@ -50,7 +51,8 @@ export interface Files {
   listOf(owner: Owner, ids: readonly FileId[]): Promise<StoredFile[]>;
   /** Nobody sees it any more; undefined when there is none. */
   remove(owner: Owner, id: FileId, at: Date): Promise<ErasableFile | undefined>;
-  removeOf(owner: Owner, sessionIds: readonly SessionId[], at: Date): Promise<void>;
+  /** Those of conversations that are deleted. */
+  forgetOf: SessionFiles['forgetOf'];
   /** Rows whose time has come, each of which nobody else takes until `again`. */
   takeErasable(now: Date, again: Date, limit: number): Promise<ErasableFile[]>;
   /** Another place that goes with the row. */

@@ -129,11 +129,11 @@ describe('a file inside a chat request', () => {
   });
 
   it('is audio exactly when its bytes are', () => {
-    const takes = { image: true, document: true, audio: true };
+    const takes = { images: true, files: true, audio: true };
     expect(refusalOf({ type: 'audio', mime: 'audio/webm' }, takes)).toBeUndefined();
     expect(refusalOf({ type: 'audio', mime: 'image/png' }, takes)).toBeDefined();
     expect(refusalOf({ type: 'file', mime: 'audio/webm' }, takes)).toBeDefined();
-    expect(refusalOf({ type: 'file', mime: 'image/png' }, { ...takes, image: false })).toBeDefined();
+    expect(refusalOf({ type: 'file', mime: 'image/png' }, { ...takes, images: false })).toBeDefined();
   });
 });
 

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
+import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
+import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import type { EarlierUpload, InlineUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
@@ -15,12 +16,16 @@ export interface Ask {
   /** Judged by the flow of files. */
   readonly uploads: readonly (InlineUpload | EarlierUpload)[];
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** The page that the request comes from, by its Origin header. */
+  readonly origin?: string | undefined;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
   /** The client brings the whole conversation each time: none is looked up, opened or kept here. */
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
+  readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -30,19 +35,31 @@ export interface PreparedAsk {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side. */
+  readonly choices: number;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, overrides: asked }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, overrides: asked, flowInput, completion } = ask;
+  if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
+  if (flowInput && !isFlow(chatflow)) {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
+  }
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  return { question, overrides, wantedOutput };
+  const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
+  return { question, overrides, wantedOutput, choices };
 }
+
+/** A model makes, and bills, as many answers as `n` says. */
+const choicesOf = (completion: Completion | undefined): number =>
+  isLimit(completion?.parameters['n']) ? Number(completion?.parameters['n']) : 1;
 
 /** How clients of OpenAI's API call the longest answer they want. */
 const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);

@@ -23,7 +23,7 @@ export const createReadConversations = ({ sessions, messages, files }: ReadConve
   async history(owner: Owner, id: SessionId, page: Page): Promise<History> {
     const session = await sessions.find(owner, id);
     if (!session) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
-    const read = await messages.page(id, page);
+    const read = await messages.page(session, page);
     const fileIds = read.messages.flatMap((message) => message.fileIds);
     const found = fileIds.length > 0 ? await files.listOf(owner, fileIds) : [];
     return { ...read, files: new Map(found.map((file) => [file.id, file])) };

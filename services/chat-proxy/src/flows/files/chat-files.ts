@@ -1,12 +1,11 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
+import { type Chatflow, uploadsOf } from '../../domain/chatflow.ts';
 import {
   type CheckedUpload,
   checkUpload,
   type EarlierUpload,
   type InlineUpload,
   refusalOf,
-  type TakenKinds,
 } from '../../domain/file-rules.ts';
 import type { SessionId } from '../../domain/wire-types.ts';
 import type { Blobs, Files, Owner, StoredFile } from '../../ports.ts';
@@ -35,14 +34,12 @@ export function createChatFiles(deps: ChatFilesDeps): ChatFiles {
 }
 
 const NOTHING: Promise<CheckedUpload[]> = Promise.resolve([]);
-const OF_FLOWS: TakenKinds = { image: true, document: true, audio: true };
-const OF_MODELS: TakenKinds = { image: true, document: false, audio: false };
 
 async function admit(
   { files, blobs, accepted }: ChatFilesDeps,
   { owner, chatflow, asked }: { owner: Owner; chatflow: Chatflow; asked: readonly (InlineUpload | EarlierUpload)[] },
 ): Promise<CheckedUpload[]> {
-  const takes = isFlow(chatflow) ? OF_FLOWS : OF_MODELS;
+  const takes = uploadsOf(chatflow);
   const refuse = (at: number, message: string) =>
     new AppError('VALIDATION_FAILED', undefined, { errors: [{ path: `uploads.${at}`, message }] });
   const ids = asked.flatMap((upload) => ('file_id' in upload ? [upload.file_id] : []));

@@ -78,10 +78,11 @@ export function filesIn(database: Mongo, defaultWorkspaceId: string): Files {
         return row ? erasableOf(row) : undefined;
       }),
 
-    removeOf: (owner, sessionIds, at) =>
+    forgetOf: (sessions, at) =>
       database.run(async () => {
-        const ofSessions = { ...owned(owner), session_id: { $in: [...sessionIds] }, ...NOT_REMOVED };
-        await rows().updateMany(ofSessions, { $set: { erase_at: at, removed: true } });
+        const ofSessions = sessions.map(({ id, userId }) => ({ user_id: userId, session_id: id }));
+        if (ofSessions.length === 0) return;
+        await rows().updateMany({ $or: ofSessions, ...NOT_REMOVED }, { $set: { erase_at: at, removed: true } });
       }),
 
     takeErasable: (now, again, limit) => database.run(() => takeErasable(rows(), { now, again, limit })),
