@@ -10,7 +10,12 @@ import {
   wireCode,
 } from '@tollgate/contracts';
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiContentObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi';
 
 /** Errors any operation may answer with, beside the ones it lists. */
 const COMMON_ERRORS: readonly ErrorCode[] = ['VALIDATION_FAILED', 'RATE_LIMITED', 'INTERNAL', 'DEPENDENCY_UNAVAILABLE'];
@@ -79,10 +84,21 @@ function describe(operation: OperationSpec): ZodOpenApiOperationObject {
         }),
       }),
     },
-    ...(operation.body && {
-      requestBody: { required: true, content: { 'application/json': { schema: operation.body } } },
-    }),
+    ...((operation.body ?? operation.multipart) && { requestBody: { required: true, content: contentOf(operation) } }),
     responses: { ...successes(operation), ...failures(operation, callers) },
+  };
+}
+
+function contentOf({ body = z.strictObject({}), multipart }: OperationSpec): ZodOpenApiContentObject {
+  if (!multipart) return { 'application/json': { schema: body } };
+  const bytes = z.string().meta({ format: 'binary' });
+  const files = multipart.mostFiles === 1 ? bytes : z.array(bytes).max(multipart.mostFiles);
+  const fields = (body instanceof z.ZodPipe ? body.out : body) as z.ZodObject; // the second spellings of names are no part of it
+  return {
+    'multipart/form-data': {
+      schema: fields.extend({ [multipart.files]: multipart.orJson ? files.optional() : files }),
+    },
+    ...(multipart.orJson && { 'application/json': { schema: body } }),
   };
 }
 
@@ -94,14 +110,17 @@ function schemesFor({ permission }: OperationSpec): string[] {
 }
 
 function successes(operation: OperationSpec) {
-  const content = operation.streams
-    ? Object.fromEntries(STREAM_TYPES.map((type) => [type, { schema: z.string() }]))
-    : {
-        'application/json': { schema: operation.result },
-        ...Object.fromEntries((operation.alsoAs ?? []).map((type) => [type, { schema: z.string() }])),
-      };
+  const content = successContent(operation);
   const statuses = [operation.status ?? 200, ...(operation.alsoStatus ?? [])];
   return Object.fromEntries(statuses.map((status) => [String(status), { description: 'Success', content }]));
+}
+
+function successContent({ streams, bytesAs, result, alsoAs = [] }: OperationSpec): ZodOpenApiContentObject {
+  const each = (types: readonly string[], schema: z.ZodType) =>
+    Object.fromEntries(types.map((type) => [type, { schema }]));
+  if (streams) return each(STREAM_TYPES, z.string());
+  if (bytesAs) return each(bytesAs, z.string().meta({ format: 'binary' }));
+  return { 'application/json': { schema: result }, ...each(alsoAs, z.string()) };
 }
 
 function failures(operation: OperationSpec, callers: Callers) {

@@ -5,14 +5,17 @@ import { AppError, toAppError } from '@tollgate/http-kit';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
-import { chat, type ChatDeps } from './flows/chat.ts';
+import type { ChatDeps } from './flows/chat.ts';
+import type { ChatFiles } from './flows/files/chat-files.ts';
+import { createAnswerRequests } from './flows/answers/answer-requests.ts';
+import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
-import type { Ask } from './flows/answers/prepare-ask.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
-import type { Accounting, Asker, Clock } from './ports.ts';
+import { createMetering } from './metering-deps.ts';
+import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -26,6 +29,7 @@ interface Neighbours {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly files: ChatFiles;
 }
 
 /** Everything a chat request passes through, and what looks after it in the background. */
@@ -47,7 +51,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     soon,
     ...leases,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    longestAnswerMs: longestAnswerMs(config) + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
     overdue: (hold) => void holds.close(hold),
   });
   const holds = createHolds({
@@ -59,7 +63,9 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
@@ -74,18 +80,24 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
-    upstreams: upstreams.by,
+    files: neighbours.files,
+    answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   return {
     settler,
     keeper,
     saveLater,
-    chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
+    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {
@@ -95,9 +107,17 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   };
 }
 
+/** One server that has failed before its first byte, and another that takes its time. */
+function longestAnswerMs({ upstreams: { servers } }: Config): number {
+  const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>
+    Math.max(0, ...servers.map(({ timeouts }) => of(timeouts)));
+  return longest(({ firstByteMs }) => firstByteMs) + longest(({ totalMs }) => totalMs);
+}
+
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>
-  ({ chatflow: { upstream, id: chatflowId }, hold: { id: holdId, userId, reply }, error }) => {
+  ({ hold: { id: holdId, userId, reply, place }, error }) => {
+    const { upstream, id: chatflowId } = place;
     const code = error === undefined ? undefined : wireCode(toAppError(error).code);
     const outputTokens = reply.tokens().output;
     tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createRounds, type Rounds } from '@tollgate/http-kit';
 import type { AppFlows } from './app.ts';
 import type { Config } from './config.ts';
+import type { FileLinks } from './domain/files/file-links.ts';
 import type { Facts, Tell } from './domain/facts.ts';
 import type { UserId } from './domain/wire-types.ts';
 import { createAssignments } from './flows/chatflows/assign-chatflow.ts';
@@ -16,7 +17,7 @@ import { createExportConversations } from './flows/conversations/export-conversa
 import { createFinishAbandoned } from './flows/conversations/finish-abandoned.ts';
 import { createForgetUpstream } from './flows/conversations/forget-upstream.ts';
 import { createReadConversations } from './flows/conversations/read-conversations.ts';
-import type { Auth, Clock, SessionFiles } from './ports.ts';
+import type { Auth, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -29,7 +30,7 @@ const TURN = 0.8;
 
 interface Neighbours {
   readonly stores: Stores;
-  readonly files: SessionFiles;
+  readonly links: FileLinks;
   readonly auth: Auth;
   readonly upstreams: Upstreams;
   readonly clock: Clock;
@@ -49,8 +50,8 @@ type Task = Facts['background_failed']['task'];
 
 /** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
 export function createLibrary(config: Config, neighbours: Neighbours): Library {
-  const { stores, files, auth, upstreams, clock, tell } = neighbours;
-  const { chatflows, sessions, messages, forgetting, turns } = stores;
+  const { stores, links, auth, upstreams, clock, tell } = neighbours;
+  const { chatflows, sessions, messages, forgetting, files, turns } = stores;
   const { catalogues } = upstreams;
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent, SYNC_INTERVAL: syncEveryMs } = config;
   const sync = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
@@ -77,8 +78,9 @@ export function createLibrary(config: Config, neighbours: Neighbours): Library {
   return {
     flows: {
       sessions: {
-        read: createReadConversations({ sessions, messages, clock }),
-        exported: createExportConversations({ sessions, messages }),
+        read: createReadConversations({ sessions, messages, files, clock }),
+        exported: createExportConversations({ sessions, messages, files }),
+        links,
         remove,
       },
       chatflows: readChatflows,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Credits } from '../credits.ts';
-import { ChatflowId, HoldId, SessionId } from '../ids.ts';
+import { ChatflowId, FileId, HoldId, SessionId } from '../ids.ts';
 import { operation, withAliases } from '../operation.ts';
 
 const LONGEST_QUESTION = 100_000;
@@ -10,10 +10,12 @@ const MOST_UPLOADS = 10;
 /** Base64 of 10 MiB, with the head of a data URL. */
 const LONGEST_UPLOAD = 14_000_000;
 /** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
-const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+export const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+
+export const Question = z.string().trim().min(1).max(LONGEST_QUESTION);
 
 /** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
-const Turn = withAliases(
+export const Turn = withAliases(
   z.strictObject({
     role: z.enum(['apiMessage', 'userMessage', 'assistant', 'user']),
     content: z.string().max(LONGEST_TURN),
@@ -22,7 +24,7 @@ const Turn = withAliases(
 );
 
 /** A file inside a chat request: raw base64 or a data URL; what it is, is told by its bytes. */
-const Upload = z.strictObject({
+export const Upload = z.strictObject({
   data: z.string().min(1).max(LONGEST_UPLOAD),
   type: z.enum(['file', 'file:full', 'file:rag', 'audio']).default('file'),
   name: z.string().trim().min(1).max(255),
@@ -30,14 +32,20 @@ const Upload = z.strictObject({
 });
 export type Upload = z.infer<typeof Upload>;
 
+/** A file that was sent before, by its id. */
+const EarlierUpload = z.strictObject({ file_id: FileId, type: Upload.shape.type });
+
 const ChatBody = withAliases(
   z.strictObject({
-    question: z.string().trim().min(1).max(LONGEST_QUESTION),
+    question: Question,
     chatflow_id: ChatflowId,
     /** A UUID, or empty for a new conversation. */
     sessionId: z.string().max(200).nullish(),
     history: z.array(Turn).max(MOST_TURNS).nullish(),
-    uploads: z.array(Upload).max(MOST_UPLOADS).nullish(),
+    uploads: z
+      .array(z.union([Upload, EarlierUpload]))
+      .max(MOST_UPLOADS)
+      .nullish(),
     /**
      * Only what the administrator has allowed for the chatflow; anything else is refused. For a model also `max_tokens`
      * (or `max_completion_tokens`), which only ever lowers the operator's limit.
@@ -61,7 +69,7 @@ export const AnswerUsage = z.object({
 });
 export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
-const BEFORE_THE_FIRST_BYTE = [
+export const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
   'ORIGIN_NOT_ALLOWED',
   'INSUFFICIENT_CREDITS',
@@ -72,6 +80,7 @@ const BEFORE_THE_FIRST_BYTE = [
   'KEY_REVOKED',
   'NOT_FOUND',
   'SESSION_BUSY',
+  'FILE_QUOTA_EXCEEDED',
   'RATE_LIMITED',
   'UPSTREAM_FAILED',
   'UPSTREAM_UNAVAILABLE',

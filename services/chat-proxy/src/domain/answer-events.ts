@@ -1,7 +1,7 @@
 import type { AnswerEvent, UpstreamPart } from './answer.ts';
 import type { CheckedUpload } from './file-rules.ts';
 import { type Bill, spendable } from './price.ts';
-import type { ChatflowId, Hold, SessionId } from './wire-types.ts';
+import type { ChatflowId, FileId, Hold, SessionId } from './wire-types.ts';
 
 export interface Opening {
   readonly sessionId: SessionId;
@@ -9,12 +9,14 @@ export interface Opening {
   readonly chatflowId: ChatflowId;
   readonly at: Date;
   readonly uploads: readonly CheckedUpload[];
+  /** Under which they are kept, one for each upload; absent when they are not. */
+  readonly fileIds: readonly FileId[] | undefined;
   /** Not, when the client wants it kept and nothing may be. */
   readonly isKept: boolean;
 }
 
 /** The events before the upstream's first one. */
-export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept }: Opening): AnswerEvent[] {
+export function openingEvents({ sessionId, hold, chatflowId, at, uploads, fileIds, isKept }: Opening): AnswerEvent[] {
   const first = {
     event: 'session_id',
     data: sessionId,
@@ -26,7 +28,10 @@ export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept
     ...clampOf(hold),
   };
   if (uploads.length === 0) return [first];
-  const files = uploads.map(({ name, type, mime, sizeBytes }) => ({ name, type, mime, size: sizeBytes }));
+  const files = uploads.map(({ name, type, mime, sizeBytes }, place) => {
+    const fileId = fileIds?.[place];
+    return { ...(fileId !== undefined && { file_id: fileId }), name, type, mime, size: sizeBytes };
+  });
   return [first, { event: 'files_uploaded', data: files }];
 }
 
@@ -41,8 +46,19 @@ export function eventOf(part: UpstreamPart, sessionId: SessionId): AnswerEvent |
   return event === 'metadata' ? { event, data: { ...Object(data), chatId: sessionId, sessionId } } : part.event;
 }
 
+const END: AnswerEvent = { event: 'end', data: '[DONE]' };
+
 /** What the answer cost and what is left, then the end. */
-export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[] {
+export const closingEvents = (hold: Hold, bill: Bill | undefined): AnswerEvent[] => [usageEvent(hold, bill), END];
+
+/** The same for an answer that its user has stopped, as Flowise says it: the client gets a clean end. */
+export const stoppedEvents = (hold: Hold, bill: Bill | undefined): AnswerEvent[] => [
+  usageEvent(hold, bill),
+  { event: 'abort', data: '[DONE]' },
+  END,
+];
+
+function usageEvent(hold: Hold, bill: Bill | undefined): AnswerEvent {
   const usage = {
     credits: bill?.credits ?? 0,
     remaining_credits: bill?.remainingCredits ?? spendable(hold),
@@ -52,10 +68,7 @@ export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[]
     request_id: hold.holdId,
     ...clampOf(hold),
   };
-  return [
-    { event: 'usage', data: usage },
-    { event: 'end', data: '[DONE]' },
-  ];
+  return { event: 'usage', data: usage };
 }
 
 /** The balance allowed only a shorter answer than usual: told before it begins and after it has ended. */

@@ -2,7 +2,7 @@ import { isDuplicate, isOverTime, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import { toCursor } from '../domain/cursor.ts';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
-import type { Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+import type { Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, OneSession, StoredMessage } from '../ports.ts';
 import { cursorFrom } from './cursor.ts';
 import { containing } from './search.ts';
@@ -22,6 +22,8 @@ interface Row {
   readonly request_id: HoldId | null;
   /** As JSON: events are for showing only, and the text of others must not become field names of ours. */
   readonly events: string;
+  /** Absent in messages from before files were kept. */
+  readonly file_ids?: readonly FileId[];
 }
 
 /** Milliseconds of the database for one search. */
@@ -135,6 +137,7 @@ const rowOf = (message: StoredMessage): Row => ({
   usage: message.usage,
   request_id: message.requestId,
   events: JSON.stringify(message.events),
+  ...(message.fileIds.length > 0 && { file_ids: message.fileIds }),
 });
 
 const messageOf = (row: Row): StoredMessage => ({
@@ -150,4 +153,5 @@ const messageOf = (row: Row): StoredMessage => ({
   usage: row.usage,
   requestId: row.request_id,
   events: JSON.parse(row.events) as AnswerEvent[], // written by rowOf and by nobody else
+  fileIds: row.file_ids ?? [],
 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
-import type { UpstreamName } from '../../src/domain/chatflow.ts';
 import type { ChatflowId } from '../../src/domain/wire-types.ts';
 import { createSyncChatflows } from '../../src/flows/chatflows/sync-chatflows.ts';
 import { createSyncInTurn } from '../../src/flows/chatflows/sync-in-turn.ts';
@@ -15,7 +14,7 @@ afterAll(() => library.mongo.close());
 beforeEach(() => library.reset());
 
 describe('a synchronisation', () => {
-  const catalogue = (upstream: UpstreamName, ids: readonly string[]) => ({
+  const catalogue = (upstream: string, ids: readonly string[]) => ({
     upstream,
     ids,
     fails: false,
@@ -48,7 +47,7 @@ describe('a synchronisation', () => {
       created: 1,
       updated: 0,
       deleted: 0,
-      errors: ['flowise: could not be read (upstream_unavailable)'],
+      errors: ['flowise: could not be listed (upstream_unavailable)'],
     });
     expect(await active()).toEqual(['f1', 'f2', 'f3', 'f4', 'm1', 'm2', 'm3']);
     models.fails = true;

@@ -1,8 +1,9 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
+import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
-import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
+import type { EarlierUpload, InlineUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 
 /** A chat request as every kind of route puts it. */
@@ -12,7 +13,8 @@ export interface Ask {
   /** As the client wrote it; empty for a new conversation. */
   readonly sessionId?: string | null | undefined;
   readonly history: readonly Turn[];
-  readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
+  /** Judged by the flow of files. */
+  readonly uploads: readonly (InlineUpload | EarlierUpload)[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** The page that the request comes from, by its Origin header. */
   readonly origin?: string | undefined;
@@ -22,40 +24,44 @@ export interface Ask {
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** Of the client's request; what of them a server is sent is the operator's choice. */
+  readonly clientHeaders?: Readonly<Record<string, string>>;
+  /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
+  readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
 }
 
 export interface PreparedAsk {
   readonly question: string;
-  readonly uploads: readonly CheckedUpload[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side. */
+  readonly choices: number;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked, origin }: Ask): PreparedAsk {
-  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, overrides: asked, flowInput, completion } = ask;
+  if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
+  if (flowInput && !isFlow(chatflow)) {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
+  }
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  if (uploads.length > 0 && !isFlow(chatflow)) {
-    throw new AppError('VALIDATION_FAILED', 'This chatflow does not take files');
-  }
-  const checked = uploads.map((upload, at) => {
-    const result = checkUpload(upload);
-    if (typeof result === 'string') {
-      throw new AppError('VALIDATION_FAILED', undefined, { errors: [{ path: `uploads.${at}`, message: result }] });
-    }
-    return result;
-  });
-  return { question, uploads: checked, overrides, wantedOutput };
+  const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
+  return { question, overrides, wantedOutput, choices };
 }
+
+/** A model makes, and bills, as many answers as `n` says. */
+const choicesOf = (completion: Completion | undefined): number =>
+  isLimit(completion?.parameters['n']) ? Number(completion?.parameters['n']) : 1;
 
 /** How clients of OpenAI's API call the longest answer they want. */
 const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);

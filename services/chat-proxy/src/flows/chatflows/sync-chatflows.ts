@@ -90,9 +90,17 @@ async function makePlans(
   const [failed] = listings.filter((listing) => listing.status === 'rejected');
   if (failed && listings.every(({ status }) => status === 'rejected')) throw failed.reason as Error;
 
+  // An id that several upstreams have is the first one's, also while that one is silent.
+  const silent = new Set(
+    catalogues.flatMap(({ upstream }, at) => (listings[at]?.status === 'rejected' ? [upstream] : [])),
+  );
+  const taken = new Set(known.filter(({ upstream }) => silent.has(upstream)).map(({ id }) => id));
+  const own = listings.map((listing) =>
+    listing.status === 'fulfilled' ? listing.value.filter(({ id }) => taken.size < taken.add(id).size) : [],
+  );
   const configured = new Set(catalogues.map(({ upstream }) => upstream));
   const left = Map.groupBy(
-    known.filter(({ upstream }) => !configured.has(upstream)),
+    known.filter(({ upstream, id }) => !configured.has(upstream) && !taken.has(id)),
     ({ upstream }) => upstream,
   );
   return [...catalogues.map(planOf), ...[...left].map(([upstream, gone]) => leftOver(upstream, gone))];
@@ -101,13 +109,12 @@ async function makePlans(
   function planOf({ upstream }: Catalogue, index: number): Plan {
     const listing = listings[index];
     if (listing?.status !== 'fulfilled') {
-      const problem = `${upstream}: could not be read (${wireCode(toAppError(listing?.reason).code)})`;
+      const problem = `${upstream}: could not be listed (${wireCode(toAppError(listing?.reason).code)})`;
       return { rows: [], gone: [], problem };
     }
-    const rows = listing.value;
-    const ids = new Set(rows.map(({ id }) => id));
+    const rows = own[index] ?? [];
     const mine = known.filter((chatflow) => chatflow.upstream === upstream);
-    const gone = mine.filter(({ id }) => !ids.has(id));
+    const gone = mine.filter(({ id }) => !taken.has(id));
     if (allowMassDeletion || gone.length * 100 <= mine.length * mostDeletedPercent) return { rows, gone };
     const problem = `${gone.length} of ${mine.length} chatflows of ${upstream} would be deleted`;
     return { rows, gone, problem, isRefused: true };
