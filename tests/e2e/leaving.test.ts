@@ -52,3 +52,18 @@ describe.each(ADAPTERS)('a client that leaves an answer of %s', (adapter) => {
     60_000,
   );
 });
+
+it.each(streamed)(
+  'a client that leaves an agent flow at a tool event has it stopped within a second, and pays at most what was produced ($name)',
+  async (door) => {
+    const person = await platform.user({ credits: 100_000 });
+    const scenario = { toolCall: { name: 'calculator', arguments: { sum: '1 + 2 + 3' } }, tokens: 6, hangAfter: 2 };
+    const leaving = { when: 'at a tool event', scenario, afterTokens: 1, leaveAt: 'calledTools' };
+    const left = await leave(platform, person, { leaving, adapter: 'flowise', door });
+    expect(left.stoppedMs).toBeLessThan(STOPPED_WITHIN_MS);
+    // Flowise tells what a tool's call has cost only at the end: nobody pays for what nobody knows.
+    expect(left.charged).toBeLessThanOrEqual(left.produced);
+    await untilIdle(platform);
+    expect(await platform.books.ofUser(person.userId)).toMatchObject({ held: 0, openHolds: 0, terminalHolds: 1 });
+  },
+);
