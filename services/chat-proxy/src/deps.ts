@@ -18,6 +18,8 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createFlowiseDoor } from './flowise-deps.ts';
+import { createFileFlows } from './files-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
@@ -60,20 +62,27 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
-  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const files = createFileFlows(config, { stores, clock, tell });
+  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const library = createLibrary(config, { stores, auth, upstreams, clock, tell });
+  const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
+  const stream = streamOf(config, logger);
+  const { sessions } = library.flows;
+  const { verifyKey } = admission;
+  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
   const flows: AppFlows = {
-    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
+    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     login: createLogIn({ auth }),
     ...library.flows,
+    files,
+    flowise: flowise.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
-  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, reports];
+  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -84,8 +93,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      isOriginAllowed: flowise.isOriginAllowed,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

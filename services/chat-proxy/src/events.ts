@@ -1,11 +1,12 @@
 import { createEvents, type EventDefinition, type Logger, type Metrics } from '@tollgate/telemetry';
-import type { Facts, Tell } from './domain/facts.ts';
+import { BACKGROUND_TASKS, type Facts, type Tell } from './domain/facts.ts';
 
 type Definitions = {
   readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
 };
 
-const UPSTREAM = ['flowise', 'openai'] as const;
+/** Names that the operator has given to AI servers. */
+const UPSTREAM = { atMost: 100 };
 const OUTCOME = ['completed', 'failed', 'aborted'] as const;
 
 /** Every business fact of this service: one log line and one counter each. */
@@ -71,6 +72,22 @@ const EVENTS = {
     fields: ['sessionId', 'holdId'],
     level: 'error',
   },
+  upstream_paused: {
+    help: 'AI servers that are not asked for a while, because they have failed several times in a row',
+    labels: { upstream: UPSTREAM },
+    level: 'warn',
+  },
+  upstream_replaced: {
+    help: 'Questions that were put to another AI server, because the first had failed before it answered',
+    labels: { upstream: UPSTREAM, by: UPSTREAM },
+    fields: ['holdId'],
+    level: 'warn',
+  },
+  file_not_kept: {
+    help: 'Files of a question that could not be stored; the question was answered all the same',
+    fields: ['fileId', 'userId', 'reason'],
+    level: 'error',
+  },
   upstream_abandoned: {
     help: 'Answers that were stopped before the upstream had finished',
     labels: { upstream: UPSTREAM },
@@ -89,7 +106,7 @@ const EVENTS = {
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
     labels: {
-      task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports', 'strikes'],
+      task: BACKGROUND_TASKS,
     },
     fields: ['reason'],
     level: 'warn',

@@ -1,14 +1,29 @@
 import type { MessageStatus } from './answer.ts';
-import type { UpstreamName } from './chatflow.ts';
-import type { HoldId, SessionId, UserId } from './wire-types.ts';
+import type { FileId, HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
+
+/** What goes on beside the requests. */
+export const BACKGROUND_TASKS = [
+  'renew',
+  'checkpoint',
+  'leftovers',
+  'forget',
+  'abandoned',
+  'retention',
+  'messages',
+  'revocations',
+  'sync',
+  'reports',
+  'strikes',
+  'files',
+] as const;
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
   chat_finished: Owned &
     Readonly<{
-      upstream: UpstreamName;
+      upstream: string;
       outcome: MessageStatus;
       chatflowId: string;
       outputTokens: number;
@@ -23,9 +38,12 @@ export type Facts = Readonly<{
   answer_overdue: Owned;
   answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
-  usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
+  usage_not_believed: Readonly<{ holdId: HoldId; upstream: string }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
-  upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
+  upstream_paused: Readonly<{ upstream: string }>;
+  upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
+  upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
+  file_not_kept: Readonly<{ fileId: FileId; userId: UserId; reason: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
     created: number;
@@ -35,7 +53,7 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports' | 'strikes';
+    task: (typeof BACKGROUND_TASKS)[number];
     reason: string;
   }>;
 }>;
