@@ -60,9 +60,22 @@ export function checkUpload(upload: InlineUpload, accepted = ALL_TYPES): Checked
 }
 
 /** Why a chatflow does not take a file; undefined when it does. */
-export function refusalOf({ type, mime }: Pick<CheckedUpload, 'type' | 'mime'>, takes: UploadRules): string | undefined {
+export function refusalOf(
+  { type, mime }: Pick<CheckedUpload, 'type' | 'mime'>,
+  takes: UploadRules,
+): string | undefined {
   const kind = kindOf(mime);
   if ((type === 'audio') !== (kind === 'audio')) return `a file of type ${mime} cannot be sent as ${type}`;
   const isTaken = { image: takes.images, document: takes.files, audio: takes.audio }[kind];
   return isTaken ? undefined : `this chatflow takes no ${kind} files`;
 }
+
+/** A picture comes to fewer tokens at every known model. */
+const PICTURE_TOKENS = 2048;
+
+/** Upper bound of what files add to the input: the text of a whole document is put before the question. */
+export const inputBytesOf = (uploads: readonly CheckedUpload[]): number =>
+  uploads.reduce((sum, { type, mime, sizeBytes }) => {
+    if (kindOf(mime) === 'image') return sum + PICTURE_TOKENS;
+    return type === 'file:full' ? sum + sizeBytes : sum;
+  }, 0);

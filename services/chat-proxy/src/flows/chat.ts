@@ -2,6 +2,7 @@ import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
 import type { Chatflow } from '../domain/chatflow.ts';
+import { inputBytesOf } from '../domain/file-rules.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
@@ -54,7 +55,7 @@ export async function* chat(
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
   const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
-  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
+  const reply = new Reply({ promptBytes: turn.promptBytes + inputBytesOf(uploads), keeps: turn.stores });
   let hold: OpenHold | undefined;
   let files: KeptFiles | undefined;
   let opening: AnswerEvent[] = [];
