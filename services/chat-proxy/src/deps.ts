@@ -62,7 +62,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
@@ -95,7 +95,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       flows,
       isOriginAllowed: flowise.isOriginAllowed,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

@@ -141,6 +141,34 @@ describe('files that come with a question', () => {
     expect(await heldBy(alice)).toBe(0);
   });
 
+  it('are read out by Flowise when the whole document is meant, unless that was done before', async () => {
+    const whole = { ...note('the whole document'), type: 'file:full' };
+    const before = { data: 'read out before', type: 'file:full', name: 'b.pdf', mime: 'application/pdf' };
+    const { call, sessionId } = await ask([whole, before]);
+    expect(call.status).toBe(200);
+    expect(sent().uploads?.map(({ type, name, data }) => ({ type, name, data }))).toEqual([
+      { type: 'file:full', name: 'a.txt', data: 'the whole document' },
+      { type: 'file:full', name: 'b.pdf', data: 'read out before' },
+    ]);
+    const { chatId } = await proxy.flowise.untilCall(0);
+    const attached = proxy.flowise.otherRequests.filter(({ path }) => path.includes('/attachments/'));
+    expect(attached.map(({ path }) => path)).toEqual([`/api/v1/attachments/${proxy.flowise.chain.id}/${chatId}`]);
+    expect((await historyOf(sessionId))[0]?.uploads).toMatchObject([
+      { name: 'a.txt' },
+      { name: 'b.pdf.txt', mime: 'text/plain' },
+    ]);
+    const { call: refused } = await ask([
+      {
+        data: BEGINNINGS['application/pdf']?.bytes.toString('base64'),
+        type: 'file:full',
+        name: 'c.pdf',
+        mime: 'application/pdf',
+      },
+    ]);
+    expect(refused.problem).toMatchObject({ status: 400, code: 'validation_failed' });
+    expect(proxy.flowise.calls()).toBe(1);
+  });
+
   it('may be asked about again by their ids, and lie there once', async () => {
     const { sessionId, kept } = await ask([picture()]);
     const file_id = kept[0]?.file_id;
