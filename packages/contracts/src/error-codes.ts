@@ -64,6 +64,8 @@ export const ERROR_CODES = {
   VOUCHER_REDEEMED: { status: 409, title: 'This voucher has been redeemed' },
   DUPLICATE_ACCOUNT: { status: 409, title: 'The account already exists' },
 
+  URI_TOO_LONG: { status: 414, title: 'The address is too long' },
+  EXPECTATION_FAILED: { status: 417, title: 'What the request expects is not offered' },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },

@@ -7,11 +7,13 @@ import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
 import { createAnswerRequests } from './flows/answers/answer-requests.ts';
+import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
+import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
@@ -31,7 +33,7 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows } = stores;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const leases = { journalLeaseMs, sessionLeaseMs };
   const stopping = new AbortController();
@@ -47,7 +49,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     soon,
     ...leases,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    longestAnswerMs: longestAnswerMs(config) + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
     overdue: (hold) => void holds.close(hold),
   });
   const holds = createHolds({
@@ -59,13 +61,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
     conversations: createConversations({
       sessions,
       messages,
+      forgetting,
       saveLater,
       newId: randomUUID,
       clock,
@@ -73,11 +78,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
-    upstreams: upstreams.by,
+    answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   return {
@@ -94,9 +104,17 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   };
 }
 
+/** One server that has failed before its first byte, and another that takes its time. */
+function longestAnswerMs({ upstreams: { servers } }: Config): number {
+  const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>
+    Math.max(0, ...servers.map(({ timeouts }) => of(timeouts)));
+  return longest(({ firstByteMs }) => firstByteMs) + longest(({ totalMs }) => totalMs);
+}
+
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>
-  ({ chatflow: { upstream, id: chatflowId }, hold: { id: holdId, userId, reply }, error }) => {
+  ({ hold: { id: holdId, userId, reply, place }, error }) => {
+    const { upstream, id: chatflowId } = place;
     const code = error === undefined ? undefined : wireCode(toAppError(error).code);
     const outputTokens = reply.tokens().output;
     tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });

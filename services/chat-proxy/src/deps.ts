@@ -22,7 +22,7 @@ import { createFlowiseDoor } from './flowise-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
-import type { Clock } from './ports.ts';
+import type { Clock, SessionFiles } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
@@ -45,6 +45,8 @@ export interface Deps {
   close(): Promise<void>;
 }
 
+/** Until files are kept. */
+const NO_FILES: SessionFiles = { forgetOf: async () => 0 };
 const SAVE_EVERY_MS = 2000;
 const CLOSING_MS = 8000;
 
@@ -61,11 +63,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const library = createLibrary(config, { stores, auth, upstreams, clock, tell });
+  const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
   const stream = streamOf(config, logger);
   const { sessions } = library.flows;
   const { verifyKey } = admission;
@@ -92,7 +94,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       flows,
       isOriginAllowed: flowise.isOriginAllowed,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

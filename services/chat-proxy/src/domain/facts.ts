@@ -1,14 +1,28 @@
 import type { MessageStatus } from './answer.ts';
-import type { UpstreamName } from './chatflow.ts';
 import type { HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
+
+/** What goes on beside the requests. */
+export const BACKGROUND_TASKS = [
+  'renew',
+  'checkpoint',
+  'leftovers',
+  'forget',
+  'abandoned',
+  'retention',
+  'messages',
+  'revocations',
+  'sync',
+  'reports',
+  'strikes',
+] as const;
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
   chat_finished: Owned &
     Readonly<{
-      upstream: UpstreamName;
+      upstream: string;
       outcome: MessageStatus;
       chatflowId: string;
       outputTokens: number;
@@ -21,10 +35,13 @@ export type Facts = Readonly<{
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   access_ended: Owned & Readonly<{ reason: string }>;
   answer_overdue: Owned;
+  answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
-  usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
+  usage_not_believed: Readonly<{ holdId: HoldId; upstream: string }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
-  upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
+  upstream_paused: Readonly<{ upstream: string }>;
+  upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
+  upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
     created: number;
@@ -34,7 +51,7 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
+    task: (typeof BACKGROUND_TASKS)[number];
     reason: string;
   }>;
 }>;

@@ -1,18 +1,21 @@
+import type { ErrorCode } from '@tollgate/contracts';
 import { AppError, unavailable } from '@tollgate/http-kit';
 import type { Access } from '../../domain/access.ts';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import {
+  type AbsentUsage,
   type Bill,
   billFor,
   chargesPerMessage,
   extendAtOutput,
   extendedHold,
   extendedUnits,
+  lacksUsage,
   mostUnits,
   reportsUsage,
 } from '../../domain/price.ts';
 import { type Reply, tokensOfBytes } from '../../domain/reply.ts';
-import type { ClosedHold, Hold, HoldId, Units } from '../../domain/wire-types.ts';
+import type { ClosedHold, Hold, HoldId, Resource, Units } from '../../domain/wire-types.ts';
 import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../../ports.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
 import type { OpenHold, Shortage } from './open-hold.ts';
@@ -28,8 +31,10 @@ interface HoldOrder {
   readonly holdId: HoldId;
   readonly chatflow: Chatflow;
   readonly reply: Reply;
-  /** Output tokens the client wants at most. */
+  /** Output tokens the client wants at most, in each choice. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side; 1 when absent. */
+  readonly choices?: number;
 }
 
 export interface Holds {
@@ -37,6 +42,8 @@ export interface Holds {
   open(caller: Asker, order: HoldOrder): Promise<OpenHold>;
   /** After each part of an answer: something to wait for, when the hold must grow or be noted. */
   grown(hold: OpenHold): Promise<void> | undefined;
+  /** Prices the hold by where the answer comes from instead. Throws, with the hold as it was, when the caller cannot pay that. */
+  requote(hold: OpenHold, place: Chatflow): Promise<void>;
   /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
   bill(hold: OpenHold | undefined): Promise<Bill | undefined>;
   /** Settles or voids, once. Never throws. */
@@ -54,6 +61,8 @@ export interface HoldsDeps {
   readonly defaultOutput: number;
   /** The shortest answer worth beginning. */
   readonly minOutput: number;
+  /** What is charged when an upstream that should report usage does not. */
+  readonly absentUsage: AbsentUsage;
 }
 
 export const createHolds = (deps: HoldsDeps): Holds => new JournalledHolds(deps);
@@ -65,18 +74,27 @@ class JournalledHolds implements Holds {
     this.#deps = deps;
   }
 
-  async open(caller: Asker, { holdId, chatflow, reply, wantedOutput = Infinity }: HoldOrder): Promise<OpenHold> {
+  async open(caller: Asker, order: HoldOrder): Promise<OpenHold> {
     const { defaultOutput, keeper, clock } = this.#deps;
-    const most = mostUnits(reply.promptBytes, Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput));
-    const grant = await this.#grant(caller, { holdId, chatflow, most });
+    const { holdId, chatflow, reply, wantedOutput = Infinity, choices = 1 } = order;
+    const longest = Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput);
+    const grant = await this.#grant(caller, {
+      holdId,
+      chatflow,
+      most: mostUnits(reply.promptBytes, longest * choices),
+      choices,
+    });
     const hold: OpenHold = {
       id: holdId,
       userId: caller.userId,
       access: accessOf(caller),
       reply,
+      place: chatflow,
+      choices,
       grant,
       lost: new AbortController(),
-      maxOutput: grant.units.output ?? defaultOutput,
+      maxOutput: perChoice(grant.units.output ?? defaultOutput, choices),
+      absentUsage: reportsUsage(chatflow) ? this.#deps.absentUsage : 'estimate',
       isCapped: !isFlow(chatflow),
       extendAt: Infinity,
       endsAfter: Infinity,
@@ -85,7 +103,7 @@ class JournalledHolds implements Holds {
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
     };
-    if (grant.units.output !== undefined) hold.extendAt = limitOf(hold);
+    hold.extendAt = firstLimitOf(hold);
     keeper.add(hold);
     return hold;
   }
@@ -98,8 +116,27 @@ class JournalledHolds implements Holds {
     return progress >= hold.extendAt ? this.#extend(hold) : undefined;
   }
 
+  async requote(hold: OpenHold, place: Chatflow): Promise<void> {
+    const { accounting, minOutput } = this.#deps;
+    const { userId, grant, reply, choices } = hold;
+    const resource = resourceOf(place);
+    const raised = async (units: Units, from: Hold) => {
+      const least = units.output === undefined ? {} : { minOutput: Math.min(minOutput, units.output) };
+      return extendedHold(await accounting.extend(userId, from, { units, ...least, resource }), units);
+    };
+    const most = mostUnits(reply.promptBytes, hold.maxOutput * choices);
+    let quoted = await raised(reportsUsage(place) ? grant.units : { request: 1 }, grant);
+    if (!reportsUsage(place) && !chargesPerMessage(quoted.price)) quoted = await raised(most, quoted);
+    hold.grant = quoted;
+    hold.place = place;
+    if (quoted.units.output !== undefined) hold.maxOutput = perChoice(quoted.units.output, choices);
+    hold.extendAt = firstLimitOf(hold);
+  }
+
   async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
-    const own = hold && billFor(hold.grant, hold.reply);
+    const own = hold && billOf(hold);
+    if (hold?.absentUsage === 'fail' && lacksUsage(hold.reply))
+      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the upstream reported no usage');
     if (!own || own.credits <= hold.grant.heldCredits) return own;
     const closed = await this.close(hold);
     return closed ? { ...own, credits: closed.chargedCredits, remainingCredits: closed.availableCredits } : own;
@@ -116,11 +153,14 @@ class JournalledHolds implements Holds {
     return this.#deps.settler.end({ holdId: hold.id, userId: hold.userId, ending: endingOf(hold) });
   }
 
-  async #grant(caller: Asker, order: { holdId: HoldId; chatflow: Chatflow; most: Units }): Promise<Hold> {
-    const { holdId, chatflow, most } = order;
-    const resource = { upstream: chatflow.upstream, model: chatflow.model, chatflowId: chatflow.id };
+  async #grant(
+    caller: Asker,
+    order: { holdId: HoldId; chatflow: Chatflow; most: Units; choices: number },
+  ): Promise<Hold> {
+    const { holdId, chatflow, most, choices } = order;
+    const resource = resourceOf(chatflow);
     if (reportsUsage(chatflow)) {
-      const minOutput = Math.min(this.#deps.minOutput, most.output ?? this.#deps.minOutput);
+      const minOutput = Math.min(this.#deps.minOutput * choices, most.output ?? Infinity, MOST_MIN_OUTPUT);
       return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
     }
     // Charged by the message as a rule: then tokens must not be reserved that nobody is going to count.
@@ -165,7 +205,8 @@ class JournalledHolds implements Holds {
       if (isShort(error)) hold.shortOf = error.code;
       else {
         if (isRefusal(error)) throw error;
-        // Accounting cannot be reached: a running answer goes on, and is charged for at most what is reserved.
+        // Accounting cannot be reached or has no time: a running answer goes on, and by our own count is charged for at most
+        // what is reserved.
         hold.extendAt = Math.ceil(progress * RETRY_EXTENSION_AT);
         return;
       }
@@ -181,6 +222,11 @@ function accessOf({ username: _name, token: _token, ...access }: Asker): Access 
   return access;
 }
 
+/** An upstream limits each choice by itself, so that all of them together stay within the hold. */
+const perChoice = (output: number, choices: number): number => Math.max(1, Math.floor(output / choices));
+
+const resourceOf = ({ upstream, model, id: chatflowId }: Chatflow): Resource => ({ upstream, model, chatflowId });
+
 const voided = (reason: string): Ending => ({ kind: 'void', reason });
 
 /** Neither balance nor budget pays for more: what is reserved is used up, and then the answer ends. */
@@ -194,8 +240,10 @@ const SHORT: ReadonlySet<string> = new Set<Shortage>(['INSUFFICIENT_CREDITS', 'B
 const isShort = (error: unknown): error is AppError & { code: Shortage } =>
   error instanceof AppError && SHORT.has(error.code);
 
-/** A 4xx: accounting has decided. */
-const isRefusal = (error: unknown): boolean => error instanceof AppError && error.status < 500;
+/** A 4xx by which accounting has decided; the others only say that it could not do so now. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof AppError && error.status < 500 && !UNDECIDED.has(error.code);
+const UNDECIDED: ReadonlySet<string> = new Set<ErrorCode>(['RATE_LIMITED', 'IDEMPOTENCY_IN_PROGRESS']);
 
 /**
  * An upstream that keeps to max_tokens makes no more pieces than it was allowed; our estimate from bytes would cut honest
@@ -206,10 +254,16 @@ function limitOf(hold: OpenHold): number {
   return extendAtOutput(hold.grant, tokensOfBytes(hold.reply.promptBytes));
 }
 
+/** Charged by the message, a hold never grows. */
+const firstLimitOf = (hold: OpenHold): number => (hold.grant.units.output === undefined ? Infinity : limitOf(hold));
+
 const progressOf = ({ isCapped, reply }: OpenHold): number => (isCapped ? reply.deltas : reply.meteredOutput);
 
-function endingOf({ grant, reply }: OpenHold): Ending {
-  const bill = billFor(grant, reply);
+const billOf = ({ grant, reply, absentUsage }: OpenHold): Bill | undefined => billFor(grant, reply, absentUsage);
+
+function endingOf(hold: OpenHold): Ending {
+  const { reply } = hold;
+  const bill = billOf(hold);
   if (!bill)
     return voided(reply.status === 'completed' ? 'nothing was produced' : `${reply.status} before the first token`);
   return {
