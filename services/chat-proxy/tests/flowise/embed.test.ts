@@ -35,7 +35,6 @@ describe('flowise-embed, unmodified, in a page of another origin that the chatfl
   it('holds a conversation and has it again after a reload', async () => {
     const { id } = proxy.flowise.chain;
     const page = await open(alice, id);
-    await untilSaid(page, (said) => said.length === 1);
     proxy.flowise.next(
       { tokens: ['Credits are held ', 'while an answer runs', '.'] },
       { tokens: ['What was ', 'not used is released.'] },
