@@ -196,6 +196,8 @@ async function forgetTurn(turn: ConversationTurn, { forgetting, clock }: Convers
   if (turn.isFlowise) await forgetting.add([{ chatflowId, chatId: upstream.upstreamChatId, at }]);
 }
 
+const leavesUpstreamBusy = (reply: Reply): boolean => reply.status !== 'completed' || reply.isUnattended;
+
 function releaseOf(
   turn: ConversationTurn,
   reply: Reply,
@@ -209,7 +211,7 @@ function releaseOf(
     // A refusal must leave nothing behind.
     discard: turn.isNew && !reply.hasBegun && reply.status !== 'completed',
     // A chain goes on after its client has left, and a second call to the same slot would receive its tokens (T-F7).
-    ...(turn.isFlowise && reply.status !== 'completed' && { freshChatId: deps.newId() }),
+    ...(turn.isFlowise && leavesUpstreamBusy(reply) && { freshChatId: deps.newId() }),
     ...(messages.length > 0 && {
       stored: {
         ...beginningOf(turn.question),
