@@ -12,6 +12,7 @@ import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import type { Ask } from './flows/answers/prepare-ask.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
+import type { EmbedDeps } from './flows/openai/embed.ts';
 import type { Accounting, Asker, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
@@ -31,7 +32,7 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows } = stores;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const leases = { journalLeaseMs, sessionLeaseMs };
   const stopping = new AbortController();
@@ -66,6 +67,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     conversations: createConversations({
       sessions,
       messages,
+      forgetting,
       saveLater,
       newId: randomUUID,
       clock,
@@ -80,10 +82,18 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     finished: tellFinished(tell),
   };
 
+  const parts: AnswerParts = {
+    holds,
+    upstreamOf: ({ upstream }) => upstreams.by[upstream],
+    newRequestId: deps.newRequestId,
+    stopping: stopping.signal,
+    finished: deps.finished,
+  };
   return {
     settler,
     keeper,
     saveLater,
+    parts,
     chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
@@ -93,6 +103,10 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     },
   };
 }
+
+/** For answers of another kind that are held and settled the same way. */
+type AnswerParts = Pick<EmbedDeps, 'holds' | 'upstreamOf' | 'newRequestId' | 'stopping' | 'finished'>;
+export type Answering = ReturnType<typeof createAnswering>;
 
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>

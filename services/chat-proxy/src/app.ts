@@ -5,11 +5,13 @@ import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-cha
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
 import { loginRoutes } from './routes/login.ts';
+import { type OpenAiFlows, openAiRoutes } from './routes/openai.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
+  readonly openai: OpenAiFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
   readonly sessions: SessionFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
@@ -24,6 +26,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...serviceRoutes(version),
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
+  ...openAiRoutes(flows.openai),
   ...sessionRoutes(flows.sessions),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),

@@ -20,6 +20,7 @@ import {
 } from '@tollgate/config';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { openAiVariables } from './openai-config.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 
@@ -79,6 +80,7 @@ export const Variables = z
       .enum(['max_tokens', 'max_completion_tokens'])
       .default('max_tokens')
       .describe('How the server calls the limit of output tokens'),
+    ...openAiVariables,
     UPSTREAM_CONNECTIONS: whole({ min: 1, max: 10_000 })
       .default(1024)
       .describe('Connections to each upstream, which is the number of answers at once'),

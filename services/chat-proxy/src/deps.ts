@@ -26,6 +26,7 @@ import { createReadChatflows } from './flows/chatflows/read-chatflows.ts';
 import { createReadConversations } from './flows/conversations/read-conversations.ts';
 import { createSyncChatflows } from './flows/chatflows/sync-chatflows.ts';
 import { watch } from './metrics-deps.ts';
+import { createOpenAiFlows } from './openai-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
@@ -75,8 +76,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const syncChatflows = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
   const forgetUpstream = createForgetUpstream({ forgetting, flowise: upstreams, clock });
   const readChatflows = createReadChatflows({ chatflows });
+  const stream = streamOf(config, logger);
   const flows: AppFlows = {
-    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
+    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
+    openai: createOpenAiFlows(config, { chatflows, answering, stream }),
     login: createLogIn({ auth }),
     sessions: sessionFlows(stores, clock),
     chatflows: readChatflows,

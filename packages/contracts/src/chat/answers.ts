@@ -10,7 +10,7 @@ const MOST_UPLOADS = 10;
 /** Base64 of 10 MiB, with the head of a data URL. */
 const LONGEST_UPLOAD = 14_000_000;
 /** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
-const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+export const CHAT_BODY_BYTES = 15 * 1024 * 1024;
 
 /** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
 const Turn = withAliases(
@@ -53,6 +53,9 @@ export const AnswerUsage = z.object({
   remaining_credits: Credits,
   input_tokens: z.int().min(0),
   output_tokens: z.int().min(0),
+  /** Parts of the two above, when the upstream tells: read from its cache, and thought before the answer. */
+  cached_tokens: z.int().min(0).optional(),
+  reasoning_tokens: z.int().min(0).optional(),
   /** Our own count, because the upstream gave none (or none that can be believed). */
   estimated: z.boolean(),
   request_id: HoldId,
@@ -61,7 +64,7 @@ export const AnswerUsage = z.object({
 });
 export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
-const BEFORE_THE_FIRST_BYTE = [
+export const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
   'INSUFFICIENT_CREDITS',
   'MODEL_NOT_PRICED',

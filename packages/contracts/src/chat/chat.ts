@@ -2,5 +2,6 @@ export * from './admin.ts';
 export * from './answers.ts';
 export * from './chatflows.ts';
 export * from './login.ts';
+export * from './openai.ts';
 export * from './service.ts';
 export * from './sessions.ts';

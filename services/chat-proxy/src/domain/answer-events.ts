@@ -45,6 +45,8 @@ export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[]
     remaining_credits: bill?.remainingCredits ?? spendable(hold),
     input_tokens: bill?.inputTokens ?? 0,
     output_tokens: bill?.outputTokens ?? 0,
+    ...(bill?.cachedTokens && { cached_tokens: bill.cachedTokens }),
+    ...(bill?.reasoningTokens && { reasoning_tokens: bill.reasoningTokens }),
     estimated: bill?.estimated ?? false,
     request_id: hold.holdId,
     ...clampOf(hold),

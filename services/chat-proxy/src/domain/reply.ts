@@ -94,6 +94,11 @@ export class Reply {
     return this.#usage?.raw;
   }
 
+  /** Of the upstream's count: thoughts before the answer, contained in its output. */
+  get reasoningTokens(): number | undefined {
+    return this.#usage?.reasoning;
+  }
+
   get hasBadUsage(): boolean {
     return this.#badUsage;
   }

@@ -39,6 +39,7 @@ export async function* chat(
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
   const completion = ask.completion && { completion: ask.completion };
+  const choices = ask.completion?.choices;
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
@@ -47,7 +48,7 @@ export async function* chat(
   let hold: OpenHold | undefined;
   let failure: unknown;
   try {
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput, choices });
     // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
     const { grant } = hold;
@@ -76,7 +77,7 @@ export async function* chat(
     throw error;
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
-    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
+    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, hold && deps.holds.bill(hold))]);
     if (hold) deps.finished({ chatflow, hold, error: failure });
   }
 }

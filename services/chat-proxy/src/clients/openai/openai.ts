@@ -3,8 +3,10 @@ import { AppError } from '@tollgate/http-kit';
 import { Agent } from 'undici';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
-import type { Catalogue, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
+import type { Catalogue, EmbeddingRequest, Embeddings, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
+import { readEmbeddings } from './openai-embeddings.ts';
 import { OpenAiReader } from './openai-events.ts';
+import { refusalOf } from './openai-refusal.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
 import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
 
@@ -46,26 +48,48 @@ export function openAi(options: OpenAiOptions): OpenAi {
     maxOutput: number,
     signal: AbortSignal,
   ): AsyncGenerator<UpstreamPart, void, undefined> {
+    const { completion } = prompt;
+    const choices = completion?.choices ?? 1;
     const call = new UpstreamCall({
       agent,
       url: `${base}/chat/completions`,
       method: 'POST',
       headers: { ...headers, accept: 'text/event-stream' },
-      body: bodyOf(chatflow, prompt, { [options.limitField]: maxOutput }),
+      body: bodyOf(chatflow, prompt, { [options.limitField]: Math.max(1, Math.floor(maxOutput / choices)) }),
       signal,
       timeouts: options.timeouts,
     });
-    const reader = new OpenAiReader();
+    const reader = new OpenAiReader({ choices, passesOn: completion !== undefined });
     let isComplete = false;
     try {
       const { contentType } = await call.open();
-      if (contentType !== 'text/event-stream') throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
-      yield* partsOf(call, reader);
+      if (contentType === 'application/json') yield* reader.readWhole(await call.json());
+      else if (contentType === 'text/event-stream') yield* partsOf(call, reader);
+      else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       if (!reader.isComplete) throw call.unfinished();
       isComplete = true;
+    } catch (error) {
+      throw completion ? refusalOf(error) : error;
     } finally {
       if (!isComplete && reader.hasBegun) options.abandoned(chatflow.id);
       call.close(reader.isOver);
+    }
+  }
+
+  async function embed(chatflow: Chatflow, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
+    const { timeouts } = options;
+    const body = { ...wanted.parameters, model: chatflow.model, input: wanted.input };
+    const call = new UpstreamCall({ agent, url: `${base}/embeddings`, method: 'POST', headers, body, signal, timeouts });
+    let isComplete = false;
+    try {
+      await call.open();
+      const embeddings = readEmbeddings(await call.json(), wanted);
+      isComplete = true;
+      return embeddings;
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      call.close(isComplete);
     }
   }
 
@@ -93,7 +117,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
     }
   }
 
-  return { upstream: 'openai', answer, list, close: () => agent.destroy() };
+  return { upstream: 'openai', answer, embed, list, close: () => agent.destroy() };
 }
 
 async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerator<UpstreamPart, void, undefined> {
@@ -111,15 +135,16 @@ async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerato
 
 function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<string, number>>): object {
   const { systemPrompt, model } = chatflow;
+  const { completion } = prompt;
+  const asked = completion?.messages ?? [
+    ...prompt.history.map(({ role, content }) => ({ role, content })),
+    { role: 'user', content: prompt.question },
+  ];
   return {
-    ...sampling(prompt.overrides),
+    ...(completion ? completion.parameters : sampling(prompt.overrides)),
     model,
-    messages: [
-      ...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []),
-      ...prompt.history.map(({ role, content }) => ({ role, content })),
-      { role: 'user', content: prompt.question },
-    ],
-    n: 1,
+    messages: [...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []), ...asked],
+    n: completion?.choices ?? 1,
     stream: true,
     stream_options: { include_usage: true },
     ...limit,

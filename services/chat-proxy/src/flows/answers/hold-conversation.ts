@@ -3,10 +3,11 @@ import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import { recentTurns, sessionIdFrom, topicOf, type Turn } from '../../domain/conversation.ts';
 import { type Bill, promptBytes } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
-import type { HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
+import type { ChatflowId, HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
 import type {
   Asker,
   Clock,
+  Forgetting,
   Messages,
   Prompt,
   Session,
@@ -19,12 +20,14 @@ import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
 const REMEMBERED_MESSAGES = 40;
+const LONGEST_CHAIN_MS = 900_000;
 /** Waits in ms: the answer before may have reached its client a moment before its lease is given back. */
 const BUSY_RETRIES = [20, 40, 80, 160];
 
 /** One question within a conversation that is ours until `finish`. */
 export interface ConversationTurn {
   readonly sessionId: SessionId;
+  readonly chatflowId: ChatflowId;
   readonly userId: UserId;
   readonly requestId: HoldId;
   readonly at: Date;
@@ -42,8 +45,8 @@ export interface ConversationTurn {
 export interface Conversations {
   /** SESSION_BUSY while another answer runs in it, NOT_FOUND when it belongs to somebody else or to another chatflow. */
   claim(claim: { caller: Asker; chatflow: Chatflow; ask: Ask; requestId: HoldId }): Promise<ConversationTurn>;
-  /** Gives the conversation back and saves both messages. Never throws. */
-  finish(turn: ConversationTurn, reply: Reply, bill: Promise<Bill | undefined>): Promise<void>;
+  /** Gives the conversation back and saves both messages. `bill` is undefined when nothing was sent. Never throws. */
+  finish(turn: ConversationTurn, reply: Reply, bill: Promise<Bill | undefined> | undefined): Promise<void>;
 }
 
 interface Claimed {
@@ -56,6 +59,7 @@ interface Claimed {
 export interface ConversationsDeps {
   readonly sessions: Pick<Sessions, 'claim' | 'release'>;
   readonly messages: Pick<Messages, 'save' | 'page'>;
+  readonly forgetting: Pick<Forgetting, 'add'>;
   readonly saveLater: SaveBuffer;
   readonly newId: () => string;
   readonly clock: Clock;
@@ -81,8 +85,10 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       throw error;
     });
     const texts = [...history.map(({ content }) => content), ask.question, chatflow.systemPrompt ?? ''];
+    const completionBytes = ask.completion?.inputBytes ?? 0;
     return {
       sessionId: id,
+      chatflowId: chatflow.id,
       userId: caller.userId,
       requestId,
       at: new Date(deps.clock.now()),
@@ -92,7 +98,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       isStateless,
       isFlowise: isFlow(chatflow),
       history,
-      promptBytes: promptBytes(texts),
+      promptBytes: promptBytes(texts) + completionBytes,
       upstream: {
         upstreamChatId: session.upstreamChatIds.at(-1) ?? session.upstreamMemoryId,
         upstreamMemoryId: session.upstreamMemoryId,
@@ -128,9 +134,9 @@ async function finishTurn(
   deps: ConversationsDeps,
   turn: ConversationTurn,
   reply: Reply,
-  bill: Promise<Bill | undefined>,
+  bill: Promise<Bill | undefined> | undefined,
 ): Promise<void> {
-  if (turn.isStateless) return;
+  if (turn.isStateless) return bill && leave(deps, turn, reply);
   const stores = turn.stores && (reply.hasOutput || reply.status === 'completed');
   const messages = stores ? messagesOf(turn, reply, await bill, deps) : [];
   const release = releaseOf(turn, reply, messages, deps);
@@ -139,6 +145,20 @@ async function finishTurn(
     const exists = await deps.sessions.release(release);
     if (exists && messages.length > 0) await deps.messages.save(messages);
   };
+  try {
+    await save();
+  } catch (error) {
+    deps.saveLater.add({ sessionId: turn.sessionId, holdId: turn.requestId, save, reason: String(error) });
+  }
+}
+
+/** Nobody comes back to a stateless conversation: what a flow has kept of it is deleted there (T-F13). */
+async function leave(deps: ConversationsDeps, turn: ConversationTurn, reply: Reply): Promise<void> {
+  if (!turn.isFlowise) return;
+  const chats = [{ chatflowId: turn.chatflowId, chatId: turn.upstream.upstreamChatId }];
+  // A chain goes on after its client has left, and writes its answer down when it is done.
+  const wait = reply.status === 'completed' ? 0 : LONGEST_CHAIN_MS;
+  const save = () => deps.forgetting.add(chats, new Date(deps.clock.now() + wait));
   try {
     await save();
   } catch (error) {

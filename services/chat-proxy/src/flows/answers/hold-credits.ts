@@ -30,6 +30,8 @@ interface HoldOrder {
   readonly reply: Reply;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to choose from, each of which may be as long as an answer may be; 1 when absent. */
+  readonly choices?: number | undefined;
 }
 
 export interface Holds {
@@ -65,10 +67,12 @@ class JournalledHolds implements Holds {
     this.#deps = deps;
   }
 
-  async open(caller: Asker, { holdId, chatflow, reply, wantedOutput = Infinity }: HoldOrder): Promise<OpenHold> {
-    const { defaultOutput, keeper, clock } = this.#deps;
-    const most = mostUnits(reply.promptBytes, Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput));
-    const grant = await this.#grant(caller, { holdId, chatflow, most });
+  async open(caller: Asker, order: HoldOrder): Promise<OpenHold> {
+    const { holdId, chatflow, reply, wantedOutput = Infinity, choices = 1 } = order;
+    const { defaultOutput, minOutput, keeper, clock } = this.#deps;
+    const longest = Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput);
+    const most = mostUnits(reply.promptBytes, longest * choices);
+    const grant = await this.#grant(caller, { holdId, chatflow, most, least: Math.min(minOutput, longest) * choices });
     const hold: OpenHold = {
       id: holdId,
       userId: caller.userId,
@@ -116,12 +120,16 @@ class JournalledHolds implements Holds {
     return this.#deps.settler.end({ holdId: hold.id, userId: hold.userId, ending: endingOf(hold) });
   }
 
-  async #grant(caller: Asker, order: { holdId: HoldId; chatflow: Chatflow; most: Units }): Promise<Hold> {
-    const { holdId, chatflow, most } = order;
+  async #grant(
+    caller: Asker,
+    order: { holdId: HoldId; chatflow: Chatflow; most: Units; least: number },
+  ): Promise<Hold> {
+    const { holdId, chatflow, most, least } = order;
     const resource = { upstream: chatflow.upstream, model: chatflow.model, chatflowId: chatflow.id };
     if (reportsUsage(chatflow)) {
-      const minOutput = Math.min(this.#deps.minOutput, most.output ?? this.#deps.minOutput);
-      return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
+      // What makes no output cannot be made shorter.
+      const shorter = least > 0 && { minOutput: Math.min(least, MOST_MIN_OUTPUT) };
+      return this.#holdAndJournal(caller, { holdId, resource, units: most, ...shorter });
     }
     // Charged by the message as a rule: then tokens must not be reserved that nobody is going to count.
     const flat = await this.#holdAndJournal(caller, { holdId, resource, units: { request: 1 } });
