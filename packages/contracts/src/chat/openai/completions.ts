@@ -123,7 +123,9 @@ export const ChatCompletion = z.object({
         tool_calls: z.array(ToolCall).optional(),
         annotations: z.array(z.unknown()).optional(),
       }),
-      logprobs: z.object({ content: z.array(z.unknown()).nullable(), refusal: z.array(z.unknown()).nullable() }).nullable(),
+      logprobs: z
+        .object({ content: z.array(z.unknown()).nullable(), refusal: z.array(z.unknown()).nullable() })
+        .nullable(),
       finish_reason: z.string(),
     }),
   ),

@@ -36,7 +36,9 @@ function deltaOf(delta: Fields, calls: CallPlaces): ModelDelta {
   const { content, refusal, annotations } = delta;
   // Some servers write the same thoughts under both names.
   const reasoning = [delta.reasoning_content, delta.reasoning].find(isText);
-  const called = listOf(delta.tool_calls).slice(0, MOST).map((call) => calls.place(fieldsOf(call)));
+  const called = listOf(delta.tool_calls)
+    .slice(0, MOST)
+    .map((call) => calls.place(fieldsOf(call)));
   return {
     ...(isText(reasoning) && { reasoning_content: reasoning }),
     ...(isText(content) && { content }),

@@ -56,7 +56,8 @@ export class OpenAiReader {
   readWhole(value: unknown): UpstreamPart[] {
     const whole = fieldsOf(value);
     const choices = listOf(whole.choices).map((choice) => ({ ...fieldsOf(choice), delta: fieldsOf(choice).message }));
-    if (choices.length === 0 && !whole.error) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer has no choices');
+    if (choices.length === 0 && !whole.error)
+      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer has no choices');
     const parts = this.#readChunk({ ...whole, choices });
     this.#isDone = true;
     return parts;

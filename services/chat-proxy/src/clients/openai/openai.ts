@@ -79,7 +79,15 @@ export function openAi(options: OpenAiOptions): OpenAi {
   async function embed(chatflow: Chatflow, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
     const { timeouts } = options;
     const body = { ...wanted.parameters, model: chatflow.model, input: wanted.input };
-    const call = new UpstreamCall({ agent, url: `${base}/embeddings`, method: 'POST', headers, body, signal, timeouts });
+    const call = new UpstreamCall({
+      agent,
+      url: `${base}/embeddings`,
+      method: 'POST',
+      headers,
+      body,
+      signal,
+      timeouts,
+    });
     let isComplete = false;
     try {
       await call.open();

@@ -9,7 +9,15 @@ type Body = chat.CompletionBody;
 /** Uploads of one question: the contract's limit. */
 const MOST_UPLOADS = 10;
 /** What only a model can do; a flow decides such things by itself. */
-const OF_MODELS = ['tools', 'tool_choice', 'response_format', 'logprobs', 'top_logprobs', 'logit_bias', 'prediction'] as const;
+const OF_MODELS = [
+  'tools',
+  'tool_choice',
+  'response_format',
+  'logprobs',
+  'top_logprobs',
+  'logit_bias',
+  'prediction',
+] as const;
 
 export interface FlowQuestion {
   readonly question: string;
@@ -23,7 +31,9 @@ export function notForFlows(body: Body): MediaFault | undefined {
   const parameter = OF_MODELS.find((name) => body[name] !== undefined && body[name] !== null && !isDefault(body, name));
   if (parameter) return { path: parameter, message };
   if ((body.n ?? 1) > 1) return { path: 'n', message };
-  const at = body.messages.findIndex((one) => one.role === 'tool' || (one.role === 'assistant' && one.tool_calls?.length));
+  const at = body.messages.findIndex(
+    (one) => one.role === 'tool' || (one.role === 'assistant' && one.tool_calls?.length),
+  );
   return at < 0 ? undefined : { path: `messages.${at}`, message: 'tools are not supported by this chatflow' };
 }
 
@@ -48,14 +58,20 @@ export function questionFor(messages: readonly Message[]): FlowQuestion | MediaF
       ? [{ role: message.role, content: textOf(message) }]
       : [];
   });
-  const parts = messages.flatMap((message, at) => partsOf(message).map((part, n) => ({ part, path: `messages.${at}.content.${n}` })));
+  const parts = messages.flatMap((message, at) =>
+    partsOf(message).map((part, n) => ({ part, path: `messages.${at}.content.${n}` })),
+  );
   const uploads = parts.flatMap(({ part, path }) => uploadOf(part, path));
   const fault = uploads.find((upload): upload is MediaFault => 'path' in upload);
   if (fault) return fault;
   if (uploads.length > MOST_UPLOADS) return { path: 'messages', message: `may hold at most ${MOST_UPLOADS} files` };
   const question = [...instructions, textOf(messages[last])].join('\n\n').trim();
   if (question === '') return { path: `messages.${last}`, message: 'must have a text' };
-  return { question, history: turns.filter(({ content }) => content !== ''), uploads: uploads as FlowQuestion['uploads'] };
+  return {
+    question,
+    history: turns.filter(({ content }) => content !== ''),
+    uploads: uploads as FlowQuestion['uploads'],
+  };
 }
 
 const partsOf = ({ role, content }: Message): readonly Part[] =>

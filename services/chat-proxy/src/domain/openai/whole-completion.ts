@@ -49,7 +49,9 @@ export class WholeCompletion {
     return {
       ...this.#head,
       object: 'chat.completion' as const,
-      choices: [...this.#choices].sort(([one], [other]) => one - other).map(([index, choice]) => choiceOf(index, choice)),
+      choices: [...this.#choices]
+        .sort(([one], [other]) => one - other)
+        .map(([index, choice]) => choiceOf(index, choice)),
       ...(this.#tier !== undefined && { service_tier: this.#tier }),
       usage: this.#usage,
     };

@@ -61,7 +61,9 @@ export function refuseUnknown(body: object, known: object, extra: readonly strin
 
 /** What is passed on: named parameters that say something. */
 export const parametersOf = (body: Readonly<Record<string, unknown>>, names: readonly string[]) =>
-  Object.fromEntries(names.flatMap((name) => (Object.hasOwn(body, name) && body[name] !== null ? [[name, body[name]]] : [])));
+  Object.fromEntries(
+    names.flatMap((name) => (Object.hasOwn(body, name) && body[name] !== null ? [[name, body[name]]] : [])),
+  );
 
 type Said = Pick<Ask, 'question' | 'history' | 'uploads' | 'overrides' | 'completion'>;
 

@@ -28,7 +28,11 @@ export interface EmbedDeps {
 
 /** Texts as vectors: held, asked and settled like an answer, only that it has no output and comes in one piece. */
 export const createEmbed = (deps: EmbedDeps) =>
-  async function embed(caller: Asker, body: Body, signal: AbortSignal): Promise<Embeddings & { bill: Bill | undefined }> {
+  async function embed(
+    caller: Asker,
+    body: Body,
+    signal: AbortSignal,
+  ): Promise<Embeddings & { bill: Bill | undefined }> {
     refuseUnknown(body, chat.EmbeddingBody.shape, deps.extraParameters);
     const chatflow = await deps.findModel(caller, body.model);
     const upstream = deps.upstreamOf(chatflow);
