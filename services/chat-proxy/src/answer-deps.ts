@@ -5,15 +5,16 @@ import { AppError, toAppError } from '@tollgate/http-kit';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
-import { chat, type ChatDeps } from './flows/chat.ts';
+import type { ChatDeps } from './flows/chat.ts';
+import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
-import type { Ask } from './flows/answers/prepare-ask.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
 import type { EmbedDeps } from './flows/openai/embed.ts';
-import type { Accounting, Asker, Clock } from './ports.ts';
+import { createMetering } from './metering-deps.ts';
+import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -60,7 +61,9 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
@@ -76,10 +79,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     }),
     holds,
     upstreams: upstreams.by,
+    drain,
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   const parts: AnswerParts = {
@@ -94,7 +103,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     keeper,
     saveLater,
     parts,
-    chat: (caller: Asker, ask: Ask, signal: AbortSignal) => chat(deps, caller, ask, signal),
+    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {

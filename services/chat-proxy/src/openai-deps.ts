@@ -27,7 +27,7 @@ export function createOpenAiFlows(config: Config, { chatflows, answering, stream
     findModel,
     complete: createComplete({ findModel, chat: answering.chat, rules }),
     embed: createEmbed({ ...answering.parts, findModel, extraParameters }),
-    listFor: (userId) => chatflows.listFor(userId),
+    listFor: (caller) => chatflows.listFor(caller),
     stream,
   };
 }

@@ -9,6 +9,7 @@ import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
+import { strikesIn } from './store/strikes.ts';
 
 /** The collections of this service. The journal knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -22,12 +23,14 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
       onFault: (error) => logger.warn('the database cannot be reached', { error }),
     }),
   );
+  const { DEFAULT_WORKSPACE_ID: defaultWorkspaceId } = config;
   return {
     mongo,
-    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }), troubleOf),
-    sessions: reachable(sessionsIn(mongo, config.DEFAULT_WORKSPACE_ID), troubleOf),
+    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS, defaultWorkspaceId }), troubleOf),
+    sessions: reachable(sessionsIn(mongo, defaultWorkspaceId), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
+    strikes: reachable(strikesIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, randomUUID()), troubleOf),
   };
 }

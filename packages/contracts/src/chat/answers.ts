@@ -12,8 +12,10 @@ const LONGEST_UPLOAD = 14_000_000;
 /** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
 export const CHAT_BODY_BYTES = 15 * 1024 * 1024;
 
+export const Question = z.string().trim().min(1).max(LONGEST_QUESTION);
+
 /** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
-const Turn = withAliases(
+export const Turn = withAliases(
   z.strictObject({
     role: z.enum(['apiMessage', 'userMessage', 'assistant', 'user']),
     content: z.string().max(LONGEST_TURN),
@@ -22,7 +24,7 @@ const Turn = withAliases(
 );
 
 /** A file inside a chat request: raw base64 or a data URL; what it is, is told by its bytes. */
-const Upload = z.strictObject({
+export const Upload = z.strictObject({
   data: z.string().min(1).max(LONGEST_UPLOAD),
   type: z.enum(['file', 'file:full', 'file:rag', 'audio']).default('file'),
   name: z.string().trim().min(1).max(255),
@@ -32,7 +34,7 @@ export type Upload = z.infer<typeof Upload>;
 
 const ChatBody = withAliases(
   z.strictObject({
-    question: z.string().trim().min(1).max(LONGEST_QUESTION),
+    question: Question,
     chatflow_id: ChatflowId,
     /** A UUID, or empty for a new conversation. */
     sessionId: z.string().max(200).nullish(),
@@ -66,6 +68,7 @@ export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
 export const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
+  'ORIGIN_NOT_ALLOWED',
   'INSUFFICIENT_CREDITS',
   'MODEL_NOT_PRICED',
   'BUDGET_EXCEEDED',

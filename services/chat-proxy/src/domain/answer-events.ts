@@ -9,10 +9,12 @@ export interface Opening {
   readonly chatflowId: ChatflowId;
   readonly at: Date;
   readonly uploads: readonly CheckedUpload[];
+  /** Not, when the client wants it kept and nothing may be. */
+  readonly isKept: boolean;
 }
 
 /** The events before the upstream's first one. */
-export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Opening): AnswerEvent[] {
+export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept }: Opening): AnswerEvent[] {
   const first = {
     event: 'session_id',
     data: sessionId,
@@ -20,6 +22,7 @@ export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Open
     timestamp: at.toISOString(),
     status: 'streaming_started',
     request_id: hold.holdId,
+    ...(!isKept && { stored: false }),
     ...clampOf(hold),
   };
   if (uploads.length === 0) return [first];
@@ -38,8 +41,19 @@ export function eventOf(part: UpstreamPart, sessionId: SessionId): AnswerEvent |
   return event === 'metadata' ? { event, data: { ...Object(data), chatId: sessionId, sessionId } } : part.event;
 }
 
+const END: AnswerEvent = { event: 'end', data: '[DONE]' };
+
 /** What the answer cost and what is left, then the end. */
-export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[] {
+export const closingEvents = (hold: Hold, bill: Bill | undefined): AnswerEvent[] => [usageEvent(hold, bill), END];
+
+/** The same for an answer that its user has stopped, as Flowise says it: the client gets a clean end. */
+export const stoppedEvents = (hold: Hold, bill: Bill | undefined): AnswerEvent[] => [
+  usageEvent(hold, bill),
+  { event: 'abort', data: '[DONE]' },
+  END,
+];
+
+function usageEvent(hold: Hold, bill: Bill | undefined): AnswerEvent {
   const usage = {
     credits: bill?.credits ?? 0,
     remaining_credits: bill?.remainingCredits ?? spendable(hold),
@@ -51,10 +65,7 @@ export function closingEvents(hold: Hold, bill: Bill | undefined): AnswerEvent[]
     request_id: hold.holdId,
     ...clampOf(hold),
   };
-  return [
-    { event: 'usage', data: usage },
-    { event: 'end', data: '[DONE]' },
-  ];
+  return { event: 'usage', data: usage };
 }
 
 /** The balance allowed only a shorter answer than usual: told before it begins and after it has ended. */

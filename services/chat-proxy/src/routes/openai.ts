@@ -7,7 +7,7 @@ import { WholeCompletion } from '../domain/openai/whole-completion.ts';
 import type { Complete } from '../flows/openai/complete.ts';
 import type { Embed } from '../flows/openai/embed.ts';
 import { type FindModel, modelNameOf } from '../flows/openai/find-model.ts';
-import type { UserId } from '../domain/wire-types.ts';
+import type { Asker } from '../ports.ts';
 import { clampHeader, streamAnswer, type StreamSettings } from './answer-stream.ts';
 import { openAiFraming } from './openai-framing.ts';
 
@@ -15,7 +15,7 @@ export interface OpenAiFlows {
   readonly complete: Complete;
   readonly embed: Embed;
   readonly findModel: FindModel;
-  readonly listFor: (userId: UserId) => Promise<Chatflow[]>;
+  readonly listFor: (caller: Asker) => Promise<Chatflow[]>;
   readonly stream: StreamSettings;
 }
 
@@ -34,7 +34,7 @@ export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: Op
   }),
   serve(chat.listModels).with(async (_, caller) => ({
     object: 'list',
-    data: (await listFor(caller.userId)).map(modelOf),
+    data: (await listFor(caller)).map(modelOf),
   })),
   serve(chat.readModel).with(async ({ params }, caller) => modelOf(await findModel(caller, params.model))),
   serve(chat.createEmbeddings).with(async ({ body }, caller, { signal }) => {

@@ -55,7 +55,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
       url: `${base}/chat/completions`,
       method: 'POST',
       headers: { ...headers, accept: 'text/event-stream' },
-      body: bodyOf(chatflow, prompt, { [options.limitField]: Math.max(1, Math.floor(maxOutput / choices)) }),
+      body: bodyOf(chatflow, prompt, { [options.limitField]: maxOutput }),
       signal,
       timeouts: options.timeouts,
     });
@@ -173,6 +173,7 @@ const foundModel = (id: ChatflowId, model: string, isPublic: boolean): FoundChat
   deployed: true,
   isPublic,
   config: null,
+  uploads: { images: false, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
+import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
+import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
@@ -14,12 +15,16 @@ export interface Ask {
   readonly history: readonly Turn[];
   readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** The page that the request comes from, by its Origin header. */
+  readonly origin?: string | undefined;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
   /** The client brings the whole conversation each time: none is looked up, opened or kept here. */
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
+  readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -30,11 +35,18 @@ export interface PreparedAsk {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side. */
+  readonly choices: number;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, uploads, overrides: asked, flowInput, completion } = ask;
+  if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
+  if (flowInput && !isFlow(chatflow)) {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
+  }
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
@@ -51,7 +63,7 @@ export function prepare(chatflow: Chatflow, { question, uploads, overrides: aske
     }
     return result;
   });
-  return { question, uploads: checked, overrides, wantedOutput };
+  return { question, uploads: checked, overrides, wantedOutput, choices: completion?.choices ?? 1 };
 }
 
 /** How clients of OpenAI's API call the longest answer they want. */

@@ -10,11 +10,11 @@ export type FindModelDeps = Readonly<{ chatflows: Pick<Chatflows, 'findFor'> }>;
 
 /** What a client of OpenAI's API calls a model: one by its name, or any chatflow by its id. */
 export const createFindModel = ({ chatflows }: FindModelDeps) =>
-  async function findModel(caller: Pick<Asker, 'userId'>, name: string): Promise<Chatflow> {
+  async function findModel(caller: Asker, name: string): Promise<Chatflow> {
     // What most clients say first, because a look-up that finds nothing is not remembered.
     for (const id of IS_ID.test(name) ? [name] : [MODEL_PREFIX + name, name]) {
       const known = ChatflowId.safeParse(id);
-      const chatflow = known.success ? await chatflows.findFor(caller.userId, known.data) : undefined;
+      const chatflow = known.success ? await chatflows.findFor(caller, known.data) : undefined;
       if (chatflow) return chatflow;
     }
     throw unknownModel();

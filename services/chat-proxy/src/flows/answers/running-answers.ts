@@ -1,0 +1,60 @@
+import { AppError } from '@tollgate/http-kit';
+import type { ChatflowId, HoldId, SessionId } from '../../domain/wire-types.ts';
+import type { Owner } from '../../ports.ts';
+
+/** An answer by its request, or the one that runs in a conversation. */
+export type WhichAnswer =
+  | { readonly requestId: HoldId }
+  | { readonly chatflowId: ChatflowId; readonly sessionId: SessionId };
+
+/** An answer that this process is giving. */
+export interface RunningAnswer {
+  readonly requestId: HoldId;
+  readonly owner: Owner;
+  readonly chatflowId: ChatflowId;
+  /** Known from the beginning, or from the first event on. */
+  sessionId: string | undefined;
+  readonly stop: AbortController;
+}
+
+/** The answers of this process, each in the hands of who asked for it. */
+export class RunningAnswers {
+  readonly #running = new Map<HoldId, RunningAnswer>();
+
+  add(answer: RunningAnswer): void {
+    this.#running.set(answer.requestId, answer);
+  }
+
+  remove({ requestId }: RunningAnswer): void {
+    this.#running.delete(requestId);
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** False when the owner has no such answer here. */
+  stop(owner: Owner, which: WhichAnswer): boolean {
+    const answer = this.#find(which);
+    if (!answer || !isOwn(answer.owner, owner)) return false;
+    end(answer);
+    return true;
+  }
+
+  /** For a stop that came in elsewhere, where its owner was checked. */
+  stopAll(requestIds: readonly HoldId[]): void {
+    for (const requestId of requestIds) end(this.#running.get(requestId));
+  }
+
+  #find(which: WhichAnswer): RunningAnswer | undefined {
+    if ('requestId' in which) return this.#running.get(which.requestId);
+    return [...this.#running.values()].find(
+      ({ chatflowId, sessionId }) => chatflowId === which.chatflowId && sessionId === which.sessionId,
+    );
+  }
+}
+
+const isOwn = (one: Owner, other: Owner): boolean =>
+  one.userId === other.userId && one.workspaceId === other.workspaceId;
+
+const end = (answer: RunningAnswer | undefined): void => answer?.stop.abort(new AppError('ANSWER_STOPPED'));
