@@ -12,7 +12,6 @@ import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
-import type { EmbedDeps } from './flows/openai/embed.ts';
 import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
@@ -91,18 +90,12 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     },
   };
 
-  const parts: AnswerParts = {
-    holds,
-    upstreamOf: ({ upstream }) => upstreams.by[upstream],
-    newRequestId: deps.newRequestId,
-    stopping: stopping.signal,
-    finished: deps.finished,
-  };
   return {
     settler,
     keeper,
     saveLater,
-    parts,
+    /** For answers of another kind that are held and settled the same way. */
+    chatDeps: deps,
     ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
@@ -113,8 +106,6 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   };
 }
 
-/** For answers of another kind that are held and settled the same way. */
-type AnswerParts = Pick<EmbedDeps, 'holds' | 'upstreamOf' | 'newRequestId' | 'stopping' | 'finished'>;
 export type Answering = ReturnType<typeof createAnswering>;
 
 const tellFinished =

@@ -190,7 +190,7 @@ function sendEmbeddings(res: ServerResponse, call: RecordedCall, body: Body): vo
 }
 
 function inputsOf(input: unknown): (string | number[])[] {
-  if (!Array.isArray(input)) return [String(input ?? '')];
+  if (!Array.isArray(input)) return [typeof input === 'string' ? input : ''];
   if (input.length > 0 && input.every((one) => typeof one === 'number')) return [input];
   return input.map((one) => (Array.isArray(one) ? one.map(Number) : String(one)));
 }

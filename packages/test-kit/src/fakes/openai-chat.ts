@@ -141,10 +141,10 @@ async function finishStream(exchange: Exchange, recorded: RecordedCall, plan: Pl
   };
   const rides = scenario.usage === 'with-choices' ? claims[0] : undefined;
   if (!scenario.omit?.includes('finish')) {
-    const usage: ChunkUsage = wantsUsage ? { usage: rides ?? null } : {};
-    const none: ChunkUsage = wantsUsage ? { usage: null } : {};
-    for (let index = 0; index < choices; index += 1)
-      await exchange.write(chunk(head, [delta({}, finish, index)], index === choices - 1 ? usage : none));
+    for (let index = 0; index < choices; index += 1) {
+      const claim = index === choices - 1 ? rides : undefined;
+      await exchange.write(chunk(head, [delta({}, finish, index)], wantsUsage ? { usage: claim ?? null } : {}));
+    }
   }
   if (!rides && scenario.usage !== 'late') await sendUsage();
   if (!scenario.omit?.includes('done')) await exchange.write(DONE);
@@ -165,13 +165,12 @@ async function sendAnswer(exchange: Exchange, recorded: RecordedCall, plan: Plan
   const { reasoning, choices, call } = plan;
   recorded.usage.output = choices * (reasoning.length + plan.tokens.length + (call ? 1 : 0));
   if (reasoning.length > 0) recorded.usage.reasoning = choices * reasoning.length;
-  const said = call
-    ? { content: null, tool_calls: [call] }
-    : { content: scenario.withholdTokens ? '' : plan.tokens.join('') };
-  const message = { ...said, ...(reasoning.length > 0 && { reasoning_content: reasoning.join('') }) };
   const usage = claimedUsage(scenario, recorded.usage).at(-1);
   const finish = scenario.omit?.includes('finish') ? null : plan.finish;
-  const json = completion(plan.head, message, finish, { choices, ...(usage !== undefined && { usage }) });
+  const json = completion(plan.head, messageOf(plan, scenario.withholdTokens), finish, {
+    choices,
+    ...(usage !== undefined && { usage }),
+  });
   const bytes = Buffer.from(scenario.intrusion ? json.slice(0, json.length / 2) : json);
   exchange.open(200, { ...jsonHeaders(), 'content-length': String(bytes.length) });
   if (await isBrokenOff(exchange, bytes)) return false;
@@ -179,6 +178,11 @@ async function sendAnswer(exchange: Exchange, recorded: RecordedCall, plan: Plan
   exchange.countSent(plan.tokens.length);
   exchange.end();
   return true;
+}
+
+function messageOf({ call, reasoning, tokens }: Plan, isWithheld = false) {
+  const said = call ? { content: null, tool_calls: [call] } : { content: isWithheld ? '' : tokens.join('') };
+  return { ...said, ...(reasoning.length > 0 && { reasoning_content: reasoning.join('') }) };
 }
 
 async function isBrokenOff(exchange: Exchange, bytes: Buffer): Promise<boolean> {

@@ -89,7 +89,8 @@ export async function* chat(
     yield* endStopped(error, { hold, opening }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
-    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, hold && deps.holds.bill(hold))]);
+    const isSent = hold !== undefined;
+    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold), isSent)]);
     if (hold) deps.finished({ chatflow, hold, error: failure });
   }
 }

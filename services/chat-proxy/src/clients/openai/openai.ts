@@ -8,7 +8,7 @@ import { readEmbeddings } from './openai-embeddings.ts';
 import { OpenAiReader } from './openai-events.ts';
 import { refusalOf } from './openai-refusal.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
-import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
+import { UpstreamCall, type UpstreamRequest, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
 
 export interface OpenAiOptions {
   /** With or without `/v1` at the end. */
@@ -76,56 +76,52 @@ export function openAi(options: OpenAiOptions): OpenAi {
     }
   }
 
-  async function embed(chatflow: Chatflow, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
-    const { timeouts } = options;
+  const embed: Required<Upstream>['embed'] = (chatflow, wanted, signal) => {
     const body = { ...wanted.parameters, model: chatflow.model, input: wanted.input };
-    const call = new UpstreamCall({
-      agent,
-      url: `${base}/embeddings`,
-      method: 'POST',
-      headers,
-      body,
-      signal,
-      timeouts,
-    });
-    let isComplete = false;
-    try {
-      await call.open();
-      const embeddings = readEmbeddings(await call.json(), wanted);
-      isComplete = true;
-      return embeddings;
-    } catch (error) {
-      throw refusalOf(error);
-    } finally {
-      call.close(isComplete);
-    }
-  }
+    const { timeouts } = options;
+    const url = `${base}/embeddings`;
+    return vectorsOf(new UpstreamCall({ agent, url, method: 'POST', headers, body, signal, timeouts }), wanted);
+  };
 
   async function list(): Promise<FoundChatflow[]> {
-    const names = options.models.length > 0 ? options.models : await listModels();
+    const names = options.models.length > 0 ? options.models : await listedAt(`${base}/models`, { agent, headers });
     return names.flatMap((model) => {
       const id = ChatflowId.safeParse(MODEL_PREFIX + model);
       return id.success ? [foundModel(id.data, model, options.isPublic)] : [];
     });
   }
 
-  async function listModels(): Promise<string[]> {
-    const { signal } = new AbortController();
-    const timeouts = { firstByteMs: LIST_TIMEOUT_MS, idleMs: LIST_TIMEOUT_MS, totalMs: LIST_TIMEOUT_MS };
-    const call = new UpstreamCall({ agent, url: `${base}/models`, method: 'GET', headers, signal, timeouts });
-    let isComplete = false;
-    try {
-      await call.open();
-      const { data } = fieldsOf(await call.json());
-      if (!Array.isArray(data)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of models is no list');
-      isComplete = true;
-      return data.flatMap((model) => (typeof fieldsOf(model).id === 'string' ? [String(fieldsOf(model).id)] : []));
-    } finally {
-      call.close(isComplete);
-    }
-  }
-
   return { upstream: 'openai', answer, embed, list, close: () => agent.destroy() };
+}
+
+async function vectorsOf(call: UpstreamCall, wanted: EmbeddingRequest): Promise<Embeddings> {
+  let isComplete = false;
+  try {
+    await call.open();
+    const embeddings = readEmbeddings(await call.json(), wanted);
+    isComplete = true;
+    return embeddings;
+  } catch (error) {
+    throw refusalOf(error);
+  } finally {
+    call.close(isComplete);
+  }
+}
+
+async function listedAt(url: string, how: Pick<UpstreamRequest, 'agent' | 'headers'>): Promise<string[]> {
+  const { signal } = new AbortController();
+  const timeouts = { firstByteMs: LIST_TIMEOUT_MS, idleMs: LIST_TIMEOUT_MS, totalMs: LIST_TIMEOUT_MS };
+  const call = new UpstreamCall({ ...how, url, method: 'GET', signal, timeouts });
+  let isComplete = false;
+  try {
+    await call.open();
+    const { data } = fieldsOf(await call.json());
+    if (!Array.isArray(data)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of models is no list');
+    isComplete = true;
+    return data.flatMap((model) => (typeof fieldsOf(model).id === 'string' ? [String(fieldsOf(model).id)] : []));
+  } finally {
+    call.close(isComplete);
+  }
 }
 
 async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerator<UpstreamPart, void, undefined> {

@@ -86,13 +86,14 @@ export class WholeCompletion {
   }
 
   #addCall(calls: Map<number, Call>, delta: ToolCallDelta): void {
-    const call = calls.get(delta.index) ?? { id: '', type: 'function', name: '', input: '', extra: undefined };
-    calls.set(delta.index, call);
-    call.id ||= delta.id ?? '';
-    call.type = delta.type ?? (delta.custom ? 'custom' : call.type);
-    call.name += delta.function?.name ?? delta.custom?.name ?? '';
-    call.input += this.#counted(delta.function?.arguments ?? delta.custom?.input ?? '');
-    call.extra = delta.extra_content ?? call.extra;
+    const { index, id = '', type, function: called = {}, custom, extra_content: extra } = delta;
+    const call = calls.get(index) ?? { id, type: custom ? 'custom' : 'function', name: '', input: '', extra };
+    calls.set(index, call);
+    call.id ||= id;
+    call.type = type ?? call.type;
+    call.name += called.name ?? custom?.name ?? '';
+    call.input += this.#counted(called.arguments ?? custom?.input ?? '');
+    call.extra ??= extra;
   }
 
   #counted(text: string): string {

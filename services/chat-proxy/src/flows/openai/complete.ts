@@ -1,7 +1,7 @@
 import { chat } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../../domain/answer.ts';
-import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
+import { isFlow } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
 import { type MediaFault, mediaFault } from '../../domain/openai/completion-media.ts';
 import { inputBytesOf, type MediaBounds } from '../../domain/openai/completion-size.ts';

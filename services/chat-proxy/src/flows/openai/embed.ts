@@ -1,5 +1,4 @@
 import { chat } from '@tollgate/contracts';
-import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import { type Bill, promptBytes } from '../../domain/price.ts';
 import { Reply } from '../../domain/reply.ts';
@@ -18,7 +17,7 @@ const BYTES_PER_TOKEN = 4;
 export interface EmbedDeps {
   readonly findModel: FindModel;
   readonly holds: Pick<Holds, 'open' | 'bill' | 'close'>;
-  readonly upstreamOf: (chatflow: Chatflow) => Upstream;
+  readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
   readonly newRequestId: () => HoldId;
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
@@ -35,7 +34,7 @@ export const createEmbed = (deps: EmbedDeps) =>
   ): Promise<Embeddings & { bill: Bill | undefined }> {
     refuseUnknown(body, chat.EmbeddingBody.shape, deps.extraParameters);
     const chatflow = await deps.findModel(caller, body.model);
-    const upstream = deps.upstreamOf(chatflow);
+    const upstream = deps.upstreams[chatflow.upstream];
     if (isFlow(chatflow) || !upstream.embed) throw unknownModel();
 
     const reply = new Reply({ promptBytes: bytesOf(body.input), keeps: false });

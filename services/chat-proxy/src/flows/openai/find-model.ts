@@ -1,9 +1,9 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { Chatflow } from '../../domain/chatflow.ts';
+import { MODEL_PREFIX } from '../../domain/openai/model-name.ts';
 import type { Asker, Chatflows } from '../../ports.ts';
 
-const MODEL_PREFIX = 'model:';
 const IS_ID = /^model:|^[0-9a-f]{8}-[0-9a-f]{4}-/i;
 
 export type FindModelDeps = Readonly<{ chatflows: Pick<Chatflows, 'findFor'> }>;
@@ -21,10 +21,6 @@ export const createFindModel = ({ chatflows }: FindModelDeps) =>
   };
 
 export type FindModel = ReturnType<typeof createFindModel>;
-
-/** The name a client may use for it: that of a model without our prefix. */
-export const modelNameOf = ({ id }: Pick<Chatflow, 'id'>): string =>
-  id.startsWith(MODEL_PREFIX) ? id.slice(MODEL_PREFIX.length) : id;
 
 export const unknownModel = (): AppError =>
   new AppError('MODEL_NOT_FOUND', undefined, { errors: [{ path: 'model', message: 'is not known' }] });
