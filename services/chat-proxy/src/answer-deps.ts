@@ -7,6 +7,7 @@ import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
 import { createAnswerRequests } from './flows/answers/answer-requests.ts';
+import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
@@ -48,7 +49,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     soon,
     ...leases,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    longestAnswerMs: longestAnswerMs(config) + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
     overdue: (hold) => void holds.close(hold),
   });
   const holds = createHolds({
@@ -77,8 +78,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
-    upstreams: upstreams.by,
-    drain,
+    answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
     strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
@@ -107,10 +107,17 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 }
 
 export type Answering = ReturnType<typeof createAnswering>;
+/** One server that has failed before its first byte, and another that takes its time. */
+function longestAnswerMs({ upstreams: { servers } }: Config): number {
+  const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>
+    Math.max(0, ...servers.map(({ timeouts }) => of(timeouts)));
+  return longest(({ firstByteMs }) => firstByteMs) + longest(({ totalMs }) => totalMs);
+}
 
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>
-  ({ chatflow: { upstream, id: chatflowId }, hold: { id: holdId, userId, reply }, error }) => {
+  ({ hold: { id: holdId, userId, reply, place }, error }) => {
+    const { upstream, id: chatflowId } = place;
     const code = error === undefined ? undefined : wireCode(toAppError(error).code);
     const outputTokens = reply.tokens().output;
     tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });

@@ -5,6 +5,7 @@ import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-cha
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
+import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { type OpenAiFlows, openAiRoutes } from './routes/openai.ts';
 import { serviceRoutes } from './routes/service.ts';
@@ -17,6 +18,7 @@ export interface AppFlows {
   readonly sessions: SessionFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
+  readonly flowise: FlowiseFlows;
   readonly workspaces: Parameters<typeof adminWorkspaceRoutes>[0];
 }
 
@@ -33,6 +35,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
   ...adminWorkspaceRoutes(flows.workspaces),
+  ...flowiseRoutes(flows.flowise),
 ];
 
 /** The HTTP face of the service. */

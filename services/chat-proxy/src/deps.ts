@@ -18,6 +18,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createFlowiseDoor } from './flowise-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
@@ -63,17 +64,21 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const stream = streamOf(config, logger);
   const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
+  const stream = streamOf(config, logger);
+  const { sessions } = library.flows;
+  const { verifyKey } = admission;
+  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
     login: createLogIn({ auth }),
     ...library.flows,
+    flowise: flowise.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
@@ -89,8 +94,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      isOriginAllowed: flowise.isOriginAllowed,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

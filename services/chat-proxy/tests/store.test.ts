@@ -231,6 +231,7 @@ describe('chatflows', () => {
   const found = (id: string, changes: Partial<FoundChatflow> = {}): FoundChatflow => ({
     id: id as ChatflowId,
     upstream: 'flowise',
+    kind: 'flowise',
     model: 'CHATFLOW',
     name: id,
     description: null,

@@ -155,7 +155,7 @@ const lead = {
     phone: z.string().nullable(),
     createdDate: Timestamp,
   }),
-  errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'RATE_LIMITED'],
+  errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'ORIGIN_NOT_ALLOWED', 'RATE_LIMITED'],
 } as const;
 
 export const leaveFlowiseLead = operation({ ...lead, id: 'leaveFlowiseLead', path: '/api/v1/leads' });

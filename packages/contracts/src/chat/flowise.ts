@@ -103,7 +103,7 @@ const probe = {
   callerPermission: 'chatflows:read',
   params: z.strictObject({ id: ChatflowId }),
   dialect: 'flowise',
-  errors: ['UNAUTHENTICATED', 'NOT_FOUND'],
+  errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],
 } as const;
 
 export const readFlowiseStreaming = operation({

@@ -1,5 +1,4 @@
 import type { MessageStatus } from './answer.ts';
-import type { UpstreamName } from './chatflow.ts';
 import type { HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
@@ -23,7 +22,7 @@ export const BACKGROUND_TASKS = [
 export type Facts = Readonly<{
   chat_finished: Owned &
     Readonly<{
-      upstream: UpstreamName;
+      upstream: string;
       outcome: MessageStatus;
       chatflowId: string;
       outputTokens: number;
@@ -38,9 +37,11 @@ export type Facts = Readonly<{
   answer_overdue: Owned;
   answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
-  usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
+  usage_not_believed: Readonly<{ holdId: HoldId; upstream: string }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
-  upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
+  upstream_paused: Readonly<{ upstream: string }>;
+  upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
+  upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
     created: number;

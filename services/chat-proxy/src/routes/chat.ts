@@ -62,9 +62,9 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
 const askOf = (
   { question, chatflow_id, sessionId, history, uploads, overrideConfig }: ChatBody,
   stores: boolean,
-  { headers: { origin } }: RequestContext,
+  { headers }: RequestContext,
 ): Ask => ({
-  origin,
+  origin: headers.origin,
   question,
   chatflowId: chatflow_id,
   sessionId,
@@ -75,6 +75,7 @@ const askOf = (
   uploads: uploads ?? [],
   overrides: overrideConfig ?? {},
   stores,
+  clientHeaders: headers,
 });
 
 /** Longer answers are for the streaming routes. */

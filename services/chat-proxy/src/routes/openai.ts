@@ -22,9 +22,10 @@ export interface OpenAiFlows {
 
 /** What clients of OpenAI's API call: models and chatflows under the same names. */
 export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: OpenAiFlows): Route[] => [
-  serve(chat.createChatCompletion).with(async ({ body }, caller, { idempotencyKey, signal }) => {
+  serve(chat.createChatCompletion).with(async ({ body }, caller, { idempotencyKey, headers, signal }) => {
     const { model } = body;
-    const answer = complete(caller, { body, idempotencyKey }, signal);
+    const request = { idempotencyKey, clientHeaders: headers, origin: headers.origin };
+    const answer = complete(caller, { body, ...request }, signal);
     if (body.stream === true) {
       const tellsUsage = body.stream_options?.include_usage === true;
       return streamAnswer(answer, openAiFraming({ model, tellsUsage }), stream);
@@ -38,8 +39,8 @@ export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: Op
     data: (await listFor(caller)).map(modelOf),
   })),
   serve(chat.readModel).with(async ({ params }, caller) => modelOf(await findModel(caller, params.model))),
-  serve(chat.createEmbeddings).with(async ({ body }, caller, { signal }) => {
-    const { vectors, bill } = await embed(caller, body, signal);
+  serve(chat.createEmbeddings).with(async ({ body }, caller, { headers, signal }) => {
+    const { vectors, bill } = await embed(caller, { body, clientHeaders: headers, origin: headers.origin }, signal);
     const tokens = bill?.inputTokens ?? 0;
     const credits = bill?.credits ?? 0;
     const usage = {

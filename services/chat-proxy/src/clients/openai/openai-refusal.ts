@@ -1,7 +1,8 @@
 import { AppError } from '@tollgate/http-kit';
+import { UpstreamError } from '../upstream/upstream-error.ts';
 
 /** Statuses by which a server says that the request is at fault, and not it. */
-const REJECTED = /^the upstream answered (?:400|413|422): (.*)$/s;
+const REJECTED: ReadonlySet<number | undefined> = new Set([400, 413, 422]);
 const TOO_LONG = /context_length_exceeded|context length|context window|maximum context|too many tokens/i;
 
 /**
@@ -9,10 +10,8 @@ const TOO_LONG = /context_length_exceeded|context length|context window|maximum 
  * says about it stays here: it may name hosts, accounts and limits of the operator.
  */
 export function refusalOf(error: unknown): unknown {
-  const said = error instanceof AppError && error.code === 'UPSTREAM_FAILED' ? REJECTED.exec(causeOf(error)) : null;
-  if (!said) return error;
-  const code = TOO_LONG.test(said[1] ?? '') ? 'CONTEXT_LENGTH_EXCEEDED' : 'UPSTREAM_REJECTED';
-  return new AppError(code, undefined, { cause: Object(error).cause });
+  if (!(error instanceof UpstreamError) || !REJECTED.has(error.upstreamStatus)) return error;
+  const { cause } = error;
+  const isTooLong = cause instanceof Error && TOO_LONG.test(cause.message);
+  return new AppError(isTooLong ? 'CONTEXT_LENGTH_EXCEEDED' : 'UPSTREAM_REJECTED', undefined, { cause });
 }
-
-const causeOf = ({ cause }: AppError): string => (cause instanceof Error ? cause.message : '');

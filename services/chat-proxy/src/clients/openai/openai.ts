@@ -1,6 +1,5 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { Agent } from 'undici';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Catalogue, EmbeddingRequest, Embeddings, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
@@ -8,23 +7,19 @@ import { readEmbeddings } from './openai-embeddings.ts';
 import { OpenAiReader } from './openai-events.ts';
 import { refusalOf } from './openai-refusal.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
-import { UpstreamCall, type UpstreamRequest, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
+import { agentFor, headersFor, ownHeaders, type ServerOptions } from '../upstream/connection.ts';
+import { UpstreamCall, type UpstreamRequest } from '../upstream/upstream-call.ts';
 
-export interface OpenAiOptions {
-  /** With or without `/v1` at the end. */
-  readonly baseUrl: string;
-  readonly apiKey: string | undefined;
+/** `baseUrl` with or without `/v1` at the end. */
+export interface OpenAiOptions extends ServerOptions {
   /** Offered to users; empty: what the server lists. */
   readonly models: readonly string[];
+  /** Offered besides: names whose answers come from this server first. */
+  readonly routed: readonly string[];
   /** Whether the models are for everybody, until an administrator says otherwise. */
   readonly isPublic: boolean;
   /** Newer models of OpenAI want `max_completion_tokens`; other servers know only `max_tokens`. */
   readonly limitField: 'max_tokens' | 'max_completion_tokens';
-  readonly connections: number;
-  readonly connectMs: number;
-  readonly timeouts: UpstreamTimeouts;
-  /** Told when an answer was left before its end. */
-  readonly abandoned: (chatflowId: string) => void;
 }
 
 const MODEL_PREFIX = 'model:';
@@ -38,9 +33,9 @@ export interface OpenAi extends Upstream, Catalogue {
 
 /** A server with the chat completions of OpenAI's API. */
 export function openAi(options: OpenAiOptions): OpenAi {
-  const agent = new Agent({ connections: options.connections, connect: { timeout: options.connectMs }, pipelining: 1 });
+  const agent = agentFor(options);
   const base = /\/v\d+$/.test(options.baseUrl) ? options.baseUrl : `${options.baseUrl}/v1`;
-  const headers = { ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }) };
+  const headers = ownHeaders(options);
 
   async function* answer(
     chatflow: Chatflow,
@@ -54,7 +49,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
       agent,
       url: `${base}/chat/completions`,
       method: 'POST',
-      headers: { ...headers, accept: 'text/event-stream' },
+      headers: { ...headersFor(prompt, options), accept: 'text/event-stream' },
       body: bodyOf(chatflow, prompt, { [options.limitField]: maxOutput }),
       signal,
       timeouts: options.timeouts,
@@ -79,19 +74,19 @@ export function openAi(options: OpenAiOptions): OpenAi {
   const embed: Required<Upstream>['embed'] = (chatflow, wanted, signal) => {
     const body = { ...wanted.parameters, model: chatflow.model, input: wanted.input };
     const { timeouts } = options;
-    const url = `${base}/embeddings`;
-    return vectorsOf(new UpstreamCall({ agent, url, method: 'POST', headers, body, signal, timeouts }), wanted);
+    const to = { agent, url: `${base}/embeddings`, headers: headersFor(wanted, options) };
+    return vectorsOf(new UpstreamCall({ ...to, method: 'POST', body, signal, timeouts }), wanted);
   };
 
   async function list(): Promise<FoundChatflow[]> {
-    const names = options.models.length > 0 ? options.models : await listedAt(`${base}/models`, { agent, headers });
-    return names.flatMap((model) => {
+    const own = options.models.length > 0 ? options.models : await listedAt(`${base}/models`, { agent, headers });
+    return [...new Set([...own, ...options.routed])].flatMap((model) => {
       const id = ChatflowId.safeParse(MODEL_PREFIX + model);
-      return id.success ? [foundModel(id.data, model, options.isPublic)] : [];
+      return id.success ? [foundModel(id.data, model, options)] : [];
     });
   }
 
-  return { upstream: 'openai', answer, embed, list, close: () => agent.destroy() };
+  return { upstream: options.name, answer, embed, list, close: () => agent.destroy() };
 }
 
 async function vectorsOf(call: UpstreamCall, wanted: EmbeddingRequest): Promise<Embeddings> {
@@ -158,9 +153,10 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
 const sampling = (overrides: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(SAMPLING.flatMap((name) => (Object.hasOwn(overrides, name) ? [[name, overrides[name]]] : [])));
 
-const foundModel = (id: ChatflowId, model: string, isPublic: boolean): FoundChatflow => ({
+const foundModel = (id: ChatflowId, model: string, { name: upstream, isPublic }: OpenAiOptions): FoundChatflow => ({
   id,
-  upstream: 'openai',
+  upstream,
+  kind: 'openai',
   model,
   name: model,
   description: null,

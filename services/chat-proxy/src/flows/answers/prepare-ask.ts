@@ -23,6 +23,8 @@ export interface Ask {
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** Of the client's request; what of them a server is sent is the operator's choice. */
+  readonly clientHeaders?: Readonly<Record<string, string>>;
   /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
   readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */

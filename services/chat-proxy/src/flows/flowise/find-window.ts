@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isPublic } from '../../domain/chatflow.ts';
+import { type Chatflow, isPublic, originAllowed } from '../../domain/chatflow.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { Chatflows, Owner } from '../../ports.ts';
 
@@ -12,12 +12,15 @@ export interface FindWindowDeps {
  * public and one that does not exist look the same.
  */
 export const createFindWindow = ({ chatflows }: FindWindowDeps) =>
-  async function findWindow(owner: Owner | undefined, id: ChatflowId, _origin: string | undefined): Promise<Chatflow> {
+  async function findWindow(owner: Owner | undefined, id: ChatflowId, origin: string | undefined): Promise<Chatflow> {
     const chatflow = owner ? await chatflows.findFor(owner, id) : await chatflows.find(id);
     if (owner && !chatflow) throw new AppError('NOT_FOUND', 'Chatflow not found');
-    if (!chatflow || chatflow.syncStatus !== 'active' || (!owner && !isPublic(chatflow))) throw unknown();
+    if (!chatflow || (!owner && !isOpen(chatflow))) throw unknown();
+    if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
     return chatflow;
   };
+
+const isOpen = (chatflow: Chatflow): boolean => chatflow.syncStatus === 'active' && isPublic(chatflow);
 
 /**
  * flowise-sdk asks without its key whether a chatflow streams, whatever the status of the answer is, and would read a stream

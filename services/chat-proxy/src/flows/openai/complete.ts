@@ -26,9 +26,8 @@ export interface CompleteDeps {
   readonly rules: CompletionRules;
 }
 
-interface Asking {
+interface Asking extends Pick<Ask, 'idempotencyKey' | 'clientHeaders' | 'origin'> {
   readonly body: Body;
-  readonly idempotencyKey?: string | undefined;
 }
 
 /** A chat completion is one question more: to a model as it is written, to a flow in the flow's own terms. */
@@ -39,10 +38,13 @@ export const createComplete = ({ findModel, chat: answerTo, rules }: CompleteDep
     const fault = mediaFault(asking.body.messages);
     if (fault) throw invalid(fault);
     const ask = isFlow(chatflow) ? askFlow(asking) : askModel(asking, rules);
-    const { idempotencyKey } = asking;
-    const common = { chatflowId: chatflow.id, stores: false, isStateless: true, idempotencyKey };
+    const { body: _, ...request } = asking;
     try {
-      yield* answerTo(caller, { ...ask, ...common }, signal);
+      yield* answerTo(
+        caller,
+        { ...request, ...ask, chatflowId: chatflow.id, stores: false, isStateless: true },
+        signal,
+      );
     } catch (error) {
       // The access has ended since it was looked at.
       throw error instanceof AppError && error.code === 'CHATFLOW_ACCESS_DENIED' ? unknownModel() : error;
