@@ -66,9 +66,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
-  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
-
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
+  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
+
   const stream = streamOf(config, logger);
   const { sessions } = library.flows;
   const { verifyKey } = admission;
