@@ -5,6 +5,7 @@ import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-cha
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
+import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
 import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
@@ -14,6 +15,7 @@ export interface AppFlows {
   readonly chat: ChatFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
   readonly sessions: SessionFlows;
+  readonly files: FileRouteFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
   readonly flowise: FlowiseFlows;
@@ -29,6 +31,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
   ...sessionRoutes(flows.sessions),
+  ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
   ...adminWorkspaceRoutes(flows.workspaces),

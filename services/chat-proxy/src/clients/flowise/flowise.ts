@@ -6,6 +6,8 @@ import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
 import { flowiseSideCalls, type SideCalls } from './flowise-side-calls.ts';
+import { flowiseSide } from './flowise-side.ts';
+import { uploadsFor } from './flowise-uploads.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall } from '../upstream/upstream-call.ts';
@@ -38,12 +40,15 @@ export function flowise(options: FlowiseOptions): Flowise {
     _maxOutput: number,
     signal: AbortSignal,
   ): AsyncGenerator<UpstreamPart, void, undefined> {
+    const flow = { id: flowIdOf(chatflow) as Chatflow['id'], upstream: options.name };
+    const to = { side: flowiseSide(() => side), flow, chatId: prompt.upstreamChatId, signal };
+    const uploads = prompt.uploads.length > 0 ? await uploadsFor(prompt.uploads, to) : [];
     const call = new UpstreamCall({
       agent,
       url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(flowIdOf(chatflow))}`,
       method: 'POST',
       headers: headersFor(prompt, options),
-      body: bodyOf(prompt),
+      body: bodyOf(prompt, uploads),
       signal,
       timeouts: options.timeouts,
     });
@@ -139,15 +144,8 @@ async function storedText(
 
 const flowIdOf = ({ id, flowId }: Chatflow): string => flowId ?? id;
 
-function bodyOf({
-  question,
-  history,
-  uploads,
-  overrides,
-  upstreamChatId,
-  upstreamMemoryId,
-  flowInput,
-}: Prompt): object {
+function bodyOf(prompt: Prompt, uploads: readonly object[]): object {
+  const { question, history, overrides, upstreamChatId, upstreamMemoryId, flowInput } = prompt;
   return {
     // A flow that begins with a form takes the form alone.
     ...(flowInput?.form === undefined && { question }),
@@ -158,8 +156,6 @@ function bodyOf({
     ...(history.length > 0 && {
       history: history.map(({ role, content }) => ({ role: role === 'user' ? 'userMessage' : 'apiMessage', content })),
     }),
-    ...(uploads.length > 0 && {
-      uploads: uploads.map(({ type, name, mime, dataUrl }) => ({ type, name, mime, data: dataUrl })),
-    }),
+    ...(uploads.length > 0 && { uploads }),
   };
 }

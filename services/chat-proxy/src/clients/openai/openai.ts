@@ -112,7 +112,7 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
     messages: [
       ...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []),
       ...prompt.history.map(({ role, content }) => ({ role, content })),
-      { role: 'user', content: prompt.question },
+      { role: 'user', content: questionOf(prompt) },
     ],
     n: 1,
     stream: true,
@@ -120,6 +120,15 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
     ...limit,
   };
 }
+
+/** With the pictures that belong to it (OpenAI API, "Images and vision"). */
+const questionOf = ({ question, uploads }: Prompt): unknown =>
+  uploads.length === 0
+    ? question
+    : [
+        { type: 'text', text: question },
+        ...uploads.map(({ dataUrl }) => ({ type: 'image_url', image_url: { url: dataUrl } })),
+      ];
 
 const sampling = (overrides: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(SAMPLING.flatMap((name) => (Object.hasOwn(overrides, name) ? [[name, overrides[name]]] : [])));
@@ -136,7 +145,8 @@ const foundModel = (id: ChatflowId, model: string, { name: upstream, isPublic }:
   deployed: true,
   isPublic,
   config: null,
-  uploads: { images: false, files: false, audio: false },
+  // Which models see, no list says; one that does not refuses the picture before it answers.
+  uploads: { images: true, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });
