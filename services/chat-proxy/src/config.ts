@@ -19,6 +19,7 @@ import {
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { fileVariables } from './files-config.ts';
+import { openAiVariables } from './openai-config.ts';
 import { meteringVariables } from './metering-config.ts';
 import {
   upstreamKeysIn,
@@ -69,6 +70,7 @@ export const Variables = z
       .describe('How long they are, before one of them tries again'),
 
     ...upstreamVariables,
+    ...openAiVariables,
 
     DEFAULT_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(1024)

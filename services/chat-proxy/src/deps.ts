@@ -23,6 +23,7 @@ import { createFileFlows } from './files-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
+import { createOpenAiFlows } from './openai-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
@@ -74,6 +75,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
+    openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
     login: createLogIn({ auth }),
     ...library.flows,
     files,

@@ -6,5 +6,6 @@ export * from './files.ts';
 export * from './flowise.ts';
 export * from './flowise-chats.ts';
 export * from './login.ts';
+export * from './openai.ts';
 export * from './service.ts';
 export * from './sessions.ts';

@@ -5,6 +5,8 @@ export interface ReportedUsage {
   readonly input: number;
   readonly cacheRead: number;
   readonly output: number;
+  /** What of the output were thoughts before the answer, when the upstream tells. */
+  readonly reasoning?: number;
   /** The upstream's own object, kept for disputes; small and of plain JSON, else undefined. */
   readonly raw: unknown;
 }

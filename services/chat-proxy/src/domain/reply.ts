@@ -101,6 +101,11 @@ export class Reply {
     return this.#isUnattended;
   }
 
+  /** Of the upstream's count: thoughts before the answer, contained in its output. */
+  get reasoningTokens(): number | undefined {
+    return this.#usage?.reasoning;
+  }
+
   get hasBadUsage(): boolean {
     return this.#badUsage;
   }

@@ -85,9 +85,10 @@ export async function* chat(
     yield* endStopped(error, { hold, opening: opening() }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
+    const isSent = hold !== undefined;
     await Promise.all([
       deps.holds.close(hold),
-      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold)),
+      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold), isSent),
     ]);
     if (hold) deps.finished({ hold, error: failure });
   }

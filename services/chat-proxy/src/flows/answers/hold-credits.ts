@@ -161,7 +161,8 @@ class JournalledHolds implements Holds {
     const resource = resourceOf(chatflow);
     if (reportsUsage(chatflow)) {
       const minOutput = Math.min(this.#deps.minOutput * choices, most.output ?? Infinity, MOST_MIN_OUTPUT);
-      return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
+      // What makes no output cannot be made shorter.
+      return this.#holdAndJournal(caller, { holdId, resource, units: most, ...(minOutput > 0 && { minOutput }) });
     }
     // Charged by the message as a rule: then tokens must not be reserved that nobody is going to count.
     const flat = await this.#holdAndJournal(caller, { holdId, resource, units: { request: 1 } });
