@@ -52,7 +52,7 @@ export class FlowiseReader {
   read(data: string): UpstreamPart[] {
     if (data.trim() === '[DONE]') return [];
     const { event, data: content } = fieldsOf(parseJson(data));
-    this.#endsInText = event === 'token' && content !== '';
+    this.#endsInText = isPiece(event, content);
     switch (event) {
       case 'token':
         return this.#text('text', content);
@@ -141,6 +141,8 @@ export class FlowiseReader {
     return [...before, ...parts, ...after];
   }
 }
+
+const isPiece = (event: unknown, content: unknown): boolean => event === 'token' && content !== '';
 
 function idIn(metadata: unknown): string | undefined {
   const { chatMessageId } = fieldsOf(metadata);
