@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
+import type { ChatFiles } from './flows/files/chat-files.ts';
 import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
@@ -28,6 +29,7 @@ interface Neighbours {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly files: ChatFiles;
 }
 
 /** Everything a chat request passes through, and what looks after it in the background. */
@@ -78,6 +80,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
+    files: neighbours.files,
     answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
     strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is

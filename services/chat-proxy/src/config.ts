@@ -18,6 +18,7 @@ import {
 } from '@tollgate/config';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { fileVariables } from './files-config.ts';
 import { openAiVariables } from './openai-config.ts';
 import { meteringVariables } from './metering-config.ts';
 import {
@@ -99,6 +100,8 @@ export const Variables = z
     CLIENT_STALL_TIMEOUT: durationMs({ min: '10ms', max: '1h' })
       .prefault('60s')
       .describe('How long a client may leave its answer unread before it is ended'),
+
+    ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })

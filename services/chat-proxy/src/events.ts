@@ -83,6 +83,11 @@ const EVENTS = {
     fields: ['holdId'],
     level: 'warn',
   },
+  file_not_kept: {
+    help: 'Files of a question that could not be stored; the question was answered all the same',
+    fields: ['fileId', 'userId', 'reason'],
+    level: 'error',
+  },
   upstream_abandoned: {
     help: 'Answers that were stopped before the upstream had finished',
     labels: { upstream: UPSTREAM },

@@ -216,6 +216,7 @@ describe('messages', () => {
       usage: null,
       requestId: null,
       events: [{ event: 'usedTools', data: { $where: 1, 'a.b': 2 } }],
+      fileIds: [],
     }));
     await messages.save(all);
     await messages.save(all);

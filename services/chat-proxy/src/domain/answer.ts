@@ -25,6 +25,8 @@ export type UpstreamPart =
   | { readonly kind: 'event'; readonly event: AnswerEvent }
   /** A running total: each one replaces the one before. */
   | { readonly kind: 'usage'; readonly usage: ReportedUsage }
+  /** The answer is whole, but its upstream goes on with it: what is asked next must not meet it there. */
+  | { readonly kind: 'unattended' }
   /** Usage was reported but cannot be believed. */
   | { readonly kind: 'bad-usage' };
 

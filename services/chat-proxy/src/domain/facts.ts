@@ -1,5 +1,5 @@
 import type { MessageStatus } from './answer.ts';
-import type { HoldId, SessionId, UserId } from './wire-types.ts';
+import type { FileId, HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
 
@@ -16,6 +16,7 @@ export const BACKGROUND_TASKS = [
   'sync',
   'reports',
   'strikes',
+  'files',
 ] as const;
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
@@ -42,6 +43,7 @@ export type Facts = Readonly<{
   upstream_paused: Readonly<{ upstream: string }>;
   upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
   upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
+  file_not_kept: Readonly<{ fileId: FileId; userId: UserId; reason: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
     created: number;

@@ -42,6 +42,7 @@ export class Reply {
   /** What the meter showed when usage was last reported. */
   #meteredAtUsage = 0;
   #badUsage = false;
+  #isUnattended = false;
 
   constructor({ promptBytes, keeps }: ReplyOptions) {
     this.promptBytes = promptBytes;
@@ -61,6 +62,7 @@ export class Reply {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
     } else if (part.kind === 'bad-usage') this.#badUsage = true;
+    else if (part.kind === 'unattended') this.#isUnattended = true;
     return isFirst;
   }
 
@@ -92,6 +94,11 @@ export class Reply {
 
   get rawUsage(): unknown {
     return this.#usage?.raw;
+  }
+
+  /** The upstream goes on with it. */
+  get isUnattended(): boolean {
+    return this.#isUnattended;
   }
 
   /** Of the upstream's count: thoughts before the answer, contained in its output. */

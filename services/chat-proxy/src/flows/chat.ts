@@ -1,10 +1,13 @@
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
+import { inputBytesOf } from '../domain/file-rules.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock } from '../ports.ts';
 import type { Answers } from './answers/answer-with-fallback.ts';
+import type { ChatFiles } from './files/chat-files.ts';
+import type { KeptFiles } from './files/keep-files.ts';
 import { endStopped, statusAfter } from './answers/end-stopped.ts';
 import type { Strikes } from './answers/count-strikes.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
@@ -16,6 +19,7 @@ export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
   readonly conversations: Conversations;
   readonly holds: Holds;
+  readonly files: ChatFiles;
   readonly answers: Answers;
   readonly strikes: Pick<Strikes, 'refuse'>;
   readonly newRequestId: () => HoldId;
@@ -41,7 +45,8 @@ export async function* chat(
   const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   deps.strikes.refuse(caller.userId);
-  const { question, uploads, overrides, wantedOutput, choices } = prepare(chatflow, ask);
+  const { question, overrides, wantedOutput, choices } = prepare(chatflow, ask);
+  const uploads = await deps.files.admit(caller, chatflow, ask.uploads);
   const places = deps.answers.places(chatflow);
 
   const requestId = deps.newRequestId();
@@ -49,14 +54,16 @@ export async function* chat(
   const { completion, flowInput, clientHeaders } = ask;
   const asked = { question, uploads, overrides, completion, flowInput, clientHeaders, requestId };
   const prompt = { ...turn.upstream, ...asked, history: turn.history };
-  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
+  const reply = new Reply({ promptBytes: turn.promptBytes + inputBytesOf(uploads), keeps: turn.stores });
   let hold: OpenHold | undefined;
+  let files: KeptFiles | undefined;
   let failure: unknown;
   const isKept = turn.stores || !ask.stores;
   const told = { sessionId: turn.sessionId, chatflowId: chatflow.id, at: turn.at, uploads, isKept };
   // Told with the first part: until then another server may be asked, at another price.
-  const opening = () => (hold ? openingEvents({ ...told, hold: hold.grant }) : []);
+  const opening = () => (hold ? openingEvents({ ...told, fileIds: files?.ids, hold: hold.grant }) : []);
   try {
+    if (turn.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
     hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices });
     // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const over = AbortSignal.any([deps.stopping, hold.lost.signal]);
@@ -79,7 +86,10 @@ export async function* chat(
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
     const isSent = hold !== undefined;
-    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold), isSent)]);
+    await Promise.all([
+      deps.holds.close(hold),
+      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold), isSent),
+    ]);
     if (hold) deps.finished({ hold, error: failure });
   }
 }

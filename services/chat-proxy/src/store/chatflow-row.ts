@@ -51,7 +51,7 @@ export const FIRST_SETTINGS = {
 
 /** Of a row that no synchronisation has looked at since there were these rules: what was so before. */
 const FIRST_UPLOADS = { images: true, files: true, audio: true };
-const NO_UPLOADS = { images: false, files: false, audio: false };
+const OF_MODELS = { images: true, files: false, audio: false };
 
 /** What a synchronisation writes. */
 export const columnsOf = (found: FoundChatflow) => ({
@@ -89,7 +89,7 @@ export const chatflowOf = (row: ChatflowRow): Chatflow => ({
   allowedOrigins: row.allowed_origins ?? [],
   requestsPerMinute: row.requests_per_minute ?? null,
   parallelAnswers: row.parallel_answers ?? null,
-  upstreamUploads: row.upstream_uploads ?? (isFlow({ kind: kindOf(row) }) ? FIRST_UPLOADS : NO_UPLOADS),
+  upstreamUploads: row.upstream_uploads ?? (isFlow({ kind: kindOf(row) }) ? FIRST_UPLOADS : OF_MODELS),
   uploadsOverride: row.uploads_override ?? {},
   storage: { keeps: row.store ?? KEEPS_ALL.keeps, retentionDays: row.retention_days ?? KEEPS_ALL.retentionDays },
   createdAt: row.created_date,

@@ -137,7 +137,7 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
   const { completion } = prompt;
   const asked = completion?.messages ?? [
     ...prompt.history.map(({ role, content }) => ({ role, content })),
-    { role: 'user', content: prompt.question },
+    { role: 'user', content: questionOf(prompt) },
   ];
   return {
     ...(completion ? completion.parameters : sampling(prompt.overrides)),
@@ -149,6 +149,15 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
     ...limit,
   };
 }
+
+/** With the pictures that belong to it (OpenAI API, "Images and vision"). */
+const questionOf = ({ question, uploads }: Prompt): unknown =>
+  uploads.length === 0
+    ? question
+    : [
+        { type: 'text', text: question },
+        ...uploads.map(({ dataUrl }) => ({ type: 'image_url', image_url: { url: dataUrl } })),
+      ];
 
 const sampling = (overrides: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(SAMPLING.flatMap((name) => (Object.hasOwn(overrides, name) ? [[name, overrides[name]]] : [])));
@@ -165,7 +174,8 @@ const foundModel = (id: ChatflowId, model: string, { name: upstream, isPublic }:
   deployed: true,
   isPublic,
   config: null,
-  uploads: { images: false, files: false, audio: false },
+  // Which models see, no list says; one that does not refuses the picture before it answers.
+  uploads: { images: true, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });

@@ -18,6 +18,7 @@ import type {
   Sessions,
   StoredMessage,
 } from '../../ports.ts';
+import type { KeptFiles } from '../files/keep-files.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
@@ -44,6 +45,8 @@ export interface ConversationTurn {
   readonly history: readonly Turn[];
   readonly promptBytes: number;
   readonly upstream: Pick<Prompt, 'upstreamChatId' | 'upstreamMemoryId'>;
+  /** Those of the question, when there are any to be kept. */
+  readonly files?: KeptFiles | undefined;
 }
 
 export interface Conversations {
@@ -171,12 +174,23 @@ async function saveTurn(
   release: SessionRelease,
   deps: ConversationsDeps,
 ): Promise<void> {
-  if (messages.length > 0) await deps.messages.save(messages);
+  await saveMessages(turn, messages, deps);
   const isThere = await deps.sessions.release(release);
   if (isThere || release.discard) return;
   // Deleted while it answered: nothing of it may come back, here or at the upstream.
   await forgetTurn(turn, deps);
   if (messages.length > 0) await deps.messages.deleteOf([{ id: turn.sessionId, ...turn.upstream }]);
+  await turn.files?.drop();
+}
+
+async function saveMessages(
+  { files }: ConversationTurn,
+  [question, ...rest]: readonly StoredMessage[],
+  deps: Pick<ConversationsDeps, 'messages'>,
+): Promise<void> {
+  if (!question) return files?.drop();
+  const fileIds = (await files?.bindTo(question.id)) ?? [];
+  await deps.messages.save([{ ...question, fileIds }, ...rest]);
 }
 
 /** A flow stores its answer by itself, at the latest when it has come to its end without its client. */
@@ -185,6 +199,8 @@ async function forgetTurn(turn: ConversationTurn, { forgetting, clock }: Convers
   const at = new Date(clock.now() + LATE_MS);
   if (turn.isFlowise) await forgetting.add([{ chatflowId, chatId: upstream.upstreamChatId, at }]);
 }
+
+const leavesUpstreamBusy = (reply: Reply): boolean => reply.status !== 'completed' || reply.isUnattended;
 
 function releaseOf(
   turn: ConversationTurn,
@@ -199,7 +215,7 @@ function releaseOf(
     // A refusal must leave nothing behind.
     discard: turn.isNew && !reply.hasBegun && reply.status !== 'completed',
     // A chain goes on after its client has left, and a second call to the same slot would receive its tokens (T-F7).
-    ...(turn.isFlowise && reply.status !== 'completed' && { freshChatId: deps.newId() }),
+    ...(turn.isFlowise && leavesUpstreamBusy(reply) && { freshChatId: deps.newId() }),
     ...(messages.length > 0 && {
       stored: {
         ...beginningOf(turn.question),
@@ -236,13 +252,14 @@ function messagesOf(
   // Never the same instant as the question's, because the history is ordered by time.
   const answeredAt = new Date(Math.max(clock.now(), turn.at.getTime() + 1));
   return [
-    { ...question, createdAt: turn.at, credits: null, usage: null, events: [] },
+    { ...question, createdAt: turn.at, credits: null, usage: null, events: [], fileIds: [] },
     {
       ...answer,
       createdAt: answeredAt,
       credits: bill?.credits ?? (0 as StoredMessage['credits']),
       usage: usage ?? null,
       events: reply.events,
+      fileIds: [],
     },
   ];
 }

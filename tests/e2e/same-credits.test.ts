@@ -1,0 +1,20 @@
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type Platform, startPlatform } from '@tollgate/test-kit';
+import { askAtRandom } from '../proof/same-credits.ts';
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform({ chatProxy: { DISCONNECT_STRIKES: '0', UPSTREAM_BREAK_AFTER: '1000' } });
+}, 120_000);
+afterAll(() => platform.stop());
+
+it('150 random requests: usage event, usage log, ledger and metric carry the same credits', async () => {
+  const seed = randomInt(2 ** 31);
+  process.stdout.write(`seed ${seed}: repeat with createDraw(${seed})\n`);
+  const { differences, credits, requests, holds } = await askAtRandom(platform, { requests: 150, seed, atOnce: 25 });
+  expect({ seed, differences }).toEqual({ seed, differences: [] });
+  expect(new Set(Object.values(credits)).size).toBe(1);
+  expect([requests, holds > 100, credits.ledger > 0]).toEqual([150, true, true]);
+  expect(await platform.books.sumOfAllEntries()).toBe(0);
+}, 60_000);
