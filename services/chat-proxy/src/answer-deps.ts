@@ -97,6 +97,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     settler,
     keeper,
     saveLater,
+    holds,
     ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */

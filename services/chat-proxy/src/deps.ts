@@ -69,9 +69,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
   const stream = streamOf(config, logger);
-  const { sessions } = library.flows;
+  const { sessions: conversations } = library.flows;
   const { verifyKey } = admission;
-  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
+  const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
+  const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     login: createLogIn({ auth }),

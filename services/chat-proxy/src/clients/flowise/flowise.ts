@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
+import type { CheckedUpload } from '../../domain/file-rules.ts';
 import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
@@ -131,7 +132,13 @@ function bodyOf({
       history: history.map(({ role, content }) => ({ role: role === 'user' ? 'userMessage' : 'apiMessage', content })),
     }),
     ...(uploads.length > 0 && {
-      uploads: uploads.map(({ type, name, mime, dataUrl }) => ({ type, name, mime, data: dataUrl })),
+      uploads: uploads.map((upload) => ({ ...named(upload), data: contentOf(upload) })),
     }),
   };
 }
+
+const named = ({ type, name, mime }: CheckedUpload) => ({ type, name, mime });
+
+/** Text that was taken out of a file goes before the question as it is; all else travels as a data URL (T-F10). */
+const contentOf = ({ type, mime, bytes, dataUrl }: CheckedUpload): string =>
+  type === 'file:full' && mime.startsWith('text/') ? bytes.toString() : dataUrl;
