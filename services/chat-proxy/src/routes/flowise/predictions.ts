@@ -77,6 +77,7 @@ function askOf(
   const flowInput = flowInputOf(body);
   return {
     origin: context.headers['origin'],
+    clientHeaders: context.headers,
     question: questionOf(body),
     chatflowId,
     sessionId: opened.sessionId,
