@@ -6,7 +6,9 @@ import { ADAPTERS, priceByToken } from '../proof/faults.ts';
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform({ chatProxy: { DISCONNECT_STRIKES: '0' } });
+  platform = await startPlatform({
+    chatProxy: { DISCONNECT_STRIKES: '0', UPSTREAM_BREAK_AFTER: '1000', UPSTREAM_IDLE_TIMEOUT: '10s' },
+  });
   await priceByToken(platform);
 }, 120_000);
 afterAll(() => platform.stop());
@@ -54,11 +56,11 @@ describe.each(ADAPTERS)('a client that leaves an answer of %s', (adapter) => {
 });
 
 it.each(streamed)(
-  'a client that leaves an agent flow at a tool event has it stopped within a second, and pays at most what was produced ($name)',
+  'a client that leaves an agent flow that calls a tool at an event of its nodes has it stopped within a second, and pays at most what was produced ($name)',
   async (door) => {
     const person = await platform.user({ credits: 100_000 });
     const scenario = { toolCall: { name: 'calculator', arguments: { sum: '1 + 2 + 3' } }, tokens: 6, hangAfter: 2 };
-    const leaving = { when: 'at a tool event', scenario, afterTokens: 1, leaveAt: 'calledTools' };
+    const leaving = { when: 'at an event of its nodes', scenario, afterTokens: 1, leaveAt: 'nextAgentFlow' };
     const left = await leave(platform, person, { leaving, adapter: 'flowise', door });
     expect(left.stoppedMs).toBeLessThan(STOPPED_WITHIN_MS);
     // Flowise tells what a tool's call has cost only at the end: nobody pays for what nobody knows.

@@ -15,10 +15,10 @@ export interface SameCredits {
   readonly answers: Readonly<Record<string, number>>;
   readonly holds: number;
   readonly told: number;
-  /** Credits by four counts. */
-  readonly credits: Readonly<
-    Record<'usageEvents' | 'usageLog' | 'ledger' | 'holds' | 'proxyMetric' | 'accountingMetric', number>
-  >;
+  /** Credits of the answers that told their client what they cost: by these events, and by the ledger. */
+  readonly toldCredits: Readonly<Record<'usageEvents' | 'ledger', number>>;
+  /** Credits of all holds. An answer that broke off, or was left, tells its client nothing. */
+  readonly credits: Readonly<Record<'usageLog' | 'ledger' | 'holds' | 'proxyMetric' | 'accountingMetric', number>>;
   /** Holds whose four figures differ, at most ten. */
   readonly differences: readonly object[];
   readonly seconds: number;
@@ -58,14 +58,15 @@ export async function askAtRandom(platform: Platform, options: SameCreditsOption
     const total = rows.reduce((sum, { charged }) => sum + charged, 0);
     return now.proxy - metricsBefore.proxy >= total ? now : undefined;
   }, 'the metric to catch up').catch(() => metricsOf(platform));
+  const compared = compare(heard, rows);
   return {
     requests: heard.length,
     kinds: countOf(heard.map(({ plan: { kind } }) => kind)),
     answers: countOf(heard.map((one) => ending(one.heard))),
     holds: rows.length,
-    ...compare(heard, rows),
+    ...compared,
     credits: {
-      ...compare(heard, rows).credits,
+      ...compared.credits,
       proxyMetric: metricsAfter.proxy - metricsBefore.proxy,
       accountingMetric: metricsAfter.accounting - metricsBefore.accounting,
     },
@@ -193,6 +194,12 @@ const bookedSince = ({ books }: Platform, since: string): Promise<Booked[]> =>
     [since],
   );
 
+/** Whether every count of every hold is the same. */
+export const isSame = ({ differences, toldCredits, credits }: SameCredits): boolean =>
+  differences.length === 0 &&
+  toldCredits.usageEvents === toldCredits.ledger &&
+  new Set(Object.values(credits)).size === 1;
+
 function compare(heard: readonly { plan: Planned; heard: Heard }[], rows: readonly Booked[]) {
   const byId = new Map(rows.map((row) => [row.id, row]));
   const told = heard.filter((one) => one.heard.usage !== undefined);
@@ -201,19 +208,18 @@ function compare(heard: readonly { plan: Planned; heard: Heard }[], rows: readon
     const row = byId.get(requestId);
     // A message at a flat price has no tokens in the books.
     const hasSameTokens = row?.outputTokens === null || row?.outputTokens === usage?.output_tokens;
-    const isSame = row?.charged === usage?.credits && hasSameTokens;
-    return isSame ? [] : [{ kind, door: door.name, usage, row }];
+    return row?.charged === usage?.credits && hasSameTokens ? [] : [{ kind, door: door.name, usage, row }];
   });
   const sum = (of: (row: Booked) => number) => rows.reduce((all, row) => all + of(row), 0);
   const toldIds = new Set(told.map((one) => one.heard.requestId));
   return {
     told: told.length,
     differences: [...wrongRows, ...wrongEvents].slice(0, 10),
+    toldCredits: {
+      usageEvents: told.reduce((all, one) => all + (one.heard.usage?.credits ?? 0), 0),
+      ledger: sum(({ id, ledger }) => (toldIds.has(id) ? ledger : 0)),
+    },
     credits: {
-      // An answer that broke off tells its client no credits: there the other counts are compared.
-      usageEvents:
-        told.reduce((all, one) => all + (one.heard.usage?.credits ?? 0), 0) +
-        rows.reduce((all, row) => all + (toldIds.has(row.id) ? 0 : row.charged), 0),
       usageLog: sum(({ logged }) => logged),
       ledger: sum(({ ledger }) => ledger),
       holds: sum(({ charged }) => charged),

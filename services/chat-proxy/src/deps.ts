@@ -70,9 +70,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
 
   const stream = streamOf(config, logger);
-  const { sessions } = library.flows;
+  const { sessions: conversations } = library.flows;
   const { verifyKey } = admission;
-  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
+  const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
+  const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),

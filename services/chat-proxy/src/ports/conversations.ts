@@ -123,6 +123,8 @@ export interface StoredMessage {
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly estimated: boolean } | null;
   readonly requestId: HoldId | null;
   readonly events: readonly AnswerEvent[];
+  /** What the upstream calls an answer. */
+  readonly upstreamMessageId?: string | undefined;
   /** Files that came with a question. */
   readonly fileIds: readonly FileId[];
 }

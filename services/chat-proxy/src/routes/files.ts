@@ -68,7 +68,7 @@ const GUARDS = {
   'content-security-policy': "default-src 'none'; sandbox",
 };
 
-function bytesOf(
+export function bytesOf(
   read: ReadFiles,
   file: StoredFile,
   { context, isDownload }: { context: RequestContext; isDownload: boolean },
@@ -94,6 +94,19 @@ function bytesOf(
     },
   });
 }
+
+/** A file that is not stored here. */
+export const madeFile = (
+  { bytes, mime, name }: { readonly bytes: Uint8Array; readonly mime: string; readonly name: string },
+  isDownload: boolean,
+): StreamReply =>
+  stream(mime, once(bytes), {
+    headers: {
+      ...GUARDS,
+      'content-length': String(bytes.byteLength),
+      'content-disposition': dispositionOf(isPicture(mime) && !isDownload ? 'inline' : 'attachment', name),
+    },
+  });
 
 const typeOf = (mime: string): string => (mime.startsWith('text/') ? `${mime}; charset=utf-8` : mime);
 

@@ -22,6 +22,7 @@ interface Row {
   readonly request_id: HoldId | null;
   /** As JSON: events are for showing only, and the text of others must not become field names of ours. */
   readonly events: string;
+  readonly upstream_message_id?: string;
   /** Absent in messages from before files were kept. */
   readonly file_ids?: readonly FileId[];
 }
@@ -137,6 +138,7 @@ const rowOf = (message: StoredMessage): Row => ({
   usage: message.usage,
   request_id: message.requestId,
   events: JSON.stringify(message.events),
+  ...(message.upstreamMessageId !== undefined && { upstream_message_id: message.upstreamMessageId }),
   ...(message.fileIds.length > 0 && { file_ids: message.fileIds }),
 });
 

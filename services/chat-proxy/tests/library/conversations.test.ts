@@ -274,5 +274,6 @@ describe('a deleted account', () => {
     for (const collection of ['sessions', 'messages'])
       await until(async () => (await proxy.db.collection(collection).countDocuments({ user_id: userId })) === 0);
     await until(async () => (await proxy.db.collection('user_erasures').countDocuments({})) === 0);
+    expect((await alice.call('GET', SESSIONS)).status).toBe(401);
   });
 });
