@@ -83,6 +83,25 @@ describe('models', () => {
 });
 
 describe('a chatflow as a model', () => {
+  const setUploads = (images: boolean) =>
+    stage.proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${stage.proxy.flowise.agentflow.id}`, {
+      uploads: { images, files: false, audio: false },
+    });
+  beforeAll(() => setUploads(true));
+
+  it('that takes no images says so in the words of the client', async () => {
+    await setUploads(false);
+    const content = [
+      { type: 'text' as const, text: 'Look' },
+      { type: 'image_url' as const, image_url: { url: PNG } },
+    ];
+    const asking = { model: stage.proxy.flowise.agentflow.id, messages: [{ role: 'user' as const, content }] };
+    const error = await thrownBy(() => stage.client.chat.completions.create(asking));
+    expect(error).toMatchObject({ status: 400, param: 'messages' });
+    expect(stage.done).toBe(0);
+    await setUploads(true);
+  });
+
   it.each([false, true])('answers in the same language and is forgotten afterwards (stream: %s)', async (stream) => {
     stage.proxy.accounting.isPerToken = false;
     const model = stage.proxy.flowise.agentflow.id;

@@ -99,6 +99,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     saveLater,
     /** For answers of another kind that are held and settled the same way. */
     chatDeps: deps,
+    holds,
     ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */

@@ -10,6 +10,7 @@ import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { type OpenAiFlows, openAiRoutes } from './routes/openai.ts';
 import { serviceRoutes } from './routes/service.ts';
+import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 
 export interface AppFlows {
@@ -34,10 +35,11 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...chatRoutes(flows.chat),
   ...openAiRoutes(flows.openai),
   ...sessionRoutes(flows.sessions),
+  ...sessionExportRoutes(flows.sessions),
   ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
-  ...adminWorkspaceRoutes(flows.workspaces),
+  ...adminWorkspaceRoutes(flows.workspaces, flows.sessions.remove),
   ...flowiseRoutes(flows.flowise),
 ];
 

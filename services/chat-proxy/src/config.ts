@@ -16,6 +16,7 @@ import {
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { libraryVariables } from './library-config.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { fileVariables } from './files-config.ts';
@@ -101,11 +102,12 @@ export const Variables = z
       .prefault('60s')
       .describe('How long a client may leave its answer unread before it is ended'),
 
+    ...libraryVariables,
     ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })
-      .prefault('0s')
+      .prefault('5m')
       .describe('How often the chatflows are synchronised; 0: only when asked'),
     SYNC_MAX_DELETED_PERCENT: whole({ max: 100 })
       .default(50)

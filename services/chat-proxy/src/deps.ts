@@ -66,13 +66,14 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
-  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
-
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
+  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
+
   const stream = streamOf(config, logger);
-  const { sessions } = library.flows;
+  const { sessions: conversations } = library.flows;
   const { verifyKey } = admission;
-  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
+  const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
+  const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),

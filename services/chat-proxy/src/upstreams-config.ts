@@ -17,7 +17,7 @@ import {
   REFERENCE,
   upstreamsDocument,
   type UpstreamsDocument,
-} from './upstreams-document-config.ts';
+} from './servers-config.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 

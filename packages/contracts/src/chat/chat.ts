@@ -5,6 +5,7 @@ export * from './chatflows.ts';
 export * from './files.ts';
 export * from './flowise.ts';
 export * from './flowise-chats.ts';
+export * from './flowise-side.ts';
 export * from './login.ts';
 export * from './openai.ts';
 export * from './service.ts';

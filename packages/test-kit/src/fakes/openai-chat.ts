@@ -134,22 +134,26 @@ async function streamAnswer(exchange: Exchange, recorded: RecordedCall, plan: Pl
 /** Finish reason, usage and end mark, each of which a scenario can move or leave out. */
 async function finishStream(exchange: Exchange, recorded: RecordedCall, plan: Plan): Promise<void> {
   const { scenario } = exchange;
-  const { head, finish, wantsUsage, choices } = plan;
+  const { head, wantsUsage } = plan;
   const claims = wantsUsage ? claimedUsage(scenario, recorded.usage) : [];
   const sendUsage = async () => {
     for (const usage of claims) await exchange.write(chunk(head, [], { usage }));
   };
   const rides = scenario.usage === 'with-choices' ? claims[0] : undefined;
-  if (!scenario.omit?.includes('finish')) {
-    for (let index = 0; index < choices; index += 1) {
-      const claim = index === choices - 1 ? rides : undefined;
-      await exchange.write(chunk(head, [delta({}, finish, index)], wantsUsage ? { usage: claim ?? null } : {}));
-    }
-  }
+  if (!scenario.omit?.includes('finish')) await sendFinishes(exchange, plan, rides);
   if (!rides && scenario.usage !== 'late') await sendUsage();
   if (!scenario.omit?.includes('done')) await exchange.write(DONE);
   if (scenario.usage === 'late') await sendUsage();
   exchange.end();
+}
+
+/** Usage that rides along does so in the last of them. */
+async function sendFinishes(exchange: Exchange, plan: Plan, rides: ChunkUsage['usage']): Promise<void> {
+  const { head, finish, wantsUsage, choices } = plan;
+  for (let index = 0; index < choices; index += 1) {
+    const usage = index === choices - 1 ? (rides ?? null) : null;
+    await exchange.write(chunk(head, [delta({}, finish, index)], wantsUsage ? { usage } : {}));
+  }
 }
 
 /** One JSON body. What disturbs a stream between tokens disturbs it in the middle of the bytes. */

@@ -6,7 +6,6 @@ import type { FileId, SessionId } from './wire-types.ts';
 
 /** Bytes of one uploaded file: contract.md, Files. */
 export const LARGEST_FILE = 10 * 1024 * 1024;
-export const MOST_UPLOADS = 10;
 
 /** A file as a chat request brings it: its bytes as base64 or a data URL. */
 export interface InlineUpload {

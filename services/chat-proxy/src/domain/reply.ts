@@ -33,6 +33,7 @@ export class Reply {
   readonly #keeps: boolean;
   readonly #texts: string[] = [];
   readonly #events: AnswerEvent[] = [];
+  #messageId: string | undefined;
   #keptCharacters = 0;
   #eventCharacters = 0;
   #began = false;
@@ -57,13 +58,20 @@ export class Reply {
     if (part.kind === 'chunk' && part.generated !== '') this.#count(part.generated);
     if (part.kind === 'text' || part.kind === 'chunk') this.#keepText(part.text);
     else if (part.kind === 'thinking') this.#keepEvent({ event: 'thinking', data: part.text });
-    else if (part.kind === 'event') this.#keepEvent(part.event);
-    else if (part.kind === 'usage') {
+    else if (part.kind === 'event') {
+      this.#keepEvent(part.event);
+      this.#messageId = part.messageId ?? this.#messageId;
+    } else if (part.kind === 'usage') {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
     } else if (part.kind === 'bad-usage') this.#badUsage = true;
     else if (part.kind === 'unattended') this.#isUnattended = true;
     return isFirst;
+  }
+
+  /** The upstream's own name of the answer. */
+  get upstreamMessageId(): string | undefined {
+    return this.#messageId;
   }
 
   get hasBegun(): boolean {

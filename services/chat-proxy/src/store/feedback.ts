@@ -12,11 +12,17 @@ interface Row {
   readonly rating: Feedback['rating'];
   readonly content: string;
   readonly created_at: Date;
+  readonly upstream_id?: string;
+}
+
+interface AnswerRow extends Pick<Row, 'session_id' | 'request_id'> {
+  readonly role: string;
+  readonly upstream_message_id?: string;
 }
 
 export function feedbacksIn(mongo: Mongo): Feedbacks {
   const rows = () => mongo.collection<Row>('message_feedback');
-  const messages = () => mongo.collection<Pick<Row, 'session_id' | 'request_id'>>('messages');
+  const messages = () => mongo.collection<AnswerRow>('messages');
 
   async function put({ userId, requestId, rating, content, ...first }: Feedback): Promise<Feedback> {
     const row = await rows().findOneAndUpdate(
@@ -38,11 +44,12 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
   }
 
   return {
-    hasAnswer: (sessionId, requestId) =>
-      mongo.run(
-        async () =>
-          (await messages().countDocuments({ session_id: sessionId, request_id: requestId }, { limit: 1 })) > 0,
-      ),
+    findAnswer: (sessionId, requestId) =>
+      mongo.run(async () => {
+        const wanted = { session_id: sessionId, request_id: requestId, role: 'assistant' };
+        const row = await messages().findOne(wanted, { projection: { upstream_message_id: 1 } });
+        return row ? { upstreamMessageId: row.upstream_message_id } : undefined;
+      }),
 
     put: (feedback) =>
       mongo.run(async () => {
@@ -64,6 +71,11 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
             : await rows().findOneAndUpdate(own, { $set: change }, { returnDocument: 'after' });
         return row ? feedbackOf(row) : undefined;
       }),
+
+    name: (id, upstreamId) =>
+      mongo.run(async () => {
+        await rows().updateOne({ _id: id }, { $set: { upstream_id: upstreamId } });
+      }),
   };
 }
 
@@ -77,4 +89,5 @@ const feedbackOf = (row: Row): Feedback => ({
   rating: row.rating,
   content: row.content,
   createdAt: row.created_at,
+  upstreamId: row.upstream_id,
 });

@@ -42,7 +42,7 @@ export function leadsIn(mongo: Mongo): Leads {
     }
   }
 
-  async function write(lead: Lead): Promise<{ id: string }> {
+  async function write(lead: Lead): Promise<{ id: string; isNew: boolean }> {
     const key = { owner: lead.userId ?? ANYBODY, chatflow_id: lead.chatflowId, chat_id: lead.chatId };
     const said = { name: lead.name, email: lead.email, phone: lead.phone };
     const first = { _id: lead.id, created_at: lead.createdAt };
@@ -51,7 +51,8 @@ export function leadsIn(mongo: Mongo): Leads {
       lead.userId ? { $set: said, $setOnInsert: first } : { $setOnInsert: { ...said, ...first } },
       { upsert: true, returnDocument: 'after', projection: { _id: 1 } },
     );
-    return { id: row?._id ?? lead.id };
+    const id = row?._id ?? lead.id;
+    return { id, isNew: id === lead.id };
   }
 
   return {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { directive, startChat } from '@tollgate/test-kit';
 import { STORE, STREAM } from '../fixtures/asking.ts';
 import { type Person, type Proxy, startProxy, until } from '../fixtures/proxy.ts';
-import { idOf, read, send, upload } from './requests.ts';
+import { idOf, type Message, read, send, upload } from './requests.ts';
 import { BEGINNINGS, png } from './samples.ts';
 
 const QUOTA_BYTES = 100_000;
@@ -25,21 +25,6 @@ beforeEach(async () => {
   proxy.openai.reset();
   alice = await proxy.person();
 });
-
-interface View {
-  readonly file_id: string;
-  readonly url: string;
-  readonly download_url: string;
-  readonly thumbnail_url: string | null;
-  readonly [field: string]: unknown;
-}
-interface Message {
-  readonly id: string;
-  readonly role: string;
-  readonly file_ids: string[];
-  readonly has_files: boolean;
-  readonly uploads: View[];
-}
 
 const picture = (name = 'a.png') => ({ data: PNG, type: 'file', name, mime: 'image/png' });
 const note = (text = 'words') => ({
@@ -117,19 +102,15 @@ describe('files that come with a question', () => {
     });
     expect((await send(proxy.url + text?.url)).headers['content-disposition']).toMatch(/^attachment/);
 
-    const altered = [
-      String(image?.url).replace('variant=view', 'variant=download'),
-      String(image?.url).replace(String(image?.file_id), String(text?.file_id)),
-      String(image?.url).replace(/expires=\d+/, 'expires=9999999999'),
-      String(image?.url).replace(/signature=./, (found) => (found.endsWith('A') ? 'signature=B' : 'signature=A')),
-    ];
-    for (const link of altered) expect((await send(proxy.url + link)).status).toBe(404);
-
     expect((await read(proxy, alice, `message/${question?.id}`)).body['files']).toHaveLength(2);
     expect((await read(proxy, alice, `session/${sessionId}`)).body['files']).toHaveLength(2);
     const bob = await proxy.person();
     expect((await read(proxy, bob, `message/${question?.id}`)).body['files']).toEqual([]);
+  });
 
+  it('are gone with their links when they or their conversation are deleted', async () => {
+    const { sessionId } = await ask([picture(), note()]);
+    const [image, text] = (await historyOf(sessionId))[0]?.uploads ?? [];
     await alice.call('DELETE', `/api/v1/chat/files/${image?.file_id}`);
     expect((await send(proxy.url + image?.url)).status).toBe(404);
     expect((await send(proxy.url + image?.thumbnail_url)).status).toBe(404);
@@ -139,6 +120,18 @@ describe('files that come with a question', () => {
     expect((await send(proxy.url + text?.url)).status).toBe(404);
     await until(async () => (await rowsOf(alice)) === 0);
     expect(await heldBy(alice)).toBe(0);
+  });
+
+  it('are reached by no link that was altered', async () => {
+    const { sessionId } = await ask([picture(), note()]);
+    const [image, text] = (await historyOf(sessionId))[0]?.uploads ?? [];
+    const altered = [
+      String(image?.url).replace('variant=view', 'variant=download'),
+      String(image?.url).replace(String(image?.file_id), String(text?.file_id)),
+      String(image?.url).replace(/expires=\d+/, 'expires=9999999999'),
+      String(image?.url).replace(/signature=./, (found) => (found.endsWith('A') ? 'signature=B' : 'signature=A')),
+    ];
+    for (const link of altered) expect((await send(proxy.url + link)).status).toBe(404);
   });
 
   it('are read out by Flowise when the whole document is meant, unless that was done before', async () => {

@@ -67,7 +67,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Uint8Array, void, undefined>
   yield bytes;
 }
 
-async function store({ storing }: ReturnType<typeof worldThatDiesAt>, owner: Owner, bytes: Buffer) {
+async function storeOne({ storing }: ReturnType<typeof worldThatDiesAt>, owner: Owner, bytes: Buffer) {
   const file = await storing.open(owner, bytes.byteLength);
   const filled = await storing.fill(file, { name: 'a.txt', mime: 'text/plain', type: 'file', chunks: once(bytes) });
   await storing.publish(filled, { sessionId: null });
@@ -116,7 +116,7 @@ describe('a process that dies', () => {
     async (nth) => {
       const owner = person();
       const before = await everywhere();
-      await store(worldThatDiesAt(nth), owner, bytes).catch(() => undefined);
+      await storeOne(worldThatDiesAt(nth), owner, bytes).catch(() => undefined);
       const left = await remains(owner);
       expect(left).toEqual({
         published: left.published,
@@ -138,10 +138,10 @@ describe('a process that dies', () => {
     async (nth) => {
       const owner = person();
       const before = await everywhere();
-      const twin = await store(worldThatDiesAt(Infinity), owner, bytes);
-      await store(worldThatDiesAt(nth), owner, bytes).catch(() => undefined);
+      const twin = await storeOne(worldThatDiesAt(Infinity), owner, bytes);
+      await storeOne(worldThatDiesAt(nth), owner, bytes).catch(() => undefined);
       const { published } = await remains(owner);
-      const another = await store(worldThatDiesAt(Infinity), owner, bytes);
+      const another = await storeOne(worldThatDiesAt(Infinity), owner, bytes);
       await worldThatDiesAt(nth)
         .reading.remove(owner, another.id)
         .catch(() => undefined);
@@ -163,7 +163,7 @@ describe('a process that dies', () => {
 
   it('has more steps to die at than are tried here', async () => {
     const world = worldThatDiesAt(Infinity);
-    await store(world, person(), bytes);
+    await storeOne(world, person(), bytes);
     expect(world.calls()).toBeLessThan(MANY);
   });
 });

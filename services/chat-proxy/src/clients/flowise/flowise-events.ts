@@ -52,7 +52,7 @@ export class FlowiseReader {
   read(data: string): UpstreamPart[] {
     if (data.trim() === '[DONE]') return [];
     const { event, data: content } = fieldsOf(parseJson(data));
-    this.#endsInText = event === 'token' && content !== '';
+    this.#endsInText = isPiece(event, content);
     switch (event) {
       case 'token':
         return this.#text('text', content);
@@ -115,7 +115,11 @@ export class FlowiseReader {
   }
 
   #event(event: AnswerEvent): UpstreamPart[] {
-    const part: UpstreamPart = { kind: 'event', event };
+    const part: UpstreamPart = {
+      kind: 'event',
+      event,
+      ...(event.event === 'metadata' && { messageId: this.#messageId }),
+    };
     // Metadata waits as well: a text that is fetched afterwards belongs before it.
     const waits = PROGRESS.has(event.event) || event.event === 'metadata';
     return waits && !this.#hasBegun ? this.#wait(part) : this.#begin([part]);
@@ -141,6 +145,8 @@ export class FlowiseReader {
     return [...before, ...parts, ...after];
   }
 }
+
+const isPiece = (event: unknown, content: unknown): boolean => event === 'token' && content !== '';
 
 function idIn(metadata: unknown): string | undefined {
   const { chatMessageId } = fieldsOf(metadata);

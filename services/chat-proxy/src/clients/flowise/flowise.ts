@@ -115,16 +115,17 @@ async function* streamedParts(
       if (reader.isOver) break;
     }
   } catch (error) {
+    if (mayBeWhole() && isSilence(error)) return yield* reader.leaveUnattended();
     // Metadata says that the answer is whole; what happened to the stream afterwards does not matter.
-    const isOurs = error instanceof AppError && error.code.startsWith('UPSTREAM_');
-    const isSilence = error instanceof UpstreamError && error.code === 'UPSTREAM_TIMEOUT';
-    if (isSilence && mayBeWhole()) return yield* reader.leaveUnattended();
-    if (!isOurs || !reader.isComplete) throw error;
+    if (!reader.isComplete || !isOfUpstream(error)) throw error;
   }
   if (!reader.isComplete) throw call.unfinished();
   if (!reader.hasText) yield* reader.text(reader.lastNodeText() || (await lastResort()));
   yield* reader.rest();
 }
+
+const isSilence = (error: unknown): boolean => error instanceof UpstreamError && error.code === 'UPSTREAM_TIMEOUT';
+const isOfUpstream = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('UPSTREAM_');
 
 /** The text of an answer that came without tokens, from Flowise's own store (T-F4). */
 async function storedText(

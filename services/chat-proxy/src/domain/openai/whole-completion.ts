@@ -6,7 +6,7 @@ const LONGEST_ANSWER = 4_000_000;
 
 interface Call {
   id: string;
-  type: string;
+  readonly type: string;
   name: string;
   input: string;
   extra: unknown;
@@ -85,14 +85,13 @@ export class WholeCompletion {
     if (finish !== null) choice.finish = finish;
   }
 
-  #addCall(calls: Map<number, Call>, delta: ToolCallDelta): void {
-    const { index, id = '', type, function: called = {}, custom, extra_content: extra } = delta;
-    const call = calls.get(index) ?? { id, type: custom ? 'custom' : 'function', name: '', input: '', extra };
+  #addCall(calls: Map<number, Call>, { index, id = '', extra_content: extra, ...delta }: ToolCallDelta): void {
+    const { type, name, input } = calledIn(delta);
+    const call = calls.get(index) ?? { id, type, name: '', input: '', extra };
     calls.set(index, call);
     call.id ||= id;
-    call.type = type ?? call.type;
-    call.name += called.name ?? custom?.name ?? '';
-    call.input += this.#counted(called.arguments ?? custom?.input ?? '');
+    call.name += name;
+    call.input += this.#counted(input);
     call.extra ??= extra;
   }
 
@@ -100,6 +99,12 @@ export class WholeCompletion {
     this.#characters += text.length;
     return text;
   }
+}
+
+/** The first piece of a call says of which kind it is; functions need not say so. */
+function calledIn({ type, function: called, custom }: Omit<ToolCallDelta, 'index'>) {
+  if (custom) return { type: 'custom', name: custom.name ?? '', input: custom.input ?? '' };
+  return { type: type ?? 'function', name: called?.name ?? '', input: called?.arguments ?? '' };
 }
 
 function addLogprobs(choice: Choice, logprobs: Readonly<Record<string, unknown>>): void {

@@ -259,6 +259,7 @@ function messagesOf(
       credits: bill?.credits ?? (0 as StoredMessage['credits']),
       usage: usage ?? null,
       events: reply.events,
+      upstreamMessageId: reply.upstreamMessageId,
       fileIds: [],
     },
   ];

@@ -46,8 +46,7 @@ export const createComplete = ({ findModel, chat: answerTo, rules }: CompleteDep
         signal,
       );
     } catch (error) {
-      // The access has ended since it was looked at.
-      throw error instanceof AppError && error.code === 'CHATFLOW_ACCESS_DENIED' ? unknownModel() : error;
+      throw inItsTerms(error);
     }
   };
 
@@ -66,6 +65,16 @@ export const parametersOf = (body: Readonly<Record<string, unknown>>, names: rea
   Object.fromEntries(
     names.flatMap((name) => (Object.hasOwn(body, name) && body[name] !== null ? [[name, body[name]]] : [])),
   );
+
+/** What the flow of a chat refuses, by the names this client has used: it knows nothing of chatflows and uploads. */
+function inItsTerms(error: unknown): unknown {
+  if (!(error instanceof AppError)) return error;
+  // The access has ended since it was looked at.
+  if (error.code === 'CHATFLOW_ACCESS_DENIED') return unknownModel();
+  const [fault] = error.errors ?? [];
+  if (error.code !== 'VALIDATION_FAILED' || !fault?.path.startsWith('uploads')) return error;
+  return invalid({ path: 'messages', message: fault.message });
+}
 
 type Said = Pick<Ask, 'question' | 'history' | 'uploads' | 'overrides' | 'completion'>;
 

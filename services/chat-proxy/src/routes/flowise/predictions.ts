@@ -25,6 +25,7 @@ export const flowisePredictionRoutes = (flows: FlowisePredictionFlows): Route[] 
     const opened = await flows.openChat(caller, params.id, {
       chatId: body.chatId,
       sessionId: labelIn(body.overrideConfig) ?? body.sessionId,
+      idempotencyKey: context.idempotencyKey,
     });
     const framed = framedChat(opened, body, context);
     const answer = flows.chat(caller, askOf(params.id, body, { opened, context }), context.signal);
@@ -77,6 +78,7 @@ function askOf(
   const flowInput = flowInputOf(body);
   return {
     origin: context.headers['origin'],
+    clientHeaders: context.headers,
     question: questionOf(body),
     chatflowId,
     sessionId: opened.sessionId,
@@ -84,12 +86,19 @@ function askOf(
       role: role === 'user' || role === 'userMessage' ? 'user' : 'assistant',
       content,
     })),
-    uploads: body.uploads ?? [],
+    uploads: (body.uploads ?? []).map(asDataUrl),
     overrides,
     stores: true,
     ...(flowInput && { flowInput }),
     idempotencyKey: context.idempotencyKey,
   };
+}
+
+/** The text of a file (`file:full`), which the attachments gave, comes as it is. */
+function asDataUrl(upload: NonNullable<Body['uploads']>[number]) {
+  if (upload.type !== 'file:full' || upload.data.startsWith('data:')) return upload;
+  const name = upload.name.endsWith('.txt') ? upload.name : `${upload.name}.txt`;
+  return { ...upload, name, mime: 'text/plain', data: Buffer.from(upload.data).toString('base64') };
 }
 
 /** A form in words, as chat windows show it. */
