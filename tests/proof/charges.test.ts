@@ -1,8 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Platform, startPlatform } from '@tollgate/test-kit';
-import { leave, type Leaving, untilIdle } from '../proof/disconnects.ts';
-import { DOORS } from '../proof/doors.ts';
-import { ADAPTERS, priceByToken } from '../proof/faults.ts';
+import { leave, type Leaving, untilIdle } from './disconnects.ts';
+import { DOORS } from './doors.ts';
+import { ADAPTERS, priceByToken } from './faults.ts';
+import { askAtRandom, isSame } from './same-credits.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -69,3 +71,12 @@ it.each(streamed)(
     expect(await platform.books.ofUser(person.userId)).toMatchObject({ held: 0, openHolds: 0, terminalHolds: 1 });
   },
 );
+
+it('150 random requests: usage event, usage log, ledger and metric carry the same credits', async () => {
+  const seed = randomInt(2 ** 31);
+  process.stdout.write(`seed ${seed}: pnpm prove credits --requests 150 --seed ${seed} --at-once 25\n`);
+  const found = await askAtRandom(platform, { requests: 150, seed, atOnce: 25 });
+  expect({ seed, ...found, isSame: isSame(found) }).toMatchObject({ requests: 150, differences: [], isSame: true });
+  expect([found.holds > 100, found.told > 50, found.credits.ledger > 0]).toEqual([true, true, true]);
+  expect(await platform.books.sumOfAllEntries()).toBe(0);
+}, 60_000);

@@ -9,7 +9,7 @@ import {
   startChaosProxy,
   startPlatform,
 } from '@tollgate/test-kit';
-import { DOORS } from '../proof/doors.ts';
+import { DOORS } from './doors.ts';
 import {
   ADAPTERS,
   chatflowOf,
@@ -22,7 +22,7 @@ import {
   REFUSED_CONNECTION,
   type Seen,
   summary,
-} from '../proof/faults.ts';
+} from './faults.ts';
 
 let platform: Platform;
 let toMongo: ChaosProxy;
