@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { createFastifyApp } from '@tollgate/http-kit/fastify';
 import type { Route, ServiceOptions } from '@tollgate/http-kit';
 import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
+import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
 import { loginRoutes } from './routes/login.ts';
@@ -14,6 +15,7 @@ export interface AppFlows {
   readonly sessions: SessionFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
+  readonly workspaces: Parameters<typeof adminWorkspaceRoutes>[0];
 }
 
 export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & { readonly flows: AppFlows };
@@ -27,6 +29,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...sessionRoutes(flows.sessions),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
+  ...adminWorkspaceRoutes(flows.workspaces),
 ];
 
 /** The HTTP face of the service. */

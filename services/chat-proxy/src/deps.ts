@@ -18,13 +18,8 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
-import { createAssignments } from './flows/chatflows/assign-chatflow.ts';
-import { createDeleteConversations } from './flows/conversations/delete-conversations.ts';
-import { createForgetUpstream } from './flows/conversations/forget-upstream.ts';
 import { createLogIn } from './flows/log-in.ts';
-import { createReadChatflows } from './flows/chatflows/read-chatflows.ts';
-import { createReadConversations } from './flows/conversations/read-conversations.ts';
-import { createSyncChatflows } from './flows/chatflows/sync-chatflows.ts';
+import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
@@ -49,7 +44,6 @@ export interface Deps {
   close(): Promise<void>;
 }
 
-const FORGET_EVERY_MS = 15_000;
 const SAVE_EVERY_MS = 2000;
 const CLOSING_MS = 8000;
 
@@ -62,7 +56,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const closers = createClosers(logger);
 
   const stores = openStores(config, logger, closers);
-  const { mongo, chatflows, forgetting } = stores;
+  const { mongo } = stores;
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
@@ -70,22 +64,16 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
-  const { catalogues } = upstreams;
-  const syncChatflows = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
-  const forgetUpstream = createForgetUpstream({ forgetting, flowise: upstreams, clock });
-  const readChatflows = createReadChatflows({ chatflows });
+  const library = createLibrary(config, { stores, auth, upstreams, clock, tell });
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
     login: createLogIn({ auth }),
-    sessions: sessionFlows(stores, clock),
-    chatflows: readChatflows,
-    admin: { sync: syncChatflows, read: readChatflows, assignments: createAssignments({ chatflows, auth, clock }) },
+    ...library.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
-  const rounds = [...backgroundRounds(config, answering, { syncChatflows, forgetUpstream, failed }), reports];
+  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, reports];
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -109,7 +97,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       for (const round of rounds) round.start();
       if (!config.SYNC_ON_START) return;
       // Right after the start the database may still be on its way.
-      void mongo.connected.then(() => syncChatflows()).catch((error: unknown) => failed('sync', error));
+      void mongo.connected.then(() => library.synchronise()).catch((error: unknown) => failed('sync', error));
     },
     endAnswers: answering.endAnswers,
     async close() {
@@ -121,27 +109,16 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-const sessionFlows = ({ sessions, messages, forgetting }: ReturnType<typeof openStores>, clock: Clock) => ({
-  read: createReadConversations({ sessions, messages }),
-  remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
-});
-
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
   createLogger({ service: 'chat-proxy', level, context: requestContext.fields });
 
 type BackgroundTask = Facts['background_failed']['task'];
 
-interface Background {
-  readonly syncChatflows: () => Promise<unknown>;
-  readonly forgetUpstream: () => Promise<void>;
-  readonly failed: (task: BackgroundTask, error: unknown) => void;
-}
-
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 function backgroundRounds(
   config: Config,
   { keeper, settler, saveLater }: ReturnType<typeof createAnswering>,
-  { syncChatflows, forgetUpstream, failed }: Background,
+  failed: (task: BackgroundTask, error: unknown) => void,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
     createRounds(turn, { everyMs, failed: (error) => failed(task, error) });
@@ -150,8 +127,6 @@ function backgroundRounds(
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
     every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
-    every('forget', FORGET_EVERY_MS, forgetUpstream),
-    ...(config.SYNC_INTERVAL > 0 ? [every('sync', config.SYNC_INTERVAL, syncChatflows)] : []),
   ];
 }
 

@@ -22,10 +22,11 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
       onFault: (error) => logger.warn('the database cannot be reached', { error }),
     }),
   );
+  const { DEFAULT_WORKSPACE_ID: defaultWorkspaceId } = config;
   return {
     mongo,
-    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS }), troubleOf),
-    sessions: reachable(sessionsIn(mongo, config.DEFAULT_WORKSPACE_ID), troubleOf),
+    chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS, defaultWorkspaceId }), troubleOf),
+    sessions: reachable(sessionsIn(mongo, defaultWorkspaceId), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, randomUUID()), troubleOf),

@@ -222,38 +222,39 @@ describe('chatflows', () => {
     deployed: true,
     isPublic: false,
     config: { welcomeMessage: 'Hi' },
+    uploads: { images: false, files: true, audio: false },
     createdAt: NOW,
     updatedAt: NOW,
     ...changes,
   });
 
   it('belong to those they are assigned to, and to everybody while they are public', async () => {
-    const chatflows = chatflowsIn(mongo, { freshMs: 1 });
+    const chatflows = chatflowsIn(mongo, { freshMs: 1, defaultWorkspaceId: 'default' });
     const id = randomUUID() as ChatflowId;
     const alice = { userId: userId(), username: 'alice', email: 'Alice@example.test' };
     expect(await chatflows.save(found(id), NOW)).toBe('created');
     expect(await chatflows.save(found(id), NOW)).toBe('unchanged');
-    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.findFor(alice, id)).toBeUndefined();
     expect(await chatflows.assign(id, alice, NOW)).toBe('Assigned');
     expect(await chatflows.assign(id, alice, NOW)).toBe('No Action');
-    expect(await chatflows.findFor(alice.userId, id)).toMatchObject({ id });
-    expect(await chatflows.assignedTo(alice.userId)).toMatchObject([{ chatflow: { id }, assignedAt: NOW }]);
+    expect(await chatflows.findFor(alice, id)).toMatchObject({ id });
+    expect(await chatflows.assignedTo(alice)).toMatchObject([{ chatflow: { id }, assignedAt: NOW }]);
     expect(await chatflows.unassign(id, 'alice@example.test')).toBe(true);
     expect(await chatflows.unassign(id, 'alice@example.test')).toBe(false);
-    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.findFor(alice, id)).toBeUndefined();
     expect(await chatflows.assign(id, alice, NOW)).toBe('Reactivated');
     await chatflows.unassign(id, 'alice@example.test');
     await chatflows.configure(id, { publicOverride: true });
-    expect(await chatflows.listFor(alice.userId)).toMatchObject([{ id }]);
+    expect(await chatflows.listFor(alice)).toMatchObject([{ id }]);
     await chatflows.save(found(id, { name: 'renamed' }), NOW);
     expect(await chatflows.find(id)).toMatchObject({ name: 'renamed', publicOverride: true });
     await chatflows.markDeleted([id], NOW);
-    expect(await chatflows.findFor(alice.userId, id)).toBeUndefined();
+    expect(await chatflows.findFor(alice, id)).toBeUndefined();
     expect(await chatflows.save(found(id, { name: 'renamed' }), NOW)).toBe('updated');
   });
 
   it('are assigned once by two administrators at the same moment', async () => {
-    const chatflows = chatflowsIn(mongo, { freshMs: 1 });
+    const chatflows = chatflowsIn(mongo, { freshMs: 1, defaultWorkspaceId: 'default' });
     const id = randomUUID() as ChatflowId;
     const bob = { userId: userId(), username: 'bob', email: 'bob@example.test' };
     const results = await Promise.all(Array.from({ length: 8 }, () => chatflows.assign(id, bob, NOW)));

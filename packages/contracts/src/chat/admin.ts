@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ChatflowConfig, chatflowParams } from './chatflows.ts';
+import { ChatflowConfig, chatflowParams, UploadRules } from './chatflows.ts';
 import { ChatflowId, Email, Timestamp } from '../ids.ts';
 import { operation } from '../operation.ts';
 
@@ -25,6 +25,22 @@ export const syncChatflows = operation({
   }),
   errors: ['SYNC_REFUSED', 'UPSTREAM_FAILED', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_PROTOCOL_ERROR', 'UPSTREAM_TIMEOUT'],
 });
+
+/** What is kept of conversations; of chatflow and workspace the stricter rule counts. */
+export const Storage = z.object({
+  /** `nothing`: answers are given, and neither question nor answer is kept, whatever the client asks for. */
+  store: z.enum(['all', 'nothing']),
+  /** Days after its last message at which a conversation is deleted, here and at the upstream; null: never. */
+  retention_days: z.int().min(1).max(3650).nullable(),
+});
+
+const MOST_ORIGINS = 50;
+/** A web page's origin (RFC 6454), such as `https://chat.example.org`; a path is refused. */
+const PageOrigin = z
+  .string()
+  .max(300)
+  .toLowerCase()
+  .regex(/^https?:\/\/[a-z0-9.-]+(:\d{1,5})?$/, 'must be scheme, host and port, without a path');
 
 /** The nested documents of Flowise are never kept, so the fields for them are always null. */
 export const AdminChatflow = z.object({
@@ -52,6 +68,13 @@ export const AdminChatflow = z.object({
   system_prompt: z.string().nullable(),
   allowed_overrides: z.array(z.string()),
   max_output_tokens: z.int().nullable(),
+  allowed_origins: z.array(z.string()),
+  requests_per_minute: z.int().nullable(),
+  parallel_answers: z.int().nullable(),
+  /** As the upstream says, and what was set instead. */
+  uploads: UploadRules,
+  uploads_override: UploadRules.partial(),
+  ...Storage.shape,
 });
 
 export const listChatflowsAsAdmin = operation({
@@ -113,6 +136,16 @@ export const configureChatflow = operation({
       .max(50)
       .optional(),
     max_output_tokens: z.int().min(1).max(1_000_000).nullable().optional(),
+    /** Pages that may use the chatflow; empty: every page that the platform allows. */
+    allowed_origins: z.array(PageOrigin).max(MOST_ORIGINS).optional(),
+    /** Of all users together; null: no limit of its own. */
+    requests_per_minute: z.int().min(1).max(100_000).nullable().optional(),
+    parallel_answers: z.int().min(1).max(10_000).nullable().optional(),
+    /** Replaces what was set before; a kind that is left out is as the upstream says. */
+    uploads: z
+      .strictObject({ images: z.boolean().optional(), files: z.boolean().optional(), audio: z.boolean().optional() })
+      .optional(),
+    ...Storage.partial().shape,
   }),
   result: AdminChatflow,
   errors: ['NOT_FOUND'],

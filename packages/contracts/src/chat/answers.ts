@@ -63,6 +63,7 @@ export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
 const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
+  'ORIGIN_NOT_ALLOWED',
   'INSUFFICIENT_CREDITS',
   'MODEL_NOT_PRICED',
   'BUDGET_EXCEEDED',

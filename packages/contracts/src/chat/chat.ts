@@ -1,4 +1,5 @@
 export * from './admin.ts';
+export * from './admin-workspaces.ts';
 export * from './answers.ts';
 export * from './chatflows.ts';
 export * from './login.ts';

@@ -61,7 +61,7 @@ export const readChatflow = operation({
     created: Timestamp.nullable(),
     updated: Timestamp.nullable(),
   }),
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],
 });
 
 /** What a chat window needs to know of a flow; prompts, nodes and credentials are never part of it. */
@@ -78,6 +78,9 @@ export const ChatflowConfig = z.object({
 });
 export type ChatflowConfig = z.infer<typeof ChatflowConfig>;
 
+/** Which kinds of files a chatflow takes. */
+export const UploadRules = z.object({ images: z.boolean(), files: z.boolean(), audio: z.boolean() });
+
 export const readChatflowConfig = operation({
   id: 'readChatflowConfig',
   method: 'GET',
@@ -85,6 +88,6 @@ export const readChatflowConfig = operation({
   summary: 'How a chat window should present the chatflow',
   permission: 'chatflows:read',
   params: chatflowParams,
-  result: ChatflowConfig,
-  errors: ['NOT_FOUND'],
+  result: ChatflowConfig.extend({ uploads: UploadRules }),
+  errors: ['NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],
 });

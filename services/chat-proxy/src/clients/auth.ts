@@ -15,12 +15,12 @@ export interface AuthClient extends Auth {
   close(): Promise<void>;
 }
 
-const { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail } = operations;
+const { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail, readWorkspace } = operations;
 
 /** The auth service, always called with the user's own credentials. */
 export function authClient({ baseUrl, timeoutMs, defaultWorkspaceId: workspaceId }: AuthOptions): AuthClient {
   const client = createClient(
-    { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail },
+    { logIn, selectWorkspace, refreshSession, logOutAll, readProfile, readUserByEmail, readWorkspace },
     { baseUrl, timeoutMs },
   );
 
@@ -47,16 +47,24 @@ export function authClient({ baseUrl, timeoutMs, defaultWorkspaceId: workspaceId
       return userOf((await client.readProfile({}, { token })).user);
     },
     async findByEmail(token, email) {
-      try {
-        return userOf((await client.readUserByEmail({ params: { email } }, { token })).user);
-      } catch (error) {
-        if (error instanceof AppError && (error.code === 'NOT_FOUND' || error.code === 'VALIDATION_FAILED'))
-          return undefined;
-        throw error;
-      }
+      const found = await unlessUnknown(client.readUserByEmail({ params: { email } }, { token }));
+      return found && userOf(found.user);
     },
+    hasWorkspace: async (token, id) =>
+      (await unlessUnknown(client.readWorkspace({ params: { workspaceId: id } }, { token }))) !== undefined,
     close: () => client.close(),
   };
+}
+
+/** Undefined for what auth does not know, or cannot know because nothing can be called that. */
+async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof AppError && (error.code === 'NOT_FOUND' || error.code === 'VALIDATION_FAILED'))
+      return undefined;
+    throw error;
+  }
 }
 
 const userOf = ({

@@ -1,7 +1,15 @@
+import type { Storage } from './storage.ts';
 import type { ChatflowConfig, ChatflowId } from './wire-types.ts';
 
 export const UPSTREAMS = ['flowise', 'openai'] as const;
 export type UpstreamName = (typeof UPSTREAMS)[number];
+
+/** Which kinds of files a chatflow takes. */
+export interface UploadRules {
+  readonly images: boolean;
+  readonly files: boolean;
+  readonly audio: boolean;
+}
 
 /** A flow of Flowise, or a model behind an OpenAI-compatible server, as users of this platform see it. */
 export interface Chatflow {
@@ -22,6 +30,16 @@ export interface Chatflow {
   readonly systemPrompt: string | null;
   readonly allowedOverrides: readonly string[];
   readonly maxOutputTokens: number | null;
+  /** Web pages that may use it, as `scheme://host[:port]` in lower case; empty: every page. */
+  readonly allowedOrigins: readonly string[];
+  /** For all its users together; null: no limit of its own. */
+  readonly requestsPerMinute: number | null;
+  readonly parallelAnswers: number | null;
+  readonly upstreamUploads: UploadRules;
+  /** What an administrator has set instead, kind by kind. */
+  readonly uploadsOverride: { readonly [Kind in keyof UploadRules]?: boolean | undefined };
+  /** What is kept of its conversations; for a caller the stricter of the chatflow's rule and the workspace's. */
+  readonly storage: Storage;
   readonly createdAt: Date | null;
   readonly updatedAt: Date | null;
   readonly syncedAt: Date;
@@ -31,6 +49,19 @@ export interface Chatflow {
 
 /** A flow of Flowise, which remembers by itself and takes files. */
 export const isFlow = (chatflow: Pick<Chatflow, 'upstream'>): boolean => chatflow.upstream === 'flowise';
+
+/** What it takes, in the end. */
+export const uploadsOf = ({ upstreamUploads: found, uploadsOverride: set }: Chatflow): UploadRules => ({
+  images: set.images ?? found.images,
+  files: set.files ?? found.files,
+  audio: set.audio ?? found.audio,
+});
+
+/** Whether a request may come from this page. One without an Origin header comes from no page. */
+export const originAllowed = (chatflow: Pick<Chatflow, 'allowedOrigins'>, origin: string | undefined): boolean =>
+  origin === undefined ||
+  chatflow.allowedOrigins.length === 0 ||
+  chatflow.allowedOrigins.includes(origin.toLowerCase());
 
 export const isPublic = (chatflow: Chatflow): boolean => chatflow.publicOverride ?? chatflow.upstreamPublic;
 

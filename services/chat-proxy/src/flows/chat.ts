@@ -36,7 +36,7 @@ export async function* chat(
   signal: AbortSignal,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   // An unknown chatflow and somebody else's look the same from outside.
-  const chatflow = await deps.chatflows.findFor(caller.userId, ask.chatflowId);
+  const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
   const completion = ask.completion && { completion: ask.completion };

@@ -15,4 +15,6 @@ export interface Auth {
   readProfile(token: string): Promise<AuthUser>;
   /** With an administrator's token. Undefined when there is no such user. */
   findByEmail(token: string, email: string): Promise<AuthUser | undefined>;
+  /** Whether there is such a workspace, as far as the user of the token may know. */
+  hasWorkspace(token: string, workspaceId: string): Promise<boolean>;
 }

@@ -1,5 +1,7 @@
 import type { Chatflow } from '../domain/chatflow.ts';
+import type { Storage } from '../domain/storage.ts';
 import type { ChatflowId, UserId } from '../domain/wire-types.ts';
+import type { Owner } from './asker.ts';
 import type { FoundChatflow } from './upstreams.ts';
 
 export interface Assignment {
@@ -9,11 +11,20 @@ export interface Assignment {
   readonly assignedAt: Date;
 }
 
+export interface WorkspaceAssignment {
+  readonly workspaceId: string;
+  readonly assignedAt: Date;
+}
+
 export interface Chatflows {
-  /** An active chatflow that is public or assigned to the user. */
-  findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined>;
-  listFor(userId: UserId): Promise<Chatflow[]>;
-  assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
+  /**
+   * An active chatflow that is public, or assigned to the user or to the workspace the user is in. Its `storage` is what
+   * chatflow and workspace both allow.
+   */
+  findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined>;
+  listFor(caller: Owner): Promise<Chatflow[]>;
+  /** Those assigned to the user or to the workspace the user is in. */
+  assignedTo(caller: Owner): Promise<{ chatflow: Chatflow; assignedAt: Date }[]>;
   find(id: ChatflowId): Promise<Chatflow | undefined>;
   list(options: { includeDeleted: boolean }): Promise<Chatflow[]>;
   configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined>;
@@ -28,11 +39,27 @@ export interface Chatflows {
   /** False when the chatflow was not assigned to this address. */
   unassign(id: ChatflowId, email: string): Promise<boolean>;
   renameUser(user: Omit<Assignment, 'assignedAt'>): Promise<void>;
+  workspaces(id: ChatflowId): Promise<WorkspaceAssignment[]>;
+  assignWorkspace(id: ChatflowId, workspaceId: string, at: Date): Promise<'Assigned' | 'Reactivated' | 'No Action'>;
+  /** False when the chatflow was not assigned to the workspace. */
+  unassignWorkspace(id: ChatflowId, workspaceId: string): Promise<boolean>;
+  /** What is kept of all conversations of a workspace. */
+  storageOf(workspaceId: string): Promise<Storage>;
+  setStorage(workspaceId: string, storage: Storage): Promise<void>;
 }
 
-export type ChatflowChanges = Readonly<{
-  publicOverride?: boolean | null;
-  systemPrompt?: string | null;
-  allowedOverrides?: readonly string[];
-  maxOutputTokens?: number | null;
-}>;
+type Settings = Pick<
+  Chatflow,
+  | 'publicOverride'
+  | 'systemPrompt'
+  | 'allowedOverrides'
+  | 'maxOutputTokens'
+  | 'allowedOrigins'
+  | 'requestsPerMinute'
+  | 'parallelAnswers'
+  | 'uploadsOverride'
+> &
+  Storage;
+
+/** What is undefined stays as it is. */
+export type ChatflowChanges = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };

@@ -1,5 +1,5 @@
 import type { UpstreamPart } from '../domain/answer.ts';
-import type { Chatflow, UpstreamName } from '../domain/chatflow.ts';
+import type { Chatflow, UploadRules, UpstreamName } from '../domain/chatflow.ts';
 import type { Completion } from '../domain/completion.ts';
 import type { Turn } from '../domain/conversation.ts';
 import type { CheckedUpload } from '../domain/file-rules.ts';
@@ -38,6 +38,7 @@ export type FoundChatflow = Readonly<{
   deployed: boolean;
   isPublic: boolean;
   config: ChatflowConfig | null;
+  uploads: UploadRules;
   createdAt: Date | null;
   updatedAt: Date | null;
 }>;

@@ -1,8 +1,9 @@
-import { chat } from '@tollgate/contracts';
+import { chat, type ServerInput } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
-import { type Chatflow, isPublic } from '../domain/chatflow.ts';
+import { type Chatflow, isPublic, uploadsOf } from '../domain/chatflow.ts';
 import type { Assignments } from '../flows/chatflows/assign-chatflow.ts';
 import type { createReadChatflows } from '../flows/chatflows/read-chatflows.ts';
+import type { ChatflowChanges } from '../ports.ts';
 import type { createSyncChatflows } from '../flows/chatflows/sync-chatflows.ts';
 
 export interface AdminChatflowFlows {
@@ -23,14 +24,7 @@ export const adminChatflowRoutes = ({ sync, read, assignments }: AdminChatflowFl
   }),
   serve(chat.readChatflowAsAdmin).with(async ({ params }) => viewOf(await read.find(params.id))),
   serve(chat.configureChatflow).with(async ({ params, body }) => {
-    const { is_public, system_prompt, allowed_overrides, max_output_tokens } = body;
-    const changes = {
-      ...(is_public !== undefined && { publicOverride: is_public }),
-      ...(system_prompt !== undefined && { systemPrompt: system_prompt }),
-      ...(allowed_overrides !== undefined && { allowedOverrides: allowed_overrides }),
-      ...(max_output_tokens !== undefined && { maxOutputTokens: max_output_tokens }),
-    };
-    return viewOf(await read.configure(params.id, changes));
+    return viewOf(await read.configure(params.id, changesOf(body)));
   }),
   ...assignmentRoutes(assignments),
 ];
@@ -60,6 +54,19 @@ const assignmentRoutes = (assignments: Assignments): Route[] => [
     return { status: 'success' as const, message: 'The user is up to date', user_details: user };
   }),
 ];
+
+const changesOf = (body: ServerInput<typeof chat.configureChatflow>['body']): ChatflowChanges => ({
+  publicOverride: body.is_public,
+  systemPrompt: body.system_prompt,
+  allowedOverrides: body.allowed_overrides,
+  maxOutputTokens: body.max_output_tokens,
+  allowedOrigins: body.allowed_origins,
+  requestsPerMinute: body.requests_per_minute,
+  parallelAnswers: body.parallel_answers,
+  uploadsOverride: body.uploads,
+  keeps: body.store,
+  retentionDays: body.retention_days,
+});
 
 const bulkView = ({ done, failed }: Awaited<ReturnType<Assignments['assignMany']>>) => ({
   successful_assignments: done,
@@ -91,4 +98,11 @@ const viewOf = (chatflow: Chatflow) => ({
   system_prompt: chatflow.systemPrompt,
   allowed_overrides: [...chatflow.allowedOverrides],
   max_output_tokens: chatflow.maxOutputTokens,
+  allowed_origins: [...chatflow.allowedOrigins],
+  requests_per_minute: chatflow.requestsPerMinute,
+  parallel_answers: chatflow.parallelAnswers,
+  uploads: uploadsOf(chatflow),
+  uploads_override: chatflow.uploadsOverride,
+  store: chatflow.storage.keeps,
+  retention_days: chatflow.storage.retentionDays,
 });

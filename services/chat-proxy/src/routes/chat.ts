@@ -25,11 +25,15 @@ type ChatBody = {
 /** The same conversation, in one piece or as events. */
 export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[] => {
   const streamed = (stores: boolean) => (input: { body: ChatBody }, caller: UserCaller, context: RequestContext) =>
-    streamAnswer(answer(caller, askOf(input.body, stores), context.signal), framingFor(context.headers.accept), stream);
+    streamAnswer(
+      answer(caller, askOf(input.body, stores, context), context.signal),
+      framingFor(context.headers.accept),
+      stream,
+    );
 
   return [
-    serve(chat.predict).with(async ({ body }, caller, { signal }) => {
-      const { text, sessionId, usage } = await wholeAnswer(answer(caller, askOf(body, false), signal));
+    serve(chat.predict).with(async ({ body }, caller, context) => {
+      const { text, sessionId, usage } = await wholeAnswer(answer(caller, askOf(body, false, context), context.signal));
       const { credits, remaining_credits, request_id } = usage;
       const whole = {
         response: text,
@@ -58,7 +62,9 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
 const askOf = (
   { question, chatflow_id, sessionId, history, uploads, overrideConfig }: ChatBody,
   stores: boolean,
+  { headers: { origin } }: RequestContext,
 ): Ask => ({
+  origin,
   question,
   chatflowId: chatflow_id,
   sessionId,

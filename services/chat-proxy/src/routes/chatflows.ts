@@ -1,15 +1,15 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve, type UserCaller } from '@tollgate/http-kit';
-import { type Chatflow, isPublic } from '../domain/chatflow.ts';
+import { type Chatflow, isPublic, uploadsOf } from '../domain/chatflow.ts';
 import type { createReadChatflows } from '../flows/chatflows/read-chatflows.ts';
 
 export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): Route[] => {
-  const list = async (_: unknown, caller: UserCaller) => (await flows.listFor(caller.userId)).map(lineOf);
+  const list = async (_: unknown, caller: UserCaller) => (await flows.listFor(caller)).map(lineOf);
   return [
     serve(chat.listChatflows).with(list),
     serve(chat.listChatflowsSlash).with(list),
     serve(chat.listMyChatflows).with(async (_, caller) =>
-      (await flows.assignedTo(caller.userId)).map(({ chatflow, assignedAt }) => ({
+      (await flows.assignedTo(caller)).map(({ chatflow, assignedAt }) => ({
         ...lineOf(chatflow),
         category: chatflow.category,
         type: chatflow.type,
@@ -18,18 +18,19 @@ export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): R
       })),
     ),
     serve(chat.listMyAssignedChatflows).with(async (_, caller) => {
-      const ids = (await flows.assignedTo(caller.userId)).map(({ chatflow }) => chatflow.id);
+      const ids = (await flows.assignedTo(caller)).map(({ chatflow }) => chatflow.id);
       return { assigned_chatflow_ids: ids, count: ids.length };
     }),
-    serve(chat.readChatflow).with(async ({ params }, caller) => {
-      const chatflow = await flows.findFor(caller.userId, params.id);
+    serve(chat.readChatflow).with(async ({ params }, caller, { headers }) => {
+      const chatflow = await flows.findFor(caller, params.id, headers['origin']);
       const { category, type, deployed, createdAt, updatedAt } = chatflow;
       const dates = { created: createdAt?.toISOString() ?? null, updated: updatedAt?.toISOString() ?? null };
       return { ...lineOf(chatflow), category, type, deployed, ...dates };
     }),
-    serve(chat.readChatflowConfig).with(
-      async ({ params }, caller) => (await flows.findFor(caller.userId, params.id)).config ?? {},
-    ),
+    serve(chat.readChatflowConfig).with(async ({ params }, caller, { headers }) => {
+      const chatflow = await flows.findFor(caller, params.id, headers['origin']);
+      return { ...chatflow.config, uploads: uploadsOf(chatflow) };
+    }),
   ];
 };
 

@@ -2,9 +2,10 @@ import { LRUCache } from 'lru-cache';
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { Chatflow } from '../domain/chatflow.ts';
 import { isPublic } from '../domain/chatflow.ts';
-import type { ChatflowId, UserId } from '../domain/wire-types.ts';
+import { type Storage, stricter } from '../domain/storage.ts';
+import type { ChatflowId } from '../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
-import type { ChatflowChanges, Chatflows, FoundChatflow } from '../ports.ts';
+import type { ChatflowChanges, Chatflows, FoundChatflow, Owner } from '../ports.ts';
 import { assignmentsIn } from './assignments.ts';
 import {
   type ChatflowRow,
@@ -14,31 +15,35 @@ import {
   FIRST_SETTINGS,
   foundColumnsOf,
 } from './chatflow-row.ts';
+import { workspacesIn } from './workspaces.ts';
 
 export interface ChatflowStoreOptions {
   /** Milliseconds for which another process's change may stay unseen. */
   readonly freshMs: number;
+  readonly defaultWorkspaceId: string;
 }
 
 const MOST_CHATFLOWS = 10_000;
 const MOST_REMEMBERED = 20_000;
 
-export function chatflowsIn(database: Mongo, { freshMs }: ChatflowStoreOptions): Chatflows {
+export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: ChatflowStoreOptions): Chatflows {
   // The chat path asks for the same few chatflows all the time. A refusal is not remembered: a new assignment works at once.
   const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: freshMs });
   const parts = {
     rows: () => database.collection<ChatflowRow>('chatflows'),
     assignments: assignmentsIn(database),
+    workspaces: workspacesIn(database),
     usable,
+    workspaceOf: ({ workspaceId = defaultWorkspaceId }: Owner) => workspaceId,
   };
-  const { assignments } = parts;
+  const { assignments, workspaces } = parts;
   const read = readingIn(parts);
   const write = writingIn(parts);
 
   return {
-    findFor: (userId, id) => database.run(() => read.findFor(userId, id)),
-    listFor: (userId) => database.run(() => read.listFor(userId)),
-    assignedTo: (userId) => database.run(() => read.assignedTo(userId)),
+    findFor: (caller, id) => database.run(() => read.findFor(caller, id)),
+    listFor: (caller) => database.run(() => read.listFor(caller)),
+    assignedTo: (caller) => database.run(() => read.assignedTo(caller)),
     find: (id) => database.run(() => read.find(id)),
     list: (options) => database.run(() => read.list(options)),
     configure: (id, changes) => database.run(() => write.configure(id, changes)),
@@ -48,43 +53,66 @@ export function chatflowsIn(database: Mongo, { freshMs }: ChatflowStoreOptions):
     assign: (id, user, at) => database.run(() => assignments.assign(id, user, at)),
     unassign: (id, email) => database.run(() => write.unassign(id, email)),
     renameUser: (user) => database.run(() => assignments.rename(user)),
+    workspaces: (id) => database.run(() => workspaces.ofChatflow(id)),
+    assignWorkspace: (id, workspaceId, at) => database.run(() => workspaces.assign(id, workspaceId, at)),
+    unassignWorkspace: (id, workspaceId) => database.run(() => write.unassignWorkspace(id, workspaceId)),
+    storageOf: (workspaceId) => database.run(() => workspaces.storageOf(workspaceId)),
+    setStorage: (workspaceId, storage) => database.run(() => write.setStorage(workspaceId, storage)),
   };
 }
 
 interface Parts {
   readonly rows: () => mongo.Collection<ChatflowRow>;
   readonly assignments: ReturnType<typeof assignmentsIn>;
-  /** Chatflows by user and id, for as long as a change elsewhere may stay unseen. */
+  readonly workspaces: ReturnType<typeof workspacesIn>;
+  readonly workspaceOf: (owner: Owner) => string;
+  /** Chatflows by workspace, user and id, for as long as a change elsewhere may stay unseen. */
   readonly usable: LRUCache<string, Chatflow>;
 }
 
-function readingIn({ rows, assignments, usable }: Parts) {
+function readingIn({ rows, assignments, workspaces, usable, workspaceOf }: Parts) {
+  /** By both kinds of assignment; the user's own one says since when. */
+  async function assignedSince(caller: Owner): Promise<Map<ChatflowId, Date>> {
+    const both = await Promise.all([workspaces.ofWorkspace(workspaceOf(caller)), assignments.ofUser(caller.userId)]);
+    return new Map(both.flat().map(({ chatflowId, assignedAt }) => [chatflowId, assignedAt]));
+  }
+
+  const isAssigned = async ({ userId }: Owner, workspaceId: string, id: ChatflowId): Promise<boolean> =>
+    (await Promise.all([assignments.has(userId, id), workspaces.has(workspaceId, id)])).includes(true);
+
   const inOrder = async (filter: mongo.Filter<ChatflowRow>): Promise<Chatflow[]> =>
     (await rows().find(filter).sort({ name: 1, _id: 1 }).limit(MOST_CHATFLOWS).toArray()).map(chatflowOf);
 
   return {
-    async findFor(userId: UserId, id: ChatflowId): Promise<Chatflow | undefined> {
-      const key = `${userId} ${id}`;
+    async findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined> {
+      const workspaceId = workspaceOf(caller);
+      const key = `${workspaceId} ${caller.userId} ${id}`;
+      // What is read now is as old as the question, whatever the database takes for its answer.
+      const start = performance.now();
       const remembered = usable.get(key);
       if (remembered) return remembered;
-      const row = await rows().findOne({ _id: id, sync_status: 'active' });
+      const [row, storage] = await Promise.all([
+        rows().findOne({ _id: id, sync_status: 'active' }),
+        workspaces.storageOf(workspaceId),
+      ]);
       if (!row) return undefined;
-      const chatflow = chatflowOf(row);
-      if (!isPublic(chatflow) && !(await assignments.has(userId, id))) return undefined;
-      usable.set(key, chatflow);
+      const own = chatflowOf(row);
+      if (!isPublic(own) && !(await isAssigned(caller, workspaceId, id))) return undefined;
+      const chatflow = { ...own, storage: stricter(own.storage, storage) };
+      usable.set(key, chatflow, { start });
       return chatflow;
     },
 
-    async listFor(userId: UserId): Promise<Chatflow[]> {
-      const assigned = (await assignments.ofUser(userId)).map(({ chatflowId }) => chatflowId);
+    async listFor(caller: Owner): Promise<Chatflow[]> {
+      const assigned = [...(await assignedSince(caller)).keys()];
       return inOrder({
         sync_status: 'active',
         $or: [{ public_override: true }, { public_override: null, upstream_public: true }, { _id: { $in: assigned } }],
       });
     },
 
-    async assignedTo(userId: UserId): Promise<{ chatflow: Chatflow; assignedAt: Date }[]> {
-      const assigned = new Map((await assignments.ofUser(userId)).map((each) => [each.chatflowId, each.assignedAt]));
+    async assignedTo(caller: Owner): Promise<{ chatflow: Chatflow; assignedAt: Date }[]> {
+      const assigned = await assignedSince(caller);
       const found = await inOrder({ _id: { $in: [...assigned.keys()] }, sync_status: 'active' });
       return found.map((chatflow) => ({ chatflow, assignedAt: assigned.get(chatflow.id) ?? chatflow.syncedAt }));
     },
@@ -99,7 +127,7 @@ function readingIn({ rows, assignments, usable }: Parts) {
   };
 }
 
-function writingIn({ rows, assignments, usable }: Parts) {
+function writingIn({ rows, assignments, workspaces, usable }: Parts) {
   return {
     async configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined> {
       const $set = columnsOfChanges(changes);
@@ -134,6 +162,17 @@ function writingIn({ rows, assignments, usable }: Parts) {
       const was = await assignments.unassign(id, email);
       usable.clear();
       return was;
+    },
+
+    async unassignWorkspace(id: ChatflowId, workspaceId: string): Promise<boolean> {
+      const was = await workspaces.unassign(id, workspaceId);
+      usable.clear();
+      return was;
+    },
+
+    async setStorage(workspaceId: string, storage: Storage): Promise<void> {
+      await workspaces.setStorage(workspaceId, storage);
+      usable.clear();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
+import type { UploadRules } from '../../domain/chatflow.ts';
 import type { ChatflowConfig } from '../../domain/wire-types.ts';
 import type { FoundChatflow } from '../../ports.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
@@ -30,10 +31,25 @@ function foundFlow(row: Readonly<Record<string, unknown>>): FoundChatflow | unde
     deployed: row.deployed === true,
     isPublic: row.isPublic === true,
     config: configOf(row.chatbotConfig),
+    uploads: uploadsOf(row),
     createdAt: dateOf(row.createdDate),
     updatedAt: dateOf(row.updatedDate),
   };
 }
+
+/** Which kinds of files the flow's own settings and nodes take; of the nodes themselves nothing is kept. */
+function uploadsOf(row: Readonly<Record<string, unknown>>): UploadRules {
+  const { fullFileUpload } = fieldsOf(parsed(row.chatbotConfig));
+  const speech = Object.values(fieldsOf(parsed(row.speechToText)));
+  return {
+    images: typeof row.flowData === 'string' && TAKES_IMAGES.test(row.flowData),
+    files: statusOf(fullFileUpload) ?? false,
+    audio: speech.some((provider) => statusOf(provider) === true),
+  };
+}
+
+/** An input of a model's node in `flowData`, which is JSON text. */
+const TAKES_IMAGES = /"allowImageUploads"\s*:\s*(?:true|"true")/;
 
 /** How a chat window presents the flow; a JSON text at Flowise, with prompts and keys beside what is taken here. */
 function configOf(json: unknown): ChatflowConfig | null {

@@ -140,6 +140,7 @@ const foundModel = (id: ChatflowId, model: string, isPublic: boolean): FoundChat
   deployed: true,
   isPublic,
   config: null,
+  uploads: { images: false, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });

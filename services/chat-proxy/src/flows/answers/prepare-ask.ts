@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Chatflow, isFlow, refusedOverrides } from '../../domain/chatflow.ts';
+import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
@@ -14,6 +14,8 @@ export interface Ask {
   readonly history: readonly Turn[];
   readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** The page that the request comes from, by its Origin header. */
+  readonly origin?: string | undefined;
   /** Whether both messages go into the history. */
   readonly stores: boolean;
   /** The client brings the whole conversation each time: none is looked up, opened or kept here. */
@@ -33,7 +35,8 @@ export interface PreparedAsk {
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked }: Ask): PreparedAsk {
+export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked, origin }: Ask): PreparedAsk {
+  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { Asker, Assignment, Auth, AuthUser, Chatflows, Clock } from '../../ports.ts';
+import { requireChatflow } from './require-chatflow.ts';
 
 export type AssignmentStatus = 'Assigned' | 'Reactivated' | 'No Action' | 'Deactivated' | 'Failed';
 export interface AssignmentResult {
@@ -28,11 +29,6 @@ export interface AssignDeps {
 
 /** Who may use which chatflow. */
 export function createAssignments({ chatflows, auth, clock }: AssignDeps) {
-  async function requireChatflow(id: ChatflowId): Promise<void> {
-    const chatflow = await chatflows.find(id);
-    if (!chatflow || chatflow.syncStatus === 'deleted') throw new AppError('NOT_FOUND', 'Chatflow not found');
-  }
-
   async function requireUser(admin: Asker, email: string): Promise<AuthUser> {
     const user = await auth.findByEmail(admin.token, email);
     if (!user) throw new AppError('NOT_FOUND', 'User not found');
@@ -46,18 +42,18 @@ export function createAssignments({ chatflows, auth, clock }: AssignDeps) {
 
   return {
     async list(id: ChatflowId): Promise<Assignment[]> {
-      await requireChatflow(id);
+      await requireChatflow(chatflows, id);
       return chatflows.users(id);
     },
 
     async assign(admin: Asker, id: ChatflowId, email: string): Promise<AssignmentResult> {
-      await requireChatflow(id);
+      await requireChatflow(chatflows, id);
       return assignUser(id, await requireUser(admin, email));
     },
 
     async unassign(id: ChatflowId, email: string | undefined): Promise<AssignmentResult> {
       if (email === undefined) throw new AppError('VALIDATION_FAILED', 'An email is required');
-      await requireChatflow(id);
+      await requireChatflow(chatflows, id);
       if (!(await chatflows.unassign(id, email)))
         throw new AppError('NOT_FOUND', 'The user is not assigned to the chatflow');
       return { email, status: 'Deactivated', message: MESSAGES.Deactivated };
@@ -65,7 +61,7 @@ export function createAssignments({ chatflows, auth, clock }: AssignDeps) {
 
     /** One line after the other, so that the answer says what became of each. */
     async assignMany(admin: Asker, id: ChatflowId, emails: readonly string[]) {
-      await requireChatflow(id);
+      await requireChatflow(chatflows, id);
       const done: AssignmentResult[] = [];
       const failed: (AssignmentResult & { reason: string })[] = [];
       const fail = (email: string, reason: string) => failed.push({ email, status: 'Failed', message: reason, reason });

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import type { Chatflow } from '../../domain/chatflow.ts';
-import type { ChatflowId, UserId } from '../../domain/wire-types.ts';
-import type { ChatflowChanges, Chatflows } from '../../ports.ts';
+import { type Chatflow, originAllowed } from '../../domain/chatflow.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { ChatflowChanges, Chatflows, Owner } from '../../ports.ts';
 
 export type ReadChatflowsDeps = Readonly<{
   chatflows: Pick<Chatflows, 'listFor' | 'assignedTo' | 'findFor' | 'find' | 'list' | 'configure'>;
@@ -9,11 +9,13 @@ export type ReadChatflowsDeps = Readonly<{
 
 /** Chatflows as a user and as an administrator see them. */
 export const createReadChatflows = ({ chatflows }: ReadChatflowsDeps) => ({
-  listFor: (userId: UserId): Promise<Chatflow[]> => chatflows.listFor(userId),
-  assignedTo: (userId: UserId) => chatflows.assignedTo(userId),
+  listFor: (caller: Owner): Promise<Chatflow[]> => chatflows.listFor(caller),
+  assignedTo: (caller: Owner) => chatflows.assignedTo(caller),
 
-  async findFor(userId: UserId, id: ChatflowId): Promise<Chatflow> {
-    return found(await chatflows.findFor(userId, id));
+  async findFor(caller: Owner, id: ChatflowId, origin?: string): Promise<Chatflow> {
+    const chatflow = found(await chatflows.findFor(caller, id));
+    if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+    return chatflow;
   },
 
   listAll: (includeDeleted: boolean): Promise<Chatflow[]> => chatflows.list({ includeDeleted }),

@@ -1,0 +1,63 @@
+import { createRounds, type Rounds } from '@tollgate/http-kit';
+import type { AppFlows } from './app.ts';
+import type { Config } from './config.ts';
+import type { Facts, Tell } from './domain/facts.ts';
+import { createAssignments } from './flows/chatflows/assign-chatflow.ts';
+import { createReadChatflows } from './flows/chatflows/read-chatflows.ts';
+import { createRuleWorkspaces } from './flows/chatflows/rule-workspaces.ts';
+import { createSyncChatflows } from './flows/chatflows/sync-chatflows.ts';
+import { createDeleteConversations } from './flows/conversations/delete-conversations.ts';
+import { createForgetUpstream } from './flows/conversations/forget-upstream.ts';
+import { createReadConversations } from './flows/conversations/read-conversations.ts';
+import type { Auth, Clock } from './ports.ts';
+import type { Stores } from './store-deps.ts';
+import type { Upstreams } from './upstream-deps.ts';
+
+const FORGET_EVERY_MS = 15_000;
+
+interface Neighbours {
+  readonly stores: Stores;
+  readonly auth: Auth;
+  readonly upstreams: Upstreams;
+  readonly clock: Clock;
+  readonly tell: Tell;
+}
+
+export interface Library {
+  readonly flows: Pick<AppFlows, 'sessions' | 'chatflows' | 'admin' | 'workspaces'>;
+  /** Brings the chatflows up to date, as at the start of the service. */
+  synchronise(): Promise<unknown>;
+  readonly rounds: readonly Rounds[];
+}
+
+type Task = Facts['background_failed']['task'];
+
+/** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
+export function createLibrary(config: Config, { stores, auth, upstreams, clock, tell }: Neighbours): Library {
+  const { chatflows, sessions, messages, forgetting } = stores;
+  const { catalogues } = upstreams;
+  const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
+  const sync = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
+  const read = createReadChatflows({ chatflows });
+  const every = (task: Task, everyMs: number, turn: () => Promise<unknown>) =>
+    createRounds(turn, {
+      everyMs,
+      failed: (error) => tell('background_failed', { task, reason: String(error) }),
+    });
+  return {
+    flows: {
+      sessions: {
+        read: createReadConversations({ sessions, messages }),
+        remove: createDeleteConversations({ sessions, messages, forgetting, clock }),
+      },
+      chatflows: read,
+      admin: { sync, read, assignments: createAssignments({ chatflows, auth, clock }) },
+      workspaces: createRuleWorkspaces({ chatflows, auth, clock }),
+    },
+    synchronise: sync,
+    rounds: [
+      every('forget', FORGET_EVERY_MS, createForgetUpstream({ forgetting, flowise: upstreams, clock })),
+      ...(config.SYNC_INTERVAL > 0 ? [every('sync', config.SYNC_INTERVAL, sync)] : []),
+    ],
+  };
+}
