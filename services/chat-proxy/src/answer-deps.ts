@@ -6,19 +6,17 @@ import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
-import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
 import type { Accounting, Clock } from './ports.ts';
-import type { Stores } from './store-deps.ts';
+import { longestAnswerMs, type Stores } from './store-deps.ts';
+import { createStreams } from './streams-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
 const SOON_MS = 50;
-/** What an answer needs beside its upstream and its client, with much to spare. */
-const OVERDUE_MARGIN_MS = 30_000;
 
 interface Neighbours {
   readonly stores: Stores;
@@ -47,7 +45,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     soon,
     ...leases,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    longestAnswerMs: longestAnswerMs(config),
     overdue: (hold) => void holds.close(hold),
   });
   const holds = createHolds({
@@ -80,11 +78,22 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     finished: tellFinished(tell),
   };
 
+  const streams = createStreams(config, {
+    chat: deps,
+    stores,
+    accounting,
+    settler,
+    clock,
+    longestAnswerMs: longestAnswerMs(config),
+  });
+
   return {
     settler,
     keeper,
     saveLater,
-    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    streams,
+    chat: streams.requests.chat,
+    stop: streams.requests.stop,
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {

@@ -20,6 +20,8 @@ import {
 } from '@tollgate/config';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { limitVariables } from './limits-config.ts';
+import { streamVariables } from './streams-config.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 
@@ -120,6 +122,9 @@ export const Variables = z
     CLIENT_STALL_TIMEOUT: durationMs({ min: '10ms', max: '1h' })
       .prefault('60s')
       .describe('How long a client may leave its answer unread before it is ended'),
+
+    ...streamVariables,
+    ...limitVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })

@@ -84,7 +84,21 @@ const EVENTS = {
   },
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
-    labels: { task: ['renew', 'checkpoint', 'leftovers', 'forget', 'messages', 'revocations', 'sync', 'reports'] },
+    labels: {
+      task: [
+        'renew',
+        'checkpoint',
+        'leftovers',
+        'forget',
+        'messages',
+        'revocations',
+        'sync',
+        'reports',
+        'beat',
+        'listen',
+        'share',
+      ],
+    },
     fields: ['reason'],
     level: 'warn',
   },

@@ -6,3 +6,4 @@ export type * from './ports/auth.ts';
 export type * from './ports/chatflows.ts';
 export type * from './ports/conversations.ts';
 export type * from './ports/journal.ts';
+export type * from './ports/streams.ts';

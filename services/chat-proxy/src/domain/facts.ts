@@ -34,7 +34,18 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task: 'renew' | 'checkpoint' | 'leftovers' | 'forget' | 'messages' | 'revocations' | 'sync' | 'reports';
+    task:
+      | 'renew'
+      | 'checkpoint'
+      | 'leftovers'
+      | 'forget'
+      | 'messages'
+      | 'revocations'
+      | 'sync'
+      | 'reports'
+      | 'beat'
+      | 'listen'
+      | 'share';
     reason: string;
   }>;
 }>;

@@ -2,8 +2,9 @@ import type { Migration } from '@tollgate/mongo-kit';
 import { firstCollections } from './migrations/0001-first-collections.ts';
 import { workspaces } from './migrations/0002-workspaces.ts';
 import { library } from './migrations/0003-library.ts';
+import { streams } from './migrations/0005-streams.ts';
 
 /** Used when MONGODB_URI names no database. */
 export const DATABASE = 'tollgate_chat';
 /** The history of the schema, oldest step first. */
-export const MIGRATIONS: readonly Migration[] = [firstCollections, workspaces, library];
+export const MIGRATIONS: readonly Migration[] = [firstCollections, workspaces, library, streams];
