@@ -26,6 +26,8 @@ const layers = [
   ...only('domain', 'domain decides: it knows the contract types and itself', FROM('domain/'), [
     OWN('domain/'),
     PACKAGE('contracts'),
+    // What a public address is, which clients judge with as well.
+    '^packages/http-kit/(src|dist)/outbound/public-address\\.',
   ]),
   forbid(
     'ports-are-types',

@@ -64,6 +64,8 @@ export const ERROR_CODES = {
   VOUCHER_REDEEMED: { status: 409, title: 'This voucher has been redeemed' },
   DUPLICATE_ACCOUNT: { status: 409, title: 'The account already exists' },
 
+  URI_TOO_LONG: { status: 414, title: 'The address is too long' },
+  EXPECTATION_FAILED: { status: 417, title: 'What the request expects is not offered' },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The content type is not supported' },
   INVALID_AMOUNT: { status: 422, title: 'The amount is not acceptable' },
@@ -73,6 +75,7 @@ export const ERROR_CODES = {
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   PARALLEL_LIMIT: { status: 429, title: 'Too many answers are under way at once' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
+  UPGRADE_REQUIRED: { status: 426, title: 'This address is for WebSockets' },
   HEADERS_TOO_LARGE: { status: 431, title: 'The headers are too large' },
 
   INTERNAL: { status: 500, title: 'Something went wrong on our side' },

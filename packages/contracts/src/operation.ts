@@ -5,11 +5,40 @@ import type { Permission } from './permissions.ts';
 /** Media types of an answer that arrives piece by piece. */
 export const STREAM_TYPES = ['text/event-stream', 'application/x-ndjson'] as const;
 
+/** What a form may have beside its files: the other fields, and the lines between the parts. */
+export const FORM_SPARE_BYTES = 1_048_576;
+
 /**
  * `openai`: the error object of OpenAI's API. `flowise`: a problem with the fields that clients of Flowise read, as
  * application/json.
  */
 export type ErrorDialect = 'problem' | 'openai' | 'flowise';
+
+/** A body of multipart/form-data (RFC 7578), read while it arrives. */
+export interface MultipartSpec {
+  /** The field of the files. */
+  readonly files: string;
+  readonly mostFiles: number;
+  /** Bytes of one file. */
+  readonly fileBytes: number;
+  /** The other fields may come as JSON, without files. */
+  readonly orJson?: boolean;
+}
+
+/** A file as it arrives. What it is called and what it is are claims of the client. */
+export interface FormFile {
+  readonly name: string;
+  readonly mime: string;
+  /** Its bytes, once; what was not read when the next file is asked for is passed over. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface Form<Fields> {
+  /** One after the other, as the client sends them. */
+  files(): AsyncIterable<FormFile>;
+  /** Known at the end of the form: whatever has not been read of its files until then is passed over. */
+  fields(): Promise<Fields>;
+}
 
 export interface OperationSpec {
   readonly id: string;
@@ -18,6 +47,8 @@ export interface OperationSpec {
   readonly path: string;
   readonly summary: string;
   readonly permission: Permission;
+  /** Of a public operation: whoever sends a credential all the same is known by it, and held to this permission. */
+  readonly callerPermission?: Permission;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
@@ -38,7 +69,9 @@ export interface OperationSpec {
   readonly invalidDetail?: string;
   /** The body reaches the handler as the bytes that came, for a signature over them; `body` is then a schema of those. */
   readonly rawBody?: boolean;
-  /** Bytes; 64 KiB when absent. */
+  /** The body is a form with files; `body` is then the schema of its other fields. */
+  readonly multipart?: MultipartSpec;
+  /** Bytes; 64 KiB when absent, and for a form what its files may have and {@link FORM_SPARE_BYTES}. */
   readonly bodyLimit?: number;
   /** How errors look; `problem` (RFC 9457) when absent. */
   readonly dialect?: ErrorDialect;
@@ -58,11 +91,13 @@ type Part<S, K extends 'params' | 'query' | 'body', Side extends 'in' | 'out'> =
 /** What a server's handler receives: parsed and bounded. */
 export type ServerInput<S extends OperationSpec> = Part<S, 'params', 'out'> &
   Part<S, 'query', 'out'> &
-  Part<S, 'body', 'out'>;
-/** What a client passes. */
+  (S extends { readonly multipart: MultipartSpec }
+    ? { readonly body: Form<Part<S, 'body', 'out'>['body']> }
+    : Part<S, 'body', 'out'>);
+/** What a client passes; the typed client sends no forms. */
 export type ClientInput<S extends OperationSpec> = Part<S, 'params', 'in'> &
   Part<S, 'query', 'in'> &
-  Part<S, 'body', 'in'>;
+  (S extends { readonly multipart: MultipartSpec } ? { readonly body: never } : Part<S, 'body', 'in'>);
 /** What a handler returns. */
 export type ServerResult<S extends OperationSpec> = z.input<S['result']>;
 /** What a client receives. */

@@ -2,9 +2,10 @@ import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { AppError } from './app-error.ts';
-import { allowedMethods } from './server/allowed-methods.ts';
-import { bodyOf } from './server/json-body.ts';
+import { notAllowed, notMounted } from './server/allowed-methods.ts';
+import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
+import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { requestContext, requestIdFrom } from './request-context.ts';
@@ -24,15 +25,17 @@ export function createExpressApp(options: ServiceOptions): Express {
   app.set('query parser', 'simple');
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
+  const pages = pagesOf(options);
+  const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.use(
     withRequestIds,
     observeWith(options),
     helmet(securityHeaders(options.production)),
     cors(corsOptions(options.allowedOrigins)),
+    (request, _response, next) => next(isListed(request.method) ? undefined : notAllowed(mounted, request.path)),
     requireReadablePath,
     requireKeylessAddress,
   );
-  const pages = pagesOf(options);
   for (const page of pages) {
     app.get(page.path, async (request, response) => {
       response.locals['route'] = page.path;
@@ -41,12 +44,8 @@ export function createExpressApp(options: ServiceOptions): Express {
     });
   }
   for (const route of options.routes) mount(app, route, options);
-  const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.use((request) => {
-    const methods = allowedMethods(mounted, request.path);
-    throw methods.length > 0
-      ? new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: methods.join(', ') } })
-      : new AppError('NOT_FOUND');
+    throw notMounted(mounted, request.path);
   });
   app.use(problems(options));
   return app;
@@ -71,7 +70,7 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
       contextOf(request, requestContext.get()?.requestId ?? '', left),
     );
     if (!(answer instanceof StreamReply)) return send(response, outgoing(answer));
-    response.writeHead(operation.status ?? 200, streamHeaders(response, answer));
+    response.writeHead(answer.status ?? operation.status ?? 200, streamHeaders(response, answer));
     await writeStream(response, answer, left, options);
   });
 }

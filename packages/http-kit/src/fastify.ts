@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http';
-import fastifyCors from '@fastify/cors';
+import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors';
 import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ErrorDialect } from '@tollgate/contracts';
 import { AppError } from './app-error.ts';
-import { allowedMethods } from './server/allowed-methods.ts';
+import { notAllowed, notMounted } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
-import { answerBrokenRequest } from './server/broken-request.ts';
 import { dialectOfPath } from './server/dialects.ts';
-import { bodyOf } from './server/json-body.ts';
+import { createHttpServer } from './server/http-server.ts';
+import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
+import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
 import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
@@ -37,7 +38,9 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     // The length of a parameter is the contract's affair, as in Express; Node bounds the whole request line.
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 16_384 },
     rewriteUrl: routablePath,
-    clientErrorHandler: answerBrokenRequest,
+    serverFactory: (handle) => createHttpServer(handle, options),
+    // The server answers these by itself.
+    clientErrorHandler: () => undefined,
     forceCloseConnections: 'idle',
   });
   app.addHook('onRequest', (request, reply, done) => {
@@ -48,13 +51,15 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
   });
   if (options.observe) observe(app, options.observe);
   await app.register(fastifyHelmet, securityHeaders(options.production));
-  await app.register(fastifyCors, corsOptions(options.allowedOrigins));
+  await app.register(fastifyCors, corsOf(options));
+  const pages = pagesOf(options);
+  const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.addHook('onRequest', async ({ raw }) => {
+    if (!isListed(raw.method)) throw notAllowed(mounted, raw.url ?? '');
     if (unreadable.has(raw)) throw new AppError('VALIDATION_FAILED', 'The path is not valid');
     refuseKeyInAddress(raw.url ?? '');
   });
   leaveBodiesUnread(app);
-  const pages = pagesOf(options);
   for (const page of pages) {
     app.get(page.path, async (request, reply) => {
       const { status, headers, body } = await page.answer(visitOf(request.headers, request.ip, options));
@@ -62,15 +67,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     });
   }
   for (const route of options.routes) mount(app, route, options);
-  const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
-  app.setNotFoundHandler(async (request, reply) => {
-    const methods = allowedMethods(mounted, request.url.split('?')[0] ?? '');
-    const error =
-      methods.length > 0
-        ? new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: methods.join(', ') } })
-        : new AppError('NOT_FOUND');
-    return sendError(reply, error, options);
-  });
+  app.setNotFoundHandler(async (request, reply) => sendError(reply, notMounted(mounted, request.url), options));
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toAppError(thrown);
     const operation = seenOf.get(request)?.operation ?? 'other';
@@ -79,6 +76,18 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     return sendError(reply, error, options);
   });
   return app;
+}
+
+/** The configured origins, and those that the service allows for a single path. */
+function corsOf({ allowedOrigins, isOriginAllowed }: ServiceOptions): FastifyCorsOptions {
+  const listed = corsOptions(allowedOrigins);
+  if (!isOriginAllowed) return listed;
+  const delegator = async ({ headers: { origin }, raw }: FastifyRequest): Promise<FastifyCorsOptions> => {
+    if (origin === undefined || origin === 'null' || allowedOrigins.includes(origin)) return listed;
+    const path = (raw.url ?? '').split('?')[0] ?? '';
+    return (await isOriginAllowed(origin, path)) ? { ...listed, origin: [origin], credentials: false } : listed;
+  };
+  return { delegator } as FastifyCorsOptions; // its types know of delegators with a callback only
 }
 
 function mount(app: FastifyInstance, route: Route, options: ServiceOptions): void {
@@ -120,7 +129,7 @@ async function answer(
     return reply.code(sent.status).headers(sent.headers).send(sent.body);
   }
   reply.hijack();
-  reply.raw.writeHead(route.operation.status ?? 200, {
+  reply.raw.writeHead(result.status ?? route.operation.status ?? 200, {
     ...definedHeaders(reply),
     ...streamHeaders(reply.raw, result),
   });
@@ -143,7 +152,7 @@ async function sendError(reply: FastifyReply, error: AppError, { logger }: Servi
   }
   const { raw } = reply.request;
   const dialect = seenOf.get(reply.request)?.dialect ?? dialectOfPath(raw.url ?? '');
-  const { status, headers, body } = outgoingError(error, dialect);
+  const { status, headers, body } = outgoingError(error, dialect, raw.headers.accept);
   return reply.code(status).headers(headers).send(body);
 }
 

@@ -1,6 +1,5 @@
 import type { Server, ServerResponse } from 'node:http';
 import closeWithGrace from 'close-with-grace';
-import { answerBrokenRequests } from './server/broken-request.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './server/service-options.ts';
 
@@ -46,6 +45,7 @@ async function closeInTime(close: Close, timeoutMs: number): Promise<void> {
 }
 
 export interface RunOptions {
+  /** Made by createHttpServer, which sets its limits. */
   readonly server: Server;
   readonly host: string;
   /** 0: a port of the operating system's choice. */
@@ -71,11 +71,6 @@ const CLOSING_MS = 8000;
  */
 export async function runService(options: RunOptions): Promise<number> {
   const { server, logger } = options;
-  // Slowloris bounds: headers within 15 s, the whole request within 60 s (ASVS 5.0, 13.1).
-  server.headersTimeout = 15_000;
-  server.requestTimeout = 60_000;
-  server.keepAliveTimeout = 65_000;
-  answerBrokenRequests(server);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen(options.port, options.host, resolve);

@@ -10,7 +10,12 @@ import {
   wireCode,
 } from '@tollgate/contracts';
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiContentObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi';
 
 /** Errors any operation may answer with, beside the ones it lists. */
 const COMMON_ERRORS: readonly ErrorCode[] = ['VALIDATION_FAILED', 'RATE_LIMITED', 'INTERNAL', 'DEPENDENCY_UNAVAILABLE'];
@@ -79,10 +84,21 @@ function describe(operation: OperationSpec): ZodOpenApiOperationObject {
         }),
       }),
     },
-    ...(operation.body && {
-      requestBody: { required: true, content: { 'application/json': { schema: operation.body } } },
-    }),
+    ...((operation.body ?? operation.multipart) && { requestBody: { required: true, content: contentOf(operation) } }),
     responses: { ...successes(operation), ...failures(operation, callers) },
+  };
+}
+
+function contentOf({ body = z.strictObject({}), multipart }: OperationSpec): ZodOpenApiContentObject {
+  if (!multipart) return { 'application/json': { schema: body } };
+  const bytes = z.string().meta({ format: 'binary' });
+  const files = multipart.mostFiles === 1 ? bytes : z.array(bytes).max(multipart.mostFiles);
+  const fields = (body instanceof z.ZodPipe ? body.out : body) as z.ZodObject; // the second spellings of names are no part of it
+  return {
+    'multipart/form-data': {
+      schema: fields.extend({ [multipart.files]: multipart.orJson ? files.optional() : files }),
+    },
+    ...(multipart.orJson && { 'application/json': { schema: body } }),
   };
 }
 

@@ -45,21 +45,25 @@ export class StreamReply {
   readonly headers: Readonly<Record<string, string>>;
   /** What is only known at the end (RFC 9110, section 6.5): asked for after the last chunk. A client of HTTP/1.0 gets none. */
   readonly trailers: Readonly<Record<string, () => string>>;
+  /** The operation's own when absent. */
+  readonly status: number | undefined;
   constructor(
     contentType: string,
     chunks: AsyncIterable<string | Uint8Array>,
-    { headers = {}, trailers = {} }: StreamOptions,
+    { headers = {}, trailers = {}, status }: StreamOptions,
   ) {
     this.contentType = contentType;
     this.chunks = chunks;
     this.headers = headers;
     this.trailers = trailers;
+    this.status = status;
   }
 }
 
 interface StreamOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly trailers?: Readonly<Record<string, () => string>>;
+  readonly status?: number;
 }
 
 interface ReplyOptions {

@@ -1,36 +1,12 @@
-import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { answerBrokenRequests } from '../src/server/broken-request.ts';
 import { createExpressApp } from '../src/express.ts';
-import { createFastifyApp } from '../src/fastify.ts';
-import { type ServiceOptions, serve } from '../src/index.ts';
-import { type Adapter, eventually, type Running, start, stopAll, wire } from './kit.ts';
+import { createHttpServer, serve } from '../src/index.ts';
+import { ADAPTERS, eventually, type Running, start, stopAll, wire } from './kit.ts';
 import { echo } from './operations.ts';
 
 afterAll(stopAll);
 
-/** As runService has it. */
-const served: readonly (readonly [string, Adapter])[] = [
-  [
-    'Express',
-    async (options: ServiceOptions) => {
-      const server = createServer(createExpressApp(options));
-      answerBrokenRequests(server);
-      return server;
-    },
-  ],
-  [
-    'Fastify',
-    async (options: ServiceOptions) => {
-      const app = await createFastifyApp(options);
-      await app.ready();
-      answerBrokenRequests(app.server);
-      return app.server;
-    },
-  ],
-];
-
-describe.each(served)('What the HTTP parser of %s refuses', (_name, adapter) => {
+describe.each(ADAPTERS)('What the HTTP parser of %s refuses', (_name, adapter) => {
   let service: Running;
 
   beforeAll(async () => {
@@ -50,7 +26,7 @@ describe.each(served)('What the HTTP parser of %s refuses', (_name, adapter) => 
       431,
       'headers_too_large',
     ],
-    ['a request line over 16 kB', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, 'headers_too_large'],
+    ['an address over 16 kB', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414, 'uri_too_long'],
     ['what is no HTTP', 'HELO example.test\r\n\r\n', 400, 'validation_failed'],
     [
       'two lengths',
@@ -86,14 +62,13 @@ it.each([
   ['headers', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '],
   ['a body', 'POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"ab'],
 ])('A request whose %s never arrive is answered once, with 408, and cut', async (_what, text) => {
-  const service = await start(async (options) => {
-    const server = createServer(
-      { headersTimeout: 200, requestTimeout: 300, connectionsCheckingInterval: 50 },
+  const limits = { headersTimeout: 200, requestTimeout: 300, connectionsCheckingInterval: 50 };
+  const service = await start(async (options) =>
+    createHttpServer(
       createExpressApp({ ...options, routes: [serve(echo).with(async ({ body }) => ({ sent: body }))] }),
-    );
-    answerBrokenRequests(server);
-    return server;
-  });
+      { production: true, limits },
+    ),
+  );
   const answer = await wire(service.port, text).ended();
   expect(answer.match(/HTTP\/1\.1 (\d+)/g)).toEqual(['HTTP/1.1 408']);
   expect(answer).toContain('"code":"request_timeout"');

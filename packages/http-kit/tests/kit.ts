@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Role } from '@tollgate/contracts';
 import { type Dispatcher, request } from 'undici';
@@ -8,6 +8,7 @@ import {
   type AuthenticatorOptions,
   createAuthenticator,
   createHealth,
+  createHttpServer,
   type Logger,
   type ObserveRequest,
   type ServiceOptions,
@@ -17,7 +18,7 @@ export const alice = 'a'.repeat(24);
 export const bob = 'b'.repeat(24);
 
 export const ADAPTERS = [
-  ['Express', async (options: ServiceOptions) => createServer(createExpressApp(options))],
+  ['Express', async (options: ServiceOptions) => createHttpServer(createExpressApp(options), options)],
   [
     'Fastify',
     async (options: ServiceOptions) => {

@@ -1,4 +1,4 @@
-import { Amount, operation, UserId } from '@tollgate/contracts';
+import { Amount, operation, UserId, withAliases } from '@tollgate/contracts';
 import { z } from 'zod';
 
 const params = z.strictObject({ id: UserId });
@@ -114,4 +114,27 @@ export const listThings = operation({
   permission: 'public',
   alsoAs: ['text/csv'],
   result: z.object({ things: z.array(z.string()) }),
+});
+
+const Sent = z.object({
+  files: z.array(z.object({ name: z.string(), mime: z.string(), bytes: z.int() })),
+  note: z.string(),
+});
+
+export const sendFiles = operation({
+  id: 'sendFiles',
+  method: 'POST',
+  path: '/api/files',
+  summary: 'Take files in a form',
+  permission: 'profile:own',
+  multipart: { files: 'files', mostFiles: 3, fileBytes: 1_000_000 },
+  body: withAliases(z.strictObject({ note: z.string().max(70_000).optional() }), { remark: 'note' }),
+  result: Sent,
+});
+
+export const sendFilesOrNone = operation({
+  ...sendFiles,
+  id: 'sendFilesOrNone',
+  path: '/api/files-or-none',
+  multipart: { ...sendFiles.multipart, orJson: true },
 });

@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import { runService } from '@tollgate/http-kit';
+import { createHttpServer, runService } from '@tollgate/http-kit';
 import { buildApp } from './app.ts';
 import { readAccountingConfig } from './config.ts';
 import { createDeps } from './deps.ts';
@@ -9,7 +8,7 @@ const deps = await createDeps(config);
 const { app, health } = buildApp(deps);
 
 await runService({
-  server: createServer(app),
+  server: createHttpServer(app, { production: config.isProduction }),
   ...config.listen,
   ...config.shutdown,
   health,

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role } from '@tollgate/contracts';
-import { type RateLimiter, requestContext } from '@tollgate/http-kit';
+import { createHttpServer, type RateLimiter, requestContext } from '@tollgate/http-kit';
 import { createLogger } from '@tollgate/telemetry';
 import { type Clock, type Mail, type SmtpSink, startSmtpSink } from '@tollgate/test-kit';
 import { type Db, MongoClient } from 'mongodb';
@@ -82,7 +82,9 @@ export class Auth {
     await migrate(config);
     const deps = await createDeps(config, { logger: logs ? logging(logs) : silent(), ...(clock && { clock }) });
     await deps.start();
-    const server = createServer(buildApp({ ...deps, ...(callsPerService && { callsPerService }) }).app);
+    const server = createHttpServer(buildApp({ ...deps, ...(callsPerService && { callsPerService }) }).app, {
+      production: false,
+    });
     const url = await listen(server);
     const client = await MongoClient.connect(env['MONGODB_URI'] ?? '');
     const end = async ({ keepDatabase = false }: StopOptions) => {

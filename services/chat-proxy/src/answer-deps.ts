@@ -11,8 +11,10 @@ import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
 import { createSaveBuffer } from './flows/answers/save-later.ts';
 import { createSettler } from './flows/answers/settle-leftovers.ts';
+import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
-import { longestAnswerMs, type Stores } from './store-deps.ts';
+import type { Stores } from './store-deps.ts';
+import { longestAnswerMs } from './stream-stores.ts';
 import { createStreams } from './streams-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -29,7 +31,7 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows } = stores;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const leases = { journalLeaseMs, sessionLeaseMs };
   const stopping = new AbortController();
@@ -57,13 +59,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
   });
+  const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
     chatflows,
     conversations: createConversations({
       sessions,
       messages,
+      forgetting,
       saveLater,
       newId: randomUUID,
       clock,
@@ -72,10 +77,16 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     }),
     holds,
     upstreams: upstreams.by,
+    drain,
+    strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
-    finished: tellFinished(tell),
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
   };
 
   const streams = createStreams(config, {

@@ -5,16 +5,20 @@ import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-cha
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
+import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
+import { type StreamFlows, streamRoutes } from './routes/streams.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
+  readonly streams: StreamFlows;
   readonly sessions: SessionFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
+  readonly flowise: FlowiseFlows;
   readonly workspaces: Parameters<typeof adminWorkspaceRoutes>[0];
 }
 
@@ -26,10 +30,12 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...serviceRoutes(version),
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
+  ...streamRoutes(flows.streams),
   ...sessionRoutes(flows.sessions),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
   ...adminWorkspaceRoutes(flows.workspaces),
+  ...flowiseRoutes(flows.flowise),
 ];
 
 /** The HTTP face of the service. */

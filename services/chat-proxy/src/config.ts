@@ -22,6 +22,7 @@ import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { limitVariables } from './limits-config.ts';
 import { streamVariables } from './streams-config.ts';
+import { meteringVariables } from './metering-config.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 
@@ -101,6 +102,7 @@ export const Variables = z
     MIN_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(256)
       .describe('The shortest answer worth beginning for a small balance'),
+    ...meteringVariables,
     HOLD_RENEW_INTERVAL: durationMs({ min: '20ms', max: '60s' })
       .prefault('15s')
       .describe('How often the holds of running answers are renewed'),

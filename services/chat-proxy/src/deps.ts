@@ -18,10 +18,11 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createFlowiseDoor } from './flowise-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
-import type { Clock } from './ports.ts';
+import type { Clock, SessionFiles } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
@@ -44,6 +45,8 @@ export interface Deps {
   close(): Promise<void>;
 }
 
+/** Until files are kept. */
+const NO_FILES: SessionFiles = { forgetOf: async () => 0 };
 const SAVE_EVERY_MS = 2000;
 const BEATS_PER_LEASE = 4;
 const CLOSING_MS = 8000;
@@ -65,11 +68,17 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const library = createLibrary(config, { stores, auth, upstreams, clock, tell });
+  const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
+  const stream = streamOf(config, logger);
+  const { sessions } = library.flows;
+  const { verifyKey } = admission;
+  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
   const flows: AppFlows = {
-    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream: streamOf(config, logger) },
+    chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
+    streams: { ...answering.streams.requests, stream },
     login: createLogIn({ auth }),
     ...library.flows,
+    flowise: flowise.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
@@ -86,6 +95,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      isOriginAllowed: flowise.isOriginAllowed,
+      limit: answering.streams.limit,
       refused: reports.refused,
       observe: watch(metrics, { ...answering, ...admission }),
       metrics: () => metrics.text(),

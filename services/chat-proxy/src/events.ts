@@ -1,5 +1,5 @@
 import { createEvents, type EventDefinition, type Logger, type Metrics } from '@tollgate/telemetry';
-import type { Facts, Tell } from './domain/facts.ts';
+import { BACKGROUND_TASKS, type Facts, type Tell } from './domain/facts.ts';
 
 type Definitions = {
   readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
@@ -51,6 +51,10 @@ const EVENTS = {
     fields: ['holdId', 'userId'],
     level: 'warn',
   },
+  answer_unread: {
+    help: 'Answers that were left before their first token, which costs nothing; strikes: by this user in the present window',
+    fields: ['holdId', 'userId', 'strikes'],
+  },
   renewal_too_slow: {
     help: 'HOLD_RENEW_INTERVAL is more than half of the lease that accounting grants',
     fields: ['leaseMs', 'renewEveryMs'],
@@ -85,19 +89,7 @@ const EVENTS = {
   background_failed: {
     help: 'Turns of a background task that failed and will be repeated',
     labels: {
-      task: [
-        'renew',
-        'checkpoint',
-        'leftovers',
-        'forget',
-        'messages',
-        'revocations',
-        'sync',
-        'reports',
-        'beat',
-        'listen',
-        'share',
-      ],
+      task: BACKGROUND_TASKS,
     },
     fields: ['reason'],
     level: 'warn',
@@ -107,5 +99,12 @@ const EVENTS = {
 /** Log and metrics behind one function. */
 export function createTell(logger: Logger, metrics: Metrics): Tell {
   const emit = createEvents<Definitions>(logger, metrics, EVENTS);
-  return (name, fact) => emit(name, fact as never); // EVENTS satisfies the facts, name by name
+  const charged = metrics.counter({
+    name: 'tollgate_credits_charged_total',
+    help: 'What accounting has charged for holds that were closed by this process',
+  });
+  return (name, fact) => {
+    emit(name, fact as never); // EVENTS satisfies the facts, name by name
+    if ('chargedCredits' in fact) charged.add(fact.chargedCredits);
+  };
 }

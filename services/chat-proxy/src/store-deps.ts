@@ -9,18 +9,8 @@ import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
-import { answerSlotsIn, rateCountsIn } from './store/streams/answer-counts.ts';
-import { answerStopsIn } from './store/streams/answer-stops.ts';
-import { idempotencyKeysIn } from './store/streams/idempotency-keys.ts';
-import { instancesIn } from './store/streams/instances.ts';
-import { recordingsIn } from './store/streams/recordings.ts';
-
-/** What an answer needs beside its upstream and its client, with much to spare. */
-const OVERDUE_MARGIN_MS = 30_000;
-
-/** An answer that is older has escaped every other limit. */
-export const longestAnswerMs = (config: Config): number =>
-  config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS;
+import { strikesIn } from './store/strikes.ts';
+import { openStreamStores } from './stream-stores.ts';
 
 /** The collections of this service. It knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -43,12 +33,8 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
-    instances: reachable(instancesIn(mongo, instance), troubleOf),
-    stops: reachable(answerStopsIn(mongo, instance, defaultWorkspaceId), troubleOf),
-    shared: reachable(recordingsIn(mongo, instance, defaultWorkspaceId), troubleOf),
-    keys: reachable(idempotencyKeysIn(mongo, instance), troubleOf),
-    counts: reachable(rateCountsIn(mongo), troubleOf),
-    slots: reachable(answerSlotsIn(mongo, { instance, longestAnswerMs: longestAnswerMs(config) }), troubleOf),
+    ...openStreamStores(mongo, instance, config),
+    strikes: reachable(strikesIn(mongo), troubleOf),
   };
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Limit } from '@tollgate/http-kit';
 import type { Config } from './config.ts';
 import { type AnswerRequests, createAnswerRequests } from './flows/answers/answer-requests.ts';
 import type { Settler } from './flows/answers/settle-leftovers.ts';
@@ -26,6 +27,8 @@ interface Neighbours {
 export interface Streams {
   readonly requests: AnswerRequests;
   readonly limits: AnswerLimits;
+  /** For every request that begins an answer. */
+  readonly limit: Limit;
   /** Says that this process lives. */
   beat(): Promise<void>;
   /** Hears what came in elsewhere. */
@@ -90,6 +93,8 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
   return {
     requests,
     limits,
+    limit: async ({ route, caller }) =>
+      route.operation.answers && caller?.kind === 'user' ? limits.admit(caller) : undefined,
     beat: () => instances.beat(new Date(clock.now()), new Date(clock.now() + config.JOURNAL_LEASE)),
     listen: () => requests.listen(),
     share,

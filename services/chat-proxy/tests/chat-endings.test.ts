@@ -119,6 +119,7 @@ describe('one settlement, whatever ends it:', () => {
     const away = (isAway: boolean) => {
       stage.journal.isAway = isAway;
       stage.sessions.isAway = isAway;
+      stage.messages.isAway = isAway;
     };
     const stage = stageWith([text('one'), () => away(true)]);
     await readAll(stage.start());

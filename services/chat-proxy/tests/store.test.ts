@@ -4,7 +4,7 @@ import { AppError } from '@tollgate/http-kit';
 import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
-import type { FoundChatflow, Owner, Session } from '../src/ports.ts';
+import type { FoundChatflow, Owner, Session, SessionClaim, Sessions } from '../src/ports.ts';
 import { chatflowsIn } from '../src/store/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
@@ -34,6 +34,17 @@ describe('a session', () => {
     chatflowId,
     lease: { id: holdId(), until: new Date(at.getTime() + 60_000) },
     now: at,
+    forgetAt: after(30 * 86_400),
+  });
+  const open = async (sessions: Sessions, claim: SessionClaim): Promise<Session> => {
+    const claimed = await sessions.claim(claim);
+    if (typeof claimed === 'string' || !('session' in claimed)) throw new Error('not claimed');
+    return claimed.session;
+  };
+  const ending = ({ id, upstreamMemoryId }: Session, claim: SessionClaim) => ({
+    id,
+    upstreamMemoryId,
+    leaseId: claim.lease.id,
   });
   const person = (): Owner => ({ userId: userId() });
   const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
@@ -50,12 +61,13 @@ describe('a session', () => {
     const sessions = sessionsIn(mongo, 'default');
     const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
-    await sessions.claim(claim);
-    await sessions.release({ id, leaseId: claim.lease.id, discard: false, stored });
+    const session = await open(sessions, claim);
+    await sessions.release({ ...ending(session, claim), discard: false, stored });
     expect(await sessions.claim(claimOf(id, person()))).toBe('not-found');
     expect(await sessions.claim({ ...claimOf(id, owner), chatflowId: 'other' as ChatflowId })).toBe('not-found');
     expect(await sessions.find(person(), id)).toBeUndefined();
-    expect(await sessions.delete(person(), id)).toBeUndefined();
+    expect(await sessions.findAny(person(), id)).toBeUndefined();
+    expect(await sessions.rename(person(), id, 'mine')).toBeUndefined();
     expect(await sessions.claim(claimOf(id, owner))).toMatchObject({ isNew: false, session: { topic: 'topic' } });
   });
 
@@ -73,8 +85,12 @@ describe('a session', () => {
     const sessions = sessionsIn(mongo, 'default');
     const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
-    await sessions.claim(claim);
-    const release = { id, leaseId: claim.lease.id, discard: false, freshChatId: 'slot-2', stored };
+    const release = {
+      ...ending(await open(sessions, claim), claim),
+      discard: false,
+      freshChatId: 'slot-2',
+      stored,
+    };
     expect(await sessions.release(release)).toBe(true);
     await sessions.claim(claimOf(id, owner));
     expect(await sessions.release(release)).toBe(true);
@@ -89,13 +105,13 @@ describe('a session', () => {
     const sessions = sessionsIn(mongo, 'default');
     const [id, owner] = [sessionId(), person()];
     const claim = claimOf(id, owner);
-    await sessions.claim(claim);
-    expect(await sessions.release({ id, leaseId: claim.lease.id, discard: true })).toBe(false);
+    const first = await open(sessions, claim);
+    expect(await sessions.release({ ...ending(first, claim), discard: true })).toBe(false);
     expect(await mongo.collection('sessions').countDocuments({ user_id: owner.userId })).toBe(0);
     const again = claimOf(id, owner);
-    await sessions.claim(again);
-    await sessions.delete(owner, id);
-    expect(await sessions.release({ id, leaseId: again.lease.id, discard: false, stored })).toBe(false);
+    const second = await open(sessions, again);
+    await sessions.delete(second);
+    expect(await sessions.release({ ...ending(second, again), discard: false, stored })).toBe(false);
   });
 
   it('is found on exactly one page', async () => {
@@ -103,10 +119,9 @@ describe('a session', () => {
     const owner = person();
     for (let at = 0; at < 7; at += 1) {
       const claim = claimOf(sessionId(), owner);
-      await sessions.claim(claim);
+      const session = await open(sessions, claim);
       await sessions.release({
-        id: claim.id,
-        leaseId: claim.lease.id,
+        ...ending(session, claim),
         discard: false,
         stored: { ...stored, at: after(at % 3) },
       });
@@ -191,6 +206,7 @@ describe('messages', () => {
     const all = Array.from({ length: 5 }, (_, at) => ({
       id: randomUUID(),
       sessionId: id,
+      upstreamMemoryId: 'memory',
       userId: owner,
       role: 'user' as const,
       content: `$m.${at} \u0000`,
@@ -203,10 +219,11 @@ describe('messages', () => {
     }));
     await messages.save(all);
     await messages.save(all);
-    const last = await messages.page(id, { limit: 3 });
-    const first = await messages.page(id, { limit: 3, cursor: last.nextCursor ?? '' });
+    const session = { id, upstreamMemoryId: 'memory' };
+    const last = await messages.page(session, { limit: 3 });
+    const first = await messages.page(session, { limit: 3, cursor: last.nextCursor ?? '' });
     expect([first.messages, last.messages]).toEqual([all.slice(0, 2), all.slice(2)]);
-    expect([first.nextCursor, await messages.deleteOf([id])]).toEqual([null, 5]);
+    expect([first.nextCursor, await messages.deleteOf([session])]).toEqual([null, 5]);
   });
 });
 
@@ -267,7 +284,7 @@ describe('what is to be forgotten upstream', () => {
   it('is taken by one process at a time, and comes again later until it is removed', async () => {
     const forgetting = forgettingIn(mongo);
     const retry = { firstMs: 60_000, longestMs: 3_600_000 };
-    await forgetting.add([{ chatflowId: 'flow' as ChatflowId, chatId: 'chat' }], NOW);
+    await forgetting.add([{ chatflowId: 'flow' as ChatflowId, chatId: 'chat', at: NOW }]);
     const taken = await Promise.all([forgetting.take(NOW, retry), forgetting.take(NOW, retry)]);
     const [chat] = taken.filter((each) => each !== undefined);
     expect(taken.filter(Boolean)).toHaveLength(1);

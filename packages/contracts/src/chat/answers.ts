@@ -10,10 +10,12 @@ const MOST_UPLOADS = 10;
 /** Base64 of 10 MiB, with the head of a data URL. */
 const LONGEST_UPLOAD = 14_000_000;
 /** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
-const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+export const CHAT_BODY_BYTES = 15 * 1024 * 1024;
+
+export const Question = z.string().trim().min(1).max(LONGEST_QUESTION);
 
 /** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
-const Turn = withAliases(
+export const Turn = withAliases(
   z.strictObject({
     role: z.enum(['apiMessage', 'userMessage', 'assistant', 'user']),
     content: z.string().max(LONGEST_TURN),
@@ -22,7 +24,7 @@ const Turn = withAliases(
 );
 
 /** A file inside a chat request: raw base64 or a data URL; what it is, is told by its bytes. */
-const Upload = z.strictObject({
+export const Upload = z.strictObject({
   data: z.string().min(1).max(LONGEST_UPLOAD),
   type: z.enum(['file', 'file:full', 'file:rag', 'audio']).default('file'),
   name: z.string().trim().min(1).max(255),
@@ -32,7 +34,7 @@ export type Upload = z.infer<typeof Upload>;
 
 const ChatBody = withAliases(
   z.strictObject({
-    question: z.string().trim().min(1).max(LONGEST_QUESTION),
+    question: Question,
     chatflow_id: ChatflowId,
     /** A UUID, or empty for a new conversation. */
     sessionId: z.string().max(200).nullish(),
@@ -58,10 +60,12 @@ export const AnswerUsage = z.object({
   request_id: HoldId,
   /** The balance allowed only a shorter answer than usual: at most so many output tokens. */
   clamped_to: z.int().min(1).optional(),
+  /** The answer to an earlier request with the same Idempotency-Key: it was charged then, and is not charged again. */
+  replayed: z.literal(true).optional(),
 });
 export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
-const BEFORE_THE_FIRST_BYTE = [
+export const BEFORE_THE_FIRST_BYTE = [
   'CHATFLOW_ACCESS_DENIED',
   'ORIGIN_NOT_ALLOWED',
   'INSUFFICIENT_CREDITS',
@@ -81,6 +85,10 @@ const BEFORE_THE_FIRST_BYTE = [
   'ACCOUNTING_UNAVAILABLE',
   'DEPENDENCY_UNAVAILABLE',
   'SERVER_SHUTDOWN',
+  'ANSWER_STOPPED',
+  'ANSWER_NOT_KEPT',
+  'IDEMPOTENCY_IN_PROGRESS',
+  'IDEMPOTENCY_KEY_REUSED',
 ] as const;
 
 export const predict = operation({
@@ -92,6 +100,7 @@ export const predict = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: z.object({
     response: z.string(),
     metadata: z.object({
@@ -121,6 +130,7 @@ export const predictStream = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,
@@ -135,6 +145,7 @@ export const predictStreamStore = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,

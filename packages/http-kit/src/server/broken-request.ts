@@ -7,6 +7,9 @@ import helmet from 'helmet';
 import { AppError } from '../app-error.ts';
 import { PROBLEM_TYPE, toProblem } from '../problem.ts';
 import { requestContext } from '../request-context.ts';
+import { dialectOfPath } from './dialects.ts';
+import { hasLongAddress } from './request-line.ts';
+import { outgoingError } from './respond.ts';
 import { securityHeaders } from './service-options.ts';
 
 /** What Node's HTTP parser refuses before any framework sees a request. */
@@ -16,33 +19,49 @@ const CODE_BY_FAULT: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
 };
 
-/** Answers broken, oversized and overdue requests, and CONNECT, with a problem document like every other error. */
-export function answerBrokenRequests(server: Server): void {
-  if (server.listenerCount('clientError') === 0) server.on('clientError', answerBrokenRequest);
+/**
+ * Answers broken, oversized and overdue requests, CONNECT, and expectations other than `100-continue`, with a problem document
+ * like every other error.
+ */
+export function answerBrokenRequests(server: Server, production: boolean): void {
+  server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
+    // The connection ends with the answer.
+    if (fault.code === 'ECONNRESET' || !socket.writable || hasBegunAnswer(socket)) socket.destroy();
+    else write(socket, errorOf(fault), production);
+  });
   server.on('connect', (_request, socket: Duplex) =>
-    write(socket, new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: '' } })),
+    write(socket, new AppError('METHOD_NOT_ALLOWED', undefined, { headers: { allow: '' } }), production),
+  );
+  server.on('checkExpectation', (_request, response: ServerResponse) =>
+    refuseRequest(response, new AppError('EXPECTATION_FAILED'), production),
   );
 }
 
-/** A listener for the server's `clientError`; the connection ends with the answer. */
-export function answerBrokenRequest(fault: NodeJS.ErrnoException, socket: Duplex): void {
-  if (fault.code === 'ECONNRESET' || !socket.writable || hasBegunAnswer(socket)) {
-    socket.destroy();
-    return;
-  }
+function errorOf(fault: NodeJS.ErrnoException): AppError {
   const code = CODE_BY_FAULT[fault.code ?? ''];
-  write(socket, code ? new AppError(code) : new AppError('VALIDATION_FAILED', 'The request is not valid HTTP'));
+  if (code === 'HEADERS_TOO_LARGE' && hasLongAddress(Object(fault).rawPacket)) return new AppError('URI_TOO_LONG');
+  return code ? new AppError(code) : new AppError('VALIDATION_FAILED', 'The request is not valid HTTP');
+}
+
+/** Answers before any framework has seen the request. Where it ends is in doubt: the connection ends with the answer. */
+export function refuseRequest(response: ServerResponse, error: AppError, production: boolean): void {
+  const requestId = randomUUID();
+  const dialect = dialectOfPath(response.req.url ?? '');
+  const { status, headers, body } = requestContext.run({ requestId }, () => outgoingError(error, dialect));
+  const all = { ...hardening(production), ...headers, 'x-request-id': requestId, connection: 'close' };
+  response.writeHead(status, { ...all, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
 }
 
 /** Node keeps the answer that a socket is carrying under this name; a second status line inside it would be garbage. */
 const hasBegunAnswer = (socket: Duplex): boolean =>
   (socket as { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent ?? false;
 
-function write(socket: Duplex, error: AppError): void {
+function write(socket: Duplex, error: AppError, production: boolean): void {
   const requestId = randomUUID();
   const body = requestContext.run({ requestId }, () => JSON.stringify(toProblem(error)));
   const headers = {
-    ...hardening(),
+    ...hardening(production),
     ...error.headers,
     'content-type': PROBLEM_TYPE,
     'cache-control': 'no-store',
@@ -56,9 +75,9 @@ function write(socket: Duplex, error: AppError): void {
 }
 
 /** helmet's headers as values, read from a response that is never sent. */
-function hardening(): Record<string, string> {
+function hardening(production: boolean): Record<string, string> {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
-  helmet(securityHeaders(false))(request, response, () => undefined);
+  helmet(securityHeaders(production))(request, response, () => undefined);
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

@@ -2,6 +2,12 @@ import type { ErrorDialect } from '@tollgate/contracts';
 import type { AppError } from '../app-error.ts';
 import { PROBLEM_TYPE, toProblem } from '../problem.ts';
 
+interface ErrorBody {
+  readonly type: string;
+  readonly body: object | string;
+}
+
+const TEXT_TYPE = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json; charset=utf-8';
 /** Paths outside every operation answer in the language of whoever asks there. */
 const OPENAI_PATHS = /^\/v1(?:\/|$)/;
@@ -9,9 +15,11 @@ const OPENAI_PATHS = /^\/v1(?:\/|$)/;
 export const dialectOfPath = (path: string): ErrorDialect => (OPENAI_PATHS.test(path) ? 'openai' : 'problem');
 
 /** An error as a body in one of the languages our clients speak. */
-export function errorBody(error: AppError, dialect: ErrorDialect): { readonly type: string; readonly body: object } {
+export function errorBody(error: AppError, dialect: ErrorDialect, accept = ''): ErrorBody {
   const problem = toProblem(error);
   if (dialect === 'problem') return { type: PROBLEM_TYPE, body: problem };
+  // A chat window of Flowise that waits for a stream shows what comes instead of it to its user, letter by letter.
+  if (dialect === 'flowise' && accept.includes('text/event-stream')) return { type: TEXT_TYPE, body: problem.detail };
   if (dialect === 'flowise') return { type: JSON_TYPE, body: { ...problem, statusCode: error.status, success: false } };
   return { type: JSON_TYPE, body: { error: openAiError(error, problem) } };
 }

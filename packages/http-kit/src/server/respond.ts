@@ -27,13 +27,13 @@ export function outgoing(reply: Reply): Outgoing {
   };
 }
 
-/** An error in the language of the operation. */
-export function outgoingError(error: AppError, dialect: ErrorDialect): Outgoing {
-  const { type, body } = errorBody(error, dialect);
+/** An error in the language of the operation, and of a client that accepts only this. */
+export function outgoingError(error: AppError, dialect: ErrorDialect, accept?: string): Outgoing {
+  const { type, body } = errorBody(error, dialect, accept);
   return {
     status: error.status,
     headers: { 'content-type': type, 'cache-control': 'no-store', ...error.headers },
-    body: JSON.stringify(body),
+    body: typeof body === 'string' ? body : JSON.stringify(body),
   };
 }
 

@@ -1,8 +1,9 @@
-import { IdempotencyKey, type Permission, PERMISSIONS } from '@tollgate/contracts';
+import { type Form, IdempotencyKey, type Permission, PERMISSIONS } from '@tollgate/contracts';
 import { parseCookie } from 'cookie';
 import { z } from 'zod';
 import { AppError, type FieldFault } from '../app-error.ts';
 import type { Authenticate, Caller, Headers, UserCaller } from '../caller.ts';
+import type { OpenForm } from './form-body.ts';
 import { Reply, type RequestContext, type Route, StreamReply } from '../route.ts';
 
 export interface RawRequest {
@@ -19,16 +20,20 @@ export async function admit(
   authenticate: Authenticate,
   request: Pick<RawRequest, 'method' | 'headers'> & { readonly ip?: string | undefined },
 ): Promise<Caller | undefined> {
-  const callers = PERMISSIONS[route.operation.permission];
-  if (callers === 'anyone') return undefined;
+  const { permission, callerPermission } = route.operation;
+  const isPublic = PERMISSIONS[permission] === 'anyone';
+  if (isPublic && callerPermission === undefined) return undefined;
+  const needed = callerPermission ?? permission;
+  const callers = PERMISSIONS[needed];
   const caller = await authenticate(request);
+  if (!caller && isPublic) return undefined;
   if (!caller) throw new AppError('UNAUTHENTICATED', undefined, { headers: { 'www-authenticate': 'Bearer' } });
   if (callers === 'service') {
     if (caller.kind !== 'service') throw new AppError('SERVICE_TOKEN_REQUIRED');
     return caller;
   }
   if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
-  requireScope(caller, route.operation.permission);
+  requireScope(caller, needed);
   return caller;
 }
 
@@ -57,8 +62,21 @@ export const contextOf = (
   headers: headers as Record<string, string>,
 });
 
-/** Validates the request, runs the handler and strips the answer to what the contract names. */
+/** Validates the request, runs the handler and strips the answer to what the contract names. A form ends with its handler. */
 export async function runRoute(
+  route: Route,
+  request: RawRequest,
+  caller: Caller | undefined,
+  context: Omit<RequestContext, 'idempotencyKey'>,
+): Promise<Reply | StreamReply> {
+  try {
+    return await run(route, request, caller, context);
+  } finally {
+    if (route.operation.multipart) (request.body as OpenForm).close();
+  }
+}
+
+async function run(
   route: Route,
   request: RawRequest,
   caller: Caller | undefined,
@@ -69,7 +87,9 @@ export async function runRoute(
   const input = {
     params: parsed(operation.params, request.params, route),
     query: parsed(operation.query, request.query, route),
-    body: parsed(operation.body, request.body, route),
+    body: operation.multipart
+      ? judgedForm(request.body as OpenForm, route)
+      : parsed(operation.body, request.body, route),
   };
   const full: RequestContext = idempotencyKey === undefined ? context : { ...context, idempotencyKey };
   const answer: unknown = await route.handle(input as never, caller as never, full);
@@ -92,6 +112,13 @@ function readIdempotencyKey(route: Route, headers: Headers): string | undefined 
     throw invalid(route, [{ path: 'Idempotency-Key', message: 'must be 1-255 printable ASCII characters' }]);
   return key.data;
 }
+
+/** A form whose fields are checked when they are known. */
+const judgedForm = (form: OpenForm, route: Route): Form<unknown> => ({
+  files: () => form.files(),
+  fields: async () => parsed(route.operation.body ?? NO_FIELDS, await form.fields(), route),
+});
+const NO_FIELDS = z.strictObject({});
 
 function parsed(schema: z.ZodType | undefined, value: unknown, route: Route): unknown {
   if (!schema) return undefined;

@@ -39,6 +39,11 @@ export interface ServiceOptions {
   readonly limit?: Limit;
   /** Origins that browsers may call from; empty: none. `*` is refused, because credentials are allowed. */
   readonly allowedOrigins: readonly string[];
+  /**
+   * Whether pages of another origin may call this path as well. They are never allowed credentials that a browser sends by
+   * itself. Only Fastify asks.
+   */
+  readonly isOriginAllowed?: (origin: string, path: string) => Promise<boolean>;
   /** How many reverse proxies stand before this service; decides which X-Forwarded-For entry is believed. */
   readonly trustProxyHops: number;
   /** Milliseconds a client may leave a streamed answer unread before its connection is ended; 60,000 when absent. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { accounting } from '@tollgate/contracts';
+import { PrivateAddress, publicConnector } from '@tollgate/http-kit/public-address';
 import { Webhook } from 'standardwebhooks';
 import { Agent, buildConnector, type Dispatcher, request } from 'undici';
 import type { Channel, Delivery, DeliveryResult } from '../ports.ts';
-import { addressIn, createPublicLookup, isPublicAddress, PrivateAddress } from './public-address.ts';
 
 export type WebhookOptions = Readonly<{
   url: string;
@@ -48,19 +48,8 @@ function nameOf(url: string): string {
   return `${new URL(url).host}#${digest}`;
 }
 
-/** The address is judged when the connection is made: nothing between the judgement and the connection can change it. */
-function connectorOf({ allowPrivate, connectMs, lookup }: WebhookOptions): buildConnector.connector {
-  if (allowPrivate) return buildConnector({ timeout: connectMs, allowH2: false });
-  const connect = buildConnector({ timeout: connectMs, allowH2: false, lookup: lookup ?? createPublicLookup() });
-  return (target, done) => {
-    // A host that is a number is not looked up.
-    const address = addressIn(new URL(`${target.protocol}//${bracketed(target.hostname)}`));
-    if (address !== undefined && !isPublicAddress(address)) return done(new PrivateAddress(), null);
-    return connect(target, done);
-  };
-}
-
-const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
+const connectorOf = ({ allowPrivate, connectMs, lookup }: WebhookOptions): buildConnector.connector =>
+  allowPrivate ? buildConnector({ timeout: connectMs, allowH2: false }) : publicConnector(connectMs, lookup);
 
 type Post = WebhookOptions & Readonly<{ signers: readonly Webhook[] }>;
 

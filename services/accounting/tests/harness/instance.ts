@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createHttpServer } from '@tollgate/http-kit';
 import { createLogger, type Logger } from '@tollgate/telemetry';
 import { buildApp } from '../../src/app.ts';
 import { readAccountingConfig } from '../../src/config.ts';
@@ -15,7 +15,7 @@ export async function startInstance(
   logger: Logger = createLogger({ service: 'accounting', level: 'silent' }),
 ): Promise<Instance> {
   const deps = await createDeps(readAccountingConfig(env), { logger });
-  const server = createServer(buildApp(deps).app).listen(0, '127.0.0.1');
+  const server = createHttpServer(buildApp(deps).app, { production: false }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

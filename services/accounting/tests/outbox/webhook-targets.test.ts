@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { addressIn, createPublicLookup, isPublicAddress } from '@tollgate/http-kit/public-address';
 import { startWebhookSink, type WebhookSink } from '@tollgate/test-kit';
-import { addressIn, createPublicLookup, isPublicAddress } from '../../src/clients/public-address.ts';
 import { createWebhookChannel } from '../../src/clients/webhook-channel.ts';
 import type { Delivery } from '../../src/ports.ts';
 

@@ -9,10 +9,12 @@ export interface Opening {
   readonly chatflowId: ChatflowId;
   readonly at: Date;
   readonly uploads: readonly CheckedUpload[];
+  /** Not, when the client wants it kept and nothing may be. */
+  readonly isKept: boolean;
 }
 
 /** The events before the upstream's first one. */
-export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Opening): AnswerEvent[] {
+export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept }: Opening): AnswerEvent[] {
   const first = {
     event: 'session_id',
     data: sessionId,
@@ -20,6 +22,7 @@ export function openingEvents({ sessionId, hold, chatflowId, at, uploads }: Open
     timestamp: at.toISOString(),
     status: 'streaming_started',
     request_id: hold.holdId,
+    ...(!isKept && { stored: false }),
     ...clampOf(hold),
   };
   if (uploads.length === 0) return [first];

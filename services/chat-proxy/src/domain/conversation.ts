@@ -1,8 +1,17 @@
 import { SessionId } from '@tollgate/contracts';
+import type { Chatflow } from './chatflow.ts';
 
 const TOPIC_CHARACTERS = 80;
 /** Bytes of earlier messages that go to a model; the newest ones stay. */
 const LONGEST_HISTORY = 200_000;
+
+/** An unstored conversation is forgotten after this time, and sooner where nothing may be kept. */
+const UNSTORED_MS = 30 * 86_400_000;
+const NOTHING_KEPT_MS = 86_400_000;
+
+/** When a conversation that begins now is forgotten, should no message be stored in it. */
+export const forgetAt = ({ storage }: Pick<Chatflow, 'storage'>, now: Date): Date =>
+  new Date(now.getTime() + (storage.keeps === 'nothing' ? NOTHING_KEPT_MS : UNSTORED_MS));
 
 export interface Turn {
   readonly role: 'user' | 'assistant';

@@ -4,6 +4,24 @@ import type { HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
 
+/** What goes on beside the requests. */
+export const BACKGROUND_TASKS = [
+  'renew',
+  'checkpoint',
+  'leftovers',
+  'forget',
+  'abandoned',
+  'retention',
+  'messages',
+  'revocations',
+  'sync',
+  'reports',
+  'strikes',
+  'beat',
+  'listen',
+  'share',
+] as const;
+
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
   chat_finished: Owned &
@@ -21,6 +39,7 @@ export type Facts = Readonly<{
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   access_ended: Owned & Readonly<{ reason: string }>;
   answer_overdue: Owned;
+  answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
   usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
@@ -34,18 +53,7 @@ export type Facts = Readonly<{
   }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
-    task:
-      | 'renew'
-      | 'checkpoint'
-      | 'leftovers'
-      | 'forget'
-      | 'messages'
-      | 'revocations'
-      | 'sync'
-      | 'reports'
-      | 'beat'
-      | 'listen'
-      | 'share';
+    task: (typeof BACKGROUND_TASKS)[number];
     reason: string;
   }>;
 }>;

@@ -9,6 +9,9 @@ const EXTEND_AT_PERCENT = 80n;
 /** What a message costs beside its text: role and separators of the chat template, in bytes (more than in tokens). */
 const MESSAGE_OVERHEAD = 8;
 
+/** What is charged for a finished answer whose upstream should have reported usage and did not: credits.md, Outcome policy. */
+export type AbsentUsage = 'estimate' | 'hold' | 'free' | 'fail';
+
 /** What an answer costs and why. */
 export interface Bill {
   readonly units: Units;
@@ -40,14 +43,15 @@ export const chargesPerMessage = (price: Price): boolean =>
  * What is to be settled for an answer as it stands; undefined when nothing billable happened: then the hold is voided.
  * (credits.md, Outcome policy)
  */
-export function billFor(hold: Hold, reply: Reply): Bill | undefined {
+export function billFor(hold: Hold, reply: Reply, absentUsage: AbsentUsage = 'estimate'): Bill | undefined {
   const { price } = hold;
   if (!reply.hasOutput && !(reply.status === 'completed' && reply.hasReportedUsage)) return undefined;
   // An estimate may be wrong, so that it never charges more than the hold and its extensions have reserved.
   const { input, cacheRead, output, source } = reply.tokens(hold.units.output);
   // Decided when the hold was taken: an answer that breaks off before its usage was reported is no cheaper for it.
   const isFlat = hold.units.output === undefined && !reply.hasReportedUsage;
-  const units = isFlat ? { request: 1 } : meteredUnits(input, cacheRead, output);
+  const counted = isFlat ? { request: 1 } : meteredUnits(input, cacheRead, output);
+  const units = lacksUsage(reply) ? (absentUnits(absentUsage, hold) ?? counted) : counted;
   const credits = chargeFor(price, units);
   return {
     units,
@@ -58,6 +62,15 @@ export function billFor(hold: Hold, reply: Reply): Bill | undefined {
     outputTokens: output,
     estimated: source === 'estimated' || reply.hasBadUsage,
   };
+}
+
+/** A finished answer without usage, or with none that can be believed. */
+export const lacksUsage = (reply: Reply): boolean => reply.status === 'completed' && !reply.hasReportedUsage;
+
+/** What an installation charges in place of its own count. */
+function absentUnits(absentUsage: AbsentUsage, hold: Hold): Units | undefined {
+  if (absentUsage === 'hold') return hold.units;
+  return absentUsage === 'free' ? { input: 0, output: 0 } : undefined;
 }
 
 /** What the payer could spend if the hold were released. */

@@ -6,6 +6,8 @@ import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
 import { endStopped, statusAfter } from './answers/end-stopped.ts';
+import type { Strikes } from './answers/count-strikes.ts';
+import type { Drain } from './answers/drain-answer.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
@@ -16,6 +18,8 @@ export interface ChatDeps {
   readonly conversations: Conversations;
   readonly holds: Holds;
   readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
+  readonly drain: Drain;
+  readonly strikes: Pick<Strikes, 'refuse'>;
   readonly newRequestId: () => HoldId;
   readonly clock: Clock;
   /** Aborts when the process must stop answering. */
@@ -38,29 +42,37 @@ export async function* chat(
   // An unknown chatflow and somebody else's look the same from outside.
   const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-  const { question, uploads, overrides, wantedOutput } = prepare(chatflow, ask);
-  const completion = ask.completion && { completion: ask.completion };
+  deps.strikes.refuse(caller.userId);
+  const { question, uploads, overrides, wantedOutput, choices } = prepare(chatflow, ask);
+  const { completion, flowInput } = ask;
+  const ofItsOwn = { ...(completion && { completion }), ...(flowInput && { flowInput }) };
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
-  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...completion };
-  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: ask.stores });
+  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
+  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
   let hold: OpenHold | undefined;
   let opening: AnswerEvent[] = [];
   let failure: unknown;
   try {
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput });
-    // The signal must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
-    const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput, choices });
+    // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
+    const over = AbortSignal.any([deps.stopping, hold.lost.signal]);
+    const { maxOutput } = hold;
+    const upstream = deps.upstreams[chatflow.upstream];
+    const parts = deps.drain({ chatflow, reply, left: signal, over }, (stop) =>
+      upstream.answer(chatflow, prompt, maxOutput, stop),
+    );
     opening = openingEvents({
       sessionId: turn.sessionId,
       hold: hold.grant,
       chatflowId: chatflow.id,
       at: turn.at,
       uploads,
+      isKept: turn.stores || !ask.stores,
     });
 
-    for await (const part of deps.upstreams[chatflow.upstream].answer(chatflow, prompt, hold.maxOutput, stop)) {
+    for await (const part of parts) {
       const isFirst = reply.add(part);
       if (isFirst) yield* opening;
       const event = eventOf(part, turn.sessionId);

@@ -9,10 +9,29 @@ export interface Session {
   readonly topic: string;
   readonly firstMessage: string;
   readonly createdAt: Date;
+  readonly lastAt: Date;
+  /** Until when an answer is believed to run in it. */
+  readonly answersUntil?: Date;
   /** Slots at the upstream this conversation has used; the last one is the present one. */
   readonly upstreamChatIds: readonly string[];
+  /** Random, so that it also tells this conversation from a later one with the same id. */
   readonly upstreamMemoryId: string;
   readonly messageCount: number;
+}
+
+/** A question whose answer is not stored yet, so that it outlives the process that answers. */
+export interface PendingTurn {
+  readonly questionId: string;
+  readonly answerId: string;
+  readonly requestId: HoldId;
+  readonly question: string;
+  readonly at: Date;
+}
+
+/** A conversation whose process has fallen silent in the middle of an answer. */
+export interface UnfinishedSession {
+  readonly session: Session;
+  readonly pending: PendingTurn;
 }
 
 export interface SessionClaim {
@@ -21,10 +40,15 @@ export interface SessionClaim {
   readonly chatflowId: ChatflowId;
   readonly lease: { readonly id: HoldId; readonly until: Date };
   readonly now: Date;
+  /** When a conversation that is opened by this is forgotten, unless messages are stored in it. */
+  readonly forgetAt: Date;
+  /** Present when both messages are to be stored. */
+  readonly pending?: Omit<PendingTurn, 'requestId'>;
 }
 
 export interface SessionRelease {
   readonly id: SessionId;
+  readonly upstreamMemoryId: string;
   readonly leaseId: HoldId;
   /** The session was opened for an answer that never began. */
   readonly discard: boolean;
@@ -46,21 +70,48 @@ export interface Page {
 
 export interface Sessions {
   /** One atomic step: takes an own session, or opens one, unless it is answering already. */
-  claim(claim: SessionClaim): Promise<{ session: Session; isNew: boolean } | 'busy' | 'not-found'>;
+  claim(
+    claim: SessionClaim,
+  ): Promise<{ session: Session; isNew: boolean } | { unfinished: UnfinishedSession } | 'busy' | 'not-found'>;
+  /** Up to `limit` of them, of any user. */
+  unfinished(now: Date, limit: number): Promise<UnfinishedSession[]>;
   renewLeases(leaseIds: readonly HoldId[], until: Date): Promise<void>;
   /** False when the session has been deleted meanwhile. */
   release(release: SessionRelease): Promise<boolean>;
+  /** One with stored messages. */
   find(owner: Owner, id: SessionId): Promise<Session | undefined>;
+  findAny(owner: Owner, id: SessionId): Promise<Session | undefined>;
+  /** Whether this very conversation is there, or another one that has its id. */
+  standing(session: OneSession): Promise<'this' | 'another' | 'none'>;
   /** Sessions with stored messages, the one used last first. */
-  list(owner: Owner, page: Page): Promise<{ sessions: Session[]; nextCursor: string | null }>;
-  delete(owner: Owner, id: SessionId): Promise<Session | undefined>;
-  /** Up to `limit` sessions. */
-  deleteSome(owner: Owner, limit: number): Promise<Session[]>;
+  list(owner: Owner, page: SessionPage): Promise<{ sessions: Session[]; nextCursor: string | null }>;
+  rename(owner: Owner, id: SessionId, title: string): Promise<Session | undefined>;
+  /** Up to `limit` sessions, with and without stored messages. */
+  some(owner: Owner, limit: number): Promise<Session[]>;
+  /** Up to `limit` sessions of a user, wherever they are. */
+  someOfUser(userId: UserId, limit: number): Promise<Session[]>;
+  /** Up to `limit` sessions in which no answer runs and that nobody has used since `before`, or that were to be forgotten. */
+  outdated(rule: RetentionRule, now: Date, limit: number): Promise<Session[]>;
+  /** This very conversation; undefined when it is not there any more, or an answer has begun in it that must not run. */
+  delete(session: Session, unlessAnswering?: { readonly now: Date }): Promise<Session | undefined>;
 }
+
+export type SessionPage = Page & { readonly chatflowId?: ChatflowId | undefined };
+
+/** Which conversations are too old. */
+export type RetentionRule =
+  | { readonly of: 'chatflow'; readonly chatflowId: ChatflowId; readonly before: Date }
+  | { readonly of: 'workspace'; readonly workspaceId: string; readonly before: Date }
+  /** Conversations without stored messages whose time is over. */
+  | { readonly of: 'unstored' };
+
+/** One conversation, and no other that had its id before or after. */
+export type OneSession = Pick<Session, 'id' | 'upstreamMemoryId'>;
 
 export interface StoredMessage {
   readonly id: string;
   readonly sessionId: SessionId;
+  readonly upstreamMemoryId: string;
   readonly userId: UserId;
   readonly role: 'user' | 'assistant';
   readonly content: string;
@@ -73,19 +124,41 @@ export interface StoredMessage {
 }
 
 export interface Messages {
+  /** Each as it is given last: whoever answered knows better than whoever found the question without an answer. */
   save(messages: readonly StoredMessage[]): Promise<void>;
+  /** Those that are not there yet. */
+  saveMissing(messages: readonly StoredMessage[]): Promise<void>;
   /** The newest messages of a session, oldest first. */
-  page(sessionId: SessionId, page: Page): Promise<{ messages: StoredMessage[]; nextCursor: string | null }>;
-  deleteOf(sessionIds: readonly SessionId[]): Promise<number>;
+  page(session: OneSession, page: Page): Promise<{ messages: StoredMessage[]; nextCursor: string | null }>;
+  /** From the oldest message on. */
+  pageOn(session: OneSession, page: Page): Promise<{ messages: StoredMessage[]; nextCursor: string | null }>;
+  /** Which of these sessions have a message with this text in it, in any case of letters. */
+  sessionsWith(text: string, sessions: readonly OneSession[]): Promise<ReadonlySet<SessionId>>;
+  deleteOf(sessions: readonly OneSession[]): Promise<number>;
 }
 
-/** Conversations that are still to be deleted at their upstream. */
+/** Files that were uploaded into conversations. */
+export interface SessionFiles {
+  forgetOf(sessionIds: readonly SessionId[]): Promise<unknown>;
+}
+
+/** Something of a conversation that is still to be deleted. */
+export interface ForgetNote {
+  readonly chatflowId: ChatflowId;
+  /** Absent: nothing at the upstream. */
+  readonly chatId?: string;
+  /** Present: its messages, too. */
+  readonly session?: OneSession;
+  readonly at: Date;
+}
+
+/** A note that was taken in order to do what it says. */
+export type TakenNote = ForgetNote & { readonly id: string; readonly attempts: number };
+
+/** What is still to be deleted of conversations, above all at their upstream. */
 export interface Forgetting {
-  add(chats: readonly { chatflowId: ChatflowId; chatId: string }[], at: Date): Promise<void>;
+  add(notes: readonly ForgetNote[]): Promise<void>;
   /** One that is due; it comes again, later with each attempt, unless it is removed. */
-  take(
-    now: Date,
-    retry: { firstMs: number; longestMs: number },
-  ): Promise<{ id: string; chatflowId: ChatflowId; chatId: string; attempts: number } | undefined>;
+  take(now: Date, retry: { firstMs: number; longestMs: number }): Promise<TakenNote | undefined>;
   remove(id: string): Promise<void>;
 }

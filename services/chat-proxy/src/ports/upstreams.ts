@@ -2,6 +2,7 @@ import type { UpstreamPart } from '../domain/answer.ts';
 import type { Chatflow, UploadRules, UpstreamName } from '../domain/chatflow.ts';
 import type { Completion } from '../domain/completion.ts';
 import type { Turn } from '../domain/conversation.ts';
+import type { FlowInput } from '../domain/flow-input.ts';
 import type { CheckedUpload } from '../domain/file-rules.ts';
 import type { ChatflowConfig, ChatflowId } from '../domain/wire-types.ts';
 
@@ -13,6 +14,7 @@ export interface Prompt {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Goes to a model in place of question and history. */
   readonly completion?: Completion;
+  readonly flowInput?: FlowInput;
   /** The conversation as the upstream knows it; none of them is ours or the client's. */
   readonly upstreamChatId: string;
   readonly upstreamMemoryId: string;

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Mongo } from '@tollgate/mongo-kit';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Forgetting } from '../ports.ts';
+import type { ChatflowId, SessionId } from '../domain/wire-types.ts';
+import type { Forgetting, TakenNote } from '../ports.ts';
 
 interface Row {
   readonly _id: string;
   readonly chatflow_id: ChatflowId;
-  readonly chat_id: string;
+  readonly chat_id?: string;
+  readonly session_id?: SessionId;
+  readonly memory_id?: string;
   readonly attempts: number;
   readonly due_at: Date;
 }
@@ -15,16 +17,18 @@ export function forgettingIn(mongo: Mongo): Forgetting {
   const rows = () => mongo.collection<Row>('upstream_forgets');
 
   return {
-    add: (chats, at) =>
+    add: (notes) =>
       mongo.run(async () => {
-        const notes = chats.map(({ chatflowId, chatId }) => ({
+        if (notes.length === 0) return;
+        const some = notes.map(({ chatflowId, chatId, session, at }) => ({
           _id: randomUUID(),
           chatflow_id: chatflowId,
-          chat_id: chatId,
+          ...(chatId !== undefined && { chat_id: chatId }),
+          ...(session && { session_id: session.id, memory_id: session.upstreamMemoryId }),
           attempts: 0,
           due_at: at,
         }));
-        await rows().insertMany(notes, { ordered: false });
+        await rows().insertMany(some, { ordered: false });
       }),
 
     take: (now, { firstMs, longestMs }) =>
@@ -36,9 +40,7 @@ export function forgettingIn(mongo: Mongo): Forgetting {
           { _id: due._id, attempts: due.attempts },
           { $set: { due_at: new Date(now.getTime() + wait) }, $inc: { attempts: 1 } },
         );
-        return taken
-          ? { id: due._id, chatflowId: due.chatflow_id, chatId: due.chat_id, attempts: due.attempts }
-          : undefined;
+        return taken ? noteOf(due) : undefined;
       }),
 
     remove: (id) =>
@@ -47,3 +49,13 @@ export function forgettingIn(mongo: Mongo): Forgetting {
       }),
   };
 }
+
+const noteOf = (row: Row): TakenNote => ({
+  id: row._id,
+  chatflowId: row.chatflow_id,
+  attempts: row.attempts,
+  at: row.due_at,
+  ...(row.chat_id !== undefined && { chatId: row.chat_id }),
+  ...(row.session_id !== undefined &&
+    row.memory_id !== undefined && { session: { id: row.session_id, upstreamMemoryId: row.memory_id } }),
+});

@@ -1,12 +1,16 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
+import type { mongo } from 'mongoose';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
 import type { Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
-import type { Messages, StoredMessage } from '../ports.ts';
+import type { Messages, OneSession, StoredMessage } from '../ports.ts';
 import { cursorFrom, toCursor } from './cursor.ts';
+import { containing } from './search.ts';
 
 interface Row {
   readonly _id: string;
   readonly session_id: SessionId;
+  /** Absent in messages from before it was kept. */
+  readonly memory_id?: string;
   readonly user_id: UserId;
   readonly role: 'user' | 'assistant';
   readonly content: string;
@@ -19,46 +23,104 @@ interface Row {
   readonly events: string;
 }
 
-export function messagesIn(mongo: Mongo): Messages {
-  const rows = () => mongo.collection<Row>('messages');
+/** Milliseconds for a search in the messages of a few conversations. */
+const SEARCH_MS = 2000;
+
+/** Of this very conversation: one that had the same id before may have left something. */
+const of = (session: OneSession): mongo.Filter<Row> => ({
+  session_id: session.id,
+  $or: [{ memory_id: session.upstreamMemoryId }, { memory_id: { $exists: false } }],
+});
+
+export function messagesIn(database: Mongo): Messages {
+  const rows = () => database.collection<Row>('messages');
 
   return {
     save: (messages) =>
-      mongo.run(async () => {
+      database.run(async () => {
+        const writes = messages.map((message) => ({
+          replaceOne: { filter: { _id: message.id }, replacement: rowOf(message), upsert: true },
+        }));
+        await rows().bulkWrite(writes, { ordered: false });
+      }),
+
+    saveMissing: (messages) =>
+      database.run(async () => {
         try {
           await rows().insertMany(messages.map(rowOf), { ordered: false });
         } catch (error) {
-          // A repetition of a save whose answer was lost: ids are made once per message.
           if (!isDuplicate(error)) throw error;
         }
       }),
 
-    page: (sessionId, { limit, cursor }) =>
-      mongo.run(async () => {
+    page: (session, { limit, cursor }) =>
+      database.run(async () => {
         const from = cursorFrom(cursor);
         const found = await rows()
-          .find({
-            session_id: sessionId,
-            ...(from && { $or: [{ created_at: { $lt: from.at } }, { created_at: from.at, _id: { $gt: from.id } }] }),
-          })
+          .find(from ? { $and: [of(session), olderThan(from)] } : of(session))
           .sort({ created_at: -1, _id: 1 })
           .limit(limit + 1)
           .toArray();
-        const last = found.length > limit ? found[limit - 1] : undefined;
-        return {
-          messages: found.slice(0, limit).reverse().map(messageOf),
-          nextCursor: last ? toCursor(last.created_at, last._id) : null,
-        };
+        const { some, nextCursor } = cut(found, limit);
+        return { messages: some.reverse(), nextCursor };
       }),
 
-    deleteOf: (sessionIds) =>
-      mongo.run(async () => (await rows().deleteMany({ session_id: { $in: [...sessionIds] } })).deletedCount),
+    pageOn: (session, { limit, cursor }) =>
+      database.run(async () => {
+        const from = cursorFrom(cursor);
+        const found = await rows()
+          .find(from ? { $and: [of(session), newerThan(from)] } : of(session))
+          // The same index, read the other way.
+          .sort({ created_at: 1, _id: -1 })
+          .limit(limit + 1)
+          .toArray();
+        const { some, nextCursor } = cut(found, limit);
+        return { messages: some, nextCursor };
+      }),
+
+    sessionsWith: (text, sessions) =>
+      database.run(async () => {
+        const found = await rows()
+          .aggregate<{ _id: SessionId }>(
+            [{ $match: { ...ofAll(sessions), content: containing(text) } }, { $group: { _id: '$session_id' } }],
+            { maxTimeMS: SEARCH_MS },
+          )
+          .toArray();
+        return new Set(found.map(({ _id }) => _id));
+      }),
+
+    deleteOf: (sessions) => database.run(async () => (await rows().deleteMany(ofAll(sessions))).deletedCount),
+  };
+}
+
+type Place = NonNullable<ReturnType<typeof cursorFrom>>;
+
+const olderThan = ({ at, id }: Place): mongo.Filter<Row> => ({
+  $or: [{ created_at: { $lt: at } }, { created_at: at, _id: { $gt: id } }],
+});
+
+const newerThan = ({ at, id }: Place): mongo.Filter<Row> => ({
+  $or: [{ created_at: { $gt: at } }, { created_at: at, _id: { $lt: id } }],
+});
+
+const ofAll = (sessions: readonly OneSession[]): mongo.Filter<Row> => ({
+  session_id: { $in: sessions.map(({ id }) => id) },
+  $or: [{ memory_id: { $in: sessions.map((session) => session.upstreamMemoryId) } }, { memory_id: { $exists: false } }],
+});
+
+/** What is shown of what was found, and where the rest begins. */
+function cut(found: readonly Row[], limit: number): { some: StoredMessage[]; nextCursor: string | null } {
+  const last = found.length > limit ? found[limit - 1] : undefined;
+  return {
+    some: found.slice(0, limit).map(messageOf),
+    nextCursor: last ? toCursor(last.created_at, last._id) : null,
   };
 }
 
 const rowOf = (message: StoredMessage): Row => ({
   _id: message.id,
   session_id: message.sessionId,
+  memory_id: message.upstreamMemoryId,
   user_id: message.userId,
   role: message.role,
   content: message.content,
@@ -73,6 +135,7 @@ const rowOf = (message: StoredMessage): Row => ({
 const messageOf = (row: Row): StoredMessage => ({
   id: row._id,
   sessionId: row.session_id,
+  upstreamMemoryId: row.memory_id ?? '',
   userId: row.user_id,
   role: row.role,
   content: row.content,

@@ -3,8 +3,17 @@ import { firstCollections } from './migrations/0001-first-collections.ts';
 import { workspaces } from './migrations/0002-workspaces.ts';
 import { library } from './migrations/0003-library.ts';
 import { streams } from './migrations/0005-streams.ts';
+import { flowiseWindows } from './migrations/0007-flowise.ts';
+import { strikes } from './migrations/0008-strikes.ts';
 
 /** Used when MONGODB_URI names no database. */
 export const DATABASE = 'tollgate_chat';
 /** The history of the schema, oldest step first. */
-export const MIGRATIONS: readonly Migration[] = [firstCollections, workspaces, library, streams];
+export const MIGRATIONS: readonly Migration[] = [
+  firstCollections,
+  workspaces,
+  library,
+  streams,
+  flowiseWindows,
+  strikes,
+];

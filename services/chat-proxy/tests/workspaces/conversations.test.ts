@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../../src/domain/wire-types.ts';
-import type { Owner } from '../../src/ports.ts';
+import type { Owner, Session, SessionClaim, Sessions } from '../../src/ports.ts';
 import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { sessionsIn } from '../../src/store/sessions.ts';
 
@@ -28,7 +28,16 @@ const claimOf = (id: SessionId, owner: Owner) => ({
   chatflowId: 'flow' as ChatflowId,
   lease: { id: randomUUID() as HoldId, until: new Date(NOW.getTime() + 60_000) },
   now: NOW,
+  forgetAt: new Date(NOW.getTime() + 1),
 });
+/** Opens it, and stores two messages in it. */
+async function keep(sessions: Sessions, claim: SessionClaim): Promise<Session> {
+  const claimed = await sessions.claim(claim);
+  if (typeof claimed === 'string' || !('session' in claimed)) throw new Error('not claimed');
+  const { id, upstreamMemoryId } = claimed.session;
+  await sessions.release({ id, upstreamMemoryId, leaseId: claim.lease.id, discard: false, stored });
+  return claimed.session;
+}
 const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
 
 describe('a session', () => {
@@ -41,14 +50,14 @@ describe('a session', () => {
       { userId: there.userId },
     ];
     const claim = claimOf(sessionId(), there);
-    await sessions.claim(claim);
-    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+    await keep(sessions, claim);
     for (const owner of elsewhere) {
       expect(await sessions.claim(claimOf(claim.id, owner))).toBe('not-found');
       expect(await sessions.find(owner, claim.id)).toBeUndefined();
       expect((await sessions.list(owner, { limit: 10 })).sessions).toEqual([]);
-      expect(await sessions.delete(owner, claim.id)).toBeUndefined();
-      expect(await sessions.deleteSome(owner, 10)).toEqual([]);
+      expect(await sessions.findAny(owner, claim.id)).toBeUndefined();
+      expect(await sessions.rename(owner, claim.id, 'mine')).toBeUndefined();
+      expect(await sessions.some(owner, 10)).toEqual([]);
     }
     expect(await sessions.find(there, claim.id)).toMatchObject({ id: claim.id });
     expect((await sessions.list(there, { limit: 10 })).sessions).toHaveLength(1);
@@ -60,8 +69,7 @@ describe('a session', () => {
     const elsewhere = { ...there, workspaceId: 'w-2' };
     for (const owner of [here, there, there, elsewhere]) {
       const claim = claimOf(sessionId(), owner);
-      await sessions.claim(claim);
-      await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+      await keep(sessions, claim);
     }
     const { nextCursor } = await sessions.list(there, { limit: 1 });
     const forged = [nextCursor ?? '', Buffer.from(`${NOW.getTime() + 1_000_000} 0`).toString('base64url')];
@@ -76,8 +84,7 @@ describe('a session', () => {
     const sessions = sessionsIn(mongo, 'default');
     const owner = person();
     const claim = claimOf(sessionId(), owner);
-    await sessions.claim(claim);
-    await sessions.release({ id: claim.id, leaseId: claim.lease.id, discard: false, stored });
+    await keep(sessions, claim);
     expect(
       await mongo.collection('sessions').countDocuments({ user_id: owner.userId, workspace_id: { $exists: false } }),
     ).toBe(1);

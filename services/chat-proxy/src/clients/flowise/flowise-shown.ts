@@ -60,7 +60,7 @@ const SHOWN: Readonly<Record<string, Strip>> = {
     elements: each(only({ type: text, label: text })),
     data: only({ nodeId: text, nodeLabel: text, input: text }),
   }),
-  metadata: only({ question: text, followUpPrompts: followUps }),
+  metadata: only({ question: text, memoryType: text, followUpPrompts: followUps }),
 };
 
 /** The event as a user may see it; undefined for one that is not shown. */

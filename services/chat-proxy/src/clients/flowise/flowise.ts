@@ -119,9 +119,19 @@ async function storedText(
   return typeof row?.content === 'string' ? row.content : '';
 }
 
-function bodyOf({ question, history, uploads, overrides, upstreamChatId, upstreamMemoryId }: Prompt): object {
+function bodyOf({
+  question,
+  history,
+  uploads,
+  overrides,
+  upstreamChatId,
+  upstreamMemoryId,
+  flowInput,
+}: Prompt): object {
   return {
-    question,
+    // A flow that begins with a form takes the form alone.
+    ...(flowInput?.form === undefined && { question }),
+    ...flowInput,
     streaming: true,
     chatId: upstreamChatId,
     overrideConfig: { ...overrides, sessionId: upstreamMemoryId },

@@ -225,10 +225,11 @@ function graceOf({ ask: { keepRunningSeconds }, claim }: Request, longest: numbe
   return Math.min(keepRunningSeconds ?? (claim ? longest : 0), longest);
 }
 
+/** Says at its beginning, and where the price stands, that nothing is charged again. */
 async function* replayed(answer: Answer): Answer {
-  let isFirst = true;
   for await (const event of answer) {
-    yield isFirst ? { ...event, replayed: true } : event;
-    isFirst = false;
+    if (event.event === 'session_id') yield { ...event, replayed: true };
+    else if (event.event === 'usage') yield { ...event, data: { ...Object(event.data), replayed: true } };
+    else yield event;
   }
 }

@@ -1,12 +1,15 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
-import { recentTurns, sessionIdFrom, topicOf, type Turn } from '../../domain/conversation.ts';
+import { forgetAt, recentTurns, sessionIdFrom, type Turn } from '../../domain/conversation.ts';
+import { beginningOf, finishAbandoned } from '../conversations/finish-abandoned.ts';
+import { LATE_MS } from '../conversations/erase-conversations.ts';
 import { type Bill, promptBytes } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
-import type { HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
+import type { ChatflowId, HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
 import type {
   Asker,
   Clock,
+  Forgetting,
   Messages,
   Prompt,
   Session,
@@ -29,8 +32,12 @@ export interface ConversationTurn {
   readonly requestId: HoldId;
   readonly at: Date;
   readonly question: string;
+  /** Whether both messages are kept: what the client asks for, unless nothing may be kept. */
   readonly stores: boolean;
   readonly isNew: boolean;
+  /** Made before the answer, so that saving it twice saves it once. */
+  readonly messageIds: { readonly question: string; readonly answer: string };
+  readonly chatflowId: ChatflowId;
   /** No conversation stands behind it. */
   readonly isStateless: boolean;
   readonly isFlowise: boolean;
@@ -55,7 +62,8 @@ interface Claimed {
 
 export interface ConversationsDeps {
   readonly sessions: Pick<Sessions, 'claim' | 'release'>;
-  readonly messages: Pick<Messages, 'save' | 'page'>;
+  readonly messages: Pick<Messages, 'save' | 'saveMissing' | 'page' | 'deleteOf'>;
+  readonly forgetting: Pick<Forgetting, 'add'>;
   readonly saveLater: SaveBuffer;
   readonly newId: () => string;
   readonly clock: Clock;
@@ -73,11 +81,18 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     }
     const id = named === 'new' ? (deps.newId() as SessionId) : named;
     const isStateless = ask.isStateless ?? false;
+    const stores = ask.stores && chatflow.storage.keeps === 'all' && !isStateless;
+    const at = new Date(deps.clock.now());
+    const messageIds = { question: deps.newId(), answer: deps.newId() };
+    const pending = { questionId: messageIds.question, answerId: messageIds.answer, question: ask.question, at };
+    const wanted = { id, owner: caller, chatflowId: chatflow.id, forgetAt: forgetAt(chatflow, at), requestId };
     const { session, isNew } = isStateless
       ? { session: { id, upstreamChatIds: [deps.newId()], upstreamMemoryId: deps.newId() }, isNew: true }
-      : await claimSession({ id, owner: caller, chatflowId: chatflow.id, requestId });
+      : await claimSession({ ...wanted, ...(stores && { pending }) });
+    const { upstreamMemoryId } = session;
     const history = await historyFor(deps.messages, { chatflow, ask, session, isNew }).catch(async (error: unknown) => {
-      await deps.sessions.release({ id, leaseId: requestId, discard: isNew }).catch(() => undefined);
+      const released = { id, upstreamMemoryId, leaseId: requestId, discard: isNew };
+      await deps.sessions.release(released).catch(() => undefined);
       throw error;
     });
     const texts = [...history.map(({ content }) => content), ask.question, chatflow.systemPrompt ?? ''];
@@ -85,29 +100,31 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       sessionId: id,
       userId: caller.userId,
       requestId,
-      at: new Date(deps.clock.now()),
+      at,
       question: ask.question,
-      stores: ask.stores,
+      stores,
       isNew,
+      messageIds,
+      chatflowId: chatflow.id,
       isStateless,
       isFlowise: isFlow(chatflow),
       history,
       promptBytes: promptBytes(texts),
       upstream: {
-        upstreamChatId: session.upstreamChatIds.at(-1) ?? session.upstreamMemoryId,
-        upstreamMemoryId: session.upstreamMemoryId,
+        upstreamChatId: session.upstreamChatIds.at(-1) ?? upstreamMemoryId,
+        upstreamMemoryId,
       },
     };
   }
 
-  async function claimSession(wanted: Pick<SessionClaim, 'id' | 'owner' | 'chatflowId'> & { requestId: HoldId }) {
-    const { requestId, ...session } = wanted;
+  async function claimSession({ requestId, ...session }: Omit<SessionClaim, 'lease' | 'now'> & { requestId: HoldId }) {
     for (let attempt = 0; ; attempt += 1) {
       const now = deps.clock.now();
       const lease = { id: requestId, until: new Date(now + deps.sessionLeaseMs) };
       const claimed = await deps.sessions.claim({ ...session, lease, now: new Date(now) });
       if (claimed === 'not-found') throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
-      if (claimed !== 'busy') return claimed;
+      if (claimed !== 'busy' && 'unfinished' in claimed) await finishAbandoned(deps, claimed.unfinished);
+      else if (claimed !== 'busy') return claimed;
       const wait = BUSY_RETRIES[attempt];
       if (wait === undefined) throw new AppError('SESSION_BUSY');
       await deps.pause(wait);
@@ -120,7 +137,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
 /** A flow of Flowise remembers by itself; a model must be told. */
 async function historyFor(store: Pick<Messages, 'page'>, { chatflow, ask, session, isNew }: Claimed): Promise<Turn[]> {
   if (ask.history.length > 0 || isFlow(chatflow) || isNew) return recentTurns(ask.history);
-  const { messages } = await store.page(session.id, { limit: REMEMBERED_MESSAGES });
+  const { messages } = await store.page(session, { limit: REMEMBERED_MESSAGES });
   return recentTurns(messages.map(({ role, content }) => ({ role, content })));
 }
 
@@ -130,20 +147,39 @@ async function finishTurn(
   reply: Reply,
   bill: Promise<Bill | undefined>,
 ): Promise<void> {
-  if (turn.isStateless) return;
-  const stores = turn.stores && (reply.hasOutput || reply.status === 'completed');
-  const messages = stores ? messagesOf(turn, reply, await bill, deps) : [];
-  const release = releaseOf(turn, reply, messages, deps);
-  const save = async () => {
-    // The session first: messages of a conversation that was deleted meanwhile must not come back.
-    const exists = await deps.sessions.release(release);
-    if (exists && messages.length > 0) await deps.messages.save(messages);
-  };
+  const messages = turn.stores && isWorthKeeping(reply) ? messagesOf(turn, reply, await bill, deps) : [];
+  const save = turn.isStateless
+    ? () => forgetTurn(turn, deps)
+    : () => saveTurn(turn, messages, releaseOf(turn, reply, messages, deps), deps);
   try {
     await save();
   } catch (error) {
     deps.saveLater.add({ sessionId: turn.sessionId, holdId: turn.requestId, save, reason: String(error) });
   }
+}
+
+const isWorthKeeping = (reply: Reply): boolean => reply.hasOutput || reply.status === 'completed';
+
+/** May be done twice. The lease goes last: until then the question is kept with it. */
+async function saveTurn(
+  turn: ConversationTurn,
+  messages: readonly StoredMessage[],
+  release: SessionRelease,
+  deps: ConversationsDeps,
+): Promise<void> {
+  if (messages.length > 0) await deps.messages.save(messages);
+  const isThere = await deps.sessions.release(release);
+  if (isThere || release.discard) return;
+  // Deleted while it answered: nothing of it may come back, here or at the upstream.
+  await forgetTurn(turn, deps);
+  if (messages.length > 0) await deps.messages.deleteOf([{ id: turn.sessionId, ...turn.upstream }]);
+}
+
+/** A flow stores its answer by itself, at the latest when it has come to its end without its client. */
+async function forgetTurn(turn: ConversationTurn, { forgetting, clock }: ConversationsDeps): Promise<void> {
+  const { chatflowId, upstream } = turn;
+  const at = new Date(clock.now() + LATE_MS);
+  if (turn.isFlowise) await forgetting.add([{ chatflowId, chatId: upstream.upstreamChatId, at }]);
 }
 
 function releaseOf(
@@ -154,6 +190,7 @@ function releaseOf(
 ): SessionRelease {
   return {
     id: turn.sessionId,
+    upstreamMemoryId: turn.upstream.upstreamMemoryId,
     leaseId: turn.requestId,
     // A refusal must leave nothing behind.
     discard: turn.isNew && !reply.hasBegun && reply.status !== 'completed',
@@ -161,8 +198,7 @@ function releaseOf(
     ...(turn.isFlowise && reply.status !== 'completed' && { freshChatId: deps.newId() }),
     ...(messages.length > 0 && {
       stored: {
-        topic: topicOf(turn.question),
-        firstMessage: turn.question,
+        ...beginningOf(turn.question),
         at: new Date(deps.clock.now()),
         messages: messages.length,
       },
@@ -174,11 +210,24 @@ function messagesOf(
   turn: ConversationTurn,
   reply: Reply,
   bill: Bill | undefined,
-  { newId, clock }: Pick<ConversationsDeps, 'newId' | 'clock'>,
+  { clock }: Pick<ConversationsDeps, 'clock'>,
 ): StoredMessage[] {
-  const both = { sessionId: turn.sessionId, userId: turn.userId, requestId: turn.requestId };
-  const question = { ...both, id: newId(), role: 'user', content: turn.question, status: 'completed' } as const;
-  const answer = { ...both, id: newId(), role: 'assistant', content: reply.text, status: reply.status } as const;
+  const { sessionId, userId, requestId, messageIds } = turn;
+  const both = { sessionId, userId, requestId, upstreamMemoryId: turn.upstream.upstreamMemoryId };
+  const question = {
+    ...both,
+    id: messageIds.question,
+    role: 'user',
+    content: turn.question,
+    status: 'completed',
+  } as const;
+  const answer = {
+    ...both,
+    id: messageIds.answer,
+    role: 'assistant',
+    content: reply.text,
+    status: reply.status,
+  } as const;
   const usage = bill && { inputTokens: bill.inputTokens, outputTokens: bill.outputTokens, estimated: bill.estimated };
   // Never the same instant as the question's, because the history is ordered by time.
   const answeredAt = new Date(Math.max(clock.now(), turn.at.getTime() + 1));

@@ -1,4 +1,5 @@
 import type { Access } from '../../domain/access.ts';
+import type { AbsentUsage } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
 
@@ -14,8 +15,10 @@ export interface OpenHold {
   grant: Hold;
   /** Aborts when the hold is not ours any more. */
   readonly lost: AbortController;
-  /** Output tokens the upstream is allowed. */
+  /** Output tokens the upstream is allowed in each of the choices it is asked for. */
   readonly maxOutput: number;
+  /** What is charged when the answer ends without usage. */
+  readonly absentUsage: AbsentUsage;
   /** Whether the upstream keeps to `maxOutput`. */
   readonly isCapped: boolean;
   /** The count of output tokens that needs a larger hold. */

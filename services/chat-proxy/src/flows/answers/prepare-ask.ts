@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
+import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
@@ -22,6 +23,8 @@ export interface Ask {
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
+  readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
   /** Seconds that the answer shall go on without its client, who means to come back for the rest. */
@@ -34,12 +37,18 @@ export interface PreparedAsk {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
+  /** Answers to the same question, side by side. */
+  readonly choices: number;
 }
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
-export function prepare(chatflow: Chatflow, { question, uploads, overrides: asked, origin }: Ask): PreparedAsk {
-  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
+  const { question, uploads, overrides: asked, flowInput, completion } = ask;
+  if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
+  if (flowInput && !isFlow(chatflow)) {
+    throw new AppError('VALIDATION_FAILED', 'This chatflow takes questions only, no form and no decision');
+  }
   const refused = refusedOverrides(chatflow, overrides);
   if (refused.length > 0) {
     throw new AppError('VALIDATION_FAILED', `This chatflow does not allow overrideConfig ${refused.join(', ')}`, {
@@ -56,8 +65,13 @@ export function prepare(chatflow: Chatflow, { question, uploads, overrides: aske
     }
     return result;
   });
-  return { question, uploads: checked, overrides, wantedOutput };
+  const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
+  return { question, uploads: checked, overrides, wantedOutput, choices };
 }
+
+/** A model makes, and bills, as many answers as `n` says. */
+const choicesOf = (completion: Completion | undefined): number =>
+  isLimit(completion?.parameters['n']) ? Number(completion?.parameters['n']) : 1;
 
 /** How clients of OpenAI's API call the longest answer they want. */
 const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);

@@ -1,39 +1,44 @@
 import { AppError } from '@tollgate/http-kit';
-import type { SessionId } from '../../domain/wire-types.ts';
-import type { Clock, Forgetting, Messages, Owner, Session, Sessions } from '../../ports.ts';
+import type { SessionId, UserId } from '../../domain/wire-types.ts';
+import type { Clock, Owner, Session, Sessions } from '../../ports.ts';
+import { type EraseDeps, erase, type Erased } from './erase-conversations.ts';
 
-const DELETED_AT_ONCE = 200;
+const DELETED_AT_ONCE = 50;
+/** Far more than anybody can have opened; whoever goes on opening them meanwhile asks again. */
+const MOST_TURNS = 2000;
 
-export interface DeleteConversationsDeps {
-  readonly sessions: Pick<Sessions, 'delete' | 'deleteSome'>;
-  readonly messages: Pick<Messages, 'deleteOf'>;
-  readonly forgetting: Pick<Forgetting, 'add'>;
+export interface DeleteConversationsDeps extends EraseDeps {
+  readonly sessions: Pick<Sessions, 'findAny' | 'some' | 'someOfUser' | 'delete'>;
   readonly clock: Clock;
 }
 
-/** Deletes conversations here at once, and at their upstream by a note that is worked off later. */
-export const createDeleteConversations = (deps: DeleteConversationsDeps) => ({
-  async one(owner: Owner, id: SessionId): Promise<number> {
-    const session = await deps.sessions.delete(owner, id);
-    if (!session) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
-    return forget(deps, [session]);
-  },
+/** Deletes conversations here at once, and at their upstream by notes that are worked off later. */
+export function createDeleteConversations(deps: DeleteConversationsDeps) {
+  const now = () => deps.clock.now();
 
-  async all(owner: Owner): Promise<{ sessions: number; messages: number }> {
-    const deleted = { sessions: 0, messages: 0 };
-    for (;;) {
-      const some = await deps.sessions.deleteSome(owner, DELETED_AT_ONCE);
-      if (some.length === 0) return deleted;
-      deleted.sessions += some.length;
-      deleted.messages += await forget(deps, some);
+  async function eraseAll(next: () => Promise<Session[]>): Promise<Erased> {
+    const all = { sessions: 0, messages: 0 };
+    for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+      const some = await next();
+      if (some.length === 0) break;
+      const { sessions, messages } = await erase(deps, some, { now: now() });
+      all.sessions += sessions;
+      all.messages += messages;
     }
-  },
-});
+    return all;
+  }
 
-async function forget(deps: DeleteConversationsDeps, sessions: readonly Session[]): Promise<number> {
-  const chats = sessions
-    .filter(({ chatflowId }) => !chatflowId.startsWith('model:'))
-    .flatMap(({ chatflowId, upstreamChatIds }) => upstreamChatIds.map((chatId) => ({ chatflowId, chatId })));
-  if (chats.length > 0) await deps.forgetting.add(chats, new Date(deps.clock.now()));
-  return deps.messages.deleteOf(sessions.map(({ id }) => id));
+  return {
+    async one(owner: Owner, id: SessionId): Promise<number> {
+      const session = await deps.sessions.findAny(owner, id);
+      const { sessions, messages } = await erase(deps, session ? [session] : [], { now: now() });
+      if (sessions === 0) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
+      return messages;
+    },
+
+    all: (owner: Owner): Promise<Erased> => eraseAll(() => deps.sessions.some(owner, DELETED_AT_ONCE)),
+
+    /** In every workspace. */
+    ofUser: (userId: UserId): Promise<Erased> => eraseAll(() => deps.sessions.someOfUser(userId, DELETED_AT_ONCE)),
+  };
 }

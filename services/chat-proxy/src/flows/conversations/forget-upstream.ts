@@ -1,5 +1,5 @@
 import type { ChatflowId } from '../../domain/wire-types.ts';
-import type { Clock, Forgetting } from '../../ports.ts';
+import type { Clock, Forgetting, Messages, OneSession, SessionFiles, Sessions, TakenNote } from '../../ports.ts';
 
 const TAKEN_AT_ONCE = 20;
 const FIRST_RETRY_MS = 60_000;
@@ -9,20 +9,41 @@ const MOST_ATTEMPTS = 30;
 
 export interface ForgetUpstreamDeps {
   readonly forgetting: Pick<Forgetting, 'take' | 'remove'>;
+  readonly sessions: Pick<Sessions, 'standing'>;
+  readonly messages: Pick<Messages, 'deleteOf'>;
+  readonly files: SessionFiles;
   readonly flowise: { forget(chatflowId: ChatflowId, chatId: string): Promise<void> };
   readonly clock: Clock;
 }
 
-/** One turn of the background task: deletes conversations at Flowise that were deleted here (T-F13). */
-export const createForgetUpstream = ({ forgetting, flowise, clock }: ForgetUpstreamDeps) =>
-  async function forgetUpstream(): Promise<void> {
+/**
+ * One turn of the background task: deletes at Flowise what was deleted here (T-F13), and here what came in after the
+ * deletion. True when there may be more to do.
+ */
+export const createForgetUpstream = (deps: ForgetUpstreamDeps) =>
+  async function forgetUpstream(): Promise<boolean> {
     for (let taken = 0; taken < TAKEN_AT_ONCE; taken += 1) {
-      const chat = await forgetting.take(new Date(clock.now()), {
-        firstMs: FIRST_RETRY_MS,
-        longestMs: LONGEST_RETRY_MS,
-      });
-      if (!chat) return;
-      if (chat.attempts < MOST_ATTEMPTS) await flowise.forget(chat.chatflowId, chat.chatId);
-      await forgetting.remove(chat.id);
+      const retry = { firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS };
+      const note = await deps.forgetting.take(new Date(deps.clock.now()), retry);
+      if (!note) return false;
+      // A conversation that still stands is about to be deleted, or is kept after all: its note comes again some times.
+      const isDone = note.attempts >= MOST_ATTEMPTS || (await forget(deps, note));
+      if (isDone) await deps.forgetting.remove(note.id);
     }
+    return true;
   };
+
+async function forget(deps: ForgetUpstreamDeps, { session, chatflowId, chatId }: TakenNote): Promise<boolean> {
+  if (session && !(await forgetHere(deps, session))) return false;
+  if (chatId !== undefined) await deps.flowise.forget(chatflowId, chatId);
+  return true;
+}
+
+async function forgetHere({ sessions, messages, files }: ForgetUpstreamDeps, session: OneSession): Promise<boolean> {
+  const standing = await sessions.standing(session);
+  if (standing === 'this') return false;
+  await messages.deleteOf([session]);
+  // Files belong to whatever conversation has the id.
+  if (standing === 'none') await files.forgetOf([session.id]);
+  return true;
+}

@@ -20,6 +20,6 @@ export const createReadConversations = ({ sessions, messages }: ReadConversation
   async history(owner: Owner, id: SessionId, page: Page): Promise<History> {
     const session = await sessions.find(owner, id);
     if (!session) throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
-    return messages.page(id, page);
+    return messages.page(session, page);
   },
 });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { OperationSpec } from '@tollgate/contracts';
+import { FORM_SPARE_BYTES, type MultipartSpec, type OperationSpec } from '@tollgate/contracts';
 import { AppError } from '../app-error.ts';
+import { formOf, type OpenForm, readForm } from './form-body.ts';
 import { isJson } from './media-type.ts';
 
 const BODY_LIMIT_BYTES = 65_536;
@@ -11,13 +12,24 @@ const POISONED_NAME = '__proto__';
 
 /**
  * The body of an operation's request: its bytes where the operation wants them raw, else parsed (see parseJson). Undefined when
- * it is empty, or when the operation has none: it is then left unread. Both frameworks read bodies by this function, so that
- * they cannot disagree.
+ * it is empty, or when the operation has none: it is then left unread. A form is read while its handler asks for it.
+ * Both frameworks read bodies by this function, so that they cannot disagree.
  */
 export async function bodyOf(operation: OperationSpec, request: IncomingMessage): Promise<unknown> {
+  if (operation.multipart) return openForm(operation.multipart, request, operation.bodyLimit);
   if (!operation.body) return undefined;
   const bytes = await readBody(request, operation.bodyLimit ?? BODY_LIMIT_BYTES);
   return bytes === undefined || operation.rawBody ? bytes : parseJson(bytes);
+}
+
+async function openForm(
+  spec: MultipartSpec,
+  request: IncomingMessage,
+  limitBytes = spec.mostFiles * spec.fileBytes + FORM_SPARE_BYTES,
+): Promise<OpenForm> {
+  if (!spec.orJson || !isJson(request.headers['content-type'])) return readForm(spec, request, limitBytes);
+  const bytes = await readBody(request, BODY_LIMIT_BYTES);
+  return formOf(bytes === undefined ? {} : parseJson(bytes));
 }
 
 /** Throws UNSUPPORTED_MEDIA_TYPE, or BODY_TOO_LARGE before buffering more than `limitBytes`. */

@@ -1,8 +1,9 @@
 import { lookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { buildConnector } from 'undici';
 
-/** An address that a webhook must not reach. The message names none: it may be logged. */
+/** A host that whoever named it must not reach. The message names none: it may be logged. */
 export class PrivateAddress extends Error {
   override readonly name = 'PrivateAddress';
   constructor() {
@@ -49,3 +50,17 @@ export function createPublicLookup(resolve: Resolve = resolveAll): LookupFunctio
     });
   };
 }
+
+/** Connects to the public internet alone. The address is judged when the connection is made: nothing can change it in between. */
+export function publicConnector(connectMs: number, lookupPublic: LookupFunction = createPublicLookup()) {
+  const connect = buildConnector({ timeout: connectMs, allowH2: false, lookup: lookupPublic });
+  const guarded: buildConnector.connector = (target, done) => {
+    // A host that is a number is not looked up.
+    const address = addressIn(new URL(`${target.protocol}//${bracketed(target.hostname)}`));
+    if (address !== undefined && !isPublicAddress(address)) return done(new PrivateAddress(), null);
+    return connect(target, done);
+  };
+  return guarded;
+}
+
+const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);

@@ -1,0 +1,23 @@
+import { addressIn, isPublicAddress } from '@tollgate/http-kit/public-address';
+
+const LONGEST_URL = 2048;
+/** Names that never leave a machine or a network (RFC 6761, RFC 6762, RFC 8375 and the clouds' own). */
+const LOCAL_NAMES = /(^|\.)(localhost|local|internal|intranet|lan|home|corp|arpa|onion|test|invalid)$/;
+const PORTS: ReadonlySet<string> = new Set(['', '80', '443', '8080', '8443']);
+
+/**
+ * Whether a URL that somebody named may be handed to an AI server, which then reads it: http or https on a web port, without
+ * credentials, and not a host of a private network in any spelling. Whoever connects must judge the address once more, because
+ * a public name may have a private one.
+ */
+export function isPublicUrl(text: string): boolean {
+  const url = text.length <= LONGEST_URL ? URL.parse(text) : null;
+  if (!url || !/^https?:$/.test(url.protocol) || !PORTS.has(url.port)) return false;
+  if (url.username !== '' || url.password !== '') return false;
+  // Decimal, octal and hex hosts have become plain addresses by now.
+  const address = addressIn(url);
+  if (address !== undefined) return isPublicAddress(address);
+  const name = url.hostname.replace(/\.$/, '');
+  const labels = name.split('.');
+  return labels.length > 1 && labels.every((label) => label !== '') && !LOCAL_NAMES.test(name);
+}

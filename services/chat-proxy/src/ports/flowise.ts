@@ -1,0 +1,57 @@
+import type { ChatflowId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+
+/** The key that the names which clients give their conversations are turned into ids with. */
+export interface NameKey {
+  read(): Promise<Uint8Array>;
+}
+
+export interface Feedback {
+  readonly id: string;
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
+  readonly chatflowId: ChatflowId;
+  /** As the client calls the conversation. */
+  readonly chatId: string;
+  /** The answer that was rated, by its request. */
+  readonly requestId: HoldId;
+  readonly rating: 'THUMBS_UP' | 'THUMBS_DOWN';
+  readonly content: string;
+  readonly createdAt: Date;
+}
+
+export type FeedbackChange = Partial<Pick<Feedback, 'rating' | 'content'>>;
+
+export interface Feedbacks {
+  /** Whether there is such an answer in the conversation. */
+  hasAnswer(sessionId: SessionId, requestId: HoldId): Promise<boolean>;
+  /** One for each answer: a second one changes the first. */
+  put(feedback: Feedback): Promise<Feedback>;
+  change(userId: UserId, id: string, change: FeedbackChange): Promise<Feedback | undefined>;
+}
+
+export interface Lead {
+  readonly id: string;
+  /** Absent for one that was left without credentials. */
+  readonly userId?: UserId;
+  readonly chatflowId: ChatflowId;
+  readonly chatId: string;
+  readonly name: string | null;
+  readonly email: string | null;
+  readonly phone: string | null;
+  readonly createdAt: Date;
+}
+
+export interface Leads {
+  /**
+   * One for each conversation. Without a user the first one stays, whatever comes after it, and beyond `mostPerHour` of a
+   * chatflow none is taken. Gives the lead's id, or `too-many`.
+   */
+  put(lead: Lead, mostPerHour: number): Promise<{ id: string } | 'too-many'>;
+}
+
+/** Pages of other origins that chatflows allow. */
+export interface FlowOrigins {
+  allows(chatflowId: ChatflowId, origin: string): Promise<boolean>;
+  /** Whether any chatflow does. */
+  isKnown(origin: string): Promise<boolean>;
+}
