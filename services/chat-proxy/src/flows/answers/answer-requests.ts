@@ -4,9 +4,9 @@ import { stoppedEvents } from '../../domain/answer-events.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { WhichAnswer } from '../../domain/which-answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
-import type { AnswerStops, Asker, Owner } from '../../ports.ts';
+import type { AnswerStops, Asker, Owner, Upstream } from '../../ports.ts';
 import { chat, type ChatDeps } from '../chat.ts';
-import type { AnswerLimits } from '../limits/limit-answers.ts';
+import type { AnswerLimits, Seat } from '../limits/limit-answers.ts';
 import type { Claim, ClaimKeys } from '../streams/claim-keys.ts';
 import type { Patience } from '../streams/keep-running.ts';
 import type { Recording } from '../streams/recording.ts';
@@ -143,27 +143,25 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
   async function* begin(request: Request, signal: AbortSignal): Answer {
     const { caller, ask, own, chatflow } = request;
     running.add(own);
-    let leave = (): void => undefined;
+    let seat: Seat | undefined;
     try {
-      let granted = Promise.resolve();
       // Of a chatflow that the caller may not use, `chat` says so itself.
-      if (chatflow) ({ granted, leave } = await deps.limits.enter(caller, chatflow, own.requestId));
-      granted.catch((error: unknown) => own.stop.abort(error));
-      for await (const event of chat(chatDepsOf(request), caller, ask, signal)) {
+      if (chatflow) seat = await deps.limits.enter(caller, chatflow, own.requestId);
+      for await (const event of chat(chatDepsOf(request, seat), caller, ask, signal)) {
         if (event.event === 'session_id') own.sessionId = String(event.data);
-        await granted;
         yield event;
       }
     } finally {
-      leave();
+      seat?.leave();
       running.remove(own);
     }
   }
 
-  const chatDepsOf = (request: Request): ChatDeps => ({
+  const chatDepsOf = (request: Request, seat: Seat | undefined): ChatDeps => ({
     ...deps.chat,
     newRequestId: () => request.own.requestId,
     stopping: AbortSignal.any([deps.chat.stopping, request.own.stop.signal]),
+    upstreams: seat?.granted ? onceGranted(deps.chat.upstreams, seat.granted) : deps.chat.upstreams,
     finished: (finished) => {
       request.hold = finished.hold;
       deps.chat.finished(finished);
@@ -223,6 +221,17 @@ const MS_PER_SECOND = 1000;
 /** A key says that the request may be repeated: unless the client says otherwise, the answer waits for that. */
 function graceOf({ ask: { keepRunningSeconds }, claim }: Request, longest: number): number {
   return Math.min(keepRunningSeconds ?? (claim ? longest : 0), longest);
+}
+
+/** The place is asked for while the hold is: known before the upstream is called, so that nobody pays for a refusal. */
+function onceGranted(upstreams: ChatDeps['upstreams'], granted: Promise<void>): ChatDeps['upstreams'] {
+  const behind = ({ answer }: Upstream): Upstream => ({
+    async *answer(...asked) {
+      await granted;
+      yield* answer(...asked);
+    },
+  });
+  return { flowise: behind(upstreams.flowise), openai: behind(upstreams.openai) };
 }
 
 /** Says at its beginning, and where the price stands, that nothing is charged again. */

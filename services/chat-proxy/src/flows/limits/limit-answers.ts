@@ -14,8 +14,11 @@ export interface LimitSettings {
 
 /** The place of one answer. */
 export interface Seat {
-  /** Rejects with PARALLEL_LIMIT when all places turn out to be taken: to be known before anything of the answer is shown. */
-  readonly granted: Promise<void>;
+  /**
+   * Rejects with PARALLEL_LIMIT when all places turn out to be taken: to be known before the upstream is called. Absent when
+   * nothing limits them.
+   */
+  readonly granted: Promise<void> | undefined;
   leave(): void;
 }
 
@@ -74,6 +77,7 @@ export function createAnswerLimits({ rates, slots, settings }: AnswerLimitsDeps)
       { subject: `user:${userId}`, most: settings.parallelPerUser },
       { subject: `chatflow:${chatflow.id}`, most: chatflow.parallelAnswers ?? 0 },
     ].filter(({ most }) => most > 0);
+    if (places.length === 0) return { granted: undefined, leave: () => undefined };
     const leave = (): void => {
       for (const { subject } of places) slots.release(subject, requestId);
     };
