@@ -16,6 +16,10 @@ export type HoldId = z.infer<typeof HoldId>;
 export const SessionId = Uuid.brand<'SessionId'>();
 export type SessionId = z.infer<typeof SessionId>;
 
+/** A stored file of a user. */
+export const FileId = Uuid.brand<'FileId'>();
+export type FileId = z.infer<typeof FileId>;
+
 /** The chatflow's id at its upstream: a UUID for Flowise, `model:<name>` for a model behind an OpenAI-compatible server. */
 export const ChatflowId = z
   .string()

@@ -63,6 +63,8 @@ export interface OperationSpec {
   readonly streams?: boolean;
   /** Further media types of the success, beside JSON, of which the client chooses by `Accept`. */
   readonly alsoAs?: readonly string[];
+  /** The answer is bytes, of one of these media types, instead of JSON. */
+  readonly bytesAs?: readonly string[];
   /** Errors the caller has to handle, beside the ones every operation has. */
   readonly errors?: readonly ErrorCode[];
   /** The sentence older clients match on when the request is not valid. */

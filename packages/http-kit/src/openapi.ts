@@ -110,14 +110,17 @@ function schemesFor({ permission }: OperationSpec): string[] {
 }
 
 function successes(operation: OperationSpec) {
-  const content = operation.streams
-    ? Object.fromEntries(STREAM_TYPES.map((type) => [type, { schema: z.string() }]))
-    : {
-        'application/json': { schema: operation.result },
-        ...Object.fromEntries((operation.alsoAs ?? []).map((type) => [type, { schema: z.string() }])),
-      };
+  const content = successContent(operation);
   const statuses = [operation.status ?? 200, ...(operation.alsoStatus ?? [])];
   return Object.fromEntries(statuses.map((status) => [String(status), { description: 'Success', content }]));
+}
+
+function successContent({ streams, bytesAs, result, alsoAs = [] }: OperationSpec): ZodOpenApiContentObject {
+  const each = (types: readonly string[], schema: z.ZodType) =>
+    Object.fromEntries(types.map((type) => [type, { schema }]));
+  if (streams) return each(STREAM_TYPES, z.string());
+  if (bytesAs) return each(bytesAs, z.string().meta({ format: 'binary' }));
+  return { 'application/json': { schema: result }, ...each(alsoAs, z.string()) };
 }
 
 function failures(operation: OperationSpec, callers: Callers) {

@@ -63,7 +63,7 @@ export class StreamReply {
 interface StreamOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly trailers?: Readonly<Record<string, () => string>>;
-  readonly status?: number;
+  readonly status?: number | undefined;
 }
 
 interface ReplyOptions {

@@ -37,9 +37,12 @@ export type Metrics = Readonly<{
   histogram<const Rules extends LabelRules = NoLabels>(
     metric: Described<HistogramName, Rules> & { readonly buckets: readonly number[] },
   ): HistogramMetric<Rules>;
-  /** With `read` the value is asked at each scrape; else it is set. */
+  /** With `read` the value is asked at each scrape, with `readEach` one value for each combination of labels; else it is set. */
   gauge<const Rules extends LabelRules = NoLabels>(
-    metric: Described<GaugeName, Rules> & { readonly read?: () => number | Promise<number> },
+    metric: Described<GaugeName, Rules> & {
+      readonly read?: () => number | Promise<number>;
+      readonly readEach?: () => readonly Readonly<{ labels: Labels<Rules>; value: number }>[];
+    },
   ): GaugeMetric<Rules>;
   /** The exposition text for `/metrics`, of type {@link contentType}. */
   text(): Promise<string>;
@@ -72,7 +75,8 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
       const bound = createBound(labels);
       return { observe: (value, ...given) => histogram.observe(bound(given[0]), value) };
     },
-    gauge({ name, help, labels, read }) {
+    gauge({ name, help, labels, read, readEach }) {
+      const bound = createBound(labels);
       const gauge = new Gauge({
         name,
         help,
@@ -83,8 +87,12 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
             gauge.set(await read());
           },
         }),
+        ...(readEach && {
+          collect() {
+            for (const each of readEach()) gauge.set(bound(each.labels), each.value);
+          },
+        }),
       });
-      const bound = createBound(labels);
       return {
         set: (value, ...given) => gauge.set(bound(given[0]), value),
         add: (amount, ...given) => gauge.inc(bound(given[0]), amount),

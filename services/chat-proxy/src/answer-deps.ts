@@ -6,6 +6,8 @@ import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
+import type { ChatFiles } from './flows/files/chat-files.ts';
+import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from './flows/answers/keep-leases.ts';
@@ -26,6 +28,7 @@ interface Neighbours {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly files: ChatFiles;
 }
 
 /** Everything a chat request passes through, and what looks after it in the background. */
@@ -76,8 +79,8 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       sessionLeaseMs,
     }),
     holds,
-    upstreams: upstreams.by,
-    drain,
+    files: neighbours.files,
+    answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
     strikes,
     newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     clock,
@@ -116,7 +119,8 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>
-  ({ chatflow: { upstream, id: chatflowId }, hold: { id: holdId, userId, reply }, error }) => {
+  ({ hold: { id: holdId, userId, reply, place }, error }) => {
+    const { upstream, id: chatflowId } = place;
     const code = error === undefined ? undefined : wireCode(toAppError(error).code);
     const outputTokens = reply.tokens().output;
     tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });

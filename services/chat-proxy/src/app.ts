@@ -5,6 +5,7 @@ import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-cha
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
+import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
 import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
 import { serviceRoutes } from './routes/service.ts';
@@ -16,6 +17,7 @@ export interface AppFlows {
   readonly login: Parameters<typeof loginRoutes>[0];
   readonly streams: StreamFlows;
   readonly sessions: SessionFlows;
+  readonly files: FileRouteFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
   readonly admin: AdminChatflowFlows;
   readonly flowise: FlowiseFlows;
@@ -32,6 +34,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...chatRoutes(flows.chat),
   ...streamRoutes(flows.streams),
   ...sessionRoutes(flows.sessions),
+  ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
   ...adminWorkspaceRoutes(flows.workspaces),

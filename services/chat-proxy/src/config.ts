@@ -6,11 +6,9 @@ import {
   durationMs,
   type Environment,
   keyCacheVariables,
-  list,
   mongoVariables,
   portVariable,
   readConfig,
-  secret,
   serviceTokenVariables,
   serviceVariables,
   verifiesOneAlgorithm,
@@ -22,9 +20,15 @@ import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { limitVariables } from './limits-config.ts';
 import { streamVariables } from './streams-config.ts';
+import { fileVariables } from './files-config.ts';
 import { meteringVariables } from './metering-config.ts';
-
-const apiKey = () => secret({ minBytes: 1 }).optional();
+import {
+  upstreamKeysIn,
+  upstreamsFit,
+  upstreamsOf,
+  type UpstreamsConfig,
+  upstreamVariables,
+} from './upstreams-config.ts';
 
 /** Every variable of this service, with a sentence for its reader. */
 export const Variables = z
@@ -66,35 +70,7 @@ export const Variables = z
       .prefault('10s')
       .describe('How long they are, before one of them tries again'),
 
-    FLOWISE_API_URL: baseUrl().optional().describe('The Flowise server; without it there are no flows'),
-    FLOWISE_API_KEY: apiKey().describe('Its API key, with the permission to list chatflows'),
-    OPENAI_BASE_URL: baseUrl()
-      .optional()
-      .describe('A server with OpenAI’s chat completions, with or without /v1; without it there are no models'),
-    OPENAI_API_KEY: apiKey().describe('Its API key'),
-    OPENAI_MODELS: list(z.string().max(180))
-      .default([])
-      .describe('Models to offer, between commas; empty: what the server lists'),
-    OPENAI_MODELS_PUBLIC: bool()
-      .default(false)
-      .describe('Whether models are for every user until an administrator says otherwise'),
-    OPENAI_LIMIT_FIELD: z
-      .enum(['max_tokens', 'max_completion_tokens'])
-      .default('max_tokens')
-      .describe('How the server calls the limit of output tokens'),
-    UPSTREAM_CONNECTIONS: whole({ min: 1, max: 10_000 })
-      .default(1024)
-      .describe('Connections to each upstream, which is the number of answers at once'),
-    UPSTREAM_CONNECT_TIMEOUT: durationMs({ min: '10ms', max: '60s' })
-      .prefault('3s')
-      .describe('Longest wait for a connection'),
-    UPSTREAM_FIRST_BYTE_TIMEOUT: durationMs({ min: '10ms', max: '1h' })
-      .prefault('60s')
-      .describe('Longest wait for the first part of an answer'),
-    UPSTREAM_IDLE_TIMEOUT: durationMs({ min: '10ms', max: '1h' })
-      .prefault('60s')
-      .describe('Longest silence within an answer; comments do not count'),
-    UPSTREAM_TOTAL_TIMEOUT: durationMs({ min: '10ms', max: '24h' }).prefault('15m').describe('Longest answer'),
+    ...upstreamVariables,
 
     DEFAULT_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(1024)
@@ -127,6 +103,7 @@ export const Variables = z
 
     ...streamVariables,
     ...limitVariables,
+    ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })
@@ -148,9 +125,14 @@ export const Variables = z
     path: ['JOURNAL_LEASE'],
     message: 'must be more than twice CHECKPOINT_INTERVAL, which keeps it alive',
   })
+  .superRefine(upstreamsFit)
   .superRefine(distinctKeys(['JWT_ACCESS_SECRET', 'JWT_SERVICE_SECRET']));
 
-export type Config = z.output<typeof Variables>;
+/** The variables, and what they say about AI servers put together. */
+export type Config = z.output<typeof Variables> & { readonly upstreams: UpstreamsConfig };
 
 /** @throws ConfigError with every fault at once. */
-export const readEnvironment = (env: Environment = process.env): Config => readConfig(Variables, env);
+export function readEnvironment(env: Environment = process.env): Config {
+  const config = readConfig(Variables.superRefine(upstreamKeysIn(env)), env);
+  return { ...config, upstreams: upstreamsOf(config, env) };
+}

@@ -19,10 +19,11 @@ import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
 import { createFlowiseDoor } from './flowise-deps.ts';
+import { createFileFlows } from './files-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
-import type { Clock, SessionFiles } from './ports.ts';
+import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
@@ -45,8 +46,6 @@ export interface Deps {
   close(): Promise<void>;
 }
 
-/** Until files are kept. */
-const NO_FILES: SessionFiles = { forgetOf: async () => 0 };
 const SAVE_EVERY_MS = 2000;
 const BEATS_PER_LEASE = 4;
 const CLOSING_MS = 8000;
@@ -64,11 +63,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock);
   closers.add('auth', auth);
   closers.add('accounting', accounting);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, tell));
-  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell });
+  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const files = createFileFlows(config, { stores, clock, tell });
+  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
 
-  const library = createLibrary(config, { stores, files: NO_FILES, auth, upstreams, clock, tell });
+  const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
   const stream = streamOf(config, logger);
   const { sessions } = library.flows;
   const { verifyKey } = admission;
@@ -78,12 +78,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     streams: { ...answering.streams.requests, stream },
     login: createLogIn({ auth }),
     ...library.flows,
+    files,
     flowise: flowise.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
-  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, reports];
+  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
   closers.addClose('streams', () => answering.streams.leave());
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
@@ -98,7 +99,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       isOriginAllowed: flowise.isOriginAllowed,
       limit: answering.streams.limit,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission }),
+      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
     async start() {

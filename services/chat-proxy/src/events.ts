@@ -5,7 +5,8 @@ type Definitions = {
   readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
 };
 
-const UPSTREAM = ['flowise', 'openai'] as const;
+/** Names that the operator has given to AI servers. */
+const UPSTREAM = { atMost: 100 };
 const OUTCOME = ['completed', 'failed', 'aborted'] as const;
 
 /** Every business fact of this service: one log line and one counter each. */
@@ -69,6 +70,22 @@ const EVENTS = {
   message_lost: {
     help: 'Messages that could not be saved and were given up',
     fields: ['sessionId', 'holdId'],
+    level: 'error',
+  },
+  upstream_paused: {
+    help: 'AI servers that are not asked for a while, because they have failed several times in a row',
+    labels: { upstream: UPSTREAM },
+    level: 'warn',
+  },
+  upstream_replaced: {
+    help: 'Questions that were put to another AI server, because the first had failed before it answered',
+    labels: { upstream: UPSTREAM, by: UPSTREAM },
+    fields: ['holdId'],
+    level: 'warn',
+  },
+  file_not_kept: {
+    help: 'Files of a question that could not be stored; the question was answered all the same',
+    fields: ['fileId', 'userId', 'reason'],
     level: 'error',
   },
   upstream_abandoned: {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createRounds, type Rounds } from '@tollgate/http-kit';
 import type { AppFlows } from './app.ts';
 import type { Config } from './config.ts';
+import type { FileLinks } from './domain/files/file-links.ts';
 import type { Facts, Tell } from './domain/facts.ts';
 import { createAssignments } from './flows/chatflows/assign-chatflow.ts';
 import { createReadChatflows } from './flows/chatflows/read-chatflows.ts';
@@ -11,7 +12,7 @@ import { createDeleteConversations } from './flows/conversations/delete-conversa
 import { createFinishAbandoned } from './flows/conversations/finish-abandoned.ts';
 import { createForgetUpstream } from './flows/conversations/forget-upstream.ts';
 import { createReadConversations } from './flows/conversations/read-conversations.ts';
-import type { Auth, Clock, SessionFiles } from './ports.ts';
+import type { Auth, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
@@ -20,7 +21,7 @@ const ABANDONED_EVERY_MS = 15_000;
 
 interface Neighbours {
   readonly stores: Stores;
-  readonly files: SessionFiles;
+  readonly links: FileLinks;
   readonly auth: Auth;
   readonly upstreams: Upstreams;
   readonly clock: Clock;
@@ -37,8 +38,8 @@ export interface Library {
 type Task = Facts['background_failed']['task'];
 
 /** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
-export function createLibrary(config: Config, { stores, files, auth, upstreams, clock, tell }: Neighbours): Library {
-  const { chatflows, sessions, messages, forgetting } = stores;
+export function createLibrary(config: Config, { stores, links, auth, upstreams, clock, tell }: Neighbours): Library {
+  const { chatflows, sessions, messages, forgetting, files } = stores;
   const { catalogues } = upstreams;
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent } = config;
   const sync = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
@@ -52,7 +53,8 @@ export function createLibrary(config: Config, { stores, files, auth, upstreams, 
   return {
     flows: {
       sessions: {
-        read: createReadConversations({ sessions, messages }),
+        read: createReadConversations({ sessions, messages, files }),
+        links,
         remove: createDeleteConversations(erasing),
       },
       chatflows: read,

@@ -2,8 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { type Closers, reachable } from '@tollgate/http-kit';
 import { openMongo, troubleOf } from '@tollgate/mongo-kit';
 import type { Logger } from '@tollgate/telemetry';
+import type { Blobs } from './ports.ts';
 import type { Config } from './config.ts';
 import { chatflowsIn } from './store/chatflows.ts';
+import { blobsIn } from './store/files/blobs.ts';
+import { filesIn } from './store/files/files.ts';
+import { quotasIn } from './store/files/quotas.ts';
+import { thumbnailsIn } from './store/files/thumbnails.ts';
 import { forgettingIn } from './store/forgetting.ts';
 import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
@@ -34,8 +39,18 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
     ...openStreamStores(mongo, instance, config),
+    files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
+    blobs: reachableBlobs(blobsIn(mongo)),
+    quotas: reachable(quotasIn(mongo), troubleOf),
+    thumbnails: reachable(thumbnailsIn(mongo), troubleOf),
     strikes: reachable(strikesIn(mongo), troubleOf),
   };
+}
+
+/** Two of its functions are not asynchronous: one needs no database, one is read piece by piece. */
+function reachableBlobs(blobs: Blobs): Blobs {
+  const { newStorage, read } = blobs;
+  return { ...reachable(blobs, troubleOf), newStorage, read };
 }
 
 export type Stores = ReturnType<typeof openStores>;

@@ -10,9 +10,12 @@ import { recordingsIn } from './store/streams/recordings.ts';
 /** What an answer needs beside its upstream and its client, with much to spare. */
 const OVERDUE_MARGIN_MS = 30_000;
 
-/** An answer that is older has escaped every other limit. */
-export const longestAnswerMs = (config: Config): number =>
-  config.UPSTREAM_TOTAL_TIMEOUT + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS;
+/** An answer that is older has escaped every other limit: one server failed before its first byte, another took its time. */
+export function longestAnswerMs({ upstreams: { servers }, CLIENT_STALL_TIMEOUT: stallMs }: Config): number {
+  const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>
+    Math.max(0, ...servers.map(({ timeouts }) => of(timeouts)));
+  return longest(({ firstByteMs }) => firstByteMs) + longest(({ totalMs }) => totalMs) + stallMs + OVERDUE_MARGIN_MS;
+}
 
 /** What the processes of this service tell each other about answers. */
 export function openStreamStores(mongo: Mongo, instance: string, config: Config) {

@@ -1,64 +1,84 @@
+import { Secret } from '@tollgate/config';
 import { AppError } from '@tollgate/http-kit';
-import { flowise } from './clients/flowise/flowise.ts';
-import { openAi } from './clients/openai/openai.ts';
+import { type Flowise, flowise } from './clients/flowise/flowise.ts';
+import { flowiseSide } from './clients/flowise/flowise-side.ts';
+import { type OpenAi, openAi } from './clients/openai/openai.ts';
+import type { ServerOptions } from './clients/upstream/connection.ts';
+import { type GuardedServer, guardedServer } from './clients/upstream/guarded-server.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
-import type { Chatflow, UpstreamName } from './domain/chatflow.ts';
+import type { AnswerRoute } from './domain/target.ts';
 import type { ChatflowId } from './domain/wire-types.ts';
-import type { Catalogue, Upstream } from './ports.ts';
+import type { Catalogue, Chatflows, Clock, FlowiseSide } from './ports.ts';
+import type { UpstreamSettings } from './upstreams-config.ts';
 
 export interface Upstreams {
-  readonly by: Readonly<Record<Chatflow['upstream'], Upstream>>;
+  readonly servers: ReadonlyMap<string, GuardedServer>;
+  readonly routes: ReadonlyMap<string, AnswerRoute>;
   readonly catalogues: readonly Catalogue[];
+  /** Deletes a conversation wherever it may have been held. */
   forget(chatflowId: ChatflowId, chatId: string): Promise<void>;
+  /** What a chat window asks of Flowise beside answers. */
+  readonly side: FlowiseSide;
   close(): Promise<void>;
 }
 
+interface Neighbours {
+  readonly chatflows: Pick<Chatflows, 'find'>;
+  readonly clock: Clock;
+  readonly tell: Tell;
+}
+
 /** The AI servers that are configured. */
-export function connectUpstreams(config: Config, tell: Tell): Upstreams {
-  const common = {
-    connections: config.UPSTREAM_CONNECTIONS,
-    connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
-    timeouts: {
-      firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
-      idleMs: config.UPSTREAM_IDLE_TIMEOUT,
-      totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
-    },
-  };
-  const abandoned = (upstream: UpstreamName) => (chatflowId: string) =>
-    tell('upstream_abandoned', { upstream, chatflowId });
-  const flows =
-    config.FLOWISE_API_URL === undefined
-      ? undefined
-      : flowise({
-          ...common,
-          baseUrl: config.FLOWISE_API_URL,
-          apiKey: config.FLOWISE_API_KEY?.reveal(),
-          abandoned: abandoned('flowise'),
-        });
-  const models =
-    config.OPENAI_BASE_URL === undefined
-      ? undefined
-      : openAi({
-          ...common,
-          baseUrl: config.OPENAI_BASE_URL,
-          apiKey: config.OPENAI_API_KEY?.reveal(),
-          models: config.OPENAI_MODELS,
-          isPublic: config.OPENAI_MODELS_PUBLIC,
-          limitField: config.OPENAI_LIMIT_FIELD,
-          abandoned: abandoned('openai'),
-        });
+export function connectUpstreams({ upstreams: { servers, routes } }: Config, neighbours: Neighbours): Upstreams {
+  const { chatflows, clock, tell } = neighbours;
+  const connected = servers.map((settings) => ({
+    settings,
+    client: clientOf(settings, routedModels(routes, settings), tell),
+  }));
+  const flows = new Map(
+    connected.flatMap(({ client }) => ('forget' in client ? [[client.upstream, client] as const] : [])),
+  );
+  const guarded = connected.map(({ settings: { name, kind, breaker }, client }) =>
+    guardedServer(client, { name, kind, clock, ...breaker, opened: () => tell('upstream_paused', { upstream: name }) }),
+  );
   return {
-    by: { flowise: flows ?? notConfigured('FLOWISE_API_URL'), openai: models ?? notConfigured('OPENAI_BASE_URL') },
-    catalogues: [flows, models].filter((upstream) => upstream !== undefined),
-    forget: async (chatflowId, chatId) => flows?.forget(chatflowId, chatId),
-    close: async () => void (await Promise.all([flows?.close(), models?.close()])),
+    servers: new Map(guarded.map((server) => [server.name, server])),
+    routes,
+    catalogues: connected.map(({ client }) => client),
+    async forget(chatflowId, chatId) {
+      const chatflow = await chatflows.find(chatflowId);
+      const route = routes.get(chatflowId);
+      const own = chatflow ? [{ upstream: chatflow.upstream, model: chatflowId }] : [];
+      const places = [...own, ...(route?.targets ?? []), ...(route?.fallbacks ?? [])];
+      await Promise.all(places.map(async ({ upstream, model }) => flows.get(upstream)?.forget(model, chatId)));
+    },
+    side: flowiseSide((upstream) => {
+      const flow = flows.get(upstream);
+      if (!flow) throw new AppError('UPSTREAM_UNAVAILABLE', `${upstream} is no Flowise server of the configuration`);
+      return flow.side;
+    }),
+    close: async () => void (await Promise.all(connected.map(({ client }) => client.close()))),
   };
 }
 
-/** A chatflow of an upstream that was taken out of the configuration. */
-const notConfigured = (variable: string): Upstream => ({
-  answer: () => {
-    throw new AppError('UPSTREAM_UNAVAILABLE', `${variable} is not set`);
-  },
-});
+function clientOf(settings: UpstreamSettings, routed: readonly string[], tell: Tell): Flowise | OpenAi {
+  const { name, kind, apiKey, headers, models, ...rest } = settings;
+  const options: ServerOptions = {
+    ...rest,
+    name,
+    apiKey: apiKey?.reveal(),
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([header, value]) => [header, value instanceof Secret ? value.reveal() : value]),
+    ),
+    abandoned: (chatflowId) => tell('upstream_abandoned', { upstream: name, chatflowId }),
+  };
+  return kind === 'flowise' ? flowise(options) : openAi({ ...options, ...rest, models, routed });
+}
+
+/** Names of models that are there because a route to this server says so, whatever the server lists. */
+const routedModels = (routes: Upstreams['routes'], { name }: UpstreamSettings): string[] =>
+  [...routes].flatMap(([id, { targets, fallbacks }]) => {
+    const [first] = [...targets, ...fallbacks];
+    return first?.upstream === name && id.startsWith('model:') ? [id.slice('model:'.length)] : [];
+  });

@@ -1,11 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { recentTurns, sessionIdFrom, topicOf } from '../src/domain/conversation.ts';
-import { checkUpload, LARGEST_FILE } from '../src/domain/file-rules.ts';
 import { prepare } from '../src/flows/answers/prepare-ask.ts';
-import { chatflowOf, MODEL } from './fixtures/doubles.ts';
+import { chatflowOf } from './fixtures/doubles.ts';
 
-const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 2, 3]).toString('base64');
 const ask = (changes: object) => ({
   question: 'q',
   chatflowId: chatflowOf().id,
@@ -41,42 +39,6 @@ describe('overrideConfig', () => {
     expect(refusalOf(() => prepare(chatflow, ask({ overrides: { vars: { topic: 1, key: 2 } } })))).toBe(
       'VALIDATION_FAILED',
     );
-  });
-});
-
-describe('an uploaded file', () => {
-  it.each([PNG, `data:image/png;base64,${PNG}`])('becomes one data URL, raw or not', (data) => {
-    expect(checkUpload({ data, type: 'file', name: 'a.png', mime: 'image/png' })).toMatchObject({
-      dataUrl: `data:image/png;base64,${PNG}`,
-      sizeBytes: 11,
-    });
-  });
-
-  it('may have every byte that is allowed', () => {
-    const data = Buffer.alloc(LARGEST_FILE, 65).toString('base64');
-    expect(checkUpload({ data, type: 'file', name: 'a.txt', mime: 'text/plain' })).toMatchObject({
-      sizeBytes: LARGEST_FILE,
-    });
-  });
-
-  it.each([
-    ['a lie about its type', { data: PNG, mime: 'application/pdf' }],
-    ['a type nobody takes', { data: PNG, mime: 'text/html' }],
-    ['a type from the prototype', { data: PNG, mime: 'constructor' }],
-    ['no base64', { data: 'a b c', mime: 'text/plain' }],
-    ['nothing', { data: '', mime: 'text/plain' }],
-    ['base64 with something behind it', { data: 'YWJj!', mime: 'text/plain' }],
-    ['the base64 of addresses', { data: 'YWJj_-8=', mime: 'text/plain' }],
-    ['base64 that ends too soon', { data: 'YWJjZA', mime: 'text/plain' }],
-    ['binary as text', { data: Buffer.from([0, 1, 2]).toString('base64'), mime: 'text/plain' }],
-    ['too many bytes', { data: Buffer.alloc(LARGEST_FILE + 1, 65).toString('base64'), mime: 'text/plain' }],
-  ])('is refused for %s', (_, { data, mime }) => {
-    expect(typeof checkUpload({ data, type: 'file', name: 'x', mime })).toBe('string');
-  });
-
-  it('is refused by a model', () => {
-    const uploads = [{ data: PNG, type: 'file', name: 'a.png', mime: 'image/png' }];
-    expect(refusalOf(() => prepare(MODEL, ask({ uploads })))).toBe('VALIDATION_FAILED');
   });
 });
 

@@ -216,6 +216,7 @@ describe('messages', () => {
       usage: null,
       requestId: null,
       events: [{ event: 'usedTools', data: { $where: 1, 'a.b': 2 } }],
+      fileIds: [],
     }));
     await messages.save(all);
     await messages.save(all);
@@ -231,6 +232,7 @@ describe('chatflows', () => {
   const found = (id: string, changes: Partial<FoundChatflow> = {}): FoundChatflow => ({
     id: id as ChatflowId,
     upstream: 'flowise',
+    kind: 'flowise',
     model: 'CHATFLOW',
     name: id,
     description: null,

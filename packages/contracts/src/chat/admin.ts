@@ -63,7 +63,9 @@ export const AdminChatflow = z.object({
   synced_at: Timestamp,
   sync_status: z.enum(['active', 'deleted', 'error']),
   sync_error: z.string().nullable(),
-  upstream: z.enum(['flowise', 'openai']),
+  /** The configured name of the AI server. */
+  upstream: z.string(),
+  kind: z.enum(['flowise', 'openai']),
   model: z.string(),
   system_prompt: z.string().nullable(),
   allowed_overrides: z.array(z.string()),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Credits } from '../credits.ts';
-import { ChatflowId, HoldId, SessionId } from '../ids.ts';
+import { ChatflowId, FileId, HoldId, SessionId } from '../ids.ts';
 import { operation, withAliases } from '../operation.ts';
 
 const LONGEST_QUESTION = 100_000;
@@ -32,6 +32,9 @@ export const Upload = z.strictObject({
 });
 export type Upload = z.infer<typeof Upload>;
 
+/** A file that was sent before, by its id. */
+const EarlierUpload = z.strictObject({ file_id: FileId, type: Upload.shape.type });
+
 const ChatBody = withAliases(
   z.strictObject({
     question: Question,
@@ -39,7 +42,10 @@ const ChatBody = withAliases(
     /** A UUID, or empty for a new conversation. */
     sessionId: z.string().max(200).nullish(),
     history: z.array(Turn).max(MOST_TURNS).nullish(),
-    uploads: z.array(Upload).max(MOST_UPLOADS).nullish(),
+    uploads: z
+      .array(z.union([Upload, EarlierUpload]))
+      .max(MOST_UPLOADS)
+      .nullish(),
     /**
      * Only what the administrator has allowed for the chatflow; anything else is refused. For a model also `max_tokens`
      * (or `max_completion_tokens`), which only ever lowers the operator's limit.
@@ -76,6 +82,7 @@ export const BEFORE_THE_FIRST_BYTE = [
   'KEY_REVOKED',
   'NOT_FOUND',
   'SESSION_BUSY',
+  'FILE_QUOTA_EXCEEDED',
   'RATE_LIMITED',
   'UPSTREAM_FAILED',
   'UPSTREAM_UNAVAILABLE',

@@ -2,6 +2,7 @@ export * from './admin.ts';
 export * from './admin-workspaces.ts';
 export * from './answers.ts';
 export * from './chatflows.ts';
+export * from './files.ts';
 export * from './flowise.ts';
 export * from './flowise-chats.ts';
 export * from './login.ts';

@@ -113,6 +113,8 @@ const proxyPace = (leaseSeconds: number): Record<string, string> => ({
   SESSION_LEASE: milliseconds(leaseSeconds),
   LEFTOVERS_INTERVAL: milliseconds(leaseSeconds / 60),
   ACCOUNTING_BREAK_TIME: '1s',
+  // Tests make servers fail on purpose.
+  UPSTREAM_BREAK_AFTER: '1000',
 });
 
 export interface WantedUser {

@@ -45,7 +45,7 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     clock,
     failures: options.breakAfter,
     pauseMs: options.breakMs,
-    isFailure: (error) => error instanceof AppError && error.code === UNAVAILABLE,
+    judge: (error) => (error instanceof AppError && error.code === UNAVAILABLE ? 'away' : 'answered'),
     refusal: (waitMs) => {
       const refused = unavailable(UNAVAILABLE, Math.max(1, Math.ceil(waitMs / MS_PER_SECOND)));
       unasked.add(refused);
@@ -56,7 +56,7 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
   return {
     hold: (asker, request) =>
       orUnavailable(
-        unlessAway(() =>
+        unlessAway.run(() =>
           opening.holdCredits(
             { body: holdBody(asker, request) },
             // The user's own token or key, so that accounting judges by itself who pays.

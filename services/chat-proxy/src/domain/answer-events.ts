@@ -1,7 +1,7 @@
 import type { AnswerEvent, UpstreamPart } from './answer.ts';
 import type { CheckedUpload } from './file-rules.ts';
 import { type Bill, spendable } from './price.ts';
-import type { ChatflowId, Hold, SessionId } from './wire-types.ts';
+import type { ChatflowId, FileId, Hold, SessionId } from './wire-types.ts';
 
 export interface Opening {
   readonly sessionId: SessionId;
@@ -9,12 +9,14 @@ export interface Opening {
   readonly chatflowId: ChatflowId;
   readonly at: Date;
   readonly uploads: readonly CheckedUpload[];
+  /** Under which they are kept, one for each upload; absent when they are not. */
+  readonly fileIds: readonly FileId[] | undefined;
   /** Not, when the client wants it kept and nothing may be. */
   readonly isKept: boolean;
 }
 
 /** The events before the upstream's first one. */
-export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept }: Opening): AnswerEvent[] {
+export function openingEvents({ sessionId, hold, chatflowId, at, uploads, fileIds, isKept }: Opening): AnswerEvent[] {
   const first = {
     event: 'session_id',
     data: sessionId,
@@ -26,7 +28,10 @@ export function openingEvents({ sessionId, hold, chatflowId, at, uploads, isKept
     ...clampOf(hold),
   };
   if (uploads.length === 0) return [first];
-  const files = uploads.map(({ name, type, mime, sizeBytes }) => ({ name, type, mime, size: sizeBytes }));
+  const files = uploads.map(({ name, type, mime, sizeBytes }, place) => {
+    const fileId = fileIds?.[place];
+    return { ...(fileId !== undefined && { file_id: fileId }), name, type, mime, size: sizeBytes };
+  });
   return [first, { event: 'files_uploaded', data: files }];
 }
 

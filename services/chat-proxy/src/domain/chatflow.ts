@@ -1,8 +1,8 @@
 import type { Storage } from './storage.ts';
 import type { ChatflowConfig, ChatflowId } from './wire-types.ts';
 
-export const UPSTREAMS = ['flowise', 'openai'] as const;
-export type UpstreamName = (typeof UPSTREAMS)[number];
+/** What an AI server speaks: Flowise's predictions, or OpenAI's chat completions. */
+export type UpstreamKind = 'flowise' | 'openai';
 
 /** Which kinds of files a chatflow takes. */
 export interface UploadRules {
@@ -14,7 +14,11 @@ export interface UploadRules {
 /** A flow of Flowise, or a model behind an OpenAI-compatible server, as users of this platform see it. */
 export interface Chatflow {
   readonly id: ChatflowId;
-  readonly upstream: UpstreamName;
+  /** The name of its AI server in the configuration. Prices match on it. */
+  readonly upstream: string;
+  readonly kind: UpstreamKind;
+  /** The flow's id at its server, where that is not the chatflow's. */
+  readonly flowId?: string;
   /** The model's name; for a flow of Flowise its kind (`CHATFLOW`, `AGENTFLOW`). Prices match on it. */
   readonly model: string;
   readonly name: string;
@@ -48,7 +52,7 @@ export interface Chatflow {
 }
 
 /** A flow of Flowise, which remembers by itself and takes files. */
-export const isFlow = (chatflow: Pick<Chatflow, 'upstream'>): boolean => chatflow.upstream === 'flowise';
+export const isFlow = ({ kind }: Pick<Chatflow, 'kind'>): boolean => kind === 'flowise';
 
 /** What it takes, in the end. */
 export const uploadsOf = ({ upstreamUploads: found, uploadsOverride: set }: Chatflow): UploadRules => ({

@@ -1,6 +1,5 @@
 import type { MessageStatus } from './answer.ts';
-import type { UpstreamName } from './chatflow.ts';
-import type { HoldId, SessionId, UserId } from './wire-types.ts';
+import type { FileId, HoldId, SessionId, UserId } from './wire-types.ts';
 
 type Owned = Readonly<{ holdId: HoldId; userId: UserId }>;
 
@@ -20,13 +19,14 @@ export const BACKGROUND_TASKS = [
   'beat',
   'listen',
   'share',
+  'files',
 ] as const;
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
   chat_finished: Owned &
     Readonly<{
-      upstream: UpstreamName;
+      upstream: string;
       outcome: MessageStatus;
       chatflowId: string;
       outputTokens: number;
@@ -41,9 +41,12 @@ export type Facts = Readonly<{
   answer_overdue: Owned;
   answer_unread: Owned & Readonly<{ strikes: number }>;
   renewal_too_slow: Readonly<{ leaseMs: number; renewEveryMs: number }>;
-  usage_not_believed: Readonly<{ holdId: HoldId; upstream: UpstreamName }>;
+  usage_not_believed: Readonly<{ holdId: HoldId; upstream: string }>;
   message_lost: Readonly<{ sessionId: SessionId; holdId: HoldId }>;
-  upstream_abandoned: Readonly<{ upstream: UpstreamName; chatflowId: string }>;
+  upstream_paused: Readonly<{ upstream: string }>;
+  upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
+  upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
+  file_not_kept: Readonly<{ fileId: FileId; userId: UserId; reason: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';
     created: number;

@@ -1,22 +1,26 @@
+import type { UploadRules } from './chatflow.ts';
+import { judgeFile, KNOWN_TYPES, kindOf } from './files/file-types.ts';
+import { shownName } from './files/file-name.ts';
+import { Sampler } from './files/sampler.ts';
+import type { FileId, SessionId } from './wire-types.ts';
+
 /** Bytes of one uploaded file: contract.md, Files. */
 export const LARGEST_FILE = 10 * 1024 * 1024;
+export const MOST_UPLOADS = 10;
 
-const starts = (bytes: Buffer, ...magic: number[]): boolean => magic.every((byte, at) => bytes[at] === byte);
-const textAt = (bytes: Buffer, from: number, text: string): boolean =>
-  bytes.toString('latin1', from, from + text.length) === text;
+/** A file as a chat request brings it: its bytes as base64 or a data URL. */
+export interface InlineUpload {
+  readonly data: string;
+  readonly type: string;
+  readonly name: string;
+  readonly mime: string;
+}
 
-/** What each accepted type begins with. */
-const MAGIC: Readonly<Record<string, (bytes: Buffer) => boolean>> = {
-  'image/png': (bytes) => starts(bytes, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-  'image/jpeg': (bytes) => starts(bytes, 0xff, 0xd8, 0xff),
-  'image/gif': (bytes) => textAt(bytes, 0, 'GIF87a') || textAt(bytes, 0, 'GIF89a'),
-  'image/webp': (bytes) => textAt(bytes, 0, 'RIFF') && textAt(bytes, 8, 'WEBP'),
-  'application/pdf': (bytes) => textAt(bytes, 0, '%PDF-'),
-  'text/plain': isText,
-  'text/csv': isText,
-  'application/msword': (bytes) => starts(bytes, 0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1),
-  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': (bytes) => starts(bytes, 0x50, 0x4b, 3, 4),
-};
+/** A file that the client has sent before. */
+export interface EarlierUpload {
+  readonly file_id: FileId;
+  readonly type: string;
+}
 
 export interface CheckedUpload {
   readonly type: string;
@@ -25,32 +29,43 @@ export interface CheckedUpload {
   readonly sizeBytes: number;
   /** `data:<mime>;base64,…`: Flowise cannot digest raw base64. */
   readonly dataUrl: string;
+  readonly bytes: Buffer;
+  /** When it is a file that was sent before. */
+  readonly stored?: { readonly id: FileId; readonly sessionId: SessionId | null };
 }
 
+const ALL_TYPES: ReadonlySet<string> = new Set(KNOWN_TYPES);
+
 /** An uploaded file whose bytes are what its type says, or the reason why it is refused. */
-export function checkUpload(upload: {
-  data: string;
-  type: string;
-  name: string;
-  mime: string;
-}): CheckedUpload | string {
-  const mime = upload.mime.toLowerCase().split(';', 1)[0]?.trim() ?? '';
-  const hasType = MAGIC[mime];
-  if (!hasType || !Object.hasOwn(MAGIC, mime)) return `files of type ${mime} are not accepted`;
+export function checkUpload(upload: InlineUpload, accepted = ALL_TYPES): CheckedUpload | string {
   const base64 = upload.data.startsWith('data:') ? upload.data.slice(upload.data.indexOf(',') + 1) : upload.data;
   if (Buffer.byteLength(base64, 'base64') > LARGEST_FILE) return 'the file is larger than 10 MB';
   const bytes = Buffer.from(base64, 'base64');
   // Not by a pattern: on many megabytes that may need more stack than there is. What is decoded in part does not come back whole.
   if (bytes.byteLength === 0 || bytes.toString('base64') !== base64) return 'the data is no base64';
-  if (!hasType(bytes)) return `the bytes are not those of ${mime}`;
-  const { type, name } = upload;
-  return { type, name, mime, sizeBytes: bytes.byteLength, dataUrl: `data:${mime};base64,${base64}` };
+  const sampler = new Sampler();
+  sampler.add(bytes);
+  const judged = judgeFile(sampler.sample(), upload, accepted);
+  if ('refusal' in judged) return judged.refusal;
+  const { mime } = judged;
+  const name = shownName(upload.name);
+  return {
+    type: upload.type,
+    name,
+    mime,
+    bytes,
+    sizeBytes: bytes.byteLength,
+    dataUrl: `data:${mime};base64,${base64}`,
+  };
 }
 
-function isText(bytes: Buffer): boolean {
-  try {
-    return !new TextDecoder('utf-8', { fatal: true }).decode(bytes).includes('\u0000');
-  } catch {
-    return false;
-  }
+/** Why a chatflow does not take a file; undefined when it does. */
+export function refusalOf(
+  { type, mime }: Pick<CheckedUpload, 'type' | 'mime'>,
+  takes: UploadRules,
+): string | undefined {
+  const kind = kindOf(mime);
+  if ((type === 'audio') !== (kind === 'audio')) return `a file of type ${mime} cannot be sent as ${type}`;
+  const isTaken = { image: takes.images, document: takes.files, audio: takes.audio }[kind];
+  return isTaken ? undefined : `this chatflow takes no ${kind} files`;
 }

@@ -1,6 +1,6 @@
 import type { accounting, chat } from '@tollgate/contracts';
 
-export type { ChatflowId, Credits, HoldId, Price, SessionId, Units, UserId } from '@tollgate/contracts';
+export type { ChatflowId, Credits, FileId, HoldId, Price, SessionId, Units, UserId } from '@tollgate/contracts';
 export type Hold = accounting.Hold;
 export type ClosedHold = accounting.ClosedHold;
 export type Outcome = accounting.Outcome;

@@ -1,13 +1,14 @@
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
-import type { Chatflow } from '../domain/chatflow.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
-import type { Asker, Chatflows, Clock, Upstream } from '../ports.ts';
+import type { Asker, Chatflows, Clock } from '../ports.ts';
+import type { Answers } from './answers/answer-with-fallback.ts';
+import type { ChatFiles } from './files/chat-files.ts';
+import type { KeptFiles } from './files/keep-files.ts';
 import { endStopped, statusAfter } from './answers/end-stopped.ts';
 import type { Strikes } from './answers/count-strikes.ts';
-import type { Drain } from './answers/drain-answer.ts';
 import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
@@ -17,15 +18,15 @@ export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
   readonly conversations: Conversations;
   readonly holds: Holds;
-  readonly upstreams: Readonly<Record<Chatflow['upstream'], Upstream>>;
-  readonly drain: Drain;
+  readonly files: ChatFiles;
+  readonly answers: Answers;
   readonly strikes: Pick<Strikes, 'refuse'>;
   readonly newRequestId: () => HoldId;
   readonly clock: Clock;
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
   /** Told once per answer that reached an upstream. */
-  readonly finished: (answer: { chatflow: Chatflow; hold: OpenHold; error: unknown }) => void;
+  readonly finished: (answer: { hold: OpenHold; error: unknown }) => void;
 }
 
 /**
@@ -43,53 +44,50 @@ export async function* chat(
   const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   deps.strikes.refuse(caller.userId);
-  const { question, uploads, overrides, wantedOutput, choices } = prepare(chatflow, ask);
-  const { completion, flowInput } = ask;
-  const ofItsOwn = { ...(completion && { completion }), ...(flowInput && { flowInput }) };
+  const { question, overrides, wantedOutput, choices } = prepare(chatflow, ask);
+  const uploads = await deps.files.admit(caller, chatflow, ask.uploads);
+  const places = deps.answers.places(chatflow);
 
   const requestId = deps.newRequestId();
   const turn = await deps.conversations.claim({ caller, chatflow, ask, requestId });
-  const prompt = { ...turn.upstream, question, uploads, overrides, history: turn.history, ...ofItsOwn };
+  const { completion, flowInput, clientHeaders } = ask;
+  const asked = { question, uploads, overrides, completion, flowInput, clientHeaders, requestId };
+  const prompt = { ...turn.upstream, ...asked, history: turn.history };
   const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
   let hold: OpenHold | undefined;
-  let opening: AnswerEvent[] = [];
+  let files: KeptFiles | undefined;
   let failure: unknown;
+  const isKept = turn.stores || !ask.stores;
+  const told = { sessionId: turn.sessionId, chatflowId: chatflow.id, at: turn.at, uploads, isKept };
+  // Told with the first part: until then another server may be asked, at another price.
+  const opening = () => (hold ? openingEvents({ ...told, fileIds: files?.ids, hold: hold.grant }) : []);
   try {
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow, reply, wantedOutput, choices });
+    if (turn.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
+    hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices });
     // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const over = AbortSignal.any([deps.stopping, hold.lost.signal]);
-    const { maxOutput } = hold;
-    const upstream = deps.upstreams[chatflow.upstream];
-    const parts = deps.drain({ chatflow, reply, left: signal, over }, (stop) =>
-      upstream.answer(chatflow, prompt, maxOutput, stop),
-    );
-    opening = openingEvents({
-      sessionId: turn.sessionId,
-      hold: hold.grant,
-      chatflowId: chatflow.id,
-      at: turn.at,
-      uploads,
-      isKept: turn.stores || !ask.stores,
-    });
 
-    for await (const part of parts) {
+    for await (const part of deps.answers.from(places, { prompt, hold, left: signal, over })) {
       const isFirst = reply.add(part);
-      if (isFirst) yield* opening;
+      if (isFirst) yield* opening();
       const event = eventOf(part, turn.sessionId);
       if (event) yield event;
       const growth = deps.holds.grown(hold);
       if (growth) await growth;
     }
-    if (!reply.hasBegun) yield* opening;
+    if (!reply.hasBegun) yield* opening();
     reply.status = 'completed';
     yield* closingEvents(hold.grant, await deps.holds.bill(hold));
   } catch (error) {
     failure = error;
     reply.status = statusAfter(error, signal);
-    yield* endStopped(error, { hold, opening }, deps.holds);
+    yield* endStopped(error, { hold, opening: opening() }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
-    await Promise.all([deps.holds.close(hold), deps.conversations.finish(turn, reply, deps.holds.bill(hold))]);
-    if (hold) deps.finished({ chatflow, hold, error: failure });
+    await Promise.all([
+      deps.holds.close(hold),
+      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold)),
+    ]);
+    if (hold) deps.finished({ hold, error: failure });
   }
 }

@@ -47,8 +47,11 @@ export interface Accounting {
   hold(asker: Asker, request: HoldRequest): Promise<Hold>;
   /** Whether a `hold` that failed with this error may have reserved something all the same. */
   mayHaveHeld(error: unknown): boolean;
-  /** With `minOutput` a balance that does not pay for all of the units raises the hold to what it buys. */
-  extend(userId: UserId, hold: Hold, more: { units: Units; minOutput?: number }): Promise<Hold>;
+  /**
+   * With `minOutput` a balance that does not pay for all of the units raises the hold to what it buys; with `resource` the hold
+   * is priced by that from now on.
+   */
+  extend(userId: UserId, hold: Hold, more: { units: Units; minOutput?: number; resource?: Resource }): Promise<Hold>;
   /** The hold as it is now. NOT_FOUND when accounting has never heard of it. */
   read(holdId: HoldId, userId: UserId): Promise<Hold | ClosedHold>;
   /** The holds whose answers must not go on. */

@@ -1,5 +1,5 @@
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
-import type { ChatflowId, Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+import type { ChatflowId, Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Owner } from './asker.ts';
 
 export interface Session {
@@ -108,6 +108,8 @@ export type RetentionRule =
 /** One conversation, and no other that had its id before or after. */
 export type OneSession = Pick<Session, 'id' | 'upstreamMemoryId'>;
 
+export type OwnedSession = OneSession & Pick<Session, 'userId'>;
+
 export interface StoredMessage {
   readonly id: string;
   readonly sessionId: SessionId;
@@ -121,6 +123,8 @@ export interface StoredMessage {
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly estimated: boolean } | null;
   readonly requestId: HoldId | null;
   readonly events: readonly AnswerEvent[];
+  /** Files that came with a question. */
+  readonly fileIds: readonly FileId[];
 }
 
 export interface Messages {
@@ -139,7 +143,7 @@ export interface Messages {
 
 /** Files that were uploaded into conversations. */
 export interface SessionFiles {
-  forgetOf(sessionIds: readonly SessionId[]): Promise<unknown>;
+  forgetOf(sessions: readonly OwnedSession[], at: Date): Promise<unknown>;
 }
 
 /** Something of a conversation that is still to be deleted. */
@@ -148,7 +152,7 @@ export interface ForgetNote {
   /** Absent: nothing at the upstream. */
   readonly chatId?: string;
   /** Present: its messages, too. */
-  readonly session?: OneSession;
+  readonly session?: OwnedSession;
   readonly at: Date;
 }
 

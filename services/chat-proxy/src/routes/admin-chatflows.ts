@@ -94,6 +94,7 @@ const viewOf = (chatflow: Chatflow) => ({
   sync_status: chatflow.syncStatus,
   sync_error: chatflow.syncError,
   upstream: chatflow.upstream,
+  kind: chatflow.kind,
   model: chatflow.model,
   system_prompt: chatflow.systemPrompt,
   allowed_overrides: [...chatflow.allowedOverrides],

@@ -63,6 +63,7 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
 const askOf = (body: ChatBody, stores: boolean, context: RequestContext): Ask => ({
   ...askIn(body, stores),
   origin: context.headers['origin'],
+  clientHeaders: context.headers,
   idempotencyKey: context.idempotencyKey,
   keepRunningSeconds: keepRunningIn(context),
 });

@@ -2,21 +2,32 @@ import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import type { createDeleteConversations } from '../flows/conversations/delete-conversations.ts';
 import type { createReadConversations } from '../flows/conversations/read-conversations.ts';
+import type { FileLinks } from '../domain/files/file-links.ts';
+import { uploadView } from './files.ts';
 import type { Session, StoredMessage } from '../ports.ts';
 
 export interface SessionFlows {
   readonly read: ReturnType<typeof createReadConversations>;
+  readonly links: FileLinks;
   readonly remove: ReturnType<typeof createDeleteConversations>;
 }
 
-export const sessionRoutes = ({ read, remove }: SessionFlows): Route[] => [
+export const sessionRoutes = ({ read, remove, links }: SessionFlows): Route[] => [
   serve(chat.listSessions).with(async ({ query }, caller) => {
     const { sessions, nextCursor } = await read.list(caller, query);
     return { sessions: sessions.map(sessionView), count: sessions.length, next_cursor: nextCursor };
   }),
   serve(chat.readHistory).with(async ({ params, query }, caller) => {
-    const { messages, nextCursor } = await read.history(caller, params.sessionId, query);
-    return { history: messages.map(messageView), count: messages.length, next_cursor: nextCursor };
+    const { messages, nextCursor, files } = await read.history(caller, params.sessionId, query);
+    const uploadsOf = ({ fileIds }: StoredMessage) =>
+      fileIds
+        .flatMap((id) => [files.get(id)].filter((file) => file !== undefined))
+        .map((file) => uploadView(file, links));
+    return {
+      history: messages.map((message) => messageView(message, uploadsOf(message))),
+      count: messages.length,
+      next_cursor: nextCursor,
+    };
   }),
   serve(chat.deleteSession).with(async ({ params }, caller) => ({
     messages_deleted: await remove.one(caller, params.sessionId),
@@ -43,15 +54,15 @@ const sessionView = ({ id, chatflowId, topic, createdAt, firstMessage }: Session
   first_message: firstMessage,
 });
 
-const messageView = (message: StoredMessage) => ({
+const messageView = (message: StoredMessage, uploads: ReturnType<typeof uploadView>[]) => ({
   id: message.id,
   role: message.role,
   content: message.content,
   created_at: message.createdAt.toISOString(),
   session_id: message.sessionId,
-  file_ids: [],
-  has_files: false,
-  uploads: [],
+  file_ids: uploads.map(({ file_id }) => file_id),
+  has_files: uploads.length > 0,
+  uploads,
   status: message.status,
   credits: message.credits,
   usage: message.usage && {

@@ -1,11 +1,13 @@
-import { type Chatflow, isFlow, type UploadRules, type UpstreamName } from '../domain/chatflow.ts';
+import { type Chatflow, isFlow, type UploadRules, type UpstreamKind } from '../domain/chatflow.ts';
 import { KEEPS_ALL, type Storage } from '../domain/storage.ts';
 import type { ChatflowConfig, ChatflowId } from '../domain/wire-types.ts';
 import type { ChatflowChanges, FoundChatflow } from '../ports.ts';
 
 export interface ChatflowRow {
   readonly _id: ChatflowId;
-  readonly upstream: UpstreamName;
+  readonly upstream: string;
+  /** Absent in rows from before servers had names: those were named by their kind. */
+  readonly kind?: UpstreamKind;
   readonly model: string;
   readonly name: string;
   readonly description: string | null;
@@ -49,11 +51,12 @@ export const FIRST_SETTINGS = {
 
 /** Of a row that no synchronisation has looked at since there were these rules: what was so before. */
 const FIRST_UPLOADS = { images: true, files: true, audio: true };
-const NO_UPLOADS = { images: false, files: false, audio: false };
+const OF_MODELS = { images: true, files: false, audio: false };
 
 /** What a synchronisation writes. */
 export const columnsOf = (found: FoundChatflow) => ({
   upstream: found.upstream,
+  kind: found.kind,
   model: found.model,
   name: found.name,
   description: found.description,
@@ -70,6 +73,7 @@ export const columnsOf = (found: FoundChatflow) => ({
 export const chatflowOf = (row: ChatflowRow): Chatflow => ({
   id: row._id,
   upstream: row.upstream,
+  kind: kindOf(row),
   model: row.model,
   name: row.name,
   description: row.description,
@@ -85,7 +89,7 @@ export const chatflowOf = (row: ChatflowRow): Chatflow => ({
   allowedOrigins: row.allowed_origins ?? [],
   requestsPerMinute: row.requests_per_minute ?? null,
   parallelAnswers: row.parallel_answers ?? null,
-  upstreamUploads: row.upstream_uploads ?? (isFlow(row) ? FIRST_UPLOADS : NO_UPLOADS),
+  upstreamUploads: row.upstream_uploads ?? (isFlow({ kind: kindOf(row) }) ? FIRST_UPLOADS : OF_MODELS),
   uploadsOverride: row.uploads_override ?? {},
   storage: { keeps: row.store ?? KEEPS_ALL.keeps, retentionDays: row.retention_days ?? KEEPS_ALL.retentionDays },
   createdAt: row.created_date,
@@ -94,6 +98,9 @@ export const chatflowOf = (row: ChatflowRow): Chatflow => ({
   syncStatus: row.sync_status,
   syncError: row.sync_error,
 });
+
+const kindOf = ({ kind, upstream }: Pick<ChatflowRow, 'kind' | 'upstream'>): UpstreamKind =>
+  kind ?? (upstream === 'openai' ? 'openai' : 'flowise');
 
 /** The same columns of a row that is there. */
 export function foundColumnsOf(row: ChatflowRow) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Mongo } from '@tollgate/mongo-kit';
-import type { ChatflowId, SessionId } from '../domain/wire-types.ts';
+import type { ChatflowId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Forgetting, TakenNote } from '../ports.ts';
 
 interface Row {
@@ -8,6 +8,7 @@ interface Row {
   readonly chatflow_id: ChatflowId;
   readonly chat_id?: string;
   readonly session_id?: SessionId;
+  readonly user_id?: UserId;
   readonly memory_id?: string;
   readonly attempts: number;
   readonly due_at: Date;
@@ -24,7 +25,11 @@ export function forgettingIn(mongo: Mongo): Forgetting {
           _id: randomUUID(),
           chatflow_id: chatflowId,
           ...(chatId !== undefined && { chat_id: chatId }),
-          ...(session && { session_id: session.id, memory_id: session.upstreamMemoryId }),
+          ...(session && {
+            session_id: session.id,
+            user_id: session.userId,
+            memory_id: session.upstreamMemoryId,
+          }),
           attempts: 0,
           due_at: at,
         }));
@@ -57,5 +62,8 @@ const noteOf = (row: Row): TakenNote => ({
   at: row.due_at,
   ...(row.chat_id !== undefined && { chatId: row.chat_id }),
   ...(row.session_id !== undefined &&
-    row.memory_id !== undefined && { session: { id: row.session_id, upstreamMemoryId: row.memory_id } }),
+    row.user_id !== undefined &&
+    row.memory_id !== undefined && {
+      session: { id: row.session_id, userId: row.user_id, upstreamMemoryId: row.memory_id },
+    }),
 });

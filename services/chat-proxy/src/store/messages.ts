@@ -1,7 +1,7 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
-import type { Credits, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
+import type { Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, OneSession, StoredMessage } from '../ports.ts';
 import { cursorFrom, toCursor } from './cursor.ts';
 import { containing } from './search.ts';
@@ -21,6 +21,8 @@ interface Row {
   readonly request_id: HoldId | null;
   /** As JSON: events are for showing only, and the text of others must not become field names of ours. */
   readonly events: string;
+  /** Absent in messages from before files were kept. */
+  readonly file_ids?: readonly FileId[];
 }
 
 /** Milliseconds for a search in the messages of a few conversations. */
@@ -130,6 +132,7 @@ const rowOf = (message: StoredMessage): Row => ({
   usage: message.usage,
   request_id: message.requestId,
   events: JSON.stringify(message.events),
+  ...(message.fileIds.length > 0 && { file_ids: message.fileIds }),
 });
 
 const messageOf = (row: Row): StoredMessage => ({
@@ -145,4 +148,5 @@ const messageOf = (row: Row): StoredMessage => ({
   usage: row.usage,
   requestId: row.request_id,
   events: JSON.parse(row.events) as AnswerEvent[], // written by rowOf and by nobody else
+  fileIds: row.file_ids ?? [],
 });

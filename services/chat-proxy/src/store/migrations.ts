@@ -3,6 +3,7 @@ import { firstCollections } from './migrations/0001-first-collections.ts';
 import { workspaces } from './migrations/0002-workspaces.ts';
 import { library } from './migrations/0003-library.ts';
 import { streams } from './migrations/0005-streams.ts';
+import { files } from './migrations/0004-files.ts';
 import { flowiseWindows } from './migrations/0007-flowise.ts';
 import { strikes } from './migrations/0008-strikes.ts';
 
@@ -13,6 +14,7 @@ export const MIGRATIONS: readonly Migration[] = [
   firstCollections,
   workspaces,
   library,
+  files,
   streams,
   flowiseWindows,
   strikes,

@@ -6,6 +6,7 @@ import { type FakeFlow, flowList, flowRow, NO_UPLOADS, publicConfig } from './fl
 import { errorBody } from './flowise-frames.ts';
 import { messageRow } from './flowise-messages.ts';
 import { predict } from './flowise-predictions.ts';
+import { speak, upsert } from './flowise-speech.ts';
 
 type Request = { visit: Visit; res: ServerResponse; context: FlowiseContext; args: readonly string[] };
 
@@ -48,6 +49,9 @@ const ROUTES: readonly Route[] = [
   { method: 'PUT', path: 'feedback/*', answer: addFeedback },
   { method: 'GET', path: 'feedback/*', answer: listFeedback },
   { method: 'POST', path: 'leads', answer: addLead },
+  { method: 'POST', path: 'vector/upsert/*', answer: ({ context, visit, res }) => upsert(context, visit, res) },
+  { method: 'POST', path: 'text-to-speech/generate', answer: ({ context, visit, res }) => speak(context, visit, res) },
+  { method: 'POST', path: 'text-to-speech/abort', answer: ({ res }) => answerJson(res, 200, { status: 200 }) },
   { method: 'GET', path: 'ping', answer: ({ res }) => sendText(res, 200, HTML, 'pong') },
   { method: 'GET', path: 'version', answer: ({ res }) => answerJson(res, 200, { version: VERSION }) },
 ];

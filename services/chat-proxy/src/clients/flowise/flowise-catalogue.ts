@@ -10,19 +10,20 @@ const LONGEST_TEXT = 2000;
 const MOST_PROMPTS = 20;
 
 /** The rows of `GET /api/v1/chatflows` without anything secret: flow data, keys and credential ids are never kept. */
-export function foundFlows(body: unknown): FoundChatflow[] {
+export function foundFlows(body: unknown, upstream: string): FoundChatflow[] {
   const rows = Array.isArray(body) ? body : fieldsOf(body).data;
   if (!Array.isArray(rows)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of chatflows is no list');
-  return rows.flatMap((row) => foundFlow(fieldsOf(row)) ?? []);
+  return rows.flatMap((row) => foundFlow(fieldsOf(row), upstream) ?? []);
 }
 
-function foundFlow(row: Readonly<Record<string, unknown>>): FoundChatflow | undefined {
+function foundFlow(row: Readonly<Record<string, unknown>>, upstream: string): FoundChatflow | undefined {
   const id = ChatflowId.safeParse(row.id);
   if (!id.success) return undefined;
   const type = textOf(row.type, LONGEST_NAME) ?? 'CHATFLOW';
   return {
     id: id.data,
-    upstream: 'flowise',
+    upstream,
+    kind: 'flowise',
     model: type,
     name: textOf(row.name, LONGEST_NAME) ?? id.data,
     description: textOf(row.description, LONGEST_TEXT) ?? null,

@@ -1,38 +1,27 @@
 import { AppError } from '@tollgate/http-kit';
-import { Agent } from 'undici';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
-import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
-import { flowiseSideCalls, type SideCall } from './flowise-side-calls.ts';
+import { flowiseSideCalls, type SideCalls } from './flowise-side-calls.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
-import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
-
-export interface FlowiseOptions {
-  readonly baseUrl: string;
-  readonly apiKey: string | undefined;
-  readonly connections: number;
-  readonly connectMs: number;
-  readonly timeouts: UpstreamTimeouts;
-  /** Told when an answer was left before its end; a chain goes on at Flowise regardless (T-F5). */
-  readonly abandoned: (chatflowId: string) => void;
-}
+import { agentFor, headersFor, type ServerOptions } from '../upstream/connection.ts';
+import { UpstreamCall } from '../upstream/upstream-call.ts';
 
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface Flowise extends Upstream, Catalogue {
   /** Deletes what Flowise remembers of a conversation. */
-  forget(chatflowId: ChatflowId, chatId: string): Promise<void>;
+  forget(flowId: string, chatId: string): Promise<void>;
+  readonly side: SideCalls;
   close(): Promise<void>;
 }
 
 /** A Flowise server (3.x); what it is known to do wrong is in flowise-wire.md, T-F1 to T-F15. */
-export function flowise(options: FlowiseOptions): Flowise {
-  const agent = new Agent({ connections: options.connections, connect: { timeout: options.connectMs }, pipelining: 1 });
-  const headers = { ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }) };
-  const { sideCall, ...side } = flowiseSideCalls({ ...options, headers });
+export function flowise(options: ServerOptions): Flowise {
+  const agent = agentFor(options);
+  const side = flowiseSideCalls(options);
 
   async function* answer(
     chatflow: Chatflow,
@@ -42,9 +31,9 @@ export function flowise(options: FlowiseOptions): Flowise {
   ): AsyncGenerator<UpstreamPart, void, undefined> {
     const call = new UpstreamCall({
       agent,
-      url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(chatflow.id)}`,
+      url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(flowIdOf(chatflow))}`,
       method: 'POST',
-      headers,
+      headers: headersFor(prompt, options),
       body: bodyOf(prompt),
       signal,
       timeouts: options.timeouts,
@@ -55,7 +44,7 @@ export function flowise(options: FlowiseOptions): Flowise {
       const { contentType } = await call.open();
       if (contentType === 'application/json') yield* partsOfJson(await call.json());
       else if (contentType === 'text/event-stream')
-        yield* streamedParts(call, reader, () => storedText(sideCall, { chatflow, prompt, reader }));
+        yield* streamedParts(call, reader, () => storedText(side, { chatflow, prompt, reader }));
       // Flowise answers unknown paths with its own page and status 200.
       else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       isComplete = true;
@@ -68,17 +57,18 @@ export function flowise(options: FlowiseOptions): Flowise {
   /** Closing the socket does not stop an agent flow; only this call does, and its answer says nothing. */
   function stopRun(chatflow: Chatflow, prompt: Prompt, hadBegun: boolean): void {
     if (hadBegun) options.abandoned(chatflow.id);
-    const path = `chatmessage/abort/${encodeURIComponent(chatflow.id)}/${encodeURIComponent(prompt.upstreamChatId)}`;
-    void sideCall('PUT', path).catch(() => undefined);
+    const path = `chatmessage/abort/${encodeURIComponent(flowIdOf(chatflow))}/${encodeURIComponent(prompt.upstreamChatId)}`;
+    void side.ask('PUT', { path }).catch(() => undefined);
   }
 
   return {
-    upstream: 'flowise',
+    upstream: options.name,
     answer,
-    list: async () => foundFlows(await sideCall('GET', 'chatflows', LIST_TIMEOUT_MS)),
-    forget: async (chatflowId, chatId) => {
+    side,
+    list: async () => foundFlows(await side.ask('GET', { path: 'chatflows', limitMs: LIST_TIMEOUT_MS }), options.name),
+    forget: async (flowId, chatId) => {
       const query = new URLSearchParams({ chatId });
-      await sideCall('DELETE', `chatmessage/${encodeURIComponent(chatflowId)}?${query.toString()}`);
+      await side.ask('DELETE', { path: `chatmessage/${encodeURIComponent(flowId)}?${query.toString()}` });
     },
     close: async () => void (await Promise.all([agent.destroy(), side.close()])),
   };
@@ -106,18 +96,20 @@ async function* streamedParts(
 
 /** The text of an answer that came without tokens, from Flowise's own store (T-F4). */
 async function storedText(
-  sideCall: SideCall,
+  side: SideCalls,
   { chatflow, prompt, reader }: { chatflow: Chatflow; prompt: Prompt; reader: FlowiseReader },
 ): Promise<string> {
   if (reader.messageId === undefined) return '';
   const query = new URLSearchParams({ chatId: prompt.upstreamChatId, order: 'DESC' });
-  const path = `chatmessage/${encodeURIComponent(chatflow.id)}?${query.toString()}`;
-  const rows = await sideCall('GET', path).catch(() => []);
+  const path = `chatmessage/${encodeURIComponent(flowIdOf(chatflow))}?${query.toString()}`;
+  const rows = await side.ask('GET', { path }).catch(() => []);
   const row = listOf(rows)
     .map(fieldsOf)
     .find(({ id }) => id === reader.messageId);
   return typeof row?.content === 'string' ? row.content : '';
 }
+
+const flowIdOf = ({ id, flowId }: Chatflow): string => flowId ?? id;
 
 function bodyOf({
   question,

@@ -1,28 +1,23 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { Agent } from 'undici';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Catalogue, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
 import { OpenAiReader } from './openai-events.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
-import { UpstreamCall, type UpstreamTimeouts } from '../upstream/upstream-call.ts';
+import { agentFor, headersFor, ownHeaders, type ServerOptions } from '../upstream/connection.ts';
+import { UpstreamCall } from '../upstream/upstream-call.ts';
 
-export interface OpenAiOptions {
-  /** With or without `/v1` at the end. */
-  readonly baseUrl: string;
-  readonly apiKey: string | undefined;
+/** `baseUrl` with or without `/v1` at the end. */
+export interface OpenAiOptions extends ServerOptions {
   /** Offered to users; empty: what the server lists. */
   readonly models: readonly string[];
+  /** Offered besides: names whose answers come from this server first. */
+  readonly routed: readonly string[];
   /** Whether the models are for everybody, until an administrator says otherwise. */
   readonly isPublic: boolean;
   /** Newer models of OpenAI want `max_completion_tokens`; other servers know only `max_tokens`. */
   readonly limitField: 'max_tokens' | 'max_completion_tokens';
-  readonly connections: number;
-  readonly connectMs: number;
-  readonly timeouts: UpstreamTimeouts;
-  /** Told when an answer was left before its end. */
-  readonly abandoned: (chatflowId: string) => void;
 }
 
 const MODEL_PREFIX = 'model:';
@@ -36,9 +31,9 @@ export interface OpenAi extends Upstream, Catalogue {
 
 /** A server with the chat completions of OpenAI's API. */
 export function openAi(options: OpenAiOptions): OpenAi {
-  const agent = new Agent({ connections: options.connections, connect: { timeout: options.connectMs }, pipelining: 1 });
+  const agent = agentFor(options);
   const base = /\/v\d+$/.test(options.baseUrl) ? options.baseUrl : `${options.baseUrl}/v1`;
-  const headers = { ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }) };
+  const headers = ownHeaders(options);
 
   async function* answer(
     chatflow: Chatflow,
@@ -50,7 +45,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
       agent,
       url: `${base}/chat/completions`,
       method: 'POST',
-      headers: { ...headers, accept: 'text/event-stream' },
+      headers: { ...headersFor(prompt, options), accept: 'text/event-stream' },
       body: bodyOf(chatflow, prompt, { [options.limitField]: maxOutput }),
       signal,
       timeouts: options.timeouts,
@@ -70,10 +65,10 @@ export function openAi(options: OpenAiOptions): OpenAi {
   }
 
   async function list(): Promise<FoundChatflow[]> {
-    const names = options.models.length > 0 ? options.models : await listModels();
-    return names.flatMap((model) => {
+    const own = options.models.length > 0 ? options.models : await listModels();
+    return [...new Set([...own, ...options.routed])].flatMap((model) => {
       const id = ChatflowId.safeParse(MODEL_PREFIX + model);
-      return id.success ? [foundModel(id.data, model, options.isPublic)] : [];
+      return id.success ? [foundModel(id.data, model, options)] : [];
     });
   }
 
@@ -93,7 +88,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
     }
   }
 
-  return { upstream: 'openai', answer, list, close: () => agent.destroy() };
+  return { upstream: options.name, answer, list, close: () => agent.destroy() };
 }
 
 async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerator<UpstreamPart, void, undefined> {
@@ -117,7 +112,7 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
     messages: [
       ...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []),
       ...prompt.history.map(({ role, content }) => ({ role, content })),
-      { role: 'user', content: prompt.question },
+      { role: 'user', content: questionOf(prompt) },
     ],
     n: 1,
     stream: true,
@@ -126,12 +121,22 @@ function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<strin
   };
 }
 
+/** With the pictures that belong to it (OpenAI API, "Images and vision"). */
+const questionOf = ({ question, uploads }: Prompt): unknown =>
+  uploads.length === 0
+    ? question
+    : [
+        { type: 'text', text: question },
+        ...uploads.map(({ dataUrl }) => ({ type: 'image_url', image_url: { url: dataUrl } })),
+      ];
+
 const sampling = (overrides: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(SAMPLING.flatMap((name) => (Object.hasOwn(overrides, name) ? [[name, overrides[name]]] : [])));
 
-const foundModel = (id: ChatflowId, model: string, isPublic: boolean): FoundChatflow => ({
+const foundModel = (id: ChatflowId, model: string, { name: upstream, isPublic }: OpenAiOptions): FoundChatflow => ({
   id,
-  upstream: 'openai',
+  upstream,
+  kind: 'openai',
   model,
   name: model,
   description: null,
@@ -140,7 +145,8 @@ const foundModel = (id: ChatflowId, model: string, isPublic: boolean): FoundChat
   deployed: true,
   isPublic,
   config: null,
-  uploads: { images: false, files: false, audio: false },
+  // Which models see, no list says; one that does not refuses the picture before it answers.
+  uploads: { images: true, files: false, audio: false },
   createdAt: null,
   updatedAt: null,
 });

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import { type Agent, type Dispatcher, request } from 'undici';
+import { type Agent, type Dispatcher, FormData, request } from 'undici';
 import { SseDecoder } from './sse-decoder.ts';
+import { UpstreamError } from './upstream-error.ts';
 
 /** Milliseconds. */
 export interface UpstreamTimeouts {
@@ -17,6 +18,7 @@ export interface UpstreamRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
+  /** A form, or what is sent as JSON. */
   readonly body?: unknown;
   readonly signal: AbortSignal;
   readonly timeouts: UpstreamTimeouts;
@@ -40,6 +42,8 @@ export class UpstreamCall {
   #response: Dispatcher.ResponseData | undefined;
   #silence: NodeJS.Timeout | undefined;
   #end: NodeJS.Timeout | undefined;
+  /** Bytes of the answer so far. */
+  #size = 0;
   readonly #decoder = new SseDecoder();
 
   constructor(upstreamRequest: UpstreamRequest) {
@@ -51,7 +55,7 @@ export class UpstreamCall {
   }
 
   /** Sends the request; a status that is no success is thrown. */
-  async open(): Promise<{ contentType: string }> {
+  async open(): Promise<{ contentType: string; isAttachment: boolean }> {
     const { agent, url, method, headers, body, timeouts } = this.#request;
     this.#listenFor(timeouts.firstByteMs);
     // Not AbortSignal.timeout, which stays in memory until its time has come, however short the answer was.
@@ -63,13 +67,13 @@ export class UpstreamCall {
         // Bytes are compared with limits as they come, so nothing may be packed.
         headers: {
           'accept-encoding': 'identity',
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(body !== undefined && !(body instanceof FormData) && { 'content-type': 'application/json' }),
           ...headers,
         },
         signal: this.#abort.signal,
         headersTimeout: 0,
         bodyTimeout: 0,
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body: body instanceof FormData ? body : JSON.stringify(body) }),
       });
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
@@ -81,23 +85,31 @@ export class UpstreamCall {
     if (answered['content-encoding'] !== undefined && answered['content-encoding'] !== 'identity') {
       throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is packed');
     }
-    return { contentType: single(answered['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '' };
+    return {
+      contentType: single(answered['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '',
+      isAttachment: answered['content-disposition'] !== undefined,
+    };
   }
 
-  /** The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has. */
-  async *events(hasBegun: () => boolean): AsyncGenerator<string[], void, undefined> {
+  /**
+   * The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has, `idleMs` how
+   * long it may be silent then.
+   */
+  async *events(
+    hasBegun: () => boolean,
+    idleMs: () => number = () => this.#request.timeouts.idleMs,
+  ): AsyncGenerator<string[], void, undefined> {
     const { timeouts } = this.#request;
-    let size = 0;
     try {
       for await (const chunk of this.#body) {
-        size += chunk.length;
-        if (size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+        this.#size += chunk.length;
+        if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
         const events = this.#decoder.feed(chunk);
         if (events.length === 0) continue;
         // Silence is the upstream's alone: while the client takes its time, nothing is measured.
         this.#stopListening();
         yield events;
-        this.#listenFor(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
+        this.#listenFor(hasBegun() ? idleMs() : timeouts.firstByteMs);
       }
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
@@ -111,9 +123,12 @@ export class UpstreamCall {
       : new AppError('UPSTREAM_INTERRUPTED', 'the stream ended before the answer did');
   }
 
-  async json(): Promise<unknown> {
+  json = async (): Promise<unknown> => parseJson((await this.bytes(LONGEST_JSON)).toString());
+
+  /** All of the answer, when it is no longer than `limit` bytes. */
+  async bytes(limit: number): Promise<Buffer> {
     try {
-      return parseJson(await this.#text(LONGEST_JSON));
+      return await this.#whole(limit);
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');
     }
@@ -147,7 +162,8 @@ export class UpstreamCall {
     const silence = setTimeout(() => {
       // When it was this process that had no time, the answer lies in the socket: it is read first.
       setImmediate(() => {
-        if (this.#silence === silence) this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`));
+        if (this.#silence !== silence) return;
+        this.#abort.abort(new UpstreamError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`, { hadBody: this.#size > 0 }));
       });
     }, ms);
     this.#silence = silence;
@@ -158,7 +174,7 @@ export class UpstreamCall {
     this.#silence = undefined;
   }
 
-  async #text(limit: number): Promise<string> {
+  async #whole(limit: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of this.#body) {
@@ -166,16 +182,18 @@ export class UpstreamCall {
       if (size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks).toString();
+    return Buffer.concat(chunks);
   }
 
   async #refusal({ statusCode, headers }: Dispatcher.ResponseData): Promise<AppError> {
-    const text = await this.#text(LONGEST_ERROR_BODY).catch(() => '');
+    const text = (await this.#whole(LONGEST_ERROR_BODY).catch(() => Buffer.alloc(0))).toString();
     const cause = new Error(`the upstream answered ${statusCode}: ${text.slice(0, 500)}`);
     const retryAfter = single(headers['retry-after']);
-    if (statusCode !== 429) return new AppError('UPSTREAM_FAILED', cause.message, { cause });
-    return new AppError('RATE_LIMITED', 'The AI server is busy', {
+    const upstreamStatus = statusCode;
+    if (statusCode !== 429) return new UpstreamError('UPSTREAM_FAILED', cause.message, { cause, upstreamStatus });
+    return new UpstreamError('RATE_LIMITED', 'The AI server is busy', {
       cause,
+      upstreamStatus,
       ...(/^\d{1,6}$/.test(retryAfter) && { headers: { 'retry-after': retryAfter } }),
     });
   }
@@ -187,7 +205,10 @@ export class UpstreamCall {
     const { name, code } = Object(error) as { name?: unknown; code?: unknown };
     // A message that is no HTTP: its connection is never used again.
     const isNoHttp = name === 'HTTPParserError' || (otherwise === 'UPSTREAM_UNAVAILABLE' && NO_HTTP.has(String(code)));
-    return new AppError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), { cause: error });
+    return new UpstreamError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), {
+      cause: error,
+      hadBody: otherwise === 'UPSTREAM_INTERRUPTED',
+    });
   }
 }
 

@@ -4,7 +4,7 @@ import { stoppedEvents } from '../../domain/answer-events.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { WhichAnswer } from '../../domain/which-answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
-import type { AnswerStops, Asker, Owner, Upstream } from '../../ports.ts';
+import type { AnswerStops, Asker, Owner } from '../../ports.ts';
 import { chat, type ChatDeps } from '../chat.ts';
 import type { AnswerLimits, Seat } from '../limits/limit-answers.ts';
 import type { Claim, ClaimKeys } from '../streams/claim-keys.ts';
@@ -12,6 +12,7 @@ import type { Patience } from '../streams/keep-running.ts';
 import type { Recording } from '../streams/recording.ts';
 import type { Recordings } from '../streams/recordings.ts';
 import type { Sharing } from '../streams/share-recordings.ts';
+import type { Answers } from './answer-with-fallback.ts';
 import type { OpenHold } from './open-hold.ts';
 import type { Ask } from './prepare-ask.ts';
 import { type RunningAnswer, RunningAnswers } from './running-answers.ts';
@@ -161,7 +162,7 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
     ...deps.chat,
     newRequestId: () => request.own.requestId,
     stopping: AbortSignal.any([deps.chat.stopping, request.own.stop.signal]),
-    upstreams: seat?.granted ? onceGranted(deps.chat.upstreams, seat.granted) : deps.chat.upstreams,
+    answers: seat?.granted ? onceGranted(deps.chat.answers, seat.granted) : deps.chat.answers,
     finished: (finished) => {
       request.hold = finished.hold;
       deps.chat.finished(finished);
@@ -224,15 +225,13 @@ function graceOf({ ask: { keepRunningSeconds }, claim }: Request, longest: numbe
 }
 
 /** The place is asked for while the hold is: known before the upstream is called, so that nobody pays for a refusal. */
-function onceGranted(upstreams: ChatDeps['upstreams'], granted: Promise<void>): ChatDeps['upstreams'] {
-  const behind = ({ answer }: Upstream): Upstream => ({
-    async *answer(...asked) {
-      await granted;
-      yield* answer(...asked);
-    },
-  });
-  return { flowise: behind(upstreams.flowise), openai: behind(upstreams.openai) };
-}
+const onceGranted = (answers: Answers, granted: Promise<void>): Answers => ({
+  places: (chatflow) => answers.places(chatflow),
+  async *from(places, order) {
+    await granted;
+    yield* answers.from(places, order);
+  },
+});
 
 /** Says at its beginning, and where the price stands, that nothing is charged again. */
 async function* replayed(answer: Answer): Answer {

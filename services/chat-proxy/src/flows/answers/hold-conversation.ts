@@ -18,6 +18,7 @@ import type {
   Sessions,
   StoredMessage,
 } from '../../ports.ts';
+import type { KeptFiles } from '../files/keep-files.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
 
@@ -44,6 +45,8 @@ export interface ConversationTurn {
   readonly history: readonly Turn[];
   readonly promptBytes: number;
   readonly upstream: Pick<Prompt, 'upstreamChatId' | 'upstreamMemoryId'>;
+  /** Those of the question, when there are any to be kept. */
+  readonly files?: KeptFiles | undefined;
 }
 
 export interface Conversations {
@@ -167,12 +170,23 @@ async function saveTurn(
   release: SessionRelease,
   deps: ConversationsDeps,
 ): Promise<void> {
-  if (messages.length > 0) await deps.messages.save(messages);
+  await saveMessages(turn, messages, deps);
   const isThere = await deps.sessions.release(release);
   if (isThere || release.discard) return;
   // Deleted while it answered: nothing of it may come back, here or at the upstream.
   await forgetTurn(turn, deps);
   if (messages.length > 0) await deps.messages.deleteOf([{ id: turn.sessionId, ...turn.upstream }]);
+  await turn.files?.drop();
+}
+
+async function saveMessages(
+  { files }: ConversationTurn,
+  [question, ...rest]: readonly StoredMessage[],
+  deps: Pick<ConversationsDeps, 'messages'>,
+): Promise<void> {
+  if (!question) return files?.drop();
+  const fileIds = (await files?.bindTo(question.id)) ?? [];
+  await deps.messages.save([{ ...question, fileIds }, ...rest]);
 }
 
 /** A flow stores its answer by itself, at the latest when it has come to its end without its client. */
@@ -232,13 +246,14 @@ function messagesOf(
   // Never the same instant as the question's, because the history is ordered by time.
   const answeredAt = new Date(Math.max(clock.now(), turn.at.getTime() + 1));
   return [
-    { ...question, createdAt: turn.at, credits: null, usage: null, events: [] },
+    { ...question, createdAt: turn.at, credits: null, usage: null, events: [], fileIds: [] },
     {
       ...answer,
       createdAt: answeredAt,
       credits: bill?.credits ?? (0 as StoredMessage['credits']),
       usage: usage ?? null,
       events: reply.events,
+      fileIds: [],
     },
   ];
 }

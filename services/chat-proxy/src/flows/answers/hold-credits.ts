@@ -15,7 +15,7 @@ import {
   reportsUsage,
 } from '../../domain/price.ts';
 import { type Reply, tokensOfBytes } from '../../domain/reply.ts';
-import type { ClosedHold, Hold, HoldId, Units } from '../../domain/wire-types.ts';
+import type { ClosedHold, Hold, HoldId, Resource, Units } from '../../domain/wire-types.ts';
 import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../../ports.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
 import type { OpenHold, Shortage } from './open-hold.ts';
@@ -42,6 +42,8 @@ export interface Holds {
   open(caller: Asker, order: HoldOrder): Promise<OpenHold>;
   /** After each part of an answer: something to wait for, when the hold must grow or be noted. */
   grown(hold: OpenHold): Promise<void> | undefined;
+  /** Prices the hold by where the answer comes from instead. Throws, with the hold as it was, when the caller cannot pay that. */
+  requote(hold: OpenHold, place: Chatflow): Promise<void>;
   /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
   bill(hold: OpenHold | undefined): Promise<Bill | undefined>;
   /** Settles or voids, once. Never throws. */
@@ -87,10 +89,11 @@ class JournalledHolds implements Holds {
       userId: caller.userId,
       access: accessOf(caller),
       reply,
+      place: chatflow,
+      choices,
       grant,
       lost: new AbortController(),
-      // An upstream limits each choice by itself, so that all of them together stay within the hold.
-      maxOutput: Math.max(1, Math.floor((grant.units.output ?? defaultOutput) / choices)),
+      maxOutput: perChoice(grant.units.output ?? defaultOutput, choices),
       absentUsage: reportsUsage(chatflow) ? this.#deps.absentUsage : 'estimate',
       isCapped: !isFlow(chatflow),
       extendAt: Infinity,
@@ -100,7 +103,7 @@ class JournalledHolds implements Holds {
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
     };
-    if (grant.units.output !== undefined) hold.extendAt = limitOf(hold);
+    hold.extendAt = firstLimitOf(hold);
     keeper.add(hold);
     return hold;
   }
@@ -111,6 +114,23 @@ class JournalledHolds implements Holds {
     const progress = progressOf(hold);
     if (progress > hold.endsAfter) throw new AppError(hold.shortOf);
     return progress >= hold.extendAt ? this.#extend(hold) : undefined;
+  }
+
+  async requote(hold: OpenHold, place: Chatflow): Promise<void> {
+    const { accounting, minOutput } = this.#deps;
+    const { userId, grant, reply, choices } = hold;
+    const resource = resourceOf(place);
+    const raised = async (units: Units, from: Hold) => {
+      const least = units.output === undefined ? {} : { minOutput: Math.min(minOutput, units.output) };
+      return extendedHold(await accounting.extend(userId, from, { units, ...least, resource }), units);
+    };
+    const most = mostUnits(reply.promptBytes, hold.maxOutput * choices);
+    let quoted = await raised(reportsUsage(place) ? grant.units : { request: 1 }, grant);
+    if (!reportsUsage(place) && !chargesPerMessage(quoted.price)) quoted = await raised(most, quoted);
+    hold.grant = quoted;
+    hold.place = place;
+    if (quoted.units.output !== undefined) hold.maxOutput = perChoice(quoted.units.output, choices);
+    hold.extendAt = firstLimitOf(hold);
   }
 
   async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
@@ -138,7 +158,7 @@ class JournalledHolds implements Holds {
     order: { holdId: HoldId; chatflow: Chatflow; most: Units; choices: number },
   ): Promise<Hold> {
     const { holdId, chatflow, most, choices } = order;
-    const resource = { upstream: chatflow.upstream, model: chatflow.model, chatflowId: chatflow.id };
+    const resource = resourceOf(chatflow);
     if (reportsUsage(chatflow)) {
       const minOutput = Math.min(this.#deps.minOutput * choices, most.output ?? Infinity, MOST_MIN_OUTPUT);
       return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
@@ -203,6 +223,11 @@ function accessOf({ username: _name, token: _token, ...access }: Asker): Access 
   return access;
 }
 
+/** An upstream limits each choice by itself, so that all of them together stay within the hold. */
+const perChoice = (output: number, choices: number): number => Math.max(1, Math.floor(output / choices));
+
+const resourceOf = ({ upstream, model, id: chatflowId }: Chatflow): Resource => ({ upstream, model, chatflowId });
+
 const voided = (reason: string): Ending => ({ kind: 'void', reason });
 
 /** Neither balance nor budget pays for more: what is reserved is used up, and then the answer ends. */
@@ -229,6 +254,9 @@ function limitOf(hold: OpenHold): number {
   if (hold.isCapped) return (hold.grant.units.output ?? Infinity) + 1;
   return extendAtOutput(hold.grant, tokensOfBytes(hold.reply.promptBytes));
 }
+
+/** Charged by the message, a hold never grows. */
+const firstLimitOf = (hold: OpenHold): number => (hold.grant.units.output === undefined ? Infinity : limitOf(hold));
 
 const progressOf = ({ isCapped, reply }: OpenHold): number => (isCapped ? reply.deltas : reply.meteredOutput);
 

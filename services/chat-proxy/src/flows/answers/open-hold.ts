@@ -1,4 +1,5 @@
 import type { Access } from '../../domain/access.ts';
+import type { Chatflow } from '../../domain/chatflow.ts';
 import type { AbsentUsage } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
@@ -11,12 +12,15 @@ export interface OpenHold {
   readonly userId: UserId;
   readonly access: Access;
   readonly reply: Reply;
+  /** The chatflow at the server that is asked; changes when another one is. */
+  place: Chatflow;
   /** As accounting has granted it; changes when the hold is extended. */
   grant: Hold;
   /** Aborts when the hold is not ours any more. */
   readonly lost: AbortController;
   /** Output tokens the upstream is allowed in each of the choices it is asked for. */
-  readonly maxOutput: number;
+  maxOutput: number;
+  readonly choices: number;
   /** What is charged when the answer ends without usage. */
   readonly absentUsage: AbsentUsage;
   /** Whether the upstream keeps to `maxOutput`. */

@@ -3,7 +3,7 @@ import { type Chatflow, isFlow, originAllowed, refusedOverrides } from '../../do
 import type { Completion } from '../../domain/completion.ts';
 import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
-import { type CheckedUpload, checkUpload } from '../../domain/file-rules.ts';
+import type { EarlierUpload, InlineUpload } from '../../domain/file-rules.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 
 /** A chat request as every kind of route puts it. */
@@ -13,7 +13,8 @@ export interface Ask {
   /** As the client wrote it; empty for a new conversation. */
   readonly sessionId?: string | null | undefined;
   readonly history: readonly Turn[];
-  readonly uploads: readonly { data: string; type: string; name: string; mime: string }[];
+  /** Judged by the flow of files. */
+  readonly uploads: readonly (InlineUpload | EarlierUpload)[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** The page that the request comes from, by its Origin header. */
   readonly origin?: string | undefined;
@@ -23,6 +24,8 @@ export interface Ask {
   readonly isStateless?: boolean;
   /** Present when the client speaks OpenAI's language; `question`, `history` and `uploads` then say the same for a flow. */
   readonly completion?: Completion;
+  /** Of the client's request; what of them a server is sent is the operator's choice. */
+  readonly clientHeaders?: Readonly<Record<string, string>>;
   /** What only a flow of Flowise understands: the fields of its form, or how it goes on. */
   readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
@@ -33,7 +36,6 @@ export interface Ask {
 
 export interface PreparedAsk {
   readonly question: string;
-  readonly uploads: readonly CheckedUpload[];
   readonly overrides: Readonly<Record<string, unknown>>;
   /** Output tokens the client wants at most. */
   readonly wantedOutput: number | undefined;
@@ -43,7 +45,7 @@ export interface PreparedAsk {
 
 /** Refuses what the chatflow does not allow, before anything is reserved. */
 export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
-  const { question, uploads, overrides: asked, flowInput, completion } = ask;
+  const { question, overrides: asked, flowInput, completion } = ask;
   if (!originAllowed(chatflow, ask.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   const { overrides, wantedOutput } = withoutLimit(chatflow, asked);
   if (flowInput && !isFlow(chatflow)) {
@@ -55,18 +57,8 @@ export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  if (uploads.length > 0 && !isFlow(chatflow)) {
-    throw new AppError('VALIDATION_FAILED', 'This chatflow does not take files');
-  }
-  const checked = uploads.map((upload, at) => {
-    const result = checkUpload(upload);
-    if (typeof result === 'string') {
-      throw new AppError('VALIDATION_FAILED', undefined, { errors: [{ path: `uploads.${at}`, message: result }] });
-    }
-    return result;
-  });
   const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
-  return { question, uploads: checked, overrides, wantedOutput, choices };
+  return { question, overrides, wantedOutput, choices };
 }
 
 /** A model makes, and bills, as many answers as `n` says. */

@@ -28,14 +28,17 @@ export interface SyncDeps {
 export const createSyncChatflows = (deps: SyncDeps) =>
   async function syncChatflows({ allowMassDeletion = false } = {}): Promise<SyncReport> {
     const known = await deps.chatflows.list({ includeDeleted: false });
-    const errors: string[] = [];
+    const { found, silent } = await listAll(deps.catalogues);
+    const errors = silent.map((upstream) => `${upstream}: could not be listed`);
     const report = { fetched: 0, created: 0, updated: 0, deleted: 0 };
-    const found = await Promise.all(
-      deps.catalogues.map(async (catalogue) => ({ catalogue, rows: await catalogue.list() })),
-    );
+    // A name that several upstreams have is the first one's, also while that one is silent.
+    const ids = new Set(known.filter(({ upstream }) => silent.includes(upstream)).map(({ id }) => id));
+    const own = found.map(({ upstream, rows }) => ({
+      upstream,
+      rows: rows.filter(({ id }) => ids.size < ids.add(id).size),
+    }));
 
-    const plans = found.map(({ catalogue: { upstream }, rows }) => {
-      const ids = new Set(rows.map(({ id }) => id));
+    const plans = own.map(({ upstream, rows }) => {
       const mine = known.filter((chatflow) => chatflow.upstream === upstream);
       const gone = mine.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
       if (!allowMassDeletion && gone.length * 100 > mine.length * deps.mostDeletedPercent) {
@@ -75,3 +78,20 @@ export const createSyncChatflows = (deps: SyncDeps) =>
       }
     }
   };
+
+/** What the upstreams list. A silent one leaves its chatflows as they are; when none answers, that is the failure. */
+async function listAll(catalogues: readonly Catalogue[]) {
+  const listed = await Promise.all(
+    catalogues.map(async (catalogue) => {
+      try {
+        return { upstream: catalogue.upstream, rows: await catalogue.list() };
+      } catch (error) {
+        return { upstream: catalogue.upstream, error };
+      }
+    }),
+  );
+  const found = listed.flatMap(({ upstream, rows }) => (rows ? [{ upstream, rows }] : []));
+  const failed = listed.filter(({ rows }) => !rows);
+  if (failed[0] && found.length === 0) throw failed[0].error;
+  return { found, silent: failed.map(({ upstream }) => upstream) };
+}

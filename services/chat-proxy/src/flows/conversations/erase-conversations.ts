@@ -32,13 +32,13 @@ export async function erase(
   if (deleted.length === 0) return { sessions: 0, messages: 0 };
   const unsettled = deleted.filter((session) => isUnsettled(session, now));
   await forgetting.add(unsettled.flatMap((session) => notesOf(session, new Date(now + LATE_MS))));
-  await files.forgetOf(deleted.map(({ id }) => id));
+  await files.forgetOf(deleted, at);
   return { sessions: deleted.length, messages: await messages.deleteOf(deleted) };
 }
 
 /** What is to be deleted of one conversation, slot by slot at the upstream. */
-function notesOf({ id, upstreamMemoryId, chatflowId, upstreamChatIds }: Session, at: Date): ForgetNote[] {
-  const note = { chatflowId, session: { id, upstreamMemoryId }, at };
+function notesOf({ id, upstreamMemoryId, userId, chatflowId, upstreamChatIds }: Session, at: Date): ForgetNote[] {
+  const note = { chatflowId, session: { id, upstreamMemoryId, userId }, at };
   // A model keeps nothing.
   return chatflowId.startsWith('model:') ? [note] : upstreamChatIds.map((chatId) => ({ ...note, chatId }));
 }

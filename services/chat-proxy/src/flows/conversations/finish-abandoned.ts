@@ -22,7 +22,15 @@ export async function finishAbandoned(
   { session, pending }: UnfinishedSession,
 ): Promise<void> {
   const { id: sessionId, upstreamMemoryId, userId } = session;
-  const both = { sessionId, upstreamMemoryId, userId, requestId: pending.requestId, usage: null, events: [] };
+  const both = {
+    sessionId,
+    upstreamMemoryId,
+    userId,
+    requestId: pending.requestId,
+    usage: null,
+    events: [],
+    fileIds: [],
+  };
   const at = pending.at.getTime();
   const messages: StoredMessage[] = [
     {

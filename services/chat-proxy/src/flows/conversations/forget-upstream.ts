@@ -1,5 +1,5 @@
 import type { ChatflowId } from '../../domain/wire-types.ts';
-import type { Clock, Forgetting, Messages, OneSession, SessionFiles, Sessions, TakenNote } from '../../ports.ts';
+import type { Clock, Forgetting, Messages, OwnedSession, SessionFiles, Sessions, TakenNote } from '../../ports.ts';
 
 const TAKEN_AT_ONCE = 20;
 const FIRST_RETRY_MS = 60_000;
@@ -39,11 +39,14 @@ async function forget(deps: ForgetUpstreamDeps, { session, chatflowId, chatId }:
   return true;
 }
 
-async function forgetHere({ sessions, messages, files }: ForgetUpstreamDeps, session: OneSession): Promise<boolean> {
+async function forgetHere(
+  { sessions, messages, files, clock }: ForgetUpstreamDeps,
+  session: OwnedSession,
+): Promise<boolean> {
   const standing = await sessions.standing(session);
   if (standing === 'this') return false;
   await messages.deleteOf([session]);
   // Files belong to whatever conversation has the id.
-  if (standing === 'none') await files.forgetOf([session.id]);
+  if (standing === 'none') await files.forgetOf([session], new Date(clock.now()));
   return true;
 }

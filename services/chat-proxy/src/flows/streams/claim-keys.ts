@@ -113,7 +113,8 @@ const voided = { kind: 'void', reason: 'the proxy stopped before its hold was kn
 const inProgress = (): AppError =>
   new AppError('IDEMPOTENCY_IN_PROGRESS', undefined, { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } });
 
-/** Everything that was asked for. The key itself has a column of its own, and how long to wait for a client is no part of it. */
-function fingerprintOf({ idempotencyKey: _key, keepRunningSeconds: _grace, ...asked }: Ask): string {
+/** What was asked for, and nothing of how it was asked. */
+function fingerprintOf(ask: Ask): string {
+  const { idempotencyKey: _key, keepRunningSeconds: _grace, origin: _origin, clientHeaders: _headers, ...asked } = ask;
   return JSON.stringify(asked);
 }

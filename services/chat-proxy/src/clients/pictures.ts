@@ -1,0 +1,74 @@
+import { unavailable } from '@tollgate/http-kit';
+import sharp from 'sharp';
+import type { Picture, Pictures } from '../ports.ts';
+
+export interface PicturesOptions {
+  /** A picture with more pixels is not unfolded: a small file can hold an enormous one. */
+  readonly mostPixels: number;
+  /** How many are worked on at once. */
+  readonly atOnce: number;
+}
+
+const MOST_WAITING = 64;
+const RETRY_AFTER_SECONDS = 2;
+const SECONDS_AT_MOST = 10;
+/** Everything else that libvips can read (SVG, PDF, …) stays closed. */
+const READERS = [
+  'VipsForeignLoadPngBuffer',
+  'VipsForeignLoadJpegBuffer',
+  'VipsForeignLoadWebpBuffer',
+  'VipsForeignLoadNsgifBuffer',
+];
+
+/** libvips works on its own threads. */
+export function createPictures({ mostPixels, atOnce }: PicturesOptions): Pictures {
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: READERS });
+  sharp.concurrency(1);
+  sharp.cache(false);
+  const inTurn = createTurns(atOnce);
+  const options = { limitInputPixels: mostPixels, failOn: 'error', sequentialRead: true, animated: false } as const;
+
+  async function measure(head: Uint8Array): Promise<Picture | undefined> {
+    // The measures are read and nothing is unfolded, so that they may be of any size.
+    const { width, height } = await sharp(head, { ...options, failOn: 'none', limitInputPixels: false }).metadata();
+    return { width, height };
+  }
+
+  async function thumbnail(bytes: Uint8Array, size: number): Promise<Uint8Array> {
+    return sharp(bytes, options)
+      .autoOrient() // what a camera notes about it is lost with the rest of its notes
+      .resize(size, size, { fit: 'inside', withoutEnlargement: true })
+      .webp({ quality: 80 })
+      .timeout({ seconds: SECONDS_AT_MOST })
+      .toBuffer();
+  }
+
+  return {
+    measure: (head) => measure(head).catch(() => undefined),
+    thumbnail: (read, size) =>
+      inTurn(async () => {
+        const bytes = await read();
+        return thumbnail(bytes, size).catch(() => undefined);
+      }),
+  };
+}
+
+function createTurns(atOnce: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (running >= atOnce) {
+      if (waiting.length >= MOST_WAITING) throw unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    } else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      // The place goes from hand to hand.
+      if (next) next();
+      else running -= 1;
+    }
+  };
+}

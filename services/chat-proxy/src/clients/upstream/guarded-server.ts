@@ -1,0 +1,64 @@
+import { AppError, unavailable } from '@tollgate/http-kit';
+import type { UpstreamKind } from '../../domain/chatflow.ts';
+import type { Clock, Upstream, UpstreamServer } from '../../ports.ts';
+import { type CircuitBreaker, createCircuitBreaker } from '../circuit-breaker.ts';
+import { isReplaceable, isServerFault } from './upstream-error.ts';
+
+export interface GuardOptions {
+  readonly name: string;
+  readonly kind: UpstreamKind;
+  readonly clock: Clock;
+  /** Failures in a row after which nothing is asked. */
+  readonly failures: number;
+  /** Milliseconds until one question may try again. */
+  readonly pauseMs: number;
+  /** Told each time that begins. */
+  readonly opened: () => void;
+}
+
+export interface GuardedServer extends UpstreamServer {
+  readonly breaker: Pick<CircuitBreaker, 'state'>;
+}
+
+const MS_PER_SECOND = 1000;
+
+/** A server that is left alone for a while when it has failed several times in a row. */
+export function guardedServer(upstream: Upstream, { name, kind, ...options }: GuardOptions): GuardedServer {
+  const breaker = createCircuitBreaker({
+    ...options,
+    judge: (error) => judge(error, kind),
+    refusal: (waitMs) => unavailable('UPSTREAM_UNAVAILABLE', Math.max(1, Math.ceil(waitMs / MS_PER_SECOND))),
+  });
+
+  return {
+    name,
+    kind,
+    breaker,
+    isReplaceable,
+    waitMs: () => breaker.waitMs(),
+    async *answer(chatflow, prompt, maxOutput, signal) {
+      const parts = upstream.answer(chatflow, prompt, maxOutput, signal)[Symbol.asyncIterator]();
+      let hasBegun = false;
+      try {
+        let next = await breaker.run(() => parts.next());
+        while (!next.done) {
+          hasBegun = true;
+          yield next.value;
+          next = await parts.next();
+        }
+      } catch (error) {
+        if (hasBegun) breaker.noteLateFailure(error);
+        throw error;
+      } finally {
+        await parts.return?.();
+      }
+    },
+  };
+}
+
+/** Whatever else ends an answer, such as a client that leaves, says nothing of the server. */
+function judge(error: unknown, kind: UpstreamKind): 'away' | 'answered' | 'unknown' {
+  if (isServerFault(error, kind)) return 'away';
+  const isOfServer = error instanceof AppError && (error.code === 'RATE_LIMITED' || error.code.startsWith('UPSTREAM_'));
+  return isOfServer ? 'answered' : 'unknown';
+}
