@@ -7,7 +7,6 @@ import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
 import type { ChatDeps } from './flows/chat.ts';
 import type { ChatFiles } from './flows/files/chat-files.ts';
-import { createAnswerRequests } from './flows/answers/answer-requests.ts';
 import { createAnswers } from './flows/answers/answer-with-fallback.ts';
 import { createConversations } from './flows/answers/hold-conversation.ts';
 import { createHolds } from './flows/answers/hold-credits.ts';
@@ -17,11 +16,11 @@ import { createSettler } from './flows/answers/settle-leftovers.ts';
 import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
+import { longestAnswerMs } from './stream-stores.ts';
+import { createStreams } from './streams-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 
 const SOON_MS = 50;
-/** What an answer needs beside its upstream and its client, with much to spare. */
-const OVERDUE_MARGIN_MS = 30_000;
 
 interface Neighbours {
   readonly stores: Stores;
@@ -51,7 +50,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     soon,
     ...leases,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: longestAnswerMs(config) + config.CLIENT_STALL_TIMEOUT + OVERDUE_MARGIN_MS,
+    longestAnswerMs: longestAnswerMs(config),
     overdue: (hold) => void holds.close(hold),
   });
   const holds = createHolds({
@@ -93,6 +92,15 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     },
   };
 
+  const streams = createStreams(config, {
+    chat: deps,
+    stores,
+    accounting,
+    settler,
+    clock,
+    longestAnswerMs: longestAnswerMs(config),
+  });
+
   return {
     settler,
     keeper,
@@ -100,7 +108,9 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     /** For answers of another kind that are held and settled the same way. */
     chatDeps: deps,
     holds,
-    ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    streams,
+    chat: streams.requests.chat,
+    stop: streams.requests.stop,
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
     idle: async () => {
@@ -111,12 +121,6 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 }
 
 export type Answering = ReturnType<typeof createAnswering>;
-/** One server that has failed before its first byte, and another that takes its time. */
-function longestAnswerMs({ upstreams: { servers } }: Config): number {
-  const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>
-    Math.max(0, ...servers.map(({ timeouts }) => of(timeouts)));
-  return longest(({ firstByteMs }) => firstByteMs) + longest(({ totalMs }) => totalMs);
-}
 
 const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>

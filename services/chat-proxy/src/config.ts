@@ -19,6 +19,8 @@ import {
 import { libraryVariables } from './library-config.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { limitVariables } from './limits-config.ts';
+import { streamVariables } from './streams-config.ts';
 import { fileVariables } from './files-config.ts';
 import { openAiVariables } from './openai-config.ts';
 import { meteringVariables } from './metering-config.ts';
@@ -103,6 +105,8 @@ export const Variables = z
       .describe('How long a client may leave its answer unread before it is ended'),
 
     ...libraryVariables,
+    ...streamVariables,
+    ...limitVariables,
     ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),

@@ -48,6 +48,7 @@ export interface Deps {
 }
 
 const SAVE_EVERY_MS = 2000;
+const BEATS_PER_LEASE = 4;
 const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
@@ -77,6 +78,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
+    streams: { ...answering.streams.requests, stream },
     login: createLogIn({ auth }),
     ...library.flows,
     files,
@@ -86,6 +88,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
+  closers.addClose('streams', () => answering.streams.leave());
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -97,6 +100,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       logger,
       flows,
       isOriginAllowed: flowise.isOriginAllowed,
+      limit: answering.streams.limit,
       refused: reports.refused,
       observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
@@ -130,7 +134,7 @@ type BackgroundTask = Facts['background_failed']['task'];
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 function backgroundRounds(
   config: Config,
-  { keeper, settler, saveLater }: ReturnType<typeof createAnswering>,
+  { keeper, settler, saveLater, streams }: ReturnType<typeof createAnswering>,
   failed: (task: BackgroundTask, error: unknown) => void,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
@@ -139,6 +143,9 @@ function backgroundRounds(
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
+    every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
+    every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),
     every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
   ];
 }

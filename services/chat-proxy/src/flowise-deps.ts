@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { idOfKey, reachable, type VerifyKey } from '@tollgate/http-kit';
 import { troubleOf } from '@tollgate/mongo-kit';
 import type { AppFlows } from './app.ts';
-import type { createAnswering } from './answer-deps.ts';
+import type { Answering } from './answer-deps.ts';
 import type { Config } from './config.ts';
 import type { Tell } from './domain/facts.ts';
 import type { HoldId } from './domain/wire-types.ts';
@@ -29,7 +29,7 @@ interface Neighbours {
   readonly upstreams: Pick<Upstreams, 'side'>;
   readonly conversations: AppFlows['sessions'];
   readonly files: AppFlows['files'];
-  readonly answering: Pick<ReturnType<typeof createAnswering>, 'chat' | 'stop' | 'holds'>;
+  readonly answering: Pick<Answering, 'chat' | 'stop' | 'holds'>;
   readonly verifyKey: VerifyKey;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;

@@ -17,8 +17,9 @@ import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
 import { turnsIn } from './store/turns.ts';
 import { strikesIn } from './store/strikes.ts';
+import { openStreamStores } from './stream-stores.ts';
 
-/** The collections of this service. The journal knows this process by a name that no other one has. */
+/** The collections of this service. It knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
   const mongo = closers.add(
     'mongo',
@@ -31,6 +32,7 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     }),
   );
   const { DEFAULT_WORKSPACE_ID: defaultWorkspaceId } = config;
+  const instance = randomUUID();
   return {
     mongo,
     chatflows: reachable(chatflowsIn(mongo, { freshMs: config.CHATFLOW_FRESHNESS, defaultWorkspaceId }), troubleOf),
@@ -39,12 +41,13 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     erasures: reachable(erasuresIn(mongo), troubleOf),
     turns: reachable(turnsIn(mongo), troubleOf),
+    journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
+    ...openStreamStores(mongo, instance, config),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),
     thumbnails: reachable(thumbnailsIn(mongo), troubleOf),
     strikes: reachable(strikesIn(mongo), troubleOf),
-    journal: reachable(openHolds(mongo, randomUUID()), troubleOf),
   };
 }
 
