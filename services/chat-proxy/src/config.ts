@@ -16,21 +16,21 @@ import {
   whole,
   workspaceVariables,
 } from '@tollgate/config';
-import { libraryVariables } from './library-config.ts';
+import { libraryVariables } from './config/library.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
-import { limitVariables } from './limits-config.ts';
-import { streamVariables } from './streams-config.ts';
-import { fileVariables } from './files-config.ts';
-import { openAiVariables } from './openai-config.ts';
-import { meteringVariables } from './metering-config.ts';
+import { limitVariables } from './config/limits.ts';
+import { streamVariables } from './config/streams.ts';
+import { fileVariables } from './config/files.ts';
+import { openAiVariables } from './config/openai.ts';
+import { meteringVariables } from './config/metering.ts';
 import {
   upstreamKeysIn,
   upstreamsFit,
   upstreamsOf,
   type UpstreamsConfig,
   upstreamVariables,
-} from './upstreams-config.ts';
+} from './config/upstreams.ts';
 
 /** Every variable of this service, with a sentence for its reader. */
 export const Variables = z

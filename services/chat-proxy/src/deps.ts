@@ -10,7 +10,7 @@ import {
 } from '@tollgate/http-kit';
 import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
-import { createAnswering } from './answer-deps.ts';
+import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
@@ -18,18 +18,18 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
-import { createFlowiseDoor } from './flowise-deps.ts';
-import { createFileFlows } from './files-deps.ts';
+import { createFlowiseDoor } from './deps/flowise.ts';
+import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
-import { createLibrary } from './library-deps.ts';
-import { watch } from './metrics-deps.ts';
-import { createOpenAiFlows } from './openai-deps.ts';
+import { createLibrary } from './deps/library.ts';
+import { watch } from './deps/metrics.ts';
+import { createOpenAiFlows } from './deps/openai.ts';
 import type { Clock } from './ports.ts';
-import { type Admission, createAdmission } from './revocation-deps.ts';
-import { createRefusalReports } from './report-deps.ts';
+import { type Admission, createAdmission } from './deps/revocation.ts';
+import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
-import { openStores } from './store-deps.ts';
-import { connectUpstreams } from './upstream-deps.ts';
+import { openStores } from './deps/store.ts';
+import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Overrides {
   readonly clock?: Clock;

@@ -1,6 +1,6 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Lead, Leads } from '../ports.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Lead, Leads } from '../../ports.ts';
 
 interface Row {
   readonly _id: string;

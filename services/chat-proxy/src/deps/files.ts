@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createRounds } from '@tollgate/http-kit';
-import { createPictures } from './clients/pictures.ts';
-import type { Config } from './config.ts';
-import type { Tell } from './domain/facts.ts';
-import { KNOWN_TYPES } from './domain/files/file-types.ts';
-import { createFileLinks } from './domain/files/file-links.ts';
-import { createChatFiles } from './flows/files/chat-files.ts';
-import { createClearFiles } from './flows/files/clear-files.ts';
-import { createReadFiles } from './flows/files/read-files.ts';
-import { createStoreFile } from './flows/files/store-file.ts';
-import { createUploadFile } from './flows/files/upload-file.ts';
-import type { Clock } from './ports.ts';
-import type { Stores } from './store-deps.ts';
+import { createPictures } from '../clients/pictures.ts';
+import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
+import { KNOWN_TYPES } from '../domain/files/file-types.ts';
+import { createFileLinks } from '../domain/files/file-links.ts';
+import { createChatFiles } from '../flows/files/chat-files.ts';
+import { createClearFiles } from '../flows/files/clear-files.ts';
+import { createReadFiles } from '../flows/files/read-files.ts';
+import { createStoreFile } from '../flows/files/store-file.ts';
+import { createUploadFile } from '../flows/files/upload-file.ts';
+import type { Clock } from '../ports.ts';
+import type { Stores } from './store.ts';
 
 /** Everything that is done with the files of users. */
 export function createFileFlows(config: Config, { stores, clock, tell }: { stores: Stores; clock: Clock; tell: Tell }) {

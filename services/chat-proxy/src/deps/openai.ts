@@ -1,11 +1,11 @@
-import type { Answering } from './answer-deps.ts';
-import type { Config } from './config.ts';
-import { createComplete } from './flows/openai/complete.ts';
-import { createEmbed } from './flows/openai/embed.ts';
-import { createFindModel } from './flows/openai/find-model.ts';
-import type { Chatflows } from './ports.ts';
-import type { OpenAiFlows } from './routes/openai.ts';
-import type { StreamSettings } from './routes/answer-stream.ts';
+import type { Answering } from './answer.ts';
+import type { Config } from '../config.ts';
+import { createComplete } from '../flows/openai/complete.ts';
+import { createEmbed } from '../flows/openai/embed.ts';
+import { createFindModel } from '../flows/openai/find-model.ts';
+import type { Chatflows } from '../ports.ts';
+import type { OpenAiFlows } from '../routes/openai.ts';
+import type { StreamSettings } from '../routes/answer-stream.ts';
 
 interface OpenAiNeighbours {
   readonly chatflows: Pick<Chatflows, 'findFor' | 'listFor'>;

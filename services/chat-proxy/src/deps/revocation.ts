@@ -3,13 +3,13 @@ import { createRemoteKeys } from '@tollgate/http-kit/keys';
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
 import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
 import type { Logger } from '@tollgate/telemetry';
-import { serviceToken } from './clients/service-token.ts';
-import type { Config } from './config.ts';
-import type { Access } from './domain/access.ts';
-import type { UserId } from './domain/wire-types.ts';
-import type { Tell } from './domain/facts.ts';
-import type { LeaseKeeper } from './flows/answers/keep-leases.ts';
-import type { Clock } from './ports.ts';
+import { serviceToken } from '../clients/service-token.ts';
+import type { Config } from '../config.ts';
+import type { Access } from '../domain/access.ts';
+import type { UserId } from '../domain/wire-types.ts';
+import type { Tell } from '../domain/facts.ts';
+import type { LeaseKeeper } from '../flows/answers/keep-leases.ts';
+import type { Clock } from '../ports.ts';
 
 interface Surroundings {
   readonly logger: Logger;

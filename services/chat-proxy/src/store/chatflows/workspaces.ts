@@ -1,7 +1,7 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import { KEEPS_ALL, type Storage } from '../domain/storage.ts';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { Chatflows, WorkspaceAssignment } from '../ports.ts';
+import { KEEPS_ALL, type Storage } from '../../domain/storage.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Chatflows, WorkspaceAssignment } from '../../ports.ts';
 
 interface AssignmentRow {
   /** Workspace and chatflow, which makes the pair unique. */

@@ -1,6 +1,6 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import type { ChatflowId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
-import type { Feedback, Feedbacks } from '../ports.ts';
+import type { ChatflowId, HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
+import type { Feedback, Feedbacks } from '../../ports.ts';
 
 interface Row {
   readonly _id: string;

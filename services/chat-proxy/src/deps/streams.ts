@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Limit } from '@tollgate/http-kit';
-import type { Config } from './config.ts';
-import { type AnswerRequests, createAnswerRequests } from './flows/answers/answer-requests.ts';
-import type { Settler } from './flows/answers/settle-leftovers.ts';
-import type { ChatDeps } from './flows/chat.ts';
-import { createSlots } from './flows/limits/hold-slots.ts';
-import { type AnswerLimits, createAnswerLimits } from './flows/limits/limit-answers.ts';
-import { createSharedRate } from './flows/limits/shared-rate.ts';
-import { createClaimKeys } from './flows/streams/claim-keys.ts';
-import { createPatience } from './flows/streams/keep-running.ts';
-import { createRecordings } from './flows/streams/recordings.ts';
-import { createSharing } from './flows/streams/share-recordings.ts';
-import type { Accounting, Clock } from './ports.ts';
-import type { Stores } from './store-deps.ts';
+import type { Config } from '../config.ts';
+import { type AnswerRequests, createAnswerRequests } from '../flows/answers/answer-requests.ts';
+import type { Settler } from '../flows/answers/settle-leftovers.ts';
+import type { ChatDeps } from '../flows/chat.ts';
+import { createSlots } from '../flows/limits/hold-slots.ts';
+import { type AnswerLimits, createAnswerLimits } from '../flows/limits/limit-answers.ts';
+import { createSharedRate } from '../flows/limits/shared-rate.ts';
+import { createClaimKeys } from '../flows/streams/claim-keys.ts';
+import { createPatience } from '../flows/streams/keep-running.ts';
+import { createRecordings } from '../flows/streams/recordings.ts';
+import { createSharing } from '../flows/streams/share-recordings.ts';
+import type { Accounting, Clock } from '../ports.ts';
+import type { Stores } from './store.ts';
 
 interface Neighbours {
   readonly chat: ChatDeps;

@@ -1,6 +1,6 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import type { ChatflowId, UserId } from '../domain/wire-types.ts';
-import type { Assignment, Chatflows } from '../ports.ts';
+import type { ChatflowId, UserId } from '../../domain/wire-types.ts';
+import type { Assignment, Chatflows } from '../../ports.ts';
 
 interface Row {
   readonly user_id: UserId;

@@ -1,9 +1,9 @@
-import type { Config } from './config.ts';
-import type { Tell } from './domain/facts.ts';
-import { createStrikes } from './flows/answers/count-strikes.ts';
-import { createDrain } from './flows/answers/drain-answer.ts';
-import type { Clock } from './ports.ts';
-import type { Stores } from './store-deps.ts';
+import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
+import { createStrikes } from '../flows/answers/count-strikes.ts';
+import { createDrain } from '../flows/answers/drain-answer.ts';
+import type { Clock } from '../ports.ts';
+import type { Stores } from './store.ts';
 
 /** What becomes of answers whose clients have left. */
 export function createMetering(config: Config, { stores, clock, tell }: { stores: Stores; clock: Clock; tell: Tell }) {

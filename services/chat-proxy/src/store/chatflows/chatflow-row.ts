@@ -1,7 +1,7 @@
-import { type Chatflow, isFlow, type UploadRules, type UpstreamKind } from '../domain/chatflow.ts';
-import { KEEPS_ALL, type Storage } from '../domain/storage.ts';
-import type { ChatflowConfig, ChatflowId } from '../domain/wire-types.ts';
-import type { ChatflowChanges, FoundChatflow } from '../ports.ts';
+import { type Chatflow, isFlow, type UploadRules, type UpstreamKind } from '../../domain/chatflow.ts';
+import { KEEPS_ALL, type Storage } from '../../domain/storage.ts';
+import type { ChatflowConfig, ChatflowId } from '../../domain/wire-types.ts';
+import type { ChatflowChanges, FoundChatflow } from '../../ports.ts';
 
 export interface ChatflowRow {
   readonly _id: ChatflowId;

@@ -1,6 +1,6 @@
 import { durationMs, list, whole } from '@tollgate/config';
 import { z } from 'zod';
-import { KNOWN_TYPES } from './domain/files/file-types.ts';
+import { KNOWN_TYPES } from '../domain/files/file-types.ts';
 
 const MEBIBYTE = 1_048_576;
 /** Each is noted in the one document that counts a user's files. */

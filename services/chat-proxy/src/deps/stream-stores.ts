@@ -1,11 +1,11 @@
 import { reachable } from '@tollgate/http-kit';
 import { type Mongo, troubleOf } from '@tollgate/mongo-kit';
-import type { Config } from './config.ts';
-import { answerSlotsIn, rateCountsIn } from './store/streams/answer-counts.ts';
-import { answerStopsIn } from './store/streams/answer-stops.ts';
-import { idempotencyKeysIn } from './store/streams/idempotency-keys.ts';
-import { instancesIn } from './store/streams/instances.ts';
-import { recordingsIn } from './store/streams/recordings.ts';
+import type { Config } from '../config.ts';
+import { answerSlotsIn, rateCountsIn } from '../store/streams/answer-counts.ts';
+import { answerStopsIn } from '../store/streams/answer-stops.ts';
+import { idempotencyKeysIn } from '../store/streams/idempotency-keys.ts';
+import { instancesIn } from '../store/streams/instances.ts';
+import { recordingsIn } from '../store/streams/recordings.ts';
 
 /** What an answer needs beside its upstream and its client, with much to spare. */
 const OVERDUE_MARGIN_MS = 30_000;

@@ -1,16 +1,16 @@
 import { Secret } from '@tollgate/config';
 import { AppError } from '@tollgate/http-kit';
-import { type Flowise, flowise } from './clients/flowise/flowise.ts';
-import { flowiseSide } from './clients/flowise/flowise-side.ts';
-import { type OpenAi, openAi } from './clients/openai/openai.ts';
-import type { ServerOptions } from './clients/upstream/connection.ts';
-import { type GuardedServer, guardedServer } from './clients/upstream/guarded-server.ts';
-import type { Config } from './config.ts';
-import type { Tell } from './domain/facts.ts';
-import type { AnswerRoute } from './domain/target.ts';
-import type { ChatflowId } from './domain/wire-types.ts';
-import type { Catalogue, Chatflows, Clock, FlowiseSide } from './ports.ts';
-import type { UpstreamSettings } from './upstreams-config.ts';
+import { type Flowise, flowise } from '../clients/flowise/flowise.ts';
+import { flowiseSide } from '../clients/flowise/flowise-side.ts';
+import { type OpenAi, openAi } from '../clients/openai/openai.ts';
+import type { ServerOptions } from '../clients/upstream/connection.ts';
+import { type GuardedServer, guardedServer } from '../clients/upstream/guarded-server.ts';
+import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
+import type { AnswerRoute } from '../domain/target.ts';
+import type { ChatflowId } from '../domain/wire-types.ts';
+import type { Catalogue, Chatflows, Clock, FlowiseSide } from '../ports.ts';
+import type { UpstreamSettings } from '../config/upstreams.ts';
 
 export interface Upstreams {
   readonly servers: ReadonlyMap<string, GuardedServer>;

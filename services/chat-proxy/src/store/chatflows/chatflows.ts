@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import type { Chatflow } from '../domain/chatflow.ts';
-import { isPublic } from '../domain/chatflow.ts';
-import { type Storage, stricter } from '../domain/storage.ts';
-import type { ChatflowId } from '../domain/wire-types.ts';
+import type { Chatflow } from '../../domain/chatflow.ts';
+import { isPublic } from '../../domain/chatflow.ts';
+import { type Storage, stricter } from '../../domain/storage.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
-import type { ChatflowChanges, Chatflows, FoundChatflow, Owner, Retention } from '../ports.ts';
+import type { ChatflowChanges, Chatflows, FoundChatflow, Owner, Retention } from '../../ports.ts';
 import { assignmentsIn } from './assignments.ts';
 import {
   type ChatflowRow,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
-import type { NameKey } from '../ports.ts';
+import type { NameKey } from '../../ports.ts';
 
 interface Row {
   readonly _id: string;

@@ -1,8 +1,8 @@
 import { auditLogClient } from '@tollgate/http-kit/audit-log';
 import { type AuditReports, type Closers, createAuditReports } from '@tollgate/http-kit';
-import { serviceToken } from './clients/service-token.ts';
-import type { Config } from './config.ts';
-import type { Tell } from './domain/facts.ts';
+import { serviceToken } from '../clients/service-token.ts';
+import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
 
 /** Brings refusals to auth's audit log; whoever takes them closes them. */
 export function createRefusalReports(

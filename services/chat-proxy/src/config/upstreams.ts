@@ -17,7 +17,7 @@ import {
   REFERENCE,
   upstreamsDocument,
   type UpstreamsDocument,
-} from './servers-config.ts';
+} from './servers.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 

@@ -1,7 +1,7 @@
 import type { Mongo } from '@tollgate/mongo-kit';
 import { LRUCache } from 'lru-cache';
-import type { ChatflowId } from '../domain/wire-types.ts';
-import type { FlowOrigins } from '../ports.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { FlowOrigins } from '../../ports.ts';
 
 interface Row {
   readonly _id: ChatflowId;
