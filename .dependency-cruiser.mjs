@@ -6,7 +6,7 @@ const FROM = (...folders) => `^services/([^/]+)/src/(${folders.join('|')})`;
 const OWN = (...folders) => `^services/$1/src/(${folders.join('|')})`;
 const PACKAGE = (...names) => `^packages/(${names.join('|')})/`;
 
-const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/[^/]+|helmet|cors)/';
+const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/(?!busboy/)[^/]+|helmet|cors)/';
 const DRIVERS =
   '(^|/)(node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)|packages/(mongo-kit|mail))/';
 /** Parts of Node that only compute. Everything else of it waits, reads a clock or talks to somebody. */
@@ -86,11 +86,16 @@ const layers = [
     { path: FROM('main\\.ts$') },
     { path: [IN('routes/', 'flows', 'domain/', 'store/', 'clients/', 'ports'), FRAMEWORKS, DRIVERS] },
   ),
-  ...only('config', 'config.ts reads the environment and nothing else', FROM('config\\.ts$', '[a-z]+-config\\.ts$', 'config/'), [
-    PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
-    OWN('[a-z]+-config\\.ts$', 'config/', 'ports'),
-    '(^|/)node_modules/zod/',
-  ]),
+  ...only(
+    'config',
+    'config.ts reads the environment and nothing else',
+    FROM('config\\.ts$', '[a-z]+-config\\.ts$', 'config/'),
+    [
+      PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
+      OWN('[a-z]+-config\\.ts$', 'config/', 'domain/', 'ports'),
+      '(^|/)node_modules/zod/',
+    ],
+  ),
 ];
 
 const packages = [

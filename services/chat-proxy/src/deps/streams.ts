@@ -72,13 +72,14 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
     keptMs: config.IDEMPOTENCY_KEPT_FOR,
     longestAnswerMs,
   });
+  const patience = createPatience({ atOnce: config.KEEP_RUNNING_AT_ONCE, after });
   const requests = createAnswerRequests({
     chat,
     limits,
     claims,
     recordings,
     sharing,
-    patience: createPatience({ atOnce: config.KEEP_RUNNING_AT_ONCE, after }),
+    patience,
     stops,
     followed: () => shared.followed(new Date(clock.now())),
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
