@@ -97,7 +97,8 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     settler,
     keeper,
     saveLater,
-    holds,
+    /** For answers of another kind that are held and settled the same way. */
+    chatDeps: deps,
     ...createAnswerRequests({ chat: deps, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
     /** Resolves when every answer has been settled, or is kept for a later attempt. */
@@ -108,6 +109,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   };
 }
 
+export type Answering = ReturnType<typeof createAnswering>;
 /** One server that has failed before its first byte, and another that takes its time. */
 function longestAnswerMs({ upstreams: { servers } }: Config): number {
   const longest = (of: (timeouts: (typeof servers)[number]['timeouts']) => number) =>

@@ -16,9 +16,11 @@ import {
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { libraryVariables } from './library-config.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
 import { fileVariables } from './files-config.ts';
+import { openAiVariables } from './openai-config.ts';
 import { meteringVariables } from './metering-config.ts';
 import {
   upstreamKeysIn,
@@ -69,6 +71,7 @@ export const Variables = z
       .describe('How long they are, before one of them tries again'),
 
     ...upstreamVariables,
+    ...openAiVariables,
 
     DEFAULT_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(1024)
@@ -99,11 +102,12 @@ export const Variables = z
       .prefault('60s')
       .describe('How long a client may leave its answer unread before it is ended'),
 
+    ...libraryVariables,
     ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })
-      .prefault('0s')
+      .prefault('5m')
       .describe('How often the chatflows are synchronised; 0: only when asked'),
     SYNC_MAX_DELETED_PERCENT: whole({ max: 100 })
       .default(50)

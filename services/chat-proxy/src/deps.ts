@@ -23,6 +23,7 @@ import { createFileFlows } from './files-deps.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { createLibrary } from './library-deps.ts';
 import { watch } from './metrics-deps.ts';
+import { createOpenAiFlows } from './openai-deps.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
@@ -65,9 +66,9 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
-  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
-
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
+  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
+
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
   const { verifyKey } = admission;
@@ -75,6 +76,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
+    openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
     login: createLogIn({ auth }),
     ...library.flows,
     files,

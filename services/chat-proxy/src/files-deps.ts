@@ -49,4 +49,3 @@ export function createFileFlows(config: Config, { stores, clock, tell }: { store
     ],
   };
 }
-export type FileFlows = ReturnType<typeof createFileFlows>;

@@ -6,6 +6,7 @@ import type { Logger } from '@tollgate/telemetry';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Access } from './domain/access.ts';
+import type { UserId } from './domain/wire-types.ts';
 import type { Tell } from './domain/facts.ts';
 import type { LeaseKeeper } from './flows/answers/keep-leases.ts';
 import type { Clock } from './ports.ts';
@@ -17,6 +18,8 @@ interface Surroundings {
   readonly closers: Closers;
   /** Told after every answer of auth why an access has ended, if it has. */
   readonly keeper: Pick<LeaseKeeper, 'endRevoked'>;
+  /** Told of accounts that auth has deleted. */
+  readonly accountsDeleted: (userIds: readonly UserId[]) => void;
 }
 
 export interface Admission {
@@ -28,7 +31,10 @@ export interface Admission {
 }
 
 /** Who is let in: a token that verifies here, and that auth has not revoked since, and a key that auth knows. */
-export function createAdmission(config: Config, { logger, clock, tell, closers, keeper }: Surroundings): Admission {
+export function createAdmission(
+  config: Config,
+  { logger, clock, tell, closers, keeper, accountsDeleted }: Surroundings,
+): Admission {
   const trusted = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
@@ -41,6 +47,12 @@ export function createAdmission(config: Config, { logger, clock, tell, closers, 
     everyMs: config.REVOCATIONS_POLL,
     clock,
     failed: (error) => tell('background_failed', { task: 'revocations', reason: String(error) }),
+    told(entries) {
+      const deleted = entries.flatMap((entry) =>
+        entry.kind === 'user' && entry.reason === 'account-deleted' ? [entry.userId] : [],
+      );
+      if (deleted.length > 0) accountsDeleted(deleted);
+    },
     heard(news) {
       if (news > 0) verifier.forget(revocations.isRevoked);
       keeper.endRevoked((access) => revocations.find(subjectOf(access))?.reason);

@@ -5,6 +5,7 @@ import type { Logger } from '@tollgate/telemetry';
 import type { Blobs } from './ports.ts';
 import type { Config } from './config.ts';
 import { chatflowsIn } from './store/chatflows.ts';
+import { erasuresIn } from './store/erasures.ts';
 import { blobsIn } from './store/files/blobs.ts';
 import { filesIn } from './store/files/files.ts';
 import { quotasIn } from './store/files/quotas.ts';
@@ -14,6 +15,7 @@ import { messagesIn } from './store/messages.ts';
 import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
+import { turnsIn } from './store/turns.ts';
 import { strikesIn } from './store/strikes.ts';
 
 /** The collections of this service. The journal knows this process by a name that no other one has. */
@@ -35,6 +37,8 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     sessions: reachable(sessionsIn(mongo, defaultWorkspaceId), troubleOf),
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
+    erasures: reachable(erasuresIn(mongo), troubleOf),
+    turns: reachable(turnsIn(mongo), troubleOf),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),

@@ -73,7 +73,7 @@ function clientOf(settings: UpstreamSettings, routed: readonly string[], tell: T
     ),
     abandoned: (chatflowId) => tell('upstream_abandoned', { upstream: name, chatflowId }),
   };
-  return kind === 'flowise' ? flowise(options) : openAi({ ...options, ...rest, models, routed });
+  return kind === 'flowise' ? flowise({ ...options, ...rest }) : openAi({ ...options, ...rest, models, routed });
 }
 
 /** Names of models that are there because a route to this server says so, whatever the server lists. */

@@ -17,7 +17,7 @@ import {
   REFERENCE,
   upstreamsDocument,
   type UpstreamsDocument,
-} from './upstreams-document-config.ts';
+} from './servers-config.ts';
 
 const apiKey = () => secret({ minBytes: 1 }).optional();
 
@@ -60,6 +60,10 @@ export const upstreamVariables = {
     .prefault('60s')
     .describe('Longest silence within an answer; comments do not count'),
   UPSTREAM_TOTAL_TIMEOUT: limits.total().prefault('15m').describe('Longest answer'),
+  FLOWISE_ENDING_TIMEOUT: limits
+    .ending()
+    .prefault('20s')
+    .describe('Silence after a piece of text at which the answer of a Flowise chain counts as whole'),
   UPSTREAM_BREAK_AFTER: whole({ min: 1, max: 1000 })
     .default(5)
     .describe('Failures of an AI server in a row after which it is not asked for a while'),
@@ -83,6 +87,8 @@ export interface UpstreamSettings {
   readonly publicOnly: boolean;
   readonly connections: number;
   readonly connectMs: number;
+  /** Of a Flowise server. */
+  readonly endingMs: number;
   readonly timeouts: { readonly firstByteMs: number; readonly idleMs: number; readonly totalMs: number };
   readonly breaker: { readonly failures: number; readonly pauseMs: number };
 }
@@ -149,6 +155,7 @@ export function upstreamsOf(config: Upstreams, env: Environment): UpstreamsConfi
       passHeaders: server.passHeaders ?? common.passHeaders,
       connections: server.connections ?? common.connections,
       connectMs: timeouts.connect ?? common.connectMs,
+      endingMs: timeouts.ending ?? common.endingMs,
       timeouts: {
         firstByteMs: timeouts.firstByte ?? common.timeouts.firstByteMs,
         idleMs: timeouts.idle ?? common.timeouts.idleMs,
@@ -184,6 +191,7 @@ function commonSettings(config: Upstreams) {
     publicOnly: false,
     connections: config.UPSTREAM_CONNECTIONS,
     connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
+    endingMs: config.FLOWISE_ENDING_TIMEOUT,
     timeouts: {
       firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
       idleMs: config.UPSTREAM_IDLE_TIMEOUT,

@@ -7,5 +7,6 @@ export * from './flowise.ts';
 export * from './flowise-chats.ts';
 export * from './flowise-side.ts';
 export * from './login.ts';
+export * from './openai.ts';
 export * from './service.ts';
 export * from './sessions.ts';

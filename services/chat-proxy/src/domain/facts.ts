@@ -11,6 +11,7 @@ export const BACKGROUND_TASKS = [
   'forget',
   'abandoned',
   'retention',
+  'erasures',
   'messages',
   'revocations',
   'sync',

@@ -43,6 +43,7 @@ export class Reply {
   /** What the meter showed when usage was last reported. */
   #meteredAtUsage = 0;
   #badUsage = false;
+  #isUnattended = false;
 
   constructor({ promptBytes, keeps }: ReplyOptions) {
     this.promptBytes = promptBytes;
@@ -65,6 +66,7 @@ export class Reply {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
     } else if (part.kind === 'bad-usage') this.#badUsage = true;
+    else if (part.kind === 'unattended') this.#isUnattended = true;
     return isFirst;
   }
 
@@ -101,6 +103,16 @@ export class Reply {
 
   get rawUsage(): unknown {
     return this.#usage?.raw;
+  }
+
+  /** The upstream goes on with it. */
+  get isUnattended(): boolean {
+    return this.#isUnattended;
+  }
+
+  /** Of the upstream's count: thoughts before the answer, contained in its output. */
+  get reasoningTokens(): number | undefined {
+    return this.#usage?.reasoning;
   }
 
   get hasBadUsage(): boolean {

@@ -139,7 +139,7 @@ export interface Messages {
   /** From the oldest message on. */
   pageOn(session: OneSession, page: Page): Promise<{ messages: StoredMessage[]; nextCursor: string | null }>;
   /** Which of these sessions have a message with this text in it, in any case of letters. */
-  sessionsWith(text: string, sessions: readonly OneSession[]): Promise<ReadonlySet<SessionId>>;
+  sessionsWith(text: string, sessions: readonly OneSession[]): Promise<ReadonlySet<SessionId> | 'too-much'>;
   deleteOf(sessions: readonly OneSession[]): Promise<number>;
 }
 
@@ -167,4 +167,17 @@ export interface Forgetting {
   /** One that is due; it comes again, later with each attempt, unless it is removed. */
   take(now: Date, retry: { firstMs: number; longestMs: number }): Promise<TakenNote | undefined>;
   remove(id: string): Promise<void>;
+}
+
+/** Users all of whose conversations are to be deleted. */
+export interface Erasures {
+  add(userIds: readonly UserId[], at: Date): Promise<void>;
+  due(now: Date): Promise<UserId | undefined>;
+  remove(userId: UserId): Promise<void>;
+}
+
+/** Whose turn it is to do what one of several instances does for all. */
+export interface Turns {
+  /** True for one of all that ask until then. */
+  take(task: 'sync' | 'retention', now: Date, until: Date): Promise<boolean>;
 }

@@ -44,10 +44,8 @@ export const fileRoutes = ({ read, upload, links }: FileRouteFlows): Route[] => 
         ? bytesOf(read, file, { context, isDownload: variant === 'download' })
         : pictureOf(await read.thumbnail(file, Number(variant)));
     // The page that shows the picture may be of another origin; whoever has the link may see it.
-    return stream(reply.contentType, reply.chunks, {
-      ...reply,
-      headers: { ...reply.headers, 'cross-origin-resource-policy': 'cross-origin' },
-    });
+    const headers = { ...reply.headers, 'cross-origin-resource-policy': 'cross-origin' };
+    return stream(reply.contentType, reply.chunks, { status: reply.status, headers });
   }),
   serve(chat.deleteFile).with(async ({ params: { fileId } }, caller) => {
     await read.remove(caller, fileId);

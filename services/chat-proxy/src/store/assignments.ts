@@ -73,6 +73,10 @@ export function assignmentsIn(mongo: Mongo) {
       return matchedCount > 0;
     },
 
+    async forget(userId: UserId): Promise<void> {
+      await rows().deleteMany({ user_id: userId });
+    },
+
     async rename({ userId, username, email }: Omit<Assignment, 'assignedAt'>): Promise<void> {
       await rows().updateMany({ user_id: userId }, { $set: { username, email: email.toLowerCase() } });
     },

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import type { Mongo } from '@tollgate/mongo-kit';
+import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { Chatflow } from '../domain/chatflow.ts';
 import { isPublic } from '../domain/chatflow.ts';
 import { type Storage, stricter } from '../domain/storage.ts';
 import type { ChatflowId } from '../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
-import type { ChatflowChanges, Chatflows, FoundChatflow, Owner } from '../ports.ts';
+import type { ChatflowChanges, Chatflows, FoundChatflow, Owner, Retention } from '../ports.ts';
 import { assignmentsIn } from './assignments.ts';
 import {
   type ChatflowRow,
@@ -53,10 +53,12 @@ export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: Ch
     assign: (id, user, at) => database.run(() => assignments.assign(id, user, at)),
     unassign: (id, email) => database.run(() => write.unassign(id, email)),
     renameUser: (user) => database.run(() => assignments.rename(user)),
+    forgetUser: (userId) => database.run(() => assignments.forget(userId)),
     workspaces: (id) => database.run(() => workspaces.ofChatflow(id)),
     assignWorkspace: (id, workspaceId, at) => database.run(() => workspaces.assign(id, workspaceId, at)),
     unassignWorkspace: (id, workspaceId) => database.run(() => write.unassignWorkspace(id, workspaceId)),
     storageOf: (workspaceId) => database.run(() => workspaces.storageOf(workspaceId)),
+    retentions: () => database.run(() => read.retentions()),
     setStorage: (workspaceId, storage) => database.run(() => write.setStorage(workspaceId, storage)),
   };
 }
@@ -122,6 +124,21 @@ function readingIn({ rows, assignments, workspaces, usable, workspaceOf }: Parts
       return row ? chatflowOf(row) : undefined;
     },
 
+    async retentions(): Promise<Retention[]> {
+      const limited = rows()
+        .find({ retention_days: { $gt: 0 } })
+        .limit(MOST_CHATFLOWS);
+      const [ofChatflows, ofWorkspaces] = await Promise.all([limited.toArray(), workspaces.retentions()]);
+      return [
+        ...ofChatflows.map(({ _id, retention_days: days }) => ({
+          of: 'chatflow' as const,
+          chatflowId: _id,
+          days: Number(days),
+        })),
+        ...ofWorkspaces.map((each) => ({ of: 'workspace' as const, ...each })),
+      ];
+    },
+
     list: ({ includeDeleted }: { includeDeleted: boolean }): Promise<Chatflow[]> =>
       inOrder(includeDeleted ? {} : { sync_status: { $ne: 'deleted' } }),
   };
@@ -141,11 +158,19 @@ function writingIn({ rows, assignments, workspaces, usable }: Parts) {
 
     async save(found: FoundChatflow, at: Date): ReturnType<Chatflows['save']> {
       const columns = columnsOf(found);
-      const before = await rows().findOneAndUpdate(
-        { _id: found.id },
-        { $set: { ...columns, synced_at: at, sync_status: 'active', sync_error: null }, $setOnInsert: FIRST_SETTINGS },
-        { upsert: true, returnDocument: 'before' },
-      );
+      const $set = { ...columns, synced_at: at, sync_status: 'active' as const, sync_error: null };
+      const before = await rows()
+        .findOneAndUpdate(
+          { _id: found.id, synced_at: { $lte: at } },
+          { $set, $setOnInsert: FIRST_SETTINGS },
+          { upsert: true, returnDocument: 'before' },
+        )
+        .catch((error: unknown) => {
+          // It is there, and was looked at later than we have: the insert of the upsert has met it.
+          if (isDuplicate(error)) return 'newer' as const;
+          throw error;
+        });
+      if (before === 'newer') return 'unchanged';
       if (!before) return 'created';
       const isSame =
         before.sync_status === 'active' && JSON.stringify(foundColumnsOf(before)) === JSON.stringify(columns);
@@ -154,7 +179,8 @@ function writingIn({ rows, assignments, workspaces, usable }: Parts) {
     },
 
     async markDeleted(ids: readonly ChatflowId[], at: Date): Promise<void> {
-      await rows().updateMany({ _id: { $in: [...ids] } }, { $set: { sync_status: 'deleted', synced_at: at } });
+      const older = { _id: { $in: [...ids] }, synced_at: { $lte: at } };
+      await rows().updateMany(older, { $set: { sync_status: 'deleted', synced_at: at } });
       usable.clear();
     },
 

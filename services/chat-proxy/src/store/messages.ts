@@ -1,9 +1,10 @@
-import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
+import { isDuplicate, isOverTime, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
+import { toCursor } from '../domain/cursor.ts';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
 import type { Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, OneSession, StoredMessage } from '../ports.ts';
-import { cursorFrom, toCursor } from './cursor.ts';
+import { cursorFrom } from './cursor.ts';
 import { containing } from './search.ts';
 
 interface Row {
@@ -26,8 +27,8 @@ interface Row {
   readonly file_ids?: readonly FileId[];
 }
 
-/** Milliseconds for a search in the messages of a few conversations. */
-const SEARCH_MS = 2000;
+/** Milliseconds of the database for one search. */
+const SEARCH_MS = 500;
 
 /** Of this very conversation: one that had the same id before may have left something. */
 const of = (session: OneSession): mongo.Filter<Row> => ({
@@ -83,13 +84,17 @@ export function messagesIn(database: Mongo): Messages {
 
     sessionsWith: (text, sessions) =>
       database.run(async () => {
-        const found = await rows()
-          .aggregate<{ _id: SessionId }>(
-            [{ $match: { ...ofAll(sessions), content: containing(text) } }, { $group: { _id: '$session_id' } }],
-            { maxTimeMS: SEARCH_MS },
-          )
-          .toArray();
-        return new Set(found.map(({ _id }) => _id));
+        const stages = [
+          { $match: { ...ofAll(sessions), content: containing(text) } },
+          { $group: { _id: '$session_id' } },
+        ];
+        try {
+          const found = await rows().aggregate<{ _id: SessionId }>(stages, { maxTimeMS: SEARCH_MS }).toArray();
+          return new Set(found.map(({ _id }) => _id));
+        } catch (error) {
+          if (isOverTime(error)) return 'too-much';
+          throw error;
+        }
       }),
 
     deleteOf: (sessions) => database.run(async () => (await rows().deleteMany(ofAll(sessions))).deletedCount),

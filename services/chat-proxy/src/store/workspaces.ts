@@ -83,6 +83,14 @@ export function workspacesIn(mongo: Mongo) {
       return row ? storageOfRow(row) : KEEPS_ALL;
     },
 
+    async retentions(): Promise<{ workspaceId: string; days: number }[]> {
+      const found = await settings()
+        .find({ retention_days: { $gt: 0 } })
+        .limit(MOST_ASSIGNMENTS)
+        .toArray();
+      return found.map((row) => ({ workspaceId: row._id, days: Number(row.retention_days) }));
+    },
+
     async setStorage(workspaceId: string, { keeps, retentionDays }: Storage): Promise<void> {
       const columns = { store: keeps, retention_days: retentionDays };
       await settings().updateOne({ _id: workspaceId }, { $set: columns }, { upsert: true });

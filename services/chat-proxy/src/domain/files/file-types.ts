@@ -121,14 +121,20 @@ export function judgeFile(
   const extension = extensionOf(claim.name);
   if (sample.sizeBytes === 0) return { refusal: 'the file is empty' };
   const mime = UNNAMED.has(declared) ? detected(sample, extension) : BY_NAME.get(declared);
-  const type = mime === undefined ? undefined : TYPES[mime];
-  if (mime === undefined || !type || !accepted.has(mime)) {
-    return { refusal: `files of type ${/^[\w.+/-]{1,100}$/.test(declared) ? declared : 'unknown'} are not accepted` };
-  }
-  if (extension !== '' && !type.extensions.includes(extension)) return { refusal: `the name is not that of ${mime}` };
-  if (!type.fits(sample)) return { refusal: `the bytes are not those of ${mime}` };
-  return { mime };
+  if (mime === undefined || !accepted.has(mime))
+    return { refusal: `files of type ${shownType(declared)} are not accepted` };
+  const refusal = faultOf(sample, mime, extension);
+  return refusal === undefined ? { mime } : { refusal };
 }
+
+function faultOf(sample: Sample, mime: string, extension: string): string | undefined {
+  const type = TYPES[mime];
+  if (extension !== '' && !type?.extensions.includes(extension)) return `the name is not that of ${mime}`;
+  return type?.fits(sample) ? undefined : `the bytes are not those of ${mime}`;
+}
+
+/** What a client says goes into our sentences only when it is a type. */
+const shownType = (declared: string): string => (/^[\w.+/-]{1,100}$/.test(declared) ? declared : 'unknown');
 
 function detected(sample: Sample, extension: string): string | undefined {
   const fitting = Object.entries(TYPES).filter(([, type]) => type.fits(sample));

@@ -19,6 +19,7 @@ export const limits = {
   firstByte: () => millisecondsFrom('10ms', '1h'),
   idle: () => millisecondsFrom('10ms', '1h'),
   total: () => millisecondsFrom('10ms', '24h'),
+  ending: () => millisecondsFrom('10ms', '10m'),
   pause: () => millisecondsFrom('10ms', '10m'),
 };
 
@@ -67,6 +68,8 @@ const Server = z.strictObject({
       firstByte: limits.firstByte().optional(),
       idle: limits.idle().optional(),
       total: limits.total().optional(),
+      /** Of a Flowise server. */
+      ending: limits.ending().optional(),
     })
     .default({}),
   breaker: z
