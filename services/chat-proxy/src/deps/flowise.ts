@@ -29,7 +29,7 @@ interface Neighbours {
   readonly upstreams: Pick<Upstreams, 'side'>;
   readonly conversations: AppFlows['sessions'];
   readonly files: AppFlows['files'];
-  readonly answering: Pick<Answering, 'chat' | 'stop' | 'holds'>;
+  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps'>;
   readonly verifyKey: VerifyKey;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
@@ -68,7 +68,7 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
       sessions,
       answers: feedbacks,
       side,
-      holds: answering.holds,
+      holds: answering.chatDeps.holds,
       newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     }),
   };

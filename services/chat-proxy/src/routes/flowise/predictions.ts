@@ -87,20 +87,13 @@ function askOf(
       role: role === 'user' || role === 'userMessage' ? 'user' : 'assistant',
       content,
     })),
-    uploads: (body.uploads ?? []).map(asDataUrl),
+    uploads: body.uploads ?? [],
     overrides,
     stores: true,
     ...(flowInput && { flowInput }),
     idempotencyKey: context.idempotencyKey,
     keepRunningSeconds: keepRunningIn(context),
   };
-}
-
-/** The text of a file (`file:full`), which the attachments gave, comes as it is. */
-function asDataUrl(upload: NonNullable<Body['uploads']>[number]) {
-  if (upload.type !== 'file:full' || upload.data.startsWith('data:')) return upload;
-  const name = upload.name.endsWith('.txt') ? upload.name : `${upload.name}.txt`;
-  return { ...upload, name, mime: 'text/plain', data: Buffer.from(upload.data).toString('base64') };
 }
 
 /** A form in words, as chat windows show it. */
