@@ -20,5 +20,5 @@ export * from './audit/audit-reports.ts';
 export type { Refusal } from './server/refusal.ts';
 export { openAiError } from './server/dialects.ts';
 export { createHttpServer } from './server/http-server.ts';
-export { parseJson } from './server/body.ts';
+export { parseJson } from './server/json.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';
