@@ -18,6 +18,7 @@ export * from './rounds.ts';
 export * from './route.ts';
 export * from './audit/audit-reports.ts';
 export type { Refusal } from './server/refusal.ts';
+export { admit } from './server/run-route.ts';
 export { createHttpServer } from './server/http-server.ts';
 export { parseJson } from './server/body.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';

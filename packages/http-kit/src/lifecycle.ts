@@ -56,6 +56,8 @@ export interface RunOptions {
   readonly acceptMs: number;
   /** Milliseconds running answers get to finish before they are told `server_shutdown`. */
   readonly drainMs: number;
+  /** Nothing new is accepted from now on; for connections that are no requests, which nobody else would end. */
+  readonly draining?: () => void;
   /** Tells running answers to end; called when `drainMs` is over. */
   readonly endAnswers?: () => void;
   /** Closes everything else, after the last connection. */
@@ -96,7 +98,8 @@ export async function runService(options: RunOptions): Promise<number> {
 /** Milliseconds between two looks for connections whose last answer is out. */
 const IDLE_CHECK_MS = 50;
 
-async function stopGracefully({ server, health, acceptMs, drainMs, endAnswers, close }: RunOptions): Promise<void> {
+async function stopGracefully(options: RunOptions): Promise<void> {
+  const { server, health, acceptMs, drainMs, endAnswers, close } = options;
   health.drain();
   // Whoever asks now is told to use another connection for the next request.
   server.prependListener('request', (_request, response: ServerResponse) => {
@@ -104,6 +107,7 @@ async function stopGracefully({ server, health, acceptMs, drainMs, endAnswers, c
   });
   if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  options.draining?.();
   // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const drained = setTimeout(() => endAnswers?.(), drainMs);

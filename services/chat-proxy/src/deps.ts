@@ -1,5 +1,4 @@
 import {
-  createAuthenticator,
   createClosers,
   createHealth,
   createRounds,
@@ -27,6 +26,7 @@ import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './revocation-deps.ts';
 import { createRefusalReports } from './report-deps.ts';
 import { MIGRATIONS } from './store/migrations.ts';
+import { openSockets } from './socket-deps.ts';
 import { openStores } from './store-deps.ts';
 import { connectUpstreams } from './upstream-deps.ts';
 
@@ -41,6 +41,8 @@ export interface Deps {
   readonly health: AppOptions['health'];
   /** Begins the background tasks. */
   start(): Promise<void>;
+  /** Nothing new is accepted: sockets end, with the last of their answers. */
+  draining(): void;
   /** Tells every running answer to end now. */
   endAnswers(): void;
   close(): Promise<void>;
@@ -73,6 +75,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { sessions } = library.flows;
   const { verifyKey } = admission;
   const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
+  const sockets = openSockets(config, { answering, admission, stream, clock });
+  admission.alsoEnds(sockets.endRevoked);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     streams: { ...answering.streams.requests, stream },
@@ -96,6 +100,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      sockets,
       isOriginAllowed: flowise.isOriginAllowed,
       limit: answering.streams.limit,
       refused: reports.refused,
@@ -113,8 +118,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       // Right after the start the database may still be on its way.
       void mongo.connected.then(() => library.synchronise()).catch((error: unknown) => failed('sync', error));
     },
+    draining: sockets.leave,
     endAnswers: answering.endAnswers,
     async close() {
+      sockets.leave();
       answering.endAnswers();
       await answering.idle();
       await closers.closeAll(CLOSING_MS);
@@ -171,10 +178,10 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config, { verifyAccess, verifyKey }: Admission) {
+async function appSettings(config: Config, { authenticate }: Admission) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess, verifyKey, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',

@@ -8,4 +8,5 @@ export * from './flowise-chats.ts';
 export * from './login.ts';
 export * from './service.ts';
 export * from './sessions.ts';
+export * from './socket.ts';
 export * from './streams.ts';
