@@ -15,6 +15,7 @@ import { messagesIn } from '../store/messages.ts';
 import { DATABASE } from '../store/migrations.ts';
 import { openHolds } from '../store/open-holds.ts';
 import { sessionsIn } from '../store/sessions.ts';
+import { tracesIn } from '../store/traces.ts';
 import { turnsIn } from '../store/turns.ts';
 import { strikesIn } from '../store/strikes.ts';
 import { openStreamStores } from './stream-stores.ts';
@@ -41,6 +42,7 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     erasures: reachable(erasuresIn(mongo), troubleOf),
     turns: reachable(turnsIn(mongo), troubleOf),
+    traces: reachable(tracesIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
     ...openStreamStores(mongo, instance, config),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),

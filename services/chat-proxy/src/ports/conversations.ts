@@ -149,6 +149,12 @@ export interface SessionFiles {
   forgetUser(userId: UserId, at: Date): Promise<unknown>;
 }
 
+/** What of conversations lies beside their messages: ratings, leads, and answers that can be read again. */
+export interface Traces {
+  ofSessions(sessions: readonly OwnedSession[]): Promise<void>;
+  ofUser(userId: UserId): Promise<void>;
+}
+
 /** Something of a conversation that is still to be deleted. */
 export interface ForgetNote {
   readonly chatflowId: ChatflowId;
