@@ -29,7 +29,7 @@ interface Neighbours {
   readonly upstreams: Pick<Upstreams, 'side'>;
   readonly conversations: AppFlows['sessions'];
   readonly files: AppFlows['files'];
-  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps'>;
+  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps' | 'streams'>;
   readonly verifyKey: VerifyKey;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
@@ -69,6 +69,7 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
       answers: feedbacks,
       side,
       holds: answering.chatDeps.holds,
+      limits: answering.streams.limits,
       newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     }),
   };

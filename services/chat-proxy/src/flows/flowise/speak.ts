@@ -5,6 +5,7 @@ import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
 import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } from '../../ports.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
+import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { OpenChat } from './open-chat.ts';
 
 export interface SpeakDeps {
@@ -14,6 +15,7 @@ export interface SpeakDeps {
   readonly answers: Pick<Feedbacks, 'findAnswer'>;
   readonly side: Pick<FlowiseSide, 'textToSpeech'>;
   readonly holds: Pick<Holds, 'open' | 'close'>;
+  readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
 }
 
@@ -31,30 +33,17 @@ export interface SpeechOrder {
  */
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
-    const chatflow = await deps.chatflows.findFor(caller, order.chatflowId);
-    if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-    if (!originAllowed(chatflow, order.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
-    if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
-    const { sessionId } = await deps.openChat(caller, order.chatflowId, { chatId: order.chatId });
-    const [session, answer] = await Promise.all([
-      deps.sessions.findAny(caller, sessionId),
-      deps.answers.findAnswer(sessionId, order.requestId),
-    ]);
-    const slot = session?.upstreamChatIds.at(-1);
-    if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
-
+    const { chatflow, message } = await spokenOf(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
     const spoken = { kind: 'text', text: order.text } as const;
+    const holdId = deps.newRequestId();
+    const wantedOutput = Buffer.byteLength(order.text);
+    const seat = await deps.limits.enter(caller, chatflow, holdId);
     let hold: OpenHold | undefined;
     try {
-      hold = await deps.holds.open(caller, {
-        holdId: deps.newRequestId(),
-        chatflow,
-        reply,
-        wantedOutput: Buffer.byteLength(order.text),
-      });
+      hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
+      await seat.granted;
       const over = AbortSignal.any([left, hold.lost.signal]);
-      const message = { chatId: slot, messageId: answer.upstreamMessageId ?? order.requestId, text: order.text };
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
         yield event;
@@ -64,8 +53,29 @@ export const createSpeak = (deps: SpeakDeps) =>
       reply.status = left.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
+      seat.leave();
       await deps.holds.close(hold); // never throws
     }
   };
+
+/** The own answer that is meant, as its server knows it. */
+async function spokenOf(
+  { chatflows, openChat, sessions, answers }: SpeakDeps,
+  caller: Asker,
+  { chatflowId, chatId, requestId, text, origin }: SpeechOrder,
+) {
+  const chatflow = await chatflows.findFor(caller, chatflowId);
+  if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
+  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+  if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
+  const { sessionId } = await openChat(caller, chatflowId, { chatId });
+  const [session, answer] = await Promise.all([
+    sessions.findAny(caller, sessionId),
+    answers.findAnswer(sessionId, requestId),
+  ]);
+  const slot = session?.upstreamChatIds.at(-1);
+  if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
+  return { chatflow, message: { chatId: slot, messageId: answer.upstreamMessageId ?? requestId, text } };
+}
 
 export type Speak = ReturnType<typeof createSpeak>;
