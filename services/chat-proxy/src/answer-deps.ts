@@ -16,7 +16,7 @@ import { createSettler } from './flows/answers/settle-leftovers.ts';
 import { createMetering } from './metering-deps.ts';
 import type { Accounting, Clock } from './ports.ts';
 import type { Stores } from './store-deps.ts';
-import { longestAnswerMs } from './stream-stores.ts';
+import { longestAnswerMs } from './streams-config.ts';
 import { createStreams } from './streams-deps.ts';
 import type { Upstreams } from './upstream-deps.ts';
 

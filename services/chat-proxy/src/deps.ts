@@ -76,7 +76,6 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { verifyKey } = admission;
   const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
   const sockets = openSockets(config, { answering, admission, stream, clock });
-  admission.alsoEnds(sockets.endRevoked);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     streams: { ...answering.streams.requests, stream },

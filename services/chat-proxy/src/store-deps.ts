@@ -15,7 +15,8 @@ import { DATABASE } from './store/migrations.ts';
 import { openHolds } from './store/open-holds.ts';
 import { sessionsIn } from './store/sessions.ts';
 import { strikesIn } from './store/strikes.ts';
-import { openStreamStores } from './stream-stores.ts';
+import { streamStoresIn } from './store/streams/stream-stores.ts';
+import { longestAnswerMs } from './streams-config.ts';
 
 /** The collections of this service. It knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
@@ -38,7 +39,7 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     messages: reachable(messagesIn(mongo), troubleOf),
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
-    ...openStreamStores(mongo, instance, config),
+    ...streamStoresIn(mongo, { instance, defaultWorkspaceId, longestAnswerMs: longestAnswerMs(config) }),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),

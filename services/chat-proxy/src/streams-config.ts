@@ -35,3 +35,20 @@ export const streamVariables = {
     .default(20)
     .describe('WebSockets of one user that one process keeps open'),
 };
+
+/** What an answer needs beside its upstream and its client, with much to spare. */
+const OVERDUE_MARGIN_MS = 30_000;
+
+interface AnswerTimes {
+  readonly CLIENT_STALL_TIMEOUT: number;
+  readonly upstreams: {
+    readonly servers: readonly { readonly timeouts: { readonly firstByteMs: number; readonly totalMs: number } }[];
+  };
+}
+
+/** An answer that is older has escaped every other limit: one server failed before its first byte, another took its time. */
+export function longestAnswerMs({ CLIENT_STALL_TIMEOUT: stallMs, upstreams: { servers } }: AnswerTimes): number {
+  const longest = (times: readonly number[]) => Math.max(0, ...times);
+  const firstByteMs = longest(servers.map(({ timeouts }) => timeouts.firstByteMs));
+  return firstByteMs + longest(servers.map(({ timeouts }) => timeouts.totalMs)) + stallMs + OVERDUE_MARGIN_MS;
+}
