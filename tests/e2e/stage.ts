@@ -80,6 +80,14 @@ export const reachesOf = (stage: Stage): Readonly<Record<string, Reach>> => ({
   ...creditReaches(stage),
   readHistory: { service: 'chatProxy', method: 'GET', path: `/api/v1/chat/sessions/${stage.sessionId}/history` },
   deleteSession: { service: 'chatProxy', method: 'DELETE', path: `/api/v1/chat/sessions/${stage.sessionId}` },
+  renameSession: {
+    service: 'chatProxy',
+    method: 'PATCH',
+    path: `/api/v1/chat/sessions/${stage.sessionId}`,
+    body: { title: 'Mine now' },
+  },
+  exportSession: { service: 'chatProxy', method: 'GET', path: `/api/v1/chat/sessions/${stage.sessionId}/export` },
+  exportSessions: { service: 'chatProxy', method: 'GET', path: '/api/v1/chat/export?format=json' },
   listSessions: { service: 'chatProxy', method: 'GET', path: '/api/v1/chat/sessions' },
   deleteHistory: { service: 'chatProxy', method: 'DELETE', path: '/api/v1/chat/history' },
 });

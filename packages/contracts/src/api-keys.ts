@@ -10,6 +10,7 @@ import type { Role } from './ids.ts';
 export const KEY_SCOPES = [
   'chat:use',
   'chatflows:read',
+  'vectors:write',
   'sessions:own',
   'profile:read',
   'credits:read-own',

@@ -4,6 +4,9 @@
  */
 export const ERROR_CODES = {
   VALIDATION_FAILED: { status: 400, title: 'The request is not valid' },
+  UNSUPPORTED_PARAMETER: { status: 400, title: 'This parameter is not supported' },
+  CONTEXT_LENGTH_EXCEEDED: { status: 400, title: 'This is more than the model can take in at once' },
+  UPSTREAM_REJECTED: { status: 400, title: 'The model does not accept this request' },
   MALFORMED_JSON: { status: 400, title: 'The body is not valid JSON' },
   IDEMPOTENCY_KEY_REQUIRED: { status: 400, title: 'An Idempotency-Key header is required' },
   INVALID_CODE: { status: 400, title: 'The code or token is not valid or no longer valid' },
@@ -50,6 +53,7 @@ export const ERROR_CODES = {
   CSRF_REJECTED: { status: 403, title: 'The request does not come from an allowed page' },
 
   NOT_FOUND: { status: 404, title: 'Not found' },
+  MODEL_NOT_FOUND: { status: 404, title: 'This model does not exist, or you may not use it' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'This method is not allowed here' },
   REQUEST_TIMEOUT: { status: 408, title: 'The request took too long to arrive' },
 

@@ -57,6 +57,7 @@ export const PERMISSIONS = {
   'chat:use': EVERY_USER,
   'chatflows:read': EVERY_USER,
   'chatflows:administer': ADMIN,
+  'vectors:write': ADMIN,
   'internal:revocations': 'service',
 } as const satisfies Record<string, Callers>;
 

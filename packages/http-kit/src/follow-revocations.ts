@@ -15,6 +15,8 @@ export interface FollowerOptions {
   readonly failed: (error: unknown) => void;
   /** Told after every answer; `news`: how many entries were new. */
   readonly heard?: (news: number) => void;
+  /** Told of entries that were new, before `heard`; after a start of all that auth still tells. */
+  readonly told?: (entries: readonly Revocation[]) => void;
   /** Most entries kept in memory. */
   readonly capacity?: number;
 }
@@ -44,7 +46,7 @@ const MILLISECONDS = 1000;
  * working until they expire; how long that has been so is a metric.
  */
 export function followRevocations(options: FollowerOptions): RevocationFollower {
-  const { baseUrl, token, clock, everyMs, failed, heard, capacity } = options;
+  const { baseUrl, token, clock, everyMs, failed, heard, told, capacity } = options;
   const revocations = createRevocations(capacity === undefined ? {} : { capacity });
   const client = createClient(
     { readRevocations: auth.readRevocations },
@@ -65,14 +67,20 @@ export function followRevocations(options: FollowerOptions): RevocationFollower 
 
   async function readOn(): Promise<{ news: number; now: number }> {
     const first = await client.readRevocations({ query: { since } });
-    let news = revocations.apply(first.revocations);
+    let news = takeIn(first.revocations);
     let cursor = first.nextCursor;
     for (let page = 1; cursor !== null && page < MOST_PAGES; page += 1) {
       const next = await client.readRevocations({ query: { since, cursor } });
-      news += revocations.apply(next.revocations);
+      news += takeIn(next.revocations);
       cursor = next.nextCursor;
     }
     return { news, now: first.now };
+  }
+
+  function takeIn(entries: readonly Revocation[]): number {
+    const fresh = entries.filter((entry) => revocations.apply([entry]) > 0);
+    if (fresh.length > 0) told?.(fresh);
+    return fresh.length;
   }
 
   const rounds = createRounds(turn, {

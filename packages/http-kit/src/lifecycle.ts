@@ -1,4 +1,5 @@
 import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import closeWithGrace from 'close-with-grace';
 import type { Health } from './health.ts';
 import type { Logger } from './server/service-options.ts';
@@ -73,6 +74,7 @@ const CLOSING_MS = 8000;
  */
 export async function runService(options: RunOptions): Promise<number> {
   const { server, logger } = options;
+  const closeSilent = watchSilent(server);
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen(options.port, options.host, resolve);
@@ -88,7 +90,7 @@ export async function runService(options: RunOptions): Promise<number> {
     async ({ signal, err }) => {
       if (err) logger.error('stopping after an error nobody handled', { error: err });
       else logger.info('stopping', { signal });
-      await stopGracefully(options);
+      await stopGracefully({ ...options, closeSilent });
       logger.info('stopped');
     },
   );
@@ -98,8 +100,23 @@ export async function runService(options: RunOptions): Promise<number> {
 /** Milliseconds between two looks for connections whose last answer is out. */
 const IDLE_CHECK_MS = 50;
 
-async function stopGracefully(options: RunOptions): Promise<void> {
-  const { server, health, acceptMs, drainMs, endAnswers, close } = options;
+/**
+ * Connections that were opened and on which nothing was ever sent, as browsers and load balancers keep them ready. Node counts
+ * them as busy, and no longer looks at their time when the server closes.
+ */
+function watchSilent(server: Server): () => void {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return () => {
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  };
+}
+
+async function stopGracefully(options: RunOptions & { closeSilent: () => void }): Promise<void> {
+  const { server, health, acceptMs, drainMs, endAnswers, close, closeSilent } = options;
   health.drain();
   // Whoever asks now is told to use another connection for the next request.
   server.prependListener('request', (_request, response: ServerResponse) => {
@@ -109,7 +126,10 @@ async function stopGracefully(options: RunOptions): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   options.draining?.();
   // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+    closeSilent();
+  }, IDLE_CHECK_MS);
   const drained = setTimeout(() => endAnswers?.(), drainMs);
   const cut = setTimeout(() => server.closeAllConnections(), drainMs + CLOSING_MS / 2);
   await closed;

@@ -58,6 +58,17 @@ const listenTo = (service: Process, count: number): Wire =>
 const names = (service: Process): string[] => service.events.map(({ event }) => event);
 
 describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (framework) => {
+  it('does not wait for connections on which nothing was ever asked', async () => {
+    const service = await launch(framework, { drainMs: 20_000 });
+    const silent = wire(service.port);
+    await eventually(() => silent.socket.readyState === 'open');
+    // Answered, so that the silent one, which came before, has been taken as well.
+    expect((await call(service, 'GET /health')).status).toBe(200);
+    service.child.kill('SIGTERM');
+    await silent.ended();
+    expect(await within(10_000, service.exited)).toBe(0);
+  });
+
   it('says so while it still accepts, finishes what runs, closes in reverse and exits with 0', async () => {
     const service = await launch(framework, { acceptMs: 400 });
     const idle = new Agent({ keepAliveTimeout: 60_000 });

@@ -2,10 +2,15 @@ import { mongo } from 'mongoose';
 
 const DUPLICATE_KEY = 11_000;
 const OUT_OF_DISK_SPACE = 14_031;
+const MAX_TIME_EXPIRED = 50;
 
 /** Whether a unique index refused a write. */
 export const isDuplicate = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
+
+/** Whether an operation has reached the time limit it was given (`maxTimeMS`). */
+export const isOverTime = (error: unknown): boolean =>
+  error instanceof mongo.MongoServerError && error.code === MAX_TIME_EXPIRED;
 
 /** Gives `false` instead of throwing when a unique index refused the write. */
 export async function unlessDuplicate(write: Promise<unknown>): Promise<boolean> {

@@ -47,6 +47,9 @@ export const REACHES: Readonly<Record<string, 'filtered' | '404'>> = {
 
   readHistory: '404',
   deleteSession: '404',
+  renameSession: '404',
+  exportSession: '404',
+  exportSessions: 'filtered',
   listSessions: 'filtered',
   deleteHistory: 'filtered',
 };

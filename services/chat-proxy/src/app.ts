@@ -11,12 +11,15 @@ import { chatflowRoutes } from './routes/chatflows.ts';
 import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
 import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
 import { loginRoutes } from './routes/login.ts';
+import { type OpenAiFlows, openAiRoutes } from './routes/openai.ts';
 import { serviceRoutes } from './routes/service.ts';
+import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 import { type StreamFlows, streamRoutes } from './routes/streams.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
+  readonly openai: OpenAiFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
   readonly streams: StreamFlows;
   readonly sessions: SessionFlows;
@@ -43,12 +46,14 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...serviceRoutes(version),
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
+  ...openAiRoutes(flows.openai),
   ...streamRoutes(flows.streams),
   ...sessionRoutes(flows.sessions),
+  ...sessionExportRoutes(flows.sessions),
   ...fileRoutes(flows.files),
   ...chatflowRoutes(flows.chatflows),
   ...adminChatflowRoutes(flows.admin),
-  ...adminWorkspaceRoutes(flows.workspaces),
+  ...adminWorkspaceRoutes(flows.workspaces, flows.sessions.remove),
   ...flowiseRoutes(flows.flowise),
 ];
 

@@ -16,19 +16,21 @@ import {
   whole,
   workspaceVariables,
 } from '@tollgate/config';
+import { libraryVariables } from './config/library.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
-import { limitVariables } from './limits-config.ts';
-import { streamVariables } from './streams-config.ts';
-import { fileVariables } from './files-config.ts';
-import { meteringVariables } from './metering-config.ts';
+import { limitVariables } from './config/limits.ts';
+import { streamVariables } from './config/streams.ts';
+import { fileVariables } from './config/files.ts';
+import { openAiVariables } from './config/openai.ts';
+import { meteringVariables } from './config/metering.ts';
 import {
   upstreamKeysIn,
   upstreamsFit,
   upstreamsOf,
   type UpstreamsConfig,
   upstreamVariables,
-} from './upstreams-config.ts';
+} from './config/upstreams.ts';
 
 /** Every variable of this service, with a sentence for its reader. */
 export const Variables = z
@@ -71,6 +73,7 @@ export const Variables = z
       .describe('How long they are, before one of them tries again'),
 
     ...upstreamVariables,
+    ...openAiVariables,
 
     DEFAULT_OUTPUT_TOKENS: whole({ min: 1, max: 1_000_000 })
       .default(1024)
@@ -101,13 +104,14 @@ export const Variables = z
       .prefault('60s')
       .describe('How long a client may leave its answer unread before it is ended'),
 
+    ...libraryVariables,
     ...streamVariables,
     ...limitVariables,
     ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),
     SYNC_INTERVAL: durationMs({ max: '24h' })
-      .prefault('0s')
+      .prefault('5m')
       .describe('How often the chatflows are synchronised; 0: only when asked'),
     SYNC_MAX_DELETED_PERCENT: whole({ max: 100 })
       .default(50)

@@ -1,4 +1,5 @@
 import {
+  type Closers,
   createClosers,
   createHealth,
   createRounds,
@@ -9,7 +10,7 @@ import {
 } from '@tollgate/http-kit';
 import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
-import { createAnswering } from './answer-deps.ts';
+import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
@@ -17,18 +18,19 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
-import { createFlowiseDoor } from './flowise-deps.ts';
-import { createFileFlows } from './files-deps.ts';
+import { createFlowiseDoor } from './deps/flowise.ts';
+import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
-import { createLibrary } from './library-deps.ts';
-import { watch } from './metrics-deps.ts';
+import { createLibrary } from './deps/library.ts';
+import { watch } from './deps/metrics.ts';
+import { createOpenAiFlows } from './deps/openai.ts';
 import type { Clock } from './ports.ts';
-import { type Admission, createAdmission } from './revocation-deps.ts';
-import { createRefusalReports } from './report-deps.ts';
+import { type Admission, createAdmission } from './deps/revocation.ts';
+import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
-import { openSockets } from './socket-deps.ts';
-import { openStores } from './store-deps.ts';
-import { connectUpstreams } from './upstream-deps.ts';
+import { openSockets } from './deps/socket.ts';
+import { openStores } from './deps/store.ts';
+import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Overrides {
   readonly clock?: Clock;
@@ -62,22 +64,21 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stores = openStores(config, logger, closers);
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock);
-  closers.add('auth', auth);
-  closers.add('accounting', accounting);
+  const { auth, accounting } = connectNeighbours(config, clock, closers);
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
-  const admission = createAdmission(config, { ...answering, logger, clock, tell, closers });
-
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
+  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
+
   const stream = streamOf(config, logger);
-  const { sessions } = library.flows;
-  const { verifyKey } = admission;
-  const flowise = createFlowiseDoor(config, { stores, sessions, answering, verifyKey, stream, clock });
+  const { sessions: conversations } = library.flows;
   const sockets = openSockets(config, { answering, admission, stream, clock });
+  const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
+  const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
+    openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
     streams: { ...answering.streams.requests, stream },
     login: createLogIn({ auth }),
     ...library.flows,
@@ -88,7 +89,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
-  closers.addClose('streams', () => answering.streams.leave());
+  closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -153,22 +154,28 @@ function backgroundRounds(
   ];
 }
 
-const connectNeighbours = (config: Config, clock: Clock) => ({
-  accounting: accountingClient({
-    baseUrl: config.ACCOUNTING_API_URL,
-    timeoutMs: config.ACCOUNTING_TIMEOUT,
-    connections: config.ACCOUNTING_CONNECTIONS,
-    closingConnections: config.ACCOUNTING_CLOSING_CONNECTIONS,
-    breakAfter: config.ACCOUNTING_BREAK_AFTER,
-    breakMs: config.ACCOUNTING_BREAK_TIME,
-    clock,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
-  }),
-  auth: authClient({
-    baseUrl: config.AUTH_API_URL,
-    timeoutMs: config.AUTH_TIMEOUT,
-    defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
-  }),
+const connectNeighbours = (config: Config, clock: Clock, closers: Closers) => ({
+  auth: closers.add(
+    'auth',
+    authClient({
+      baseUrl: config.AUTH_API_URL,
+      timeoutMs: config.AUTH_TIMEOUT,
+      defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
+    }),
+  ),
+  accounting: closers.add(
+    'accounting',
+    accountingClient({
+      baseUrl: config.ACCOUNTING_API_URL,
+      timeoutMs: config.ACCOUNTING_TIMEOUT,
+      connections: config.ACCOUNTING_CONNECTIONS,
+      closingConnections: config.ACCOUNTING_CLOSING_CONNECTIONS,
+      breakAfter: config.ACCOUNTING_BREAK_AFTER,
+      breakMs: config.ACCOUNTING_BREAK_TIME,
+      clock,
+      token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+    }),
+  ),
 });
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({

@@ -47,6 +47,12 @@ const EVENTS = {
     help: 'Running answers that were ended because the token they were begun with was revoked',
     fields: ['holdId', 'userId', 'reason'],
   },
+  upstream_not_told: {
+    help: 'Ratings and leads that are kept here and could not be passed on to Flowise',
+    labels: { of: ['feedback', 'lead'] },
+    fields: ['chatflowId', 'reason'],
+    level: 'warn',
+  },
   answer_overdue: {
     help: 'Answers that had outlived every limit and were ended from outside',
     fields: ['holdId', 'userId'],

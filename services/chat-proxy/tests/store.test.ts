@@ -5,7 +5,7 @@ import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
 import type { FoundChatflow, Owner, Session, SessionClaim, Sessions } from '../src/ports.ts';
-import { chatflowsIn } from '../src/store/chatflows.ts';
+import { chatflowsIn } from '../src/store/chatflows/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
 import { MIGRATIONS } from '../src/store/migrations.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Storage } from './admin.ts';
 import { chatflowParams } from './chatflows.ts';
-import { Timestamp, WorkspaceId } from '../ids.ts';
+import { Timestamp, UserId, WorkspaceId } from '../ids.ts';
 import { operation } from '../operation.ts';
 
 const path = '/api/v1/admin/chatflows/:id/workspaces';
@@ -46,6 +46,17 @@ export const unassignChatflowFromWorkspace = operation({
   body: z.strictObject({ workspace_id: WorkspaceId.optional() }).prefault({}),
   result: WorkspaceAssignment,
   errors: ['NOT_FOUND'],
+});
+
+export const eraseConversations = operation({
+  id: 'eraseConversations',
+  method: 'DELETE',
+  path: '/api/v1/admin/users/:userId/conversations',
+  summary:
+    'Delete all conversations of a user in every workspace, here and at the upstreams. For a deleted account this happens by itself, DELETED_ACCOUNT_ERASURE after the deletion',
+  permission: 'chatflows:administer',
+  params: z.strictObject({ userId: UserId }),
+  result: z.object({ user_id: UserId, sessions_deleted: z.int(), messages_deleted: z.int() }),
 });
 
 const settings = {

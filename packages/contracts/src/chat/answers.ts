@@ -61,6 +61,9 @@ export const AnswerUsage = z.object({
   remaining_credits: Credits,
   input_tokens: z.int().min(0),
   output_tokens: z.int().min(0),
+  /** Parts of the two above, when the upstream tells: read from its cache, and thought before the answer. */
+  cached_tokens: z.int().min(0).optional(),
+  reasoning_tokens: z.int().min(0).optional(),
   /** Our own count, because the upstream gave none (or none that can be believed). */
   estimated: z.boolean(),
   request_id: HoldId,

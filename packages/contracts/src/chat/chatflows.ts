@@ -11,11 +11,21 @@ const ChatflowLine = z.object({
   is_public: z.boolean(),
 });
 
+/** The same facts under the names that Flowise gives them; of what else it lists, nothing leaves. */
+const FlowiseNames = z.object({
+  isPublic: z.boolean(),
+  deployed: z.boolean(),
+  category: z.string().nullable(),
+  type: z.string(),
+  createdDate: Timestamp.nullable(),
+  updatedDate: Timestamp.nullable(),
+});
+
 const list = {
   method: 'GET',
   summary: 'Chatflows the caller may use: public ones and assigned ones',
   permission: 'chatflows:read',
-  result: z.array(ChatflowLine),
+  result: z.array(ChatflowLine.extend(FlowiseNames.shape)),
 } as const;
 
 export const listChatflows = operation({ ...list, id: 'listChatflows', path: '/api/v1/chatflows' });
@@ -54,10 +64,7 @@ export const readChatflow = operation({
   summary: 'One chatflow the caller may use',
   permission: 'chatflows:read',
   params: chatflowParams,
-  result: ChatflowLine.pick({ id: true, name: true, description: true }).extend({
-    category: z.string().nullable(),
-    type: z.string(),
-    deployed: z.boolean(),
+  result: ChatflowLine.extend(FlowiseNames.shape).extend({
     created: Timestamp.nullable(),
     updated: Timestamp.nullable(),
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ChatflowId } from '../ids.ts';
 import { operation } from '../operation.ts';
-import { AnswerUsage, BEFORE_THE_FIRST_BYTE, CHAT_BODY_BYTES, ChatEvent, Question, Turn, Upload } from './answers.ts';
+import { AnswerUsage, BEFORE_THE_FIRST_BYTE, CHAT_BODY_BYTES, Question, Turn, Upload } from './answers.ts';
 import { chatflowParams } from './chatflows.ts';
 
 const MOST_FIELDS = 100;
@@ -94,7 +94,6 @@ export const flowisePredict = operation({
   alsoAs: ['text/event-stream'],
   errors: BEFORE_THE_FIRST_BYTE,
 });
-export type FlowiseEvent = ChatEvent;
 
 /** Both probes of a chat window: public chatflows answer anybody, the others only those who may use them. */
 const probe = {

@@ -21,17 +21,21 @@ export function errorBody(error: AppError, dialect: ErrorDialect, accept = ''): 
   // A chat window of Flowise that waits for a stream shows what comes instead of it to its user, letter by letter.
   if (dialect === 'flowise' && accept.includes('text/event-stream')) return { type: TEXT_TYPE, body: problem.detail };
   if (dialect === 'flowise') return { type: JSON_TYPE, body: { ...problem, statusCode: error.status, success: false } };
-  return { type: JSON_TYPE, body: { error: openAiError(error, problem) } };
+  return { type: JSON_TYPE, body: openAiError(error) };
 }
 
 /** OpenAI API reference, "Errors": SDKs choose their exception by the status and show `message`. */
-function openAiError(error: AppError, problem: ReturnType<typeof toProblem>) {
+export function openAiError(error: AppError) {
+  const { detail, code, requestId } = toProblem(error);
+  const fault = error.status < 500 ? error.errors?.[0] : undefined;
   return {
-    message: problem.detail,
-    type: typeOf(error.status),
-    param: error.errors?.[0]?.path ?? null,
-    code: problem.code,
-    request_id: problem.requestId,
+    error: {
+      message: fault ? `${detail}: ${fault.path} ${fault.message}` : detail,
+      type: typeOf(error.status),
+      param: fault?.path ?? null,
+      code,
+      request_id: requestId,
+    },
   };
 }
 

@@ -84,7 +84,15 @@ export function corsOptions(allowedOrigins: readonly string[]) {
     // OPTIONS without the headers of a preflight is answered all the same, as `cors` for Express does.
     strictPreflight: false,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'retry-after', 'ratelimit', 'ratelimit-policy', 'idempotency-replayed'],
+    exposedHeaders: [
+      'x-request-id',
+      'retry-after',
+      'ratelimit',
+      'ratelimit-policy',
+      'idempotency-replayed',
+      'x-credits-charged',
+      'x-max-output-tokens',
+    ],
   };
 }
 

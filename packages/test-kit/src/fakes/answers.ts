@@ -36,7 +36,13 @@ export function countTokens(text: string): number {
 /** The tokens of an answer: those of the scenario, else those of the answerer. */
 export function answerTokens(scenario: CheckedScenario, ask: Ask, answerer: Answerer): string[] {
   const { tokens, text } = scenario;
+  return tokens === undefined ? splitWords(text ?? answerer(ask)) : listed(tokens, 't');
+}
+
+/** What the model thinks before it answers. */
+export const reasoningTokens = ({ reasoning = [] }: CheckedScenario): string[] => listed(reasoning, 'r');
+
+function listed(tokens: number | string[], letter: string): string[] {
   if (Array.isArray(tokens)) return tokens;
-  if (typeof tokens === 'number') return Array.from({ length: tokens }, (_, i) => (i === 0 ? 't1' : ` t${i + 1}`));
-  return splitWords(text ?? answerer(ask));
+  return Array.from({ length: tokens }, (_, i) => `${i === 0 ? '' : ' '}${letter}${i + 1}`);
 }

@@ -25,7 +25,7 @@ export type RecordedCall = RecordedRequest & {
   /** Tokens written so far. */
   tokensSent: number;
   /** What was truly consumed and produced so far, whatever the scenario lets the upstream claim. */
-  usage: { input: number; output: number };
+  usage: { input: number; output: number; reasoning?: number };
   closing?: Closing;
   /** Set when the client closed its connection before the answer was complete; milliseconds since the epoch. */
   closedByClientAt?: number;

@@ -3,7 +3,8 @@ import type { CheckedScenario } from './scenario.ts';
 /** Usage numbers as JSON texts: a claim may be something that no JavaScript number can spell, such as 1e309. */
 export type Claim = { input: string; output: string; total: string; cached: string; reasoning: string };
 
-export type TokenUse = { input: number; output: number };
+/** `reasoning` is a part of `output`. */
+export type TokenUse = { input: number; output: number; reasoning?: number };
 
 type Variant = Extract<NonNullable<CheckedScenario['usage']>, string>;
 
@@ -54,8 +55,8 @@ function claim(
   };
 }
 
-function told({ input, output }: TokenUse): Claim[] {
-  return [claim(input, output)];
+function told({ input, output, reasoning = 0 }: TokenUse): Claim[] {
+  return [claim(input, output, { reasoning })];
 }
 
 function mapClaim(from: Claim, spell: (number: string) => string): Claim {

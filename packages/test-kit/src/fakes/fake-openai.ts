@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { type Answerer, countTokens, echo } from './answers.ts';
 import { type CallLog, type CallWatch, createCallLog, type RecordedCall, watchOf } from './call-log.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { claimedUsage } from './claimed-usage.ts';
 import { type Exchange, openExchange } from './exchange.ts';
 import { type Handler, listen, sendJson, type Visit } from './fake-server.ts';
 import { answerChat, type ChatBody, lastQuestion } from './openai-chat.ts';
@@ -172,21 +173,30 @@ function modelRow(id: string): object {
   return { id, object: 'model', created: MODEL_CREATED_SECONDS, owned_by: 'test-kit' };
 }
 
+/** Token numbers count as what they are: so many tokens. */
 function sendEmbeddings(res: ServerResponse, call: RecordedCall, body: Body): void {
-  const texts = textsOf(body.input);
-  call.usage.input = texts.reduce((sum, text) => sum + countTokens(text), 0);
+  const inputs = inputsOf(body.input);
+  call.usage.input = inputs.reduce((sum, input) => sum + (Array.isArray(input) ? input.length : countTokens(input)), 0);
   const size = typeof body.dimensions === 'number' ? Math.min(body.dimensions, 4_096) : EMBEDDING_SIZE;
-  const data = texts.map((text, index) => {
-    const vector = embed(text, size);
+  const data = inputs.map((input, index) => {
+    const vector = embed(String(input), size);
     const embedding = body.encoding_format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
     return { object: 'embedding', index, embedding };
   });
-  const usage = { prompt_tokens: call.usage.input, total_tokens: call.usage.input };
-  sendJson(res, 200, { object: 'list', data, model: body.model ?? 'fake-embedding', usage });
+  const claim = claimedUsage(call.scenario, call.usage).at(-1);
+  const usage = claim && { prompt_tokens: Number(claim.input), total_tokens: Number(claim.input) };
+  const model = body.model ?? 'fake-embedding';
+  sendJson(res, 200, { object: 'list', data, model, ...(usage !== undefined && { usage }) });
+}
+
+function inputsOf(input: unknown): (string | number[])[] {
+  if (!Array.isArray(input)) return [typeof input === 'string' ? input : ''];
+  if (input.length > 0 && input.every((one) => typeof one === 'number')) return [input];
+  return input.map((one) => (Array.isArray(one) ? one.map(Number) : String(one)));
 }
 
 function textsOf(input: unknown): string[] {
-  return (Array.isArray(input) ? input : [input ?? '']).map(String);
+  return inputsOf(input).map(String);
 }
 
 /** Equal texts have equal vectors of length one; nothing else is promised. */

@@ -1,4 +1,4 @@
-import { type Answerer, type Ask, answerTokens, countTokens, type Turn } from './answers.ts';
+import { type Answerer, type Ask, answerTokens, countTokens, reasoningTokens, type Turn } from './answers.ts';
 import type { RecordedCall } from './call-log.ts';
 import { claimedUsage } from './claimed-usage.ts';
 import type { Exchange } from './exchange.ts';
@@ -24,6 +24,8 @@ import { pause, untilAborted } from '../waiting.ts';
 
 const TOOL_ARGUMENT_PIECE = 8;
 const TOKENS_PER_MESSAGE = 3; // what the chat template adds around a message
+const TOKENS_PER_IMAGE = 85;
+const MOST_CHOICES = 128;
 
 type Message = { role?: unknown; content?: unknown };
 
@@ -35,10 +37,14 @@ export type ChatBody = {
   stream_options?: { include_usage?: unknown } | null;
   max_tokens?: unknown;
   max_completion_tokens?: unknown;
+  n?: unknown;
 };
 
 type Plan = {
   head: AnswerHead;
+  /** How often the answer is given, each with the same words. */
+  choices: number;
+  reasoning: string[];
   tokens: string[];
   call: ToolCall | undefined;
   finish: string;
@@ -57,7 +63,8 @@ type Answering = { exchange: Exchange; recorded: RecordedCall; body: ChatBody; a
 export function answerChat(answering: Answering): Promise<boolean> {
   const { exchange, recorded, body } = answering;
   const plan = planAnswer(answering);
-  return body.stream === true ? streamAnswer(exchange, recorded, plan) : sendAnswer(exchange, recorded, plan);
+  const isStream = body.stream === true && !exchange.scenario.unstreamed;
+  return isStream ? streamAnswer(exchange, recorded, plan) : sendAnswer(exchange, recorded, plan);
 }
 
 function planAnswer({ exchange: { scenario }, recorded, body, answerer }: Answering): Plan {
@@ -68,13 +75,13 @@ function planAnswer({ exchange: { scenario }, recorded, body, answerer }: Answer
   const model = typeof body.model === 'string' ? body.model : 'unnamed';
   const wanted = call ? slice(call.function.arguments) : answerTokens(scenario, askOf(messages, model), answerer);
   const cap = scenario.ignoreMaxTokens ? Number.POSITIVE_INFINITY : outputCap(body);
-  const tokens = wanted.slice(0, cap);
-  recorded.usage.input = messages.reduce(
-    (sum, { content }) => sum + countTokens(plain(content)) + TOKENS_PER_MESSAGE,
-    0,
-  );
+  const reasoning = reasoningTokens(scenario).slice(0, cap);
+  const tokens = wanted.slice(0, Math.max(0, cap - reasoning.length));
+  recorded.usage.input = messages.reduce((sum, { content }) => sum + inputTokens(content), 0);
   return {
     head: answerHead(model, recorded.at),
+    choices: choicesOf(body),
+    reasoning,
     tokens,
     call,
     finish: finishOf(call, tokens.length < wanted.length),
@@ -84,9 +91,13 @@ function planAnswer({ exchange: { scenario }, recorded, body, answerer }: Answer
 
 async function streamAnswer(exchange: Exchange, recorded: RecordedCall, plan: Plan): Promise<boolean> {
   const { scenario } = exchange;
-  const { head, call, wantsUsage } = plan;
+  const { head, call, wantsUsage, reasoning, choices } = plan;
   const noUsageYet: ChunkUsage = wantsUsage ? { usage: null } : {};
-  const send = (choices: object[], usage: ChunkUsage = noUsageYet) => exchange.write(chunk(head, choices, usage));
+  const send = async (content: object) => {
+    for (let index = 0; index < choices; index += 1)
+      await exchange.write(chunk(head, [delta(content, null, index)], noUsageYet));
+  };
+  let thoughts = 0;
   const stage: Stage = {
     signal: exchange.signal,
     write: exchange.write,
@@ -96,9 +107,11 @@ async function streamAnswer(exchange: Exchange, recorded: RecordedCall, plan: Pl
     brokenFrame: BROKEN_FRAME,
     unknownFrame: UNKNOWN_FRAME,
     async sendToken(token) {
-      const piece = call ? { tool_calls: [{ index: 0, function: { arguments: token } }] } : { content: token };
-      await send([delta(piece)]);
-      recorded.usage.output += 1;
+      const isThought = thoughts < reasoning.length;
+      if (isThought) thoughts += 1;
+      await send(isThought ? { reasoning_content: token } : pieceOf(token, call));
+      recorded.usage.output += choices;
+      if (isThought) recorded.usage.reasoning = (recorded.usage.reasoning ?? 0) + choices;
       exchange.countSent();
     },
     async sendFailure(message) {
@@ -108,10 +121,12 @@ async function streamAnswer(exchange: Exchange, recorded: RecordedCall, plan: Pl
   };
 
   exchange.open(200, streamHeaders());
-  await send([delta({ role: 'assistant', content: call ? null : '', refusal: null })]);
-  if (call)
-    await send([delta({ tool_calls: [{ index: 0, ...call, function: { name: call.function.name, arguments: '' } }] })]);
-  if (!(await playTokens(scenario, plan.tokens, stage))) return false;
+  await send({ role: 'assistant', content: call ? null : '', refusal: null });
+  if (call) {
+    await send({ tool_calls: [{ index: 0, ...call, function: { name: call.function.name, arguments: '' } }] });
+    recorded.usage.output += choices; // the name
+  }
+  if (!(await playTokens(scenario, [...reasoning, ...plan.tokens], stage))) return false;
   await finishStream(exchange, recorded, plan);
   return true;
 }
@@ -119,20 +134,26 @@ async function streamAnswer(exchange: Exchange, recorded: RecordedCall, plan: Pl
 /** Finish reason, usage and end mark, each of which a scenario can move or leave out. */
 async function finishStream(exchange: Exchange, recorded: RecordedCall, plan: Plan): Promise<void> {
   const { scenario } = exchange;
-  const { head, finish, wantsUsage } = plan;
+  const { head, wantsUsage } = plan;
   const claims = wantsUsage ? claimedUsage(scenario, recorded.usage) : [];
   const sendUsage = async () => {
     for (const usage of claims) await exchange.write(chunk(head, [], { usage }));
   };
   const rides = scenario.usage === 'with-choices' ? claims[0] : undefined;
-  if (!scenario.omit?.includes('finish')) {
-    const usage: ChunkUsage = wantsUsage ? { usage: rides ?? null } : {};
-    await exchange.write(chunk(head, [delta({}, finish)], usage));
-  }
+  if (!scenario.omit?.includes('finish')) await sendFinishes(exchange, plan, rides);
   if (!rides && scenario.usage !== 'late') await sendUsage();
   if (!scenario.omit?.includes('done')) await exchange.write(DONE);
   if (scenario.usage === 'late') await sendUsage();
   exchange.end();
+}
+
+/** Usage that rides along does so in the last of them. */
+async function sendFinishes(exchange: Exchange, plan: Plan, rides: ChunkUsage['usage']): Promise<void> {
+  const { head, finish, wantsUsage, choices } = plan;
+  for (let index = 0; index < choices; index += 1) {
+    const usage = index === choices - 1 ? (rides ?? null) : null;
+    await exchange.write(chunk(head, [delta({}, finish, index)], wantsUsage ? { usage } : {}));
+  }
 }
 
 /** One JSON body. What disturbs a stream between tokens disturbs it in the middle of the bytes. */
@@ -145,13 +166,15 @@ async function sendAnswer(exchange: Exchange, recorded: RecordedCall, plan: Plan
     res.end(text);
     return false;
   }
-  recorded.usage.output = plan.tokens.length;
-  const message = plan.call
-    ? { content: null, tool_calls: [plan.call] }
-    : { content: scenario.withholdTokens ? '' : plan.tokens.join('') };
+  const { reasoning, choices, call } = plan;
+  recorded.usage.output = choices * (reasoning.length + plan.tokens.length + (call ? 1 : 0));
+  if (reasoning.length > 0) recorded.usage.reasoning = choices * reasoning.length;
   const usage = claimedUsage(scenario, recorded.usage).at(-1);
   const finish = scenario.omit?.includes('finish') ? null : plan.finish;
-  const json = completion(plan.head, message, finish, usage === undefined ? {} : { usage });
+  const json = completion(plan.head, messageOf(plan, scenario.withholdTokens), finish, {
+    choices,
+    ...(usage !== undefined && { usage }),
+  });
   const bytes = Buffer.from(scenario.intrusion ? json.slice(0, json.length / 2) : json);
   exchange.open(200, { ...jsonHeaders(), 'content-length': String(bytes.length) });
   if (await isBrokenOff(exchange, bytes)) return false;
@@ -159,6 +182,11 @@ async function sendAnswer(exchange: Exchange, recorded: RecordedCall, plan: Plan
   exchange.countSent(plan.tokens.length);
   exchange.end();
   return true;
+}
+
+function messageOf({ call, reasoning, tokens }: Plan, isWithheld = false) {
+  const said = call ? { content: null, tool_calls: [call] } : { content: isWithheld ? '' : tokens.join('') };
+  return { ...said, ...(reasoning.length > 0 && { reasoning_content: reasoning.join('') }) };
 }
 
 async function isBrokenOff(exchange: Exchange, bytes: Buffer): Promise<boolean> {
@@ -207,6 +235,19 @@ function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join(' ');
+}
+
+function pieceOf(token: string, call: ToolCall | undefined): object {
+  return call ? { tool_calls: [{ index: 0, function: { arguments: token } }] } : { content: token };
+}
+
+function inputTokens(content: unknown): number {
+  const images = Array.isArray(content) ? content.filter((part) => part?.type === 'image_url').length : 0;
+  return countTokens(plain(content)) + TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE;
+}
+
+function choicesOf({ n }: ChatBody): number {
+  return typeof n === 'number' && Number.isInteger(n) && n > 0 ? Math.min(n, MOST_CHOICES) : 1;
 }
 
 function outputCap(body: ChatBody): number {

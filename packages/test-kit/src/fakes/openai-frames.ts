@@ -34,25 +34,25 @@ export function chunk(head: AnswerHead, choices: readonly object[], { usage }: C
   return `data: ${stringifyWith(body, { [USAGE_SLOT]: usageText(usage ?? null) })}\n\n`;
 }
 
-export function delta(content: object, finishReason: string | null = null): object {
-  return { index: 0, delta: content, logprobs: null, finish_reason: finishReason };
+export function delta(content: object, finishReason: string | null = null, index = 0): object {
+  return { index, delta: content, logprobs: null, finish_reason: finishReason };
 }
 
 /** The body of an answer that is not streamed. */
 export function completion(
   head: AnswerHead,
-  message: { content: string | null; tool_calls?: ToolCall[] },
+  message: { content: string | null; tool_calls?: ToolCall[]; reasoning_content?: string },
   finishReason: string | null,
-  { usage }: ChunkUsage,
+  { usage, choices: count }: ChunkUsage & { choices: number },
 ): string {
   const field = usage === undefined ? {} : { usage: USAGE_SLOT };
-  const choice = {
-    index: 0,
+  const choices = Array.from({ length: count }, (_, index) => ({
+    index,
     message: { role: 'assistant', ...message, refusal: null },
     logprobs: null,
     finish_reason: finishReason,
-  };
-  const body = { ...head, object: 'chat.completion', choices: [choice], ...field };
+  }));
+  const body = { ...head, object: 'chat.completion', choices, ...field };
   return stringifyWith(body, { [USAGE_SLOT]: usageText(usage ?? null) });
 }
 

@@ -51,6 +51,10 @@ export const Scenario = z.strictObject({
   text: Text.optional(),
   /** Flowise: the answer is produced and stored, but no token event carries it. */
   withholdTokens: z.boolean().optional(),
+  /** OpenAI: what the model thinks before it answers, like `tokens`; part of the output. */
+  reasoning: z.union([TokenCount, z.array(z.string().max(100_000)).max(100_000)]).optional(),
+  /** OpenAI: answers in one piece although a stream was asked for. */
+  unstreamed: z.boolean().optional(),
   /** OpenAI: goes on past the caller's max_tokens. */
   ignoreMaxTokens: z.boolean().optional(),
   /** The model first calls a tool; the agent flow of Flowise runs it and answers, OpenAI returns the call. */

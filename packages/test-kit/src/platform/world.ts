@@ -17,6 +17,8 @@ export interface WorldOptions {
   readonly chatProxy?: Readonly<Record<string, string>>;
   /** Private keys as PEM: access tokens are signed with EdDSA, and the other services fetch the public keys from auth. */
   readonly privateKeys?: string;
+  /** Where the fakes of AI servers listen, for something that stands between; the system's choice when absent. */
+  readonly fakePorts?: { readonly flowise: number; readonly openai: number };
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
 }
@@ -41,8 +43,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const [database, ports, flowise, openai, mails] = await Promise.all([
     createPostgresDatabase(),
     freePorts(3),
-    startFakeFlowise(),
-    startFakeOpenAi({ models: MODELS }),
+    startFakeFlowise({ port: options.fakePorts?.flowise ?? 0 }),
+    startFakeOpenAi({ models: MODELS, port: options.fakePorts?.openai ?? 0 }),
     startSmtpSink({}),
   ]);
   const [auth = 0, accounting = 0, chatProxy = 0] = ports;

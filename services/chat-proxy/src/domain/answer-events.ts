@@ -64,12 +64,19 @@ function usageEvent(hold: Hold, bill: Bill | undefined): AnswerEvent {
     remaining_credits: bill?.remainingCredits ?? spendable(hold),
     input_tokens: bill?.inputTokens ?? 0,
     output_tokens: bill?.outputTokens ?? 0,
+    ...(bill && detailsOf(bill)),
     estimated: bill?.estimated ?? false,
     request_id: hold.holdId,
     ...clampOf(hold),
   };
   return { event: 'usage', data: usage };
 }
+
+/** What the upstream tells about its counts, when there is something to tell. */
+const detailsOf = ({ cachedTokens, reasoningTokens }: Bill) => ({
+  ...(cachedTokens && { cached_tokens: cachedTokens }),
+  ...(reasoningTokens && { reasoning_tokens: reasoningTokens }),
+});
 
 /** The balance allowed only a shorter answer than usual: told before it begins and after it has ended. */
 const clampOf = ({ clamped, units }: Hold) => (clamped ? { clamped_to: units.output } : {});

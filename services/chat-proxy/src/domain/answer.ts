@@ -5,6 +5,8 @@ export interface ReportedUsage {
   readonly input: number;
   readonly cacheRead: number;
   readonly output: number;
+  /** What of the output were thoughts before the answer, when the upstream tells. */
+  readonly reasoning?: number;
   /** The upstream's own object, kept for disputes; small and of plain JSON, else undefined. */
   readonly raw: unknown;
 }
@@ -20,9 +22,15 @@ export type UpstreamPart =
    */
   | { readonly kind: 'chunk'; readonly chunk: ModelChunk; readonly generated: string; readonly text: string }
   /** Already stripped to what a user may see. */
-  | { readonly kind: 'event'; readonly event: AnswerEvent }
+  | {
+      readonly kind: 'event';
+      readonly event: AnswerEvent /** The upstream's own name of the answer. */;
+      readonly messageId?: string | undefined;
+    }
   /** A running total: each one replaces the one before. */
   | { readonly kind: 'usage'; readonly usage: ReportedUsage }
+  /** The answer is whole, but its upstream goes on with it: what is asked next must not meet it there. */
+  | { readonly kind: 'unattended' }
   /** Usage was reported but cannot be believed. */
   | { readonly kind: 'bad-usage' };
 

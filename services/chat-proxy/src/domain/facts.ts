@@ -11,6 +11,7 @@ export const BACKGROUND_TASKS = [
   'forget',
   'abandoned',
   'retention',
+  'erasures',
   'messages',
   'revocations',
   'sync',
@@ -46,6 +47,7 @@ export type Facts = Readonly<{
   upstream_paused: Readonly<{ upstream: string }>;
   upstream_replaced: Readonly<{ holdId: HoldId; upstream: string; by: string }>;
   upstream_abandoned: Readonly<{ upstream: string; chatflowId: string }>;
+  upstream_not_told: Readonly<{ of: 'feedback' | 'lead'; chatflowId: string; reason: string }>;
   file_not_kept: Readonly<{ fileId: FileId; userId: UserId; reason: string }>;
   chatflows_synchronised: Readonly<{
     outcome: 'done' | 'refused' | 'failed';

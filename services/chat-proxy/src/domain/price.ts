@@ -21,6 +21,9 @@ export interface Bill {
   readonly remainingCredits: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Contained in the two above; undefined when the upstream did not tell. */
+  readonly cachedTokens: number | undefined;
+  readonly reasoningTokens: number | undefined;
   readonly estimated: boolean;
 }
 
@@ -60,6 +63,8 @@ export function billFor(hold: Hold, reply: Reply, absentUsage: AbsentUsage = 'es
     remainingCredits: Math.max(0, spendable(hold) - credits),
     inputTokens: input + cacheRead,
     outputTokens: output,
+    cachedTokens: reply.hasReportedUsage ? cacheRead : undefined,
+    reasoningTokens: reply.reasoningTokens,
     estimated: source === 'estimated' || reply.hasBadUsage,
   };
 }

@@ -33,6 +33,7 @@ export class Reply {
   readonly #keeps: boolean;
   readonly #texts: string[] = [];
   readonly #events: AnswerEvent[] = [];
+  #messageId: string | undefined;
   #keptCharacters = 0;
   #eventCharacters = 0;
   #began = false;
@@ -42,6 +43,7 @@ export class Reply {
   /** What the meter showed when usage was last reported. */
   #meteredAtUsage = 0;
   #badUsage = false;
+  #isUnattended = false;
 
   constructor({ promptBytes, keeps }: ReplyOptions) {
     this.promptBytes = promptBytes;
@@ -52,16 +54,23 @@ export class Reply {
   add(part: UpstreamPart): boolean {
     const isFirst = !this.#began;
     this.#began = true;
-    if (part.kind === 'text' || part.kind === 'thinking') this.#count(part.text);
-    if (part.kind === 'chunk' && part.generated !== '') this.#count(part.generated);
+    this.#count(generatedIn(part));
     if (part.kind === 'text' || part.kind === 'chunk') this.#keepText(part.text);
     else if (part.kind === 'thinking') this.#keepEvent({ event: 'thinking', data: part.text });
-    else if (part.kind === 'event') this.#keepEvent(part.event);
-    else if (part.kind === 'usage') {
+    else if (part.kind === 'event') {
+      this.#keepEvent(part.event);
+      this.#messageId = part.messageId ?? this.#messageId;
+    } else if (part.kind === 'usage') {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
     } else if (part.kind === 'bad-usage') this.#badUsage = true;
+    else if (part.kind === 'unattended') this.#isUnattended = true;
     return isFirst;
+  }
+
+  /** The upstream's own name of the answer. */
+  get upstreamMessageId(): string | undefined {
+    return this.#messageId;
   }
 
   get hasBegun(): boolean {
@@ -94,6 +103,16 @@ export class Reply {
     return this.#usage?.raw;
   }
 
+  /** The upstream goes on with it. */
+  get isUnattended(): boolean {
+    return this.#isUnattended;
+  }
+
+  /** Of the upstream's count: thoughts before the answer, contained in its output. */
+  get reasoningTokens(): number | undefined {
+    return this.#usage?.reasoning;
+  }
+
   get hasBadUsage(): boolean {
     return this.#badUsage;
   }
@@ -122,6 +141,7 @@ export class Reply {
   }
 
   #count(text: string): void {
+    if (text === '') return;
     this.#deltas += 1;
     this.#bytes += Buffer.byteLength(text);
   }
@@ -143,4 +163,10 @@ export class Reply {
     this.#eventCharacters += JSON.stringify(event).length;
     if (this.#eventCharacters <= LONGEST_EVENTS) this.#events.push(event);
   }
+}
+
+/** What of a part is charged. */
+function generatedIn(part: UpstreamPart): string {
+  if (part.kind === 'chunk') return part.generated;
+  return part.kind === 'text' || part.kind === 'thinking' ? part.text : '';
 }

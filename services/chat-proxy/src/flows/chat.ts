@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
+import { inputBytesOf } from '../domain/file-rules.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Asker, Chatflows, Clock } from '../ports.ts';
@@ -53,7 +54,7 @@ export async function* chat(
   const { completion, flowInput, clientHeaders } = ask;
   const asked = { question, uploads, overrides, completion, flowInput, clientHeaders, requestId };
   const prompt = { ...turn.upstream, ...asked, history: turn.history };
-  const reply = new Reply({ promptBytes: turn.promptBytes, keeps: turn.stores });
+  const reply = new Reply({ promptBytes: turn.promptBytes + inputBytesOf(uploads), keeps: turn.stores });
   let hold: OpenHold | undefined;
   let files: KeptFiles | undefined;
   let failure: unknown;
@@ -84,9 +85,10 @@ export async function* chat(
     yield* endStopped(error, { hold, opening: opening() }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
+    const isSent = hold !== undefined;
     await Promise.all([
       deps.holds.close(hold),
-      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold)),
+      deps.conversations.finish({ ...turn, files }, reply, deps.holds.bill(hold), isSent),
     ]);
     if (hold) deps.finished({ hold, error: failure });
   }

@@ -16,6 +16,10 @@ export interface WorkspaceAssignment {
   readonly assignedAt: Date;
 }
 
+export type Retention = Readonly<
+  { of: 'chatflow'; chatflowId: ChatflowId; days: number } | { of: 'workspace'; workspaceId: string; days: number }
+>;
+
 export interface Chatflows {
   /**
    * An active chatflow that is public, or assigned to the user or to the workspace the user is in. Its `storage` is what
@@ -28,6 +32,7 @@ export interface Chatflows {
   find(id: ChatflowId): Promise<Chatflow | undefined>;
   list(options: { includeDeleted: boolean }): Promise<Chatflow[]>;
   configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined>;
+  /** `at`: when the upstream was asked. Whoever asked it later knows better, and is not overwritten. */
   save(found: FoundChatflow, at: Date): Promise<'created' | 'updated' | 'unchanged'>;
   markDeleted(ids: readonly ChatflowId[], at: Date): Promise<void>;
   users(id: ChatflowId): Promise<Assignment[]>;
@@ -39,6 +44,8 @@ export interface Chatflows {
   /** False when the chatflow was not assigned to this address. */
   unassign(id: ChatflowId, email: string): Promise<boolean>;
   renameUser(user: Omit<Assignment, 'assignedAt'>): Promise<void>;
+  /** Ends the user's assignments without a trace. */
+  forgetUser(userId: UserId): Promise<void>;
   workspaces(id: ChatflowId): Promise<WorkspaceAssignment[]>;
   assignWorkspace(id: ChatflowId, workspaceId: string, at: Date): Promise<'Assigned' | 'Reactivated' | 'No Action'>;
   /** False when the chatflow was not assigned to the workspace. */
@@ -46,6 +53,8 @@ export interface Chatflows {
   /** What is kept of all conversations of a workspace. */
   storageOf(workspaceId: string): Promise<Storage>;
   setStorage(workspaceId: string, storage: Storage): Promise<void>;
+  /** Chatflows and workspaces that keep conversations for so many days only. */
+  retentions(): Promise<readonly Retention[]>;
 }
 
 type Settings = Pick<

@@ -123,6 +123,8 @@ export interface StoredMessage {
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly estimated: boolean } | null;
   readonly requestId: HoldId | null;
   readonly events: readonly AnswerEvent[];
+  /** What the upstream calls an answer. */
+  readonly upstreamMessageId?: string | undefined;
   /** Files that came with a question. */
   readonly fileIds: readonly FileId[];
 }
@@ -137,13 +139,14 @@ export interface Messages {
   /** From the oldest message on. */
   pageOn(session: OneSession, page: Page): Promise<{ messages: StoredMessage[]; nextCursor: string | null }>;
   /** Which of these sessions have a message with this text in it, in any case of letters. */
-  sessionsWith(text: string, sessions: readonly OneSession[]): Promise<ReadonlySet<SessionId>>;
+  sessionsWith(text: string, sessions: readonly OneSession[]): Promise<ReadonlySet<SessionId> | 'too-much'>;
   deleteOf(sessions: readonly OneSession[]): Promise<number>;
 }
 
 /** Files that were uploaded into conversations. */
 export interface SessionFiles {
   forgetOf(sessions: readonly OwnedSession[], at: Date): Promise<unknown>;
+  forgetUser(userId: UserId, at: Date): Promise<unknown>;
 }
 
 /** Something of a conversation that is still to be deleted. */
@@ -165,4 +168,17 @@ export interface Forgetting {
   /** One that is due; it comes again, later with each attempt, unless it is removed. */
   take(now: Date, retry: { firstMs: number; longestMs: number }): Promise<TakenNote | undefined>;
   remove(id: string): Promise<void>;
+}
+
+/** Users all of whose conversations are to be deleted. */
+export interface Erasures {
+  add(userIds: readonly UserId[], at: Date): Promise<void>;
+  due(now: Date): Promise<UserId | undefined>;
+  remove(userId: UserId): Promise<void>;
+}
+
+/** Whose turn it is to do what one of several instances does for all. */
+export interface Turns {
+  /** True for one of all that ask until then. */
+  take(task: 'sync' | 'retention', now: Date, until: Date): Promise<boolean>;
 }

@@ -17,16 +17,19 @@ export interface Feedback {
   readonly rating: 'THUMBS_UP' | 'THUMBS_DOWN';
   readonly content: string;
   readonly createdAt: Date;
+  readonly upstreamId?: string | undefined;
 }
 
 export type FeedbackChange = Partial<Pick<Feedback, 'rating' | 'content'>>;
 
 export interface Feedbacks {
-  /** Whether there is such an answer in the conversation. */
-  hasAnswer(sessionId: SessionId, requestId: HoldId): Promise<boolean>;
+  /** The answer of that request in the conversation, by the name that its upstream knows it by. */
+  findAnswer(sessionId: SessionId, requestId: HoldId): Promise<{ upstreamMessageId: string | undefined } | undefined>;
   /** One for each answer: a second one changes the first. */
   put(feedback: Feedback): Promise<Feedback>;
   change(userId: UserId, id: string, change: FeedbackChange): Promise<Feedback | undefined>;
+  /** What the upstream calls it. */
+  name(id: string, upstreamId: string): Promise<void>;
 }
 
 export interface Lead {
@@ -44,9 +47,9 @@ export interface Lead {
 export interface Leads {
   /**
    * One for each conversation. Without a user the first one stays, whatever comes after it, and beyond `mostPerHour` of a
-   * chatflow none is taken. Gives the lead's id, or `too-many`.
+   * chatflow none is taken. Gives the lead's id and whether it is a new one, or `too-many`.
    */
-  put(lead: Lead, mostPerHour: number): Promise<{ id: string } | 'too-many'>;
+  put(lead: Lead, mostPerHour: number): Promise<{ id: string; isNew: boolean } | 'too-many'>;
 }
 
 /** Pages of other origins that chatflows allow. */

@@ -30,6 +30,23 @@ export interface Upstream {
    * when it aborts; leaving the iteration early stops the upstream.
    */
   answer(chatflow: Chatflow, prompt: Prompt, maxOutput: number, signal: AbortSignal): AsyncIterable<UpstreamPart>;
+  /** Absent where there are no models. Throws as `answer` does. */
+  embed?(chatflow: Chatflow, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>;
+}
+
+/** What is to become vectors, checked and bounded. */
+export interface EmbeddingRequest extends Pick<Prompt, 'requestId' | 'clientHeaders'> {
+  readonly input: unknown;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Vectors that must come back. */
+  readonly count: number;
+}
+
+export interface Embeddings {
+  /** In the order of the input: numbers, or base64 where that was asked for. */
+  readonly vectors: readonly (readonly number[] | string)[];
+  /** Usage as the upstream reported it, or that it cannot be believed; undefined when it reported none. */
+  readonly usage: UpstreamPart | undefined;
 }
 
 /** One AI server of the configuration. */

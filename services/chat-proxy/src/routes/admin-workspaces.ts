@@ -1,9 +1,13 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import type { Storage } from '../domain/storage.ts';
+import type { createDeleteConversations } from '../flows/conversations/delete-conversations.ts';
 import type { WorkspaceResult, WorkspaceRules } from '../flows/chatflows/rule-workspaces.ts';
 
-export const adminWorkspaceRoutes = (workspaces: WorkspaceRules): Route[] => [
+export const adminWorkspaceRoutes = (
+  workspaces: WorkspaceRules,
+  remove: ReturnType<typeof createDeleteConversations>,
+): Route[] => [
   serve(chat.listChatflowWorkspaces).with(async ({ params }) =>
     (await workspaces.list(params.id)).map(({ workspaceId, assignedAt }) => ({
       workspace_id: workspaceId,
@@ -16,6 +20,10 @@ export const adminWorkspaceRoutes = (workspaces: WorkspaceRules): Route[] => [
   serve(chat.unassignChatflowFromWorkspace).with(async ({ params, query, body }) =>
     resultView(await workspaces.unassign(params.id, query.workspace_id ?? body.workspace_id)),
   ),
+  serve(chat.eraseConversations).with(async ({ params: { userId } }) => {
+    const { sessions, messages } = await remove.ofUser(userId);
+    return { user_id: userId, sessions_deleted: sessions, messages_deleted: messages };
+  }),
   serve(chat.readChatSettings).with(async ({ params: { workspaceId } }, admin) =>
     settingsView(workspaceId, await workspaces.storage(admin, workspaceId)),
   ),

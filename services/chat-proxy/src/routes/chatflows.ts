@@ -4,7 +4,7 @@ import { type Chatflow, isPublic, uploadsOf } from '../domain/chatflow.ts';
 import type { createReadChatflows } from '../flows/chatflows/read-chatflows.ts';
 
 export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): Route[] => {
-  const list = async (_: unknown, caller: UserCaller) => (await flows.listFor(caller)).map(lineOf);
+  const list = async (_: unknown, caller: UserCaller) => (await flows.listFor(caller)).map(wholeLineOf);
   return [
     serve(chat.listChatflows).with(list),
     serve(chat.listChatflowsSlash).with(list),
@@ -23,9 +23,8 @@ export const chatflowRoutes = (flows: ReturnType<typeof createReadChatflows>): R
     }),
     serve(chat.readChatflow).with(async ({ params }, caller, { headers }) => {
       const chatflow = await flows.findFor(caller, params.id, headers['origin']);
-      const { category, type, deployed, createdAt, updatedAt } = chatflow;
-      const dates = { created: createdAt?.toISOString() ?? null, updated: updatedAt?.toISOString() ?? null };
-      return { ...lineOf(chatflow), category, type, deployed, ...dates };
+      const line = wholeLineOf(chatflow);
+      return { ...line, created: line.createdDate, updated: line.updatedDate };
     }),
     serve(chat.readChatflowConfig).with(async ({ params }, caller, { headers }) => {
       const chatflow = await flows.findFor(caller, params.id, headers['origin']);
@@ -39,4 +38,15 @@ const lineOf = (chatflow: Chatflow) => ({
   name: chatflow.name,
   description: chatflow.description,
   is_public: isPublic(chatflow),
+});
+
+/** For clients of ours and for those of Flowise, who ask at the same address. */
+const wholeLineOf = (chatflow: Chatflow) => ({
+  ...lineOf(chatflow),
+  isPublic: isPublic(chatflow),
+  deployed: chatflow.deployed,
+  category: chatflow.category,
+  type: chatflow.type,
+  createdDate: chatflow.createdAt?.toISOString() ?? null,
+  updatedDate: chatflow.updatedAt?.toISOString() ?? null,
 });

@@ -44,10 +44,8 @@ export const fileRoutes = ({ read, upload, links }: FileRouteFlows): Route[] => 
         ? bytesOf(read, file, { context, isDownload: variant === 'download' })
         : pictureOf(await read.thumbnail(file, Number(variant)));
     // The page that shows the picture may be of another origin; whoever has the link may see it.
-    return stream(reply.contentType, reply.chunks, {
-      ...reply,
-      headers: { ...reply.headers, 'cross-origin-resource-policy': 'cross-origin' },
-    });
+    const headers = { ...reply.headers, 'cross-origin-resource-policy': 'cross-origin' };
+    return stream(reply.contentType, reply.chunks, { status: reply.status, headers });
   }),
   serve(chat.deleteFile).with(async ({ params: { fileId } }, caller) => {
     await read.remove(caller, fileId);
@@ -70,7 +68,7 @@ const GUARDS = {
   'content-security-policy': "default-src 'none'; sandbox",
 };
 
-function bytesOf(
+export function bytesOf(
   read: ReadFiles,
   file: StoredFile,
   { context, isDownload }: { context: RequestContext; isDownload: boolean },
@@ -96,6 +94,19 @@ function bytesOf(
     },
   });
 }
+
+/** A file that is not stored here. */
+export const madeFile = (
+  { bytes, mime, name }: { readonly bytes: Uint8Array; readonly mime: string; readonly name: string },
+  isDownload: boolean,
+): StreamReply =>
+  stream(mime, once(bytes), {
+    headers: {
+      ...GUARDS,
+      'content-length': String(bytes.byteLength),
+      'content-disposition': dispositionOf(isPicture(mime) && !isDownload ? 'inline' : 'attachment', name),
+    },
+  });
 
 const typeOf = (mime: string): string => (mime.startsWith('text/') ? `${mime}; charset=utf-8` : mime);
 

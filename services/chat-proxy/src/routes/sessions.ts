@@ -1,30 +1,34 @@
 import { chat } from '@tollgate/contracts';
 import { type Route, serve } from '@tollgate/http-kit';
 import type { createDeleteConversations } from '../flows/conversations/delete-conversations.ts';
+import type { createExportConversations } from '../flows/conversations/export-conversations.ts';
 import type { createReadConversations } from '../flows/conversations/read-conversations.ts';
 import type { FileLinks } from '../domain/files/file-links.ts';
 import { uploadView } from './files.ts';
-import type { Session, StoredMessage } from '../ports.ts';
+import type { FileId } from '../domain/wire-types.ts';
+import type { Session, StoredFile, StoredMessage } from '../ports.ts';
 
 export interface SessionFlows {
   readonly read: ReturnType<typeof createReadConversations>;
   readonly links: FileLinks;
   readonly remove: ReturnType<typeof createDeleteConversations>;
+  readonly exported: ReturnType<typeof createExportConversations>;
 }
 
 export const sessionRoutes = ({ read, remove, links }: SessionFlows): Route[] => [
   serve(chat.listSessions).with(async ({ query }, caller) => {
-    const { sessions, nextCursor } = await read.list(caller, query);
+    const { q, chatflow_id: chatflowId, ...rest } = query;
+    const page = { ...rest, chatflowId };
+    const { sessions, nextCursor } = await (q === undefined ? read.list(caller, page) : read.search(caller, q, page));
     return { sessions: sessions.map(sessionView), count: sessions.length, next_cursor: nextCursor };
   }),
+  serve(chat.renameSession).with(async ({ params, body }, caller) =>
+    sessionView(await read.rename(caller, params.sessionId, body.title)),
+  ),
   serve(chat.readHistory).with(async ({ params, query }, caller) => {
     const { messages, nextCursor, files } = await read.history(caller, params.sessionId, query);
-    const uploadsOf = ({ fileIds }: StoredMessage) =>
-      fileIds
-        .flatMap((id) => [files.get(id)].filter((file) => file !== undefined))
-        .map((file) => uploadView(file, links));
     return {
-      history: messages.map((message) => messageView(message, uploadsOf(message))),
+      history: messages.map((message) => messageView(message, files, links)),
       count: messages.length,
       next_cursor: nextCursor,
     };
@@ -54,22 +58,27 @@ const sessionView = ({ id, chatflowId, topic, createdAt, firstMessage }: Session
   first_message: firstMessage,
 });
 
-const messageView = (message: StoredMessage, uploads: ReturnType<typeof uploadView>[]) => ({
-  id: message.id,
-  role: message.role,
-  content: message.content,
-  created_at: message.createdAt.toISOString(),
-  session_id: message.sessionId,
-  file_ids: uploads.map(({ file_id }) => file_id),
-  has_files: uploads.length > 0,
-  uploads,
-  status: message.status,
-  credits: message.credits,
-  usage: message.usage && {
-    input_tokens: message.usage.inputTokens,
-    output_tokens: message.usage.outputTokens,
-    estimated: message.usage.estimated,
-  },
-  request_id: message.requestId,
-  events: [...message.events],
-});
+/** A message with its files, as history and exports show it. */
+export function messageView(message: StoredMessage, files: ReadonlyMap<FileId, StoredFile>, links: FileLinks) {
+  const found = message.fileIds.flatMap((id) => [files.get(id)].filter((file) => file !== undefined));
+  const uploads = found.map((file) => uploadView(file, links));
+  return {
+    id: message.id,
+    role: message.role,
+    content: message.content,
+    created_at: message.createdAt.toISOString(),
+    session_id: message.sessionId,
+    file_ids: uploads.map(({ file_id }) => file_id),
+    has_files: uploads.length > 0,
+    uploads,
+    status: message.status,
+    credits: message.credits,
+    usage: message.usage && {
+      input_tokens: message.usage.inputTokens,
+      output_tokens: message.usage.outputTokens,
+      estimated: message.usage.estimated,
+    },
+    request_id: message.requestId,
+    events: [...message.events],
+  };
+}

@@ -1,9 +1,10 @@
-import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
+import { isDuplicate, isOverTime, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
+import { toCursor } from '../domain/cursor.ts';
 import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
 import type { Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, OneSession, StoredMessage } from '../ports.ts';
-import { cursorFrom, toCursor } from './cursor.ts';
+import { cursorFrom } from './cursor.ts';
 import { containing } from './search.ts';
 
 interface Row {
@@ -21,12 +22,13 @@ interface Row {
   readonly request_id: HoldId | null;
   /** As JSON: events are for showing only, and the text of others must not become field names of ours. */
   readonly events: string;
+  readonly upstream_message_id?: string;
   /** Absent in messages from before files were kept. */
   readonly file_ids?: readonly FileId[];
 }
 
-/** Milliseconds for a search in the messages of a few conversations. */
-const SEARCH_MS = 2000;
+/** Milliseconds of the database for one search. */
+const SEARCH_MS = 500;
 
 /** Of this very conversation: one that had the same id before may have left something. */
 const of = (session: OneSession): mongo.Filter<Row> => ({
@@ -82,13 +84,17 @@ export function messagesIn(database: Mongo): Messages {
 
     sessionsWith: (text, sessions) =>
       database.run(async () => {
-        const found = await rows()
-          .aggregate<{ _id: SessionId }>(
-            [{ $match: { ...ofAll(sessions), content: containing(text) } }, { $group: { _id: '$session_id' } }],
-            { maxTimeMS: SEARCH_MS },
-          )
-          .toArray();
-        return new Set(found.map(({ _id }) => _id));
+        const stages = [
+          { $match: { ...ofAll(sessions), content: containing(text) } },
+          { $group: { _id: '$session_id' } },
+        ];
+        try {
+          const found = await rows().aggregate<{ _id: SessionId }>(stages, { maxTimeMS: SEARCH_MS }).toArray();
+          return new Set(found.map(({ _id }) => _id));
+        } catch (error) {
+          if (isOverTime(error)) return 'too-much';
+          throw error;
+        }
       }),
 
     deleteOf: (sessions) => database.run(async () => (await rows().deleteMany(ofAll(sessions))).deletedCount),
@@ -132,6 +138,7 @@ const rowOf = (message: StoredMessage): Row => ({
   usage: message.usage,
   request_id: message.requestId,
   events: JSON.stringify(message.events),
+  ...(message.upstreamMessageId !== undefined && { upstream_message_id: message.upstreamMessageId }),
   ...(message.fileIds.length > 0 && { file_ids: message.fileIds }),
 });
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDuplicate } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
+import type { HoldId } from '../domain/wire-types.ts';
 import type { Owner, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
 import { pendingRowOf, sessionOf, type SessionRow, unfinishedOf } from './session-row.ts';
 
@@ -50,36 +51,8 @@ export function sessionLeases(
   async function whyNot(own: mongo.Filter<SessionRow>, now: Date): ReturnType<Sessions['claim']> {
     const row = await rows().findOne(own);
     if (!row) return 'not-found';
-    const unfinished = row.lease_until && row.lease_until < now ? unfinishedOf(row) : undefined;
-    return unfinished ? { unfinished } : 'busy';
-  }
-
-  async function release(released: SessionRelease): Promise<boolean> {
-    const { id, upstreamMemoryId, leaseId, discard, freshChatId, stored } = released;
-    const one = { _id: id, memory_id: upstreamMemoryId };
-    if (discard) {
-      await rows().deleteOne({ ...one, lease_id: leaseId, message_count: 0 });
-      return false;
-    }
-    const { matchedCount } = await rows().updateOne(
-      { ...one, lease_id: leaseId },
-      {
-        $unset: {
-          lease_id: '',
-          lease_until: '',
-          pending: '',
-          ...(stored && { forget_at: '', expires_at: '' }),
-        },
-        ...(stored && { $set: { last_at: stored.at }, $inc: { message_count: stored.messages } }),
-        ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
-      },
-    );
-    if (matchedCount === 0) return (await rows().countDocuments(one, { limit: 1 })) > 0;
-    if (stored) {
-      const { topic, firstMessage } = stored;
-      await rows().updateOne({ ...one, topic: '' }, { $set: { topic, first_message: firstMessage } });
-    }
-    return true;
+    const left = row.lease_until && row.lease_until < now ? unfinishedOf(row) : undefined;
+    return left ? { unfinished: left } : 'busy';
   }
 
   async function unfinished(now: Date, limit: number): ReturnType<Sessions['unfinished']> {
@@ -88,5 +61,37 @@ export function sessionLeases(
     return found.flatMap((row) => unfinishedOf(row) ?? []);
   }
 
-  return { claim, release, unfinished };
+  async function renew(leaseIds: readonly HoldId[], until: Date): Promise<void> {
+    await rows().updateMany({ lease_id: { $in: [...leaseIds] } }, { $set: { lease_until: until } });
+  }
+
+  return { claim, unfinished, renew, release: (released: SessionRelease) => release(rows(), released) };
+}
+
+async function release(rows: mongo.Collection<SessionRow>, released: SessionRelease): Promise<boolean> {
+  const { id, upstreamMemoryId, leaseId, discard, freshChatId, stored } = released;
+  const one = { _id: id, memory_id: upstreamMemoryId };
+  if (discard) {
+    await rows.deleteOne({ ...one, lease_id: leaseId, message_count: 0 });
+    return false;
+  }
+  const { matchedCount } = await rows.updateOne(
+    { ...one, lease_id: leaseId },
+    {
+      $unset: {
+        lease_id: '',
+        lease_until: '',
+        pending: '',
+        ...(stored && { forget_at: '', expires_at: '' }),
+      },
+      ...(stored && { $set: { last_at: stored.at }, $inc: { message_count: stored.messages } }),
+      ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
+    },
+  );
+  if (matchedCount === 0) return (await rows.countDocuments(one, { limit: 1 })) > 0;
+  if (stored) {
+    const { topic, firstMessage } = stored;
+    await rows.updateOne({ ...one, topic: '' }, { $set: { topic, first_message: firstMessage } });
+  }
+  return true;
 }

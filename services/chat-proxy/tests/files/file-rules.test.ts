@@ -65,7 +65,7 @@ describe('the type of a file', () => {
 
   it('is text only when every byte of it is', () => {
     const text = Buffer.from(`${'a'.repeat(600_000)}ü`);
-    for (const pieceBytes of [1000, 65_536, 600_001]) expect(sampleOf(text, pieceBytes).isText).toBe(true);
+    for (const pieceBytes of [7, 65_536, 600_001]) expect(sampleOf(text, pieceBytes).isText).toBe(true);
     expect(sampleOf(text.subarray(0, -1), 65_536).isText).toBe(false);
     expect(sampleOf(Buffer.concat([text, Buffer.from([0])]), 65_536).isText).toBe(false);
     expect(sampleOf(Buffer.from([0xff, 0xfe, 0x41, 0]), 2).isText).toBe(false);

@@ -53,3 +53,19 @@ export const idOf = ({ body }: Bytes): string => String(body['file_id']);
 
 export const read = (proxy: Proxy, person: Person, path: string, headers: Record<string, string> = {}) =>
   send(`${proxy.url}/api/v1/chat/files/${path}`, { headers: { ...bearer(person), ...headers } });
+
+/** How the history shows a file, and a message with files. */
+interface View {
+  readonly file_id: string;
+  readonly url: string;
+  readonly download_url: string;
+  readonly thumbnail_url: string | null;
+  readonly [field: string]: unknown;
+}
+export interface Message {
+  readonly id: string;
+  readonly role: string;
+  readonly file_ids: string[];
+  readonly has_files: boolean;
+  readonly uploads: View[];
+}

@@ -8,15 +8,17 @@ import { codeOf, namesOf, readAll, type Step, stageWith, text, withModel } from 
 
 const pieces = (count: number): Step[] => Array.from({ length: count }, () => text('x'));
 const usage = (output: number): Step => ({ kind: 'usage', usage: { input: 0, cacheRead: 0, output, raw: {} } });
-const completion = (parameters: object) => ({
+const completion = (choices: number) => ({
   messages: [{ role: 'user', content: 'q' }],
-  parameters: { ...parameters },
+  parameters: {},
+  choices,
+  inputBytes: 9,
 });
 
 describe('several choices', () => {
   it('are reserved together, and each is limited to its share', async () => {
     const stage = stageWith([text('x'), usage(12)], withModel);
-    await readAll(stage.start({ chatflowId: MODEL.id, isStateless: true, completion: completion({ n: 4 }) }));
+    await readAll(stage.start({ chatflowId: MODEL.id, isStateless: true, completion: completion(4) }));
     expect(stage.upstream.prompts).toMatchObject([{ maxOutput: 1024 }]);
     // A credit a token: the first line of the log of money is the reservation.
     expect(stage.accounting.endings).toMatchObject([{ ending: { units: { output: 12 } } }]);
@@ -28,7 +30,7 @@ describe('several choices', () => {
       withModel(own);
       own.accounting.available = 5000;
     });
-    const asked = { chatflowId: MODEL.id, isStateless: true, completion: completion({ n: 4 }) };
+    const asked = { chatflowId: MODEL.id, isStateless: true, completion: completion(4) };
     const { error } = await readAll(stage.start(asked));
     expect(codeOf(error)).toBe('INSUFFICIENT_CREDITS');
     expect([stage.accounting.available, stage.accounting.openHolds()]).toEqual([0, 0]);

@@ -113,6 +113,11 @@ describe('speech', () => {
     const names = message();
     for await (const { event } of side.textToSpeech(flow, { ...names, text: 'one two' }, new AbortController().signal))
       if (event === 'tts_data') break;
-    await until(() => fake.otherRequests.some(({ path }) => path === '/api/v1/text-to-speech/abort'));
+    const stop = () =>
+      fake.otherRequests.find(
+        ({ path, body }) => path === '/api/v1/text-to-speech/abort' && Object(body).chatId === names.chatId,
+      );
+    await until(() => stop() !== undefined);
+    expect(stop()?.body).toEqual({ chatflowId: flow.id, chatId: names.chatId, chatMessageId: names.messageId });
   });
 });

@@ -17,6 +17,8 @@ export class FlowiseReader {
   #isOver = false;
   #eventUsages: unknown[] = [];
   #executed: unknown;
+  #endsInText = false;
+  #isUnattended = false;
   #messageId: string | undefined;
 
   /** The answer's id in Flowise's own store. */
@@ -32,6 +34,11 @@ export class FlowiseReader {
     return this.#hasText;
   }
 
+  /** Whether the last thing that came was a piece of the answer. */
+  get endsInText(): boolean {
+    return this.#endsInText;
+  }
+
   /** `end` alone does not mean success; only metadata before it does. */
   get isComplete(): boolean {
     return this.#hasMetadata;
@@ -45,6 +52,7 @@ export class FlowiseReader {
   read(data: string): UpstreamPart[] {
     if (data.trim() === '[DONE]') return [];
     const { event, data: content } = fieldsOf(parseJson(data));
+    this.#endsInText = isPiece(event, content);
     switch (event) {
       case 'token':
         return this.#text('text', content);
@@ -73,6 +81,16 @@ export class FlowiseReader {
     return shown ? this.#event(shown) : [];
   }
 
+  /** Flowise goes on with an answer that is whole for its reader: its place in the conversation stays taken for a while. */
+  get isUnattended(): boolean {
+    return this.#isUnattended;
+  }
+
+  leaveUnattended(): UpstreamPart[] {
+    this.#isUnattended = true;
+    return [{ kind: 'unattended' }, { kind: 'event', event: { event: 'metadata', data: {} } }];
+  }
+
   /** Parts that were waiting for a beginning that never came. */
   rest(): UpstreamPart[] {
     return this.#begin([]);
@@ -97,7 +115,11 @@ export class FlowiseReader {
   }
 
   #event(event: AnswerEvent): UpstreamPart[] {
-    const part: UpstreamPart = { kind: 'event', event };
+    const part: UpstreamPart = {
+      kind: 'event',
+      event,
+      ...(event.event === 'metadata' && { messageId: this.#messageId }),
+    };
     // Metadata waits as well: a text that is fetched afterwards belongs before it.
     const waits = PROGRESS.has(event.event) || event.event === 'metadata';
     return waits && !this.#hasBegun ? this.#wait(part) : this.#begin([part]);
@@ -123,6 +145,8 @@ export class FlowiseReader {
     return [...before, ...parts, ...after];
   }
 }
+
+const isPiece = (event: unknown, content: unknown): boolean => event === 'token' && content !== '';
 
 function idIn(metadata: unknown): string | undefined {
   const { chatMessageId } = fieldsOf(metadata);

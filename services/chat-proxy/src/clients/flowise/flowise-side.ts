@@ -101,12 +101,14 @@ function formOf(files: readonly SideFile[], fields: Readonly<Record<string, unkn
 function attachmentOf(row: unknown): Attachment {
   const { name, mimeType, size, content } = fieldsOf(row);
   return {
-    name: String(name).slice(0, LONGEST_NAME),
-    mimeType: String(mimeType).slice(0, LONGEST_NAME),
+    name: textOf(name, LONGEST_NAME),
+    mimeType: textOf(mimeType, LONGEST_NAME),
     size: Number.isSafeInteger(size) && Number(size) >= 0 ? Number(size) : 0,
-    content: String(content ?? '').slice(0, LONGEST_CONTENT),
+    content: textOf(content, LONGEST_CONTENT),
   };
 }
+
+const textOf = (value: unknown, longest: number): string => (typeof value === 'string' ? value.slice(0, longest) : '');
 
 function speechEventOf(data: string): SpeechEvent | undefined {
   const { event, data: content } = fieldsOf(parseJson(data));

@@ -1,15 +1,26 @@
 import { AppError } from '@tollgate/http-kit';
 import type { UpstreamPart } from '../../domain/answer.ts';
+import { reportsUsage } from '../../domain/price.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Catalogue, Prompt, Upstream } from '../../ports.ts';
 import { foundFlows } from './flowise-catalogue.ts';
 import { FlowiseReader, partsOfJson } from './flowise-events.ts';
 import { flowiseSideCalls, type SideCalls } from './flowise-side-calls.ts';
+import { flowiseSide } from './flowise-side.ts';
+import { uploadsFor } from './flowise-uploads.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall } from '../upstream/upstream-call.ts';
+import { UpstreamError } from '../upstream/upstream-error.ts';
 
 const LIST_TIMEOUT_MS = 30_000;
+/** Until a flow that has just been started can be stopped: it is not known to Flowise before. */
+const ABORT_AGAIN_MS = 1000;
+
+export interface FlowiseOptions extends ServerOptions {
+  /** Silence after a piece of text at which the answer of a chain counts as whole. */
+  readonly endingMs: number;
+}
 
 export interface Flowise extends Upstream, Catalogue {
   /** Deletes what Flowise remembers of a conversation. */
@@ -19,7 +30,7 @@ export interface Flowise extends Upstream, Catalogue {
 }
 
 /** A Flowise server (3.x); what it is known to do wrong is in flowise-wire.md, T-F1 to T-F15. */
-export function flowise(options: ServerOptions): Flowise {
+export function flowise(options: FlowiseOptions): Flowise {
   const agent = agentFor(options);
   const side = flowiseSideCalls(options);
 
@@ -29,27 +40,34 @@ export function flowise(options: ServerOptions): Flowise {
     _maxOutput: number,
     signal: AbortSignal,
   ): AsyncGenerator<UpstreamPart, void, undefined> {
+    const flow = { id: flowIdOf(chatflow) as Chatflow['id'], upstream: options.name };
+    const to = { side: flowiseSide(() => side), flow, chatId: prompt.upstreamChatId, signal };
+    const uploads = prompt.uploads.length > 0 ? await uploadsFor(prompt.uploads, to) : [];
     const call = new UpstreamCall({
       agent,
       url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(flowIdOf(chatflow))}`,
       method: 'POST',
       headers: headersFor(prompt, options),
-      body: bodyOf(prompt),
+      body: bodyOf(prompt, uploads),
       signal,
       timeouts: options.timeouts,
     });
     const reader = new FlowiseReader();
+    const endingMs = reportsUsage(chatflow) ? undefined : options.endingMs;
     let isComplete = false;
     try {
       const { contentType } = await call.open();
       if (contentType === 'application/json') yield* partsOfJson(await call.json());
       else if (contentType === 'text/event-stream')
-        yield* streamedParts(call, reader, () => storedText(side, { chatflow, prompt, reader }));
+        yield* streamedParts(call, reader, {
+          endingMs,
+          lastResort: () => storedText(side, { chatflow, prompt, reader }),
+        });
       // Flowise answers unknown paths with its own page and status 200.
       else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       isComplete = true;
     } finally {
-      call.close(isComplete);
+      call.close(isComplete && !reader.isUnattended);
       if (!isComplete) stopRun(chatflow, prompt, reader.hasBegun);
     }
   }
@@ -58,7 +76,9 @@ export function flowise(options: ServerOptions): Flowise {
   function stopRun(chatflow: Chatflow, prompt: Prompt, hadBegun: boolean): void {
     if (hadBegun) options.abandoned(chatflow.id);
     const path = `chatmessage/abort/${encodeURIComponent(flowIdOf(chatflow))}/${encodeURIComponent(prompt.upstreamChatId)}`;
-    void side.ask('PUT', { path }).catch(() => undefined);
+    const stop = () => void side.ask('PUT', { path }).catch(() => undefined);
+    stop();
+    if (!hadBegun) setTimeout(stop, ABORT_AGAIN_MS).unref();
   }
 
   return {
@@ -74,25 +94,38 @@ export function flowise(options: ServerOptions): Flowise {
   };
 }
 
+interface Ending {
+  readonly endingMs: number | undefined;
+  readonly lastResort: () => Promise<string>;
+}
+
 async function* streamedParts(
   call: UpstreamCall,
   reader: FlowiseReader,
-  lastResort: () => Promise<string>,
+  { endingMs, lastResort }: Ending,
 ): AsyncGenerator<UpstreamPart, void, undefined> {
+  // A chain may be silent for minutes after its last token, and says nothing that anybody waits for then.
+  const mayBeWhole = () => endingMs !== undefined && reader.endsInText;
   try {
-    for await (const events of call.events(() => reader.hasBegun)) {
+    for await (const events of call.events(
+      () => reader.hasBegun,
+      () => (mayBeWhole() ? endingMs : undefined),
+    )) {
       for (const data of events) yield* reader.read(data);
       if (reader.isOver) break;
     }
   } catch (error) {
+    if (mayBeWhole() && isSilence(error)) return yield* reader.leaveUnattended();
     // Metadata says that the answer is whole; what happened to the stream afterwards does not matter.
-    const isOurs = error instanceof AppError && error.code.startsWith('UPSTREAM_');
-    if (!isOurs || !reader.isComplete) throw error;
+    if (!reader.isComplete || !isOfUpstream(error)) throw error;
   }
   if (!reader.isComplete) throw call.unfinished();
   if (!reader.hasText) yield* reader.text(reader.lastNodeText() || (await lastResort()));
   yield* reader.rest();
 }
+
+const isSilence = (error: unknown): boolean => error instanceof UpstreamError && error.code === 'UPSTREAM_TIMEOUT';
+const isOfUpstream = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('UPSTREAM_');
 
 /** The text of an answer that came without tokens, from Flowise's own store (T-F4). */
 async function storedText(
@@ -111,15 +144,8 @@ async function storedText(
 
 const flowIdOf = ({ id, flowId }: Chatflow): string => flowId ?? id;
 
-function bodyOf({
-  question,
-  history,
-  uploads,
-  overrides,
-  upstreamChatId,
-  upstreamMemoryId,
-  flowInput,
-}: Prompt): object {
+function bodyOf(prompt: Prompt, uploads: readonly object[]): object {
+  const { question, history, overrides, upstreamChatId, upstreamMemoryId, flowInput } = prompt;
   return {
     // A flow that begins with a form takes the form alone.
     ...(flowInput?.form === undefined && { question }),
@@ -130,8 +156,6 @@ function bodyOf({
     ...(history.length > 0 && {
       history: history.map(({ role, content }) => ({ role: role === 'user' ? 'userMessage' : 'apiMessage', content })),
     }),
-    ...(uploads.length > 0 && {
-      uploads: uploads.map(({ type, name, mime, dataUrl }) => ({ type, name, mime, data: dataUrl })),
-    }),
+    ...(uploads.length > 0 && { uploads }),
   };
 }

@@ -1,19 +1,37 @@
 import { AppError } from '@tollgate/http-kit';
 import type { UpstreamPart } from '../../domain/answer.ts';
+import type { ModelChoice } from '../../domain/completion.ts';
 import { fieldsOf, listOf, usagePart } from '../upstream/reported-usage.ts';
 import { parseJson } from '../upstream/upstream-call.ts';
+import { CallPlaces, choiceOf, generatedIn, isEmpty, placeOf } from './openai-delta.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
 
 const DONE = '[DONE]';
+const MOST_CHOICES = 128;
+
+export interface OpenAiReaderOptions {
+  /** Answers that were asked for. */
+  readonly choices: number;
+  /** Yields chunks for a client that speaks the same language, in place of text and thoughts. */
+  readonly passesOn: boolean;
+}
 
 /** Reads the chunks of one chat completion (OpenAI API, "Chat completion chunk object"). */
 export class OpenAiReader {
-  #hasFinished = false;
+  readonly #options: OpenAiReaderOptions;
+  readonly #calls = new Map<number, CallPlaces>();
+  readonly #finished = new Set<number>();
   #isDone = false;
   #hasBegun = false;
 
+  constructor(options: OpenAiReaderOptions = { choices: 1, passesOn: false }) {
+    this.#options = options;
+  }
+
   /** Whether the model has said that it is done, or the server that the stream is. */
   get isComplete(): boolean {
-    return this.#hasFinished || this.#isDone;
+    return this.#finished.size >= this.#options.choices || this.#isDone;
   }
 
   /** Nothing more is to come. */
@@ -31,31 +49,66 @@ export class OpenAiReader {
       this.#isDone = true;
       return [];
     }
-    const chunk = fieldsOf(parseJson(data));
+    return this.#readChunk(fieldsOf(parseJson(data)));
+  }
+
+  /** An answer in one piece, from a server that does not stream. */
+  readWhole(value: unknown): UpstreamPart[] {
+    const whole = fieldsOf(value);
+    const choices = listOf(whole.choices).map((choice) => ({ ...fieldsOf(choice), delta: fieldsOf(choice).message }));
+    if (choices.length === 0 && !whole.error)
+      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer has no choices');
+    const parts = this.#readChunk({ ...whole, choices });
+    this.#isDone = true;
+    return parts;
+  }
+
+  #readChunk(chunk: Fields): UpstreamPart[] {
     if (chunk.error)
       throw new AppError('UPSTREAM_FAILED', `error in the stream: ${JSON.stringify(chunk.error).slice(0, 500)}`);
-    const parts = listOf(chunk.choices)
-      .slice(0, 1)
-      .flatMap((choice) => this.#readChoice(fieldsOf(choice)));
+    const choices = listOf(chunk.choices)
+      .slice(0, MOST_CHOICES)
+      .map((choice) => this.#readChoice(fieldsOf(choice)));
+    const parts = this.#options.passesOn ? passedOn(choices, chunk) : choices.slice(0, 1).flatMap(spokenIn);
+    if (parts.length > 0) this.#hasBegun = true;
     if (chunk.usage !== undefined && chunk.usage !== null) parts.push(usageOf(fieldsOf(chunk.usage)));
     return parts;
   }
 
-  #readChoice({ delta, finish_reason: finish }: Readonly<Record<string, unknown>>): UpstreamPart[] {
-    const { content, refusal, reasoning_content: reasoning, reasoning: otherReasoning } = fieldsOf(delta);
-    if (typeof finish === 'string' && finish !== '') this.#hasFinished = true;
-    const parts: UpstreamPart[] = [];
-    for (const thought of [reasoning, otherReasoning])
-      if (isText(thought)) parts.push({ kind: 'thinking', text: thought });
-    for (const text of [content, refusal]) if (isText(text)) parts.push({ kind: 'text', text });
-    if (parts.length > 0) this.#hasBegun = true;
-    return parts;
+  #readChoice(fields: Fields): ModelChoice {
+    const index = placeOf(fields.index) ?? 0;
+    const calls = this.#calls.get(index) ?? new CallPlaces();
+    this.#calls.set(index, calls);
+    const choice = choiceOf(index, fields, calls);
+    if (choice.finish_reason !== null) this.#finished.add(choice.index);
+    return choice;
   }
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+/**
+ * The opening chunk, which only names the role, is not passed on: until the model has said something, a failure is still a
+ * status, and every client gets the role with the first word.
+ */
+function passedOn(choices: readonly ModelChoice[], { service_tier: tier }: Fields): UpstreamPart[] {
+  const saying = choices.filter((choice) => !isEmpty(choice));
+  if (saying.length === 0) return [];
+  const text = saying.map(({ delta }) => delta.content ?? '').join('');
+  const chunk = { choices: saying, ...(typeof tier === 'string' && { service_tier: tier.slice(0, 64) }) };
+  return [{ kind: 'chunk', chunk, generated: saying.map(generatedIn).join(''), text }];
+}
 
-function usageOf(usage: Readonly<Record<string, unknown>>): UpstreamPart {
+function spokenIn({ delta }: ModelChoice): UpstreamPart[] {
+  const { reasoning_content: thought, content, refusal } = delta;
+  const parts: UpstreamPart[] = thought === undefined ? [] : [{ kind: 'thinking', text: thought }];
+  for (const text of [content, refusal]) if (text !== undefined) parts.push({ kind: 'text', text });
+  return parts;
+}
+
+function usageOf(usage: Fields): UpstreamPart {
   const cached = fieldsOf(usage.prompt_tokens_details).cached_tokens;
-  return usagePart(usage.prompt_tokens, usage.completion_tokens, cached, usage);
+  const part = usagePart(usage.prompt_tokens, usage.completion_tokens, cached, usage);
+  const thought = fieldsOf(usage.completion_tokens_details).reasoning_tokens;
+  if (part.kind !== 'usage' || typeof thought !== 'number' || !(thought >= 0)) return part;
+  // Contained in the output, whatever a server says.
+  return { ...part, usage: { ...part.usage, reasoning: Math.min(Math.floor(thought), part.usage.output) } };
 }

@@ -2,11 +2,13 @@ import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
-import type { Catalogue, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
+import type { Catalogue, EmbeddingRequest, Embeddings, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
+import { readEmbeddings } from './openai-embeddings.ts';
 import { OpenAiReader } from './openai-events.ts';
+import { refusalOf } from './openai-refusal.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, ownHeaders, type ServerOptions } from '../upstream/connection.ts';
-import { UpstreamCall } from '../upstream/upstream-call.ts';
+import { UpstreamCall, type UpstreamRequest } from '../upstream/upstream-call.ts';
 
 /** `baseUrl` with or without `/v1` at the end. */
 export interface OpenAiOptions extends ServerOptions {
@@ -41,6 +43,8 @@ export function openAi(options: OpenAiOptions): OpenAi {
     maxOutput: number,
     signal: AbortSignal,
   ): AsyncGenerator<UpstreamPart, void, undefined> {
+    const { completion } = prompt;
+    const choices = completion?.choices ?? 1;
     const call = new UpstreamCall({
       agent,
       url: `${base}/chat/completions`,
@@ -50,45 +54,69 @@ export function openAi(options: OpenAiOptions): OpenAi {
       signal,
       timeouts: options.timeouts,
     });
-    const reader = new OpenAiReader();
+    const reader = new OpenAiReader({ choices, passesOn: completion !== undefined });
     let isComplete = false;
     try {
       const { contentType } = await call.open();
-      if (contentType !== 'text/event-stream') throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
-      yield* partsOf(call, reader);
+      if (contentType === 'application/json') yield* reader.readWhole(await call.json());
+      else if (contentType === 'text/event-stream') yield* partsOf(call, reader);
+      else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       if (!reader.isComplete) throw call.unfinished();
       isComplete = true;
+    } catch (error) {
+      throw completion ? refusalOf(error) : error;
     } finally {
       if (!isComplete && reader.hasBegun) options.abandoned(chatflow.id);
       call.close(reader.isOver);
     }
   }
 
+  const embed: Required<Upstream>['embed'] = (chatflow, wanted, signal) => {
+    const body = { ...wanted.parameters, model: chatflow.model, input: wanted.input };
+    const { timeouts } = options;
+    const to = { agent, url: `${base}/embeddings`, headers: headersFor(wanted, options) };
+    return vectorsOf(new UpstreamCall({ ...to, method: 'POST', body, signal, timeouts }), wanted);
+  };
+
   async function list(): Promise<FoundChatflow[]> {
-    const own = options.models.length > 0 ? options.models : await listModels();
+    const own = options.models.length > 0 ? options.models : await listedAt(`${base}/models`, { agent, headers });
     return [...new Set([...own, ...options.routed])].flatMap((model) => {
       const id = ChatflowId.safeParse(MODEL_PREFIX + model);
       return id.success ? [foundModel(id.data, model, options)] : [];
     });
   }
 
-  async function listModels(): Promise<string[]> {
-    const { signal } = new AbortController();
-    const timeouts = { firstByteMs: LIST_TIMEOUT_MS, idleMs: LIST_TIMEOUT_MS, totalMs: LIST_TIMEOUT_MS };
-    const call = new UpstreamCall({ agent, url: `${base}/models`, method: 'GET', headers, signal, timeouts });
-    let isComplete = false;
-    try {
-      await call.open();
-      const { data } = fieldsOf(await call.json());
-      if (!Array.isArray(data)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of models is no list');
-      isComplete = true;
-      return data.flatMap((model) => (typeof fieldsOf(model).id === 'string' ? [String(fieldsOf(model).id)] : []));
-    } finally {
-      call.close(isComplete);
-    }
-  }
+  return { upstream: options.name, answer, embed, list, close: () => agent.destroy() };
+}
 
-  return { upstream: options.name, answer, list, close: () => agent.destroy() };
+async function vectorsOf(call: UpstreamCall, wanted: EmbeddingRequest): Promise<Embeddings> {
+  let isComplete = false;
+  try {
+    await call.open();
+    const embeddings = readEmbeddings(await call.json(), wanted);
+    isComplete = true;
+    return embeddings;
+  } catch (error) {
+    throw refusalOf(error);
+  } finally {
+    call.close(isComplete);
+  }
+}
+
+async function listedAt(url: string, how: Pick<UpstreamRequest, 'agent' | 'headers'>): Promise<string[]> {
+  const { signal } = new AbortController();
+  const timeouts = { firstByteMs: LIST_TIMEOUT_MS, idleMs: LIST_TIMEOUT_MS, totalMs: LIST_TIMEOUT_MS };
+  const call = new UpstreamCall({ ...how, url, method: 'GET', signal, timeouts });
+  let isComplete = false;
+  try {
+    await call.open();
+    const { data } = fieldsOf(await call.json());
+    if (!Array.isArray(data)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the list of models is no list');
+    isComplete = true;
+    return data.flatMap((model) => (typeof fieldsOf(model).id === 'string' ? [String(fieldsOf(model).id)] : []));
+  } finally {
+    call.close(isComplete);
+  }
 }
 
 async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerator<UpstreamPart, void, undefined> {
@@ -106,15 +134,16 @@ async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerato
 
 function bodyOf(chatflow: Chatflow, prompt: Prompt, limit: Readonly<Record<string, number>>): object {
   const { systemPrompt, model } = chatflow;
+  const { completion } = prompt;
+  const asked = completion?.messages ?? [
+    ...prompt.history.map(({ role, content }) => ({ role, content })),
+    { role: 'user', content: questionOf(prompt) },
+  ];
   return {
-    ...sampling(prompt.overrides),
+    ...(completion ? completion.parameters : sampling(prompt.overrides)),
     model,
-    messages: [
-      ...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []),
-      ...prompt.history.map(({ role, content }) => ({ role, content })),
-      { role: 'user', content: questionOf(prompt) },
-    ],
-    n: 1,
+    messages: [...(systemPrompt ? [{ role: 'system', content: systemPrompt }] : []), ...asked],
+    n: completion?.choices ?? 1,
     stream: true,
     stream_options: { include_usage: true },
     ...limit,

@@ -36,6 +36,10 @@ export function guardedServer(upstream: Upstream, { name, kind, ...options }: Gu
     breaker,
     isReplaceable,
     waitMs: () => breaker.waitMs(),
+    ...(upstream.embed && {
+      embed: (...asked: Parameters<Required<Upstream>['embed']>) =>
+        breaker.run(async () => (upstream as Required<Upstream>).embed(...asked)),
+    }),
     async *answer(chatflow, prompt, maxOutput, signal) {
       const parts = upstream.answer(chatflow, prompt, maxOutput, signal)[Symbol.asyncIterator]();
       let hasBegun = false;

@@ -93,11 +93,11 @@ export class UpstreamCall {
 
   /**
    * The `data` of the events, as many at a time as one read held. `hasBegun` says whether the answer itself has, `idleMs` how
-   * long it may be silent then.
+   * long it may be silent then, when that is shorter than usual.
    */
   async *events(
     hasBegun: () => boolean,
-    idleMs: () => number = () => this.#request.timeouts.idleMs,
+    idleMs: () => number | undefined = () => undefined,
   ): AsyncGenerator<string[], void, undefined> {
     const { timeouts } = this.#request;
     try {
@@ -109,7 +109,7 @@ export class UpstreamCall {
         // Silence is the upstream's alone: while the client takes its time, nothing is measured.
         this.#stopListening();
         yield events;
-        this.#listenFor(hasBegun() ? idleMs() : timeouts.firstByteMs);
+        this.#listenFor(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
       }
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');

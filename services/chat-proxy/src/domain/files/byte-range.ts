@@ -10,11 +10,11 @@ export interface ByteRange {
  */
 export function rangeOf(header: string | undefined, sizeBytes: number): ByteRange | 'whole' | 'unsatisfiable' {
   const [, first = '', last = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '') ?? [];
-  if (first === '' && last === '') return 'whole';
-  if (first === '')
-    return Number(last) === 0 ? 'unsatisfiable' : { start: Math.max(0, sizeBytes - Number(last)), end: sizeBytes };
-  const start = Number(first);
+  if (first === '') return last === '' ? 'whole' : suffix(Number(last), sizeBytes);
+  if (last !== '' && Number(last) < Number(first)) return 'whole';
   const end = last === '' ? sizeBytes : Math.min(Number(last) + 1, sizeBytes);
-  if (last !== '' && Number(last) < start) return 'whole';
-  return start >= sizeBytes ? 'unsatisfiable' : { start, end };
+  return Number(first) >= sizeBytes ? 'unsatisfiable' : { start: Number(first), end };
 }
+
+const suffix = (length: number, sizeBytes: number): ByteRange | 'unsatisfiable' =>
+  length === 0 ? 'unsatisfiable' : { start: Math.max(0, sizeBytes - length), end: sizeBytes };

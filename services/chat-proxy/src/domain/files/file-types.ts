@@ -1,3 +1,5 @@
+import { chat } from '@tollgate/contracts';
+
 /** What of a file is kept to judge it, whatever its size. */
 export interface Sample {
   readonly head: Buffer;
@@ -26,7 +28,7 @@ const has = ({ head }: Sample, from: number, text: string): boolean =>
 const isText = (sample: Sample): boolean => sample.isText && !has(sample, 0, '%PDF-');
 
 /** Contract, Files: every type that is known, told by its bytes. A picture that could carry a script (SVG) is none of them. */
-const TYPES: Readonly<Record<string, FileType>> = {
+const OF_CONTRACT: Readonly<Record<chat.FileType, FileType>> = {
   'image/png': {
     kind: 'image',
     extensions: ['png'],
@@ -96,7 +98,8 @@ const TYPES: Readonly<Record<string, FileType>> = {
 const isMpegFrame = ([first = 0, second = 0]: Buffer): boolean =>
   first === 0xff && (second & 0xe0) === 0xe0 && (second & 0x18) !== 0x08 && (second & 0x06) !== 0;
 
-export const KNOWN_TYPES: readonly string[] = Object.keys(TYPES);
+const TYPES: Readonly<Record<string, FileType>> = OF_CONTRACT;
+export const KNOWN_TYPES: readonly string[] = chat.FILE_TYPES;
 const BY_NAME: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).flatMap(([mime, { aliases = [] }]) => [mime, ...aliases].map((name) => [name, mime])),
 );
@@ -121,14 +124,20 @@ export function judgeFile(
   const extension = extensionOf(claim.name);
   if (sample.sizeBytes === 0) return { refusal: 'the file is empty' };
   const mime = UNNAMED.has(declared) ? detected(sample, extension) : BY_NAME.get(declared);
-  const type = mime === undefined ? undefined : TYPES[mime];
-  if (mime === undefined || !type || !accepted.has(mime)) {
-    return { refusal: `files of type ${/^[\w.+/-]{1,100}$/.test(declared) ? declared : 'unknown'} are not accepted` };
-  }
-  if (extension !== '' && !type.extensions.includes(extension)) return { refusal: `the name is not that of ${mime}` };
-  if (!type.fits(sample)) return { refusal: `the bytes are not those of ${mime}` };
-  return { mime };
+  if (mime === undefined || !accepted.has(mime))
+    return { refusal: `files of type ${shownType(declared)} are not accepted` };
+  const refusal = faultOf(sample, mime, extension);
+  return refusal === undefined ? { mime } : { refusal };
 }
+
+function faultOf(sample: Sample, mime: string, extension: string): string | undefined {
+  const type = TYPES[mime];
+  if (extension !== '' && !type?.extensions.includes(extension)) return `the name is not that of ${mime}`;
+  return type?.fits(sample) ? undefined : `the bytes are not those of ${mime}`;
+}
+
+/** What a client says goes into our sentences only when it is a type. */
+const shownType = (declared: string): string => (/^[\w.+/-]{1,100}$/.test(declared) ? declared : 'unknown');
 
 function detected(sample: Sample, extension: string): string | undefined {
   const fitting = Object.entries(TYPES).filter(([, type]) => type.fits(sample));

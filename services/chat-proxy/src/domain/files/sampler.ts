@@ -8,36 +8,41 @@ const KEPT_BYTES = 256 * 1024;
 export class Sampler {
   readonly #hash = createHash('sha256');
   readonly #decoder = new TextDecoder('utf-8', { fatal: true });
-  #head: Buffer = Buffer.alloc(0);
-  #tail: Buffer = Buffer.alloc(0);
+  readonly #head: Uint8Array[] = [];
+  #tail: Uint8Array[] = [];
+  #tailBytes = 0;
   #sizeBytes = 0;
   #isText = true;
 
   add(chunk: Uint8Array): void {
     this.#hash.update(chunk);
+    const room = KEPT_BYTES - this.#sizeBytes;
+    if (room > 0) this.#head.push(chunk.subarray(0, room));
     this.#sizeBytes += chunk.byteLength;
-    const room = KEPT_BYTES - this.#head.byteLength;
-    if (room > 0) this.#head = Buffer.concat([this.#head, chunk.subarray(0, room)]);
-    const last = chunk.subarray(-KEPT_BYTES);
-    this.#tail = Buffer.concat([this.#tail.subarray(Math.min(0, last.byteLength - KEPT_BYTES)), last]).subarray(
-      -KEPT_BYTES,
-    );
+    this.#tail.push(chunk);
+    this.#tailBytes += chunk.byteLength;
+    // Not with every piece: they may be tiny, and many.
+    if (this.#tailBytes > 2 * KEPT_BYTES) this.#cutTail();
     if (this.#isText) this.#isText = !chunk.includes(0) && this.#decodes(chunk);
-  }
-
-  get sizeBytes(): number {
-    return this.#sizeBytes;
   }
 
   /** When everything was added. */
   sample(): Sample {
     const isText = this.#isText && this.#decodes();
-    return { head: this.#head, tail: this.#tail, sizeBytes: this.#sizeBytes, isText };
+    const tail = this.#cutTail();
+    return { head: Buffer.concat(this.#head), tail, sizeBytes: this.#sizeBytes, isText };
   }
 
   /** SHA-256 of everything, once. */
   hash(): Buffer {
     return this.#hash.digest();
+  }
+
+  #cutTail(): Buffer {
+    const tail = Buffer.concat(this.#tail).subarray(-KEPT_BYTES);
+    this.#tail = [tail];
+    this.#tailBytes = tail.byteLength;
+    return tail;
   }
 
   /** Without a chunk: whether the text ends with a whole character. */

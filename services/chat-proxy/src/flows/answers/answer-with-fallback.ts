@@ -3,7 +3,7 @@ import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Tell } from '../../domain/facts.ts';
 import { type AnswerRoute, placedAt, targetsInOrder } from '../../domain/target.ts';
-import type { Prompt, UpstreamServer } from '../../ports.ts';
+import type { EmbeddingRequest, Embeddings, Prompt, UpstreamServer } from '../../ports.ts';
 import type { Drain } from './drain-answer.ts';
 import type { Holds } from './hold-credits.ts';
 import type { OpenHold } from './open-hold.ts';
@@ -27,6 +27,8 @@ export interface Answers {
   places(chatflow: Chatflow): Places;
   /** The answer of the first place, or of one other when that fails before it has answered anything. */
   from(places: Places, asking: Asking): AsyncGenerator<UpstreamPart, void, undefined>;
+  /** Vectors of the first place alone: those of another model mean something else. */
+  embed(places: Places, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>;
 }
 
 interface Asking {
@@ -67,6 +69,12 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
       // The last attempt there is: a question is repeated once at most.
       yield* partsFrom(deps, next, asking);
     }
+  },
+
+  async embed([place], wanted, signal) {
+    const server = serverOf(deps, place);
+    if (!server.embed) throw new AppError('UPSTREAM_FAILED', `${place.upstream} makes no vectors`);
+    return server.embed(place, wanted, signal);
   },
 });
 

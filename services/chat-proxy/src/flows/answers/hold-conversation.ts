@@ -52,8 +52,8 @@ export interface ConversationTurn {
 export interface Conversations {
   /** SESSION_BUSY while another answer runs in it, NOT_FOUND when it belongs to somebody else or to another chatflow. */
   claim(claim: { caller: Asker; chatflow: Chatflow; ask: Ask; requestId: HoldId }): Promise<ConversationTurn>;
-  /** Gives the conversation back and saves both messages. Never throws. */
-  finish(turn: ConversationTurn, reply: Reply, bill: Promise<Bill | undefined>): Promise<void>;
+  /** Gives the conversation back and saves both messages. `isSent`: an upstream may know of it. Never throws. */
+  finish(turn: ConversationTurn, reply: Reply, bill: Promise<Bill | undefined>, isSent: boolean): Promise<void>;
 }
 
 interface Claimed {
@@ -99,6 +99,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       throw error;
     });
     const texts = [...history.map(({ content }) => content), ask.question, chatflow.systemPrompt ?? ''];
+    const completionBytes = ask.completion?.inputBytes ?? 0;
     return {
       sessionId: id,
       userId: caller.userId,
@@ -112,7 +113,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       isStateless,
       isFlowise: isFlow(chatflow),
       history,
-      promptBytes: promptBytes(texts),
+      promptBytes: promptBytes(texts) + completionBytes,
       upstream: {
         upstreamChatId: session.upstreamChatIds.at(-1) ?? upstreamMemoryId,
         upstreamMemoryId,
@@ -134,7 +135,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     }
   }
 
-  return { claim, finish: (turn, reply, bill) => finishTurn(deps, turn, reply, bill) };
+  return { claim, finish: (turn, reply, bill, isSent) => finishTurn(deps, { turn, reply, bill, isSent }) };
 }
 
 /** A flow of Flowise remembers by itself; a model must be told. */
@@ -144,12 +145,15 @@ async function historyFor(store: Pick<Messages, 'page'>, { chatflow, ask, sessio
   return recentTurns(messages.map(({ role, content }) => ({ role, content })));
 }
 
-async function finishTurn(
-  deps: ConversationsDeps,
-  turn: ConversationTurn,
-  reply: Reply,
-  bill: Promise<Bill | undefined>,
-): Promise<void> {
+interface FinishedTurn {
+  readonly turn: ConversationTurn;
+  readonly reply: Reply;
+  readonly bill: Promise<Bill | undefined>;
+  readonly isSent: boolean;
+}
+
+async function finishTurn(deps: ConversationsDeps, { turn, reply, bill, isSent }: FinishedTurn): Promise<void> {
+  if (turn.isStateless && !isSent) return;
   const messages = turn.stores && isWorthKeeping(reply) ? messagesOf(turn, reply, await bill, deps) : [];
   const save = turn.isStateless
     ? () => forgetTurn(turn, deps)
@@ -196,6 +200,8 @@ async function forgetTurn(turn: ConversationTurn, { forgetting, clock }: Convers
   if (turn.isFlowise) await forgetting.add([{ chatflowId, chatId: upstream.upstreamChatId, at }]);
 }
 
+const leavesUpstreamBusy = (reply: Reply): boolean => reply.status !== 'completed' || reply.isUnattended;
+
 function releaseOf(
   turn: ConversationTurn,
   reply: Reply,
@@ -209,7 +215,7 @@ function releaseOf(
     // A refusal must leave nothing behind.
     discard: turn.isNew && !reply.hasBegun && reply.status !== 'completed',
     // A chain goes on after its client has left, and a second call to the same slot would receive its tokens (T-F7).
-    ...(turn.isFlowise && reply.status !== 'completed' && { freshChatId: deps.newId() }),
+    ...(turn.isFlowise && leavesUpstreamBusy(reply) && { freshChatId: deps.newId() }),
     ...(messages.length > 0 && {
       stored: {
         ...beginningOf(turn.question),
@@ -253,6 +259,7 @@ function messagesOf(
       credits: bill?.credits ?? (0 as StoredMessage['credits']),
       usage: usage ?? null,
       events: reply.events,
+      upstreamMessageId: reply.upstreamMessageId,
       fileIds: [],
     },
   ];

@@ -94,7 +94,7 @@ class JournalledHolds implements Holds {
       grant,
       lost: new AbortController(),
       maxOutput: perChoice(grant.units.output ?? defaultOutput, choices),
-      absentUsage: reportsUsage(chatflow) ? this.#deps.absentUsage : 'estimate',
+      absentUsage: this.#deps.absentUsage,
       isCapped: !isFlow(chatflow),
       extendAt: Infinity,
       endsAfter: Infinity,
@@ -135,7 +135,7 @@ class JournalledHolds implements Holds {
 
   async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
     const own = hold && billOf(hold);
-    if (hold?.absentUsage === 'fail' && lacksUsage(hold.reply))
+    if (hold && absentUsageOf(hold) === 'fail' && lacksUsage(hold.reply))
       throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the upstream reported no usage');
     if (!own || own.credits <= hold.grant.heldCredits) return own;
     const closed = await this.close(hold);
@@ -161,7 +161,8 @@ class JournalledHolds implements Holds {
     const resource = resourceOf(chatflow);
     if (reportsUsage(chatflow)) {
       const minOutput = Math.min(this.#deps.minOutput * choices, most.output ?? Infinity, MOST_MIN_OUTPUT);
-      return this.#holdAndJournal(caller, { holdId, resource, units: most, minOutput });
+      // What makes no output cannot be made shorter.
+      return this.#holdAndJournal(caller, { holdId, resource, units: most, ...(minOutput > 0 && { minOutput }) });
     }
     // Charged by the message as a rule: then tokens must not be reserved that nobody is going to count.
     const flat = await this.#holdAndJournal(caller, { holdId, resource, units: { request: 1 } });
@@ -260,7 +261,11 @@ const firstLimitOf = (hold: OpenHold): number => (hold.grant.units.output === un
 
 const progressOf = ({ isCapped, reply }: OpenHold): number => (isCapped ? reply.deltas : reply.meteredOutput);
 
-const billOf = ({ grant, reply, absentUsage }: OpenHold): Bill | undefined => billFor(grant, reply, absentUsage);
+const billOf = (hold: OpenHold): Bill | undefined => billFor(hold.grant, hold.reply, absentUsageOf(hold));
+
+/** What never reports usage lacks nothing without it. */
+const absentUsageOf = ({ place, absentUsage }: OpenHold): AbsentUsage =>
+  reportsUsage(place) ? absentUsage : 'estimate';
 
 function endingOf(hold: OpenHold): Ending {
   const { reply } = hold;

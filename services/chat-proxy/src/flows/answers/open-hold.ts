@@ -21,7 +21,7 @@ export interface OpenHold {
   /** Output tokens the upstream is allowed in each of the choices it is asked for. */
   maxOutput: number;
   readonly choices: number;
-  /** What is charged when the answer ends without usage. */
+  /** What is charged when the answer ends without usage that its server should have reported. */
   readonly absentUsage: AbsentUsage;
   /** Whether the upstream keeps to `maxOutput`. */
   readonly isCapped: boolean;

@@ -57,13 +57,9 @@ export function prepare(chatflow: Chatflow, ask: Ask): PreparedAsk {
       errors: refused.map((name) => ({ path: `overrideConfig.${name}`, message: 'is not allowed for this chatflow' })),
     });
   }
-  const choices = isFlow(chatflow) ? 1 : choicesOf(completion);
+  const choices = isFlow(chatflow) ? 1 : (completion?.choices ?? 1);
   return { question, overrides, wantedOutput, choices };
 }
-
-/** A model makes, and bills, as many answers as `n` says. */
-const choicesOf = (completion: Completion | undefined): number =>
-  isLimit(completion?.parameters['n']) ? Number(completion?.parameters['n']) : 1;
 
 /** How clients of OpenAI's API call the longest answer they want. */
 const LIMITS: ReadonlySet<string> = new Set(['max_tokens', 'max_completion_tokens']);

@@ -133,7 +133,7 @@ const chatDepsOf = (deps: ChatDeps, request: Request, seat: Seat | undefined): C
 
 /** The place is asked for while the hold is: known before the upstream is called, so that nobody pays for a refusal. */
 const onceGranted = (answers: Answers, granted: Promise<void>): Answers => ({
-  places: (chatflow) => answers.places(chatflow),
+  ...answers,
   async *from(places, order) {
     await granted;
     yield* answers.from(places, order);

@@ -1,6 +1,8 @@
-import { AppError } from '@tollgate/http-kit';
-import type { Catalogue, Chatflows, Clock, FoundChatflow } from '../../ports.ts';
+import { wireCode } from '@tollgate/contracts';
+import { AppError, toAppError } from '@tollgate/http-kit';
+import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Tell } from '../../domain/facts.ts';
+import type { Catalogue, Chatflows, Clock, FoundChatflow } from '../../ports.ts';
 
 const MOST_ERROR_DETAILS = 20;
 
@@ -21,48 +23,39 @@ export interface SyncDeps {
   readonly mostDeletedPercent: number;
 }
 
+export interface SyncOptions {
+  readonly allowMassDeletion?: boolean;
+  /** Nobody can be asked: an upstream that would lose too much is left as it is, and the others are brought up to date. */
+  readonly isUnattended?: boolean;
+}
+
 /**
- * Brings the chatflows up to date with the upstreams. An upstream that suddenly lists next to nothing is more likely broken
- * than empty: then nothing of it is changed (T-P21).
+ * Brings the chatflows up to date with the upstreams. An upstream that cannot be read, or that was taken out of the
+ * configuration, keeps what it has. One that suddenly lists next to nothing is more likely broken than empty: then nothing is
+ * changed (T-P21).
  */
 export const createSyncChatflows = (deps: SyncDeps) =>
-  async function syncChatflows({ allowMassDeletion = false } = {}): Promise<SyncReport> {
-    const known = await deps.chatflows.list({ includeDeleted: false });
-    const { found, silent } = await listAll(deps.catalogues);
-    const errors = silent.map((upstream) => `${upstream}: could not be listed`);
-    const report = { fetched: 0, created: 0, updated: 0, deleted: 0 };
-    // A name that several upstreams have is the first one's, also while that one is silent.
-    const ids = new Set(known.filter(({ upstream }) => silent.includes(upstream)).map(({ id }) => id));
-    const own = found.map(({ upstream, rows }) => ({
-      upstream,
-      rows: rows.filter(({ id }) => ids.size < ids.add(id).size),
-    }));
-
-    const plans = own.map(({ upstream, rows }) => {
-      const mine = known.filter((chatflow) => chatflow.upstream === upstream);
-      const gone = mine.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
-      if (!allowMassDeletion && gone.length * 100 > mine.length * deps.mostDeletedPercent) {
-        deps.tell('chatflows_synchronised', {
-          outcome: 'refused',
-          created: 0,
-          updated: 0,
-          deleted: gone.length,
-          errors: 0,
-        });
-        throw new AppError(
-          'SYNC_REFUSED',
-          `${gone.length} of ${mine.length} chatflows of ${upstream} would be deleted`,
-        );
-      }
-      return { rows, gone };
-    });
-
+  async function syncChatflows(options: SyncOptions = {}): Promise<SyncReport> {
+    // Before anybody is asked: of two synchronisations at once the one that began later counts.
     const at = new Date(deps.clock.now());
-    for (const { rows, gone } of plans) {
+    const known = await deps.chatflows.list({ includeDeleted: false });
+    const plans = await makePlans(deps, known, options.allowMassDeletion ?? false);
+    const refused = plans.filter(({ isRefused }) => isRefused);
+    if (refused.length > 0) {
+      const lost = refused.reduce((sum, { gone }) => sum + gone.length, 0);
+      deps.tell('chatflows_synchronised', { outcome: 'refused', created: 0, updated: 0, deleted: lost, errors: 0 });
+      if (!options.isUnattended) throw new AppError('SYNC_REFUSED', refused.map(({ problem }) => problem).join('; '));
+    }
+
+    const errors = plans.flatMap(({ problem }) => problem ?? []);
+    const report = { fetched: 0, created: 0, updated: 0, deleted: 0 };
+    for (const { rows, gone, problem } of plans) {
+      if (problem !== undefined) continue;
       report.fetched += rows.length;
       for (const row of rows) await saveOne(row);
-      if (gone.length > 0) await deps.chatflows.markDeleted(gone, at);
-      report.deleted += gone.length;
+      const ids = gone.map(({ id }) => id);
+      if (ids.length > 0) await deps.chatflows.markDeleted(ids, at);
+      report.deleted += ids.length;
     }
     deps.tell('chatflows_synchronised', { ...report, outcome: 'done', errors: errors.length });
     return { ...report, errors: errors.slice(0, MOST_ERROR_DETAILS) };
@@ -79,19 +72,57 @@ export const createSyncChatflows = (deps: SyncDeps) =>
     }
   };
 
-/** What the upstreams list. A silent one leaves its chatflows as they are; when none answers, that is the failure. */
-async function listAll(catalogues: readonly Catalogue[]) {
-  const listed = await Promise.all(
-    catalogues.map(async (catalogue) => {
-      try {
-        return { upstream: catalogue.upstream, rows: await catalogue.list() };
-      } catch (error) {
-        return { upstream: catalogue.upstream, error };
-      }
-    }),
+/** What is to be done about one upstream. */
+interface Plan {
+  readonly rows: readonly FoundChatflow[];
+  readonly gone: readonly Chatflow[];
+  /** Why nothing is done about it. */
+  readonly problem?: string;
+  readonly isRefused?: boolean;
+}
+
+async function makePlans(
+  { catalogues, mostDeletedPercent }: SyncDeps,
+  known: readonly Chatflow[],
+  allowMassDeletion: boolean,
+): Promise<Plan[]> {
+  const listings = await Promise.allSettled(catalogues.map((catalogue) => catalogue.list()));
+  const [failed] = listings.filter((listing) => listing.status === 'rejected');
+  if (failed && listings.every(({ status }) => status === 'rejected')) throw failed.reason as Error;
+
+  // An id that several upstreams have is the first one's, also while that one is silent.
+  const silent = new Set(
+    catalogues.flatMap(({ upstream }, at) => (listings[at]?.status === 'rejected' ? [upstream] : [])),
   );
-  const found = listed.flatMap(({ upstream, rows }) => (rows ? [{ upstream, rows }] : []));
-  const failed = listed.filter(({ rows }) => !rows);
-  if (failed[0] && found.length === 0) throw failed[0].error;
-  return { found, silent: failed.map(({ upstream }) => upstream) };
+  const taken = new Set(known.filter(({ upstream }) => silent.has(upstream)).map(({ id }) => id));
+  const own = listings.map((listing) =>
+    listing.status === 'fulfilled' ? listing.value.filter(({ id }) => taken.size < taken.add(id).size) : [],
+  );
+  const configured = new Set(catalogues.map(({ upstream }) => upstream));
+  const left = Map.groupBy(
+    known.filter(({ upstream, id }) => !configured.has(upstream) && !taken.has(id)),
+    ({ upstream }) => upstream,
+  );
+  return [...catalogues.map(planOf), ...[...left].map(([upstream, gone]) => leftOver(upstream, gone))];
+
+  /** Each upstream's share counts by itself. */
+  function planOf({ upstream }: Catalogue, index: number): Plan {
+    const listing = listings[index];
+    if (listing?.status !== 'fulfilled') {
+      const problem = `${upstream}: could not be listed (${wireCode(toAppError(listing?.reason).code)})`;
+      return { rows: [], gone: [], problem };
+    }
+    const rows = own[index] ?? [];
+    const mine = known.filter((chatflow) => chatflow.upstream === upstream);
+    const gone = mine.filter(({ id }) => !taken.has(id));
+    if (allowMassDeletion || gone.length * 100 <= mine.length * mostDeletedPercent) return { rows, gone };
+    const problem = `${gone.length} of ${mine.length} chatflows of ${upstream} would be deleted`;
+    return { rows, gone, problem, isRefused: true };
+  }
+
+  function leftOver(upstream: string, gone: readonly Chatflow[]): Plan {
+    if (allowMassDeletion) return { rows: [], gone };
+    const problem = `${upstream}: is not configured any more; its ${gone.length} chatflows stay until a mass deletion is allowed`;
+    return { rows: [], gone, problem };
+  }
 }

@@ -81,7 +81,8 @@ async function fillAll(
     const upload = uploads[at];
     if (!upload || !('storage' in slot)) continue;
     try {
-      filled.push(await storing.fill(slot, { ...upload, chunks: piecesOf(upload.bytes) }));
+      const name = upload.text === undefined ? upload.name : `${upload.name}.txt`;
+      filled.push(await storing.fill(slot, { ...upload, name, chunks: piecesOf(upload.bytes) }));
     } catch (error) {
       tell('file_not_kept', { fileId: slot.id, userId: slot.owner.userId, reason: String(error) });
       await storing.drop(slot);

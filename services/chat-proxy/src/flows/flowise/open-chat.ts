@@ -5,8 +5,7 @@ import type { NameKey, Owner } from '../../ports.ts';
 export interface OpenChatDeps {
   readonly nameKey: NameKey;
   readonly defaultWorkspaceId: string;
-  /** A repetition of a request with a key gets the same name. */
-  readonly newLabel: (idempotencyKey: string | undefined) => string;
+  readonly newLabel: () => string;
 }
 
 /** What a client calls a conversation; both may be missing. */
@@ -14,6 +13,7 @@ export interface ChatNames {
   readonly chatId?: string | null | undefined;
   /** What Flowise keys its memory by, and what names the conversation when it is given: flowise-wire.md, Session precedence. */
   readonly sessionId?: string | null | undefined;
+  /** A repeat of a request that names no conversation means the one that the first has opened. */
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -37,9 +37,12 @@ export function createOpenChat({ nameKey, defaultWorkspaceId, newLabel }: OpenCh
   };
 
   return async function openChat(owner: Owner, chatflowId: ChatflowId, names: ChatNames): Promise<OpenedChat> {
-    const label = names.sessionId || names.chatId || newLabel(names.idempotencyKey);
     const { userId, workspaceId = defaultWorkspaceId } = owner;
-    const sessionId = sessionIdOfLabel(await key(), { userId, workspaceId, chatflowId, label });
+    const secret = await key();
+    const idOf = (text: string) => sessionIdOfLabel(secret, { userId, workspaceId, chatflowId, label: text });
+    const unnamed = () => (names.idempotencyKey === undefined ? newLabel() : idOf(`key ${names.idempotencyKey}`));
+    const label = names.sessionId || names.chatId || unnamed();
+    const sessionId = idOf(label);
     return { chatId: names.chatId || label, label, sessionId };
   };
 }

@@ -35,7 +35,9 @@ export const flowiseChatRoutes = ({ openChat, stop, chats, ratings }: FlowiseCha
     return feedbackView(await ratings.rate(caller, id, { chatId, messageId, rating, content: content ?? '' }));
   }),
   serve(chat.changeFlowiseFeedback).with(async ({ params: { id }, body: { rating, content } }, caller) =>
-    feedbackView(await ratings.change(caller, id, { ...(rating && { rating }), ...(content != null && { content }) })),
+    feedbackView(
+      await ratings.change(caller, id, { ...(rating && { rating }), ...(typeof content === 'string' && { content }) }),
+    ),
   ),
 ];
 

@@ -1,13 +1,17 @@
 import { type AppError, toProblem } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../../domain/answer.ts';
 import type { Framing } from '../framing.ts';
+import { createProcessFlow } from './process-flow.ts';
 
 /** What the client calls the conversation, and what it asked. */
 export interface FramedChat {
   readonly chatId: string;
   readonly sessionId: string;
   readonly question: string;
-  /** A chat window parses the follow-up prompts of `metadata` once more, programs do not. */
+  /**
+   * A chat window (flowise-embed) wants more than programs do: it parses the follow-up prompts of `metadata` once more, and
+   * lets its user stop an agent flow only while it knows its nodes.
+   */
   readonly isWindow: boolean;
 }
 
@@ -33,6 +37,7 @@ export function flowiseFraming(chat: FramedChat): Framing {
   let isOpen = false;
   let isTold = false;
   let chatMessageId: unknown;
+  const flowAfter = createProcessFlow();
 
   const metadata = (data: unknown): string => {
     isTold = true;
@@ -52,6 +57,8 @@ export function flowiseFraming(chat: FramedChat): Framing {
     // The first event of the end: whoever names the answer must do it now.
     if (event.event === 'usage' && !isTold) return start() + metadata({}) + frameOf(event);
     if (event.event === 'agentFlowEvent' && event.data === 'INPROGRESS') isOpen = true;
+    const flow = chat.isWindow ? flowAfter(event) : undefined;
+    if (flow) return frameOf(event) + frameOf(flow);
     return (WITHOUT_BUBBLE.has(event.event) ? '' : start()) + frameOf(event);
   }
 

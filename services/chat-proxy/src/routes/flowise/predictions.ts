@@ -43,14 +43,14 @@ export const flowisePredictionRoutes = (flows: FlowisePredictionFlows): Route[] 
 async function streamed(
   { stream: settings }: FlowisePredictionFlows,
   answer: ReturnType<ChatFlows['chat']>,
-  chat: FramedChat,
+  framed: FramedChat,
 ) {
-  const framing = flowiseFraming(chat);
+  const framing = flowiseFraming(framed);
   try {
     return await streamAnswer(answer, framing, settings);
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (!chat.isWindow || SHOWN_BY_WINDOWS.includes(error.status)) throw error;
+    if (!framed.isWindow || SHOWN_BY_WINDOWS.includes(error.status)) throw error;
     if (error.status >= 500) settings.failed(error);
     return stream(framing.contentType, once(framing.failure(error, 1)), { headers: error.headers });
   }
@@ -79,6 +79,7 @@ function askOf(
   const flowInput = flowInputOf(body);
   return {
     origin: context.headers['origin'],
+    clientHeaders: context.headers,
     question: questionOf(body),
     chatflowId,
     sessionId: opened.sessionId,

@@ -9,11 +9,11 @@ const LONGEST_ANSWER = 4_000_000;
 const FIELDS = new Set(['sourceDocuments', 'usedTools', 'artifacts', 'fileAnnotations', 'agentReasoning', 'action']);
 
 /** The JSON answer of a Flowise server: flowise-wire.md, Prediction endpoint. */
-export async function wholeFlowiseAnswer(chat: FramedChat, events: AsyncIterable<AnswerEvent>) {
+export async function wholeFlowiseAnswer(framed: FramedChat, events: AsyncIterable<AnswerEvent>) {
   const said = { text: [] as string[], thinking: [] as string[] };
   const fields: Record<string, unknown> = {};
   let characters = 0;
-  let first: AnswerEvent | undefined;
+  let requestId = '';
   let metadata: Readonly<Record<string, unknown>> = {};
   let usage: unknown;
   const add = (to: string[], data: unknown): void => {
@@ -25,7 +25,7 @@ export async function wholeFlowiseAnswer(chat: FramedChat, events: AsyncIterable
 
   for await (const event of events) {
     const { event: name, data } = event;
-    if (name === 'session_id') first = event;
+    if (name === 'session_id') requestId = event['request_id'] as string;
     else if (name === 'token') add(said.text, data);
     else if (name === 'thinking') add(said.thinking, data);
     else if (name === 'metadata') metadata = Object(data);
@@ -35,10 +35,10 @@ export async function wholeFlowiseAnswer(chat: FramedChat, events: AsyncIterable
   const { memoryType, followUpPrompts } = metadata;
   return {
     text: said.text.join(''),
-    question: chat.question,
-    chatId: chat.chatId,
-    chatMessageId: String(first?.['request_id'] ?? ''),
-    sessionId: chat.sessionId,
+    question: framed.question,
+    chatId: framed.chatId,
+    chatMessageId: requestId,
+    sessionId: framed.sessionId,
     ...(typeof memoryType === 'string' && { memoryType }),
     ...fields,
     ...(said.thinking.length > 0 && { reasonContent: { thinking: said.thinking.join('') } }),

@@ -1,0 +1,63 @@
+// Proofs that take longer than a test may, on a platform of their own:
+// `node --conditions=tollgate scripts/prove.ts credits [--requests 10000] [--seed 1] [--at-once 40]`
+// `node --conditions=tollgate scripts/prove.ts faults [--report docs/reports/fault-catalogue.md]`
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { type Platform, type PlatformOptions, startPlatform } from '@tollgate/test-kit';
+import startDatabases from '../packages/test-kit/src/global-setup.ts';
+import stopDatabases from '../packages/test-kit/src/global-teardown.ts';
+import { FIRST_BYTE_MS, IDLE_MS, playFaults, priceByToken, summary } from '../tests/proof/faults.ts';
+import { askAtRandom, isSame } from '../tests/proof/same-credits.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    requests: { type: 'string', default: '10000' },
+    seed: { type: 'string', default: '1' },
+    'at-once': { type: 'string', default: '40' },
+    report: { type: 'string' },
+  },
+});
+
+const PROOFS: Readonly<Record<string, () => Promise<boolean>>> = {
+  credits: () =>
+    onPlatform({ DISCONNECT_STRIKES: '0', UPSTREAM_BREAK_AFTER: '1000' }, async (platform) => {
+      const requests = Number(values.requests);
+      const found = await askAtRandom(platform, {
+        requests,
+        seed: Number(values.seed),
+        atOnce: Number(values['at-once']),
+      });
+      process.stdout.write(`${JSON.stringify({ seed: values.seed, ...found }, null, 2)}\n`);
+      return isSame(found);
+    }),
+  faults: () => {
+    const env = { UPSTREAM_FIRST_BYTE_TIMEOUT: `${FIRST_BYTE_MS}ms`, UPSTREAM_IDLE_TIMEOUT: `${IDLE_MS}ms` };
+    return onPlatform({ ...env, UPSTREAM_BREAK_AFTER: '1000' }, async (platform) => {
+      await priceByToken(platform);
+      const seen = await playFaults(platform);
+      const text = `# Faults of upstreams, as they end\n\nWritten by \`scripts/prove.ts faults\`; time limits of the upstream are ${FIRST_BYTE_MS} ms here.\n\n${summary(seen)}`;
+      if (values.report === undefined) process.stdout.write(text);
+      else await writeFile(values.report, text);
+      return seen.every(({ wrong }) => wrong === '');
+    });
+  },
+};
+
+async function onPlatform(
+  env: NonNullable<PlatformOptions['chatProxy']>,
+  prove: (platform: Platform) => Promise<boolean>,
+): Promise<boolean> {
+  await startDatabases();
+  const platform = await startPlatform({ chatProxy: env });
+  try {
+    return await prove(platform);
+  } finally {
+    await platform.stop();
+    await stopDatabases();
+  }
+}
+
+const proof = PROOFS[positionals[0] ?? ''];
+if (!proof) throw new Error(`name one of ${Object.keys(PROOFS).join(', ')}`);
+process.exitCode = (await proof()) ? 0 : 1;

@@ -1,0 +1,48 @@
+import { AppError } from '@tollgate/http-kit';
+import { isFlow } from '../../domain/chatflow.ts';
+import { isPicture, judgeFile, KNOWN_TYPES } from '../../domain/files/file-types.ts';
+import { Sampler } from '../../domain/files/sampler.ts';
+import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { Chatflows, Files, FlowiseSide, Owner, Sessions, StoredFile } from '../../ports.ts';
+import type { OpenChat } from './open-chat.ts';
+
+export interface ReadUploadDeps {
+  readonly openChat: OpenChat;
+  readonly chatflows: Pick<Chatflows, 'find'>;
+  readonly sessions: Pick<Sessions, 'findAny'>;
+  readonly files: Pick<Files, 'list'>;
+  readonly side: Pick<FlowiseSide, 'uploadedFile'>;
+}
+
+export interface NamedUpload {
+  readonly chatflowId: ChatflowId;
+  readonly chatId: string;
+  readonly fileName: string;
+}
+
+/** A file of ours, or the bytes of one that the flow has made; `mime` is a picture's or nothing in particular. */
+export type FoundUpload = { readonly stored: StoredFile } | { readonly bytes: Uint8Array; readonly mime: string };
+
+/** A file of an own conversation by its name: one that its user has sent, or one that the flow has made in answering. */
+export const createReadUpload = ({ openChat, chatflows, sessions, files, side }: ReadUploadDeps) =>
+  async function readUpload(owner: Owner, { chatflowId, chatId, fileName }: NamedUpload): Promise<FoundUpload> {
+    const { sessionId } = await openChat(owner, chatflowId, { chatId });
+    const own = await files.list(owner, { sessionId });
+    const stored = own.findLast(({ name }) => name === fileName);
+    if (stored) return { stored };
+    const session = await sessions.findAny(owner, sessionId);
+    const slot = session?.upstreamChatIds.at(-1);
+    const chatflow = slot === undefined ? undefined : await chatflows.find(chatflowId);
+    if (slot === undefined || !chatflow || !isFlow(chatflow)) throw new AppError('NOT_FOUND', 'File not found');
+    const bytes = await side.uploadedFile(chatflow, slot, fileName);
+    return { bytes, mime: pictureType(bytes) ?? 'application/octet-stream' };
+  };
+
+const PICTURES: ReadonlySet<string> = new Set(KNOWN_TYPES.filter(isPicture));
+
+function pictureType(bytes: Uint8Array): string | undefined {
+  const sampler = new Sampler();
+  sampler.add(bytes);
+  const judged = judgeFile(sampler.sample(), { name: '', mime: '' }, PICTURES);
+  return 'mime' in judged ? judged.mime : undefined;
+}

@@ -1,0 +1,71 @@
+import { AppError } from '@tollgate/http-kit';
+import { isFlow, originAllowed } from '../../domain/chatflow.ts';
+import { Reply } from '../../domain/reply.ts';
+import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
+import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } from '../../ports.ts';
+import type { Holds } from '../answers/hold-credits.ts';
+import type { OpenHold } from '../answers/open-hold.ts';
+import type { OpenChat } from './open-chat.ts';
+
+export interface SpeakDeps {
+  readonly openChat: OpenChat;
+  readonly chatflows: Pick<Chatflows, 'findFor'>;
+  readonly sessions: Pick<Sessions, 'findAny'>;
+  readonly answers: Pick<Feedbacks, 'findAnswer'>;
+  readonly side: Pick<FlowiseSide, 'textToSpeech'>;
+  readonly holds: Pick<Holds, 'open' | 'close'>;
+  readonly newRequestId: () => HoldId;
+}
+
+export interface SpeechOrder {
+  readonly chatflowId: ChatflowId;
+  readonly chatId: string;
+  readonly requestId: HoldId;
+  readonly text: string;
+  readonly origin: string | undefined;
+}
+
+/**
+ * Reads an own answer aloud. It costs what an answer of this text costs at this chatflow: the flat price of a message, or the
+ * tokens of the text. Held before the first sound and charged once there was one, as with every answer.
+ */
+export const createSpeak = (deps: SpeakDeps) =>
+  async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
+    const chatflow = await deps.chatflows.findFor(caller, order.chatflowId);
+    if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
+    if (!originAllowed(chatflow, order.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+    if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
+    const { sessionId } = await deps.openChat(caller, order.chatflowId, { chatId: order.chatId });
+    const [session, answer] = await Promise.all([
+      deps.sessions.findAny(caller, sessionId),
+      deps.answers.findAnswer(sessionId, order.requestId),
+    ]);
+    const slot = session?.upstreamChatIds.at(-1);
+    if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
+
+    const reply = new Reply({ promptBytes: 0, keeps: false });
+    const spoken = { kind: 'text', text: order.text } as const;
+    let hold: OpenHold | undefined;
+    try {
+      hold = await deps.holds.open(caller, {
+        holdId: deps.newRequestId(),
+        chatflow,
+        reply,
+        wantedOutput: Buffer.byteLength(order.text),
+      });
+      const over = AbortSignal.any([left, hold.lost.signal]);
+      const message = { chatId: slot, messageId: answer.upstreamMessageId ?? order.requestId, text: order.text };
+      for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
+        if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
+        yield event;
+      }
+      reply.status = 'completed';
+    } catch (error) {
+      reply.status = left.aborted ? 'aborted' : 'failed';
+      throw error;
+    } finally {
+      await deps.holds.close(hold); // never throws
+    }
+  };
+
+export type Speak = ReturnType<typeof createSpeak>;
