@@ -1,4 +1,5 @@
 import {
+  type Closers,
   createClosers,
   createHealth,
   createRounds,
