@@ -29,7 +29,7 @@ import { type Admission, createAdmission } from './deps/revocation.ts';
 import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openSockets } from './deps/socket.ts';
-import { openStores } from './deps/store.ts';
+import { openStores, type Stores } from './deps/store.ts';
 import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Overrides {
@@ -109,14 +109,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     async start() {
       admission.revocations.start();
-      if (config.MIGRATE_ON_START) {
-        await mongo.connected;
-        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
-      }
+      if (config.MIGRATE_ON_START) await migrate(mongo, logger);
       for (const round of rounds) round.start();
-      if (!config.SYNC_ON_START) return;
       // Right after the start the database may still be on its way.
-      void mongo.connected.then(() => library.synchronise()).catch((error: unknown) => failed('sync', error));
+      const synchronise = () => mongo.connected.then(() => library.synchronise());
+      if (config.SYNC_ON_START) void synchronise().catch((error: unknown) => failed('sync', error));
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
@@ -128,6 +125,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       await logger.close();
     },
   };
+}
+
+async function migrate(mongo: Stores['mongo'], logger: Logger): Promise<void> {
+  await mongo.connected;
+  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
 }
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
@@ -154,29 +156,24 @@ function backgroundRounds(
   ];
 }
 
-const connectNeighbours = (config: Config, clock: Clock, closers: Closers) => ({
-  auth: closers.add(
-    'auth',
-    authClient({
-      baseUrl: config.AUTH_API_URL,
-      timeoutMs: config.AUTH_TIMEOUT,
-      defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
-    }),
-  ),
-  accounting: closers.add(
-    'accounting',
-    accountingClient({
-      baseUrl: config.ACCOUNTING_API_URL,
-      timeoutMs: config.ACCOUNTING_TIMEOUT,
-      connections: config.ACCOUNTING_CONNECTIONS,
-      closingConnections: config.ACCOUNTING_CLOSING_CONNECTIONS,
-      breakAfter: config.ACCOUNTING_BREAK_AFTER,
-      breakMs: config.ACCOUNTING_BREAK_TIME,
-      clock,
-      token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
-    }),
-  ),
-});
+function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+  const accounting = accountingClient({
+    baseUrl: config.ACCOUNTING_API_URL,
+    timeoutMs: config.ACCOUNTING_TIMEOUT,
+    connections: config.ACCOUNTING_CONNECTIONS,
+    closingConnections: config.ACCOUNTING_CLOSING_CONNECTIONS,
+    breakAfter: config.ACCOUNTING_BREAK_AFTER,
+    breakMs: config.ACCOUNTING_BREAK_TIME,
+    clock,
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+  });
+  const auth = authClient({
+    baseUrl: config.AUTH_API_URL,
+    timeoutMs: config.AUTH_TIMEOUT,
+    defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
+  });
+  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+}
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({
   heartbeatMs: config.HEARTBEAT_INTERVAL,

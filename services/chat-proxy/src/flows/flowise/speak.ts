@@ -31,18 +31,7 @@ export interface SpeechOrder {
  */
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
-    const chatflow = await deps.chatflows.findFor(caller, order.chatflowId);
-    if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-    if (!originAllowed(chatflow, order.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
-    if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
-    const { sessionId } = await deps.openChat(caller, order.chatflowId, { chatId: order.chatId });
-    const [session, answer] = await Promise.all([
-      deps.sessions.findAny(caller, sessionId),
-      deps.answers.findAnswer(sessionId, order.requestId),
-    ]);
-    const slot = session?.upstreamChatIds.at(-1);
-    if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
-
+    const { chatflow, message } = await findMessage(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
     const spoken = { kind: 'text', text: order.text } as const;
     let hold: OpenHold | undefined;
@@ -54,7 +43,6 @@ export const createSpeak = (deps: SpeakDeps) =>
         wantedOutput: Buffer.byteLength(order.text),
       });
       const over = AbortSignal.any([left, hold.lost.signal]);
-      const message = { chatId: slot, messageId: answer.upstreamMessageId ?? order.requestId, text: order.text };
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
         yield event;
@@ -69,3 +57,19 @@ export const createSpeak = (deps: SpeakDeps) =>
   };
 
 export type Speak = ReturnType<typeof createSpeak>;
+
+/** The own answer that is to be read, as its upstream knows it. */
+async function findMessage(deps: SpeakDeps, caller: Asker, { chatflowId, chatId, requestId, ...order }: SpeechOrder) {
+  const chatflow = await deps.chatflows.findFor(caller, chatflowId);
+  if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
+  if (!originAllowed(chatflow, order.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+  if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
+  const { sessionId } = await deps.openChat(caller, chatflowId, { chatId });
+  const [session, answer] = await Promise.all([
+    deps.sessions.findAny(caller, sessionId),
+    deps.answers.findAnswer(sessionId, requestId),
+  ]);
+  const slot = session?.upstreamChatIds.at(-1);
+  if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
+  return { chatflow, message: { chatId: slot, messageId: answer.upstreamMessageId ?? requestId, text: order.text } };
+}
