@@ -22,7 +22,11 @@ export type UpstreamPart =
    */
   | { readonly kind: 'chunk'; readonly chunk: ModelChunk; readonly generated: string; readonly text: string }
   /** Already stripped to what a user may see. */
-  | { readonly kind: 'event'; readonly event: AnswerEvent; /** The upstream's own name of the answer. */ readonly messageId?: string | undefined }
+  | {
+      readonly kind: 'event';
+      readonly event: AnswerEvent /** The upstream's own name of the answer. */;
+      readonly messageId?: string | undefined;
+    }
   /** A running total: each one replaces the one before. */
   | { readonly kind: 'usage'; readonly usage: ReportedUsage }
   /** The answer is whole, but its upstream goes on with it: what is asked next must not meet it there. */

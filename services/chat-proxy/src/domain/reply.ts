@@ -61,8 +61,7 @@ export class Reply {
     else if (part.kind === 'event') {
       this.#keepEvent(part.event);
       this.#messageId = part.messageId ?? this.#messageId;
-    }
-    else if (part.kind === 'usage') {
+    } else if (part.kind === 'usage') {
       this.#usage = part.usage;
       this.#meteredAtUsage = this.meteredOutput;
     } else if (part.kind === 'bad-usage') this.#badUsage = true;

@@ -115,7 +115,11 @@ export class FlowiseReader {
   }
 
   #event(event: AnswerEvent): UpstreamPart[] {
-    const part: UpstreamPart = { kind: 'event', event, ...(event.event === 'metadata' && { messageId: this.#messageId }) };
+    const part: UpstreamPart = {
+      kind: 'event',
+      event,
+      ...(event.event === 'metadata' && { messageId: this.#messageId }),
+    };
     // Metadata waits as well: a text that is fetched afterwards belongs before it.
     const waits = PROGRESS.has(event.event) || event.event === 'metadata';
     return waits && !this.#hasBegun ? this.#wait(part) : this.#begin([part]);
