@@ -6,7 +6,7 @@ const FROM = (...folders) => `^services/([^/]+)/src/(${folders.join('|')})`;
 const OWN = (...folders) => `^services/$1/src/(${folders.join('|')})`;
 const PACKAGE = (...names) => `^packages/(${names.join('|')})/`;
 
-const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/[^/]+|helmet|cors)/';
+const FRAMEWORKS = '(^|/)node_modules/(express|fastify|@fastify/(?!busboy/)[^/]+|helmet|cors)/';
 const DRIVERS =
   '(^|/)(node_modules/(mongoose|mongodb|sequelize|pg|umzug|undici|nodemailer|eventsource-parser|rate-limiter-flexible|piscina|bcryptjs)|packages/(mongo-kit|mail))/';
 /** Parts of Node that only compute. Everything else of it waits, reads a clock or talks to somebody. */
@@ -48,25 +48,25 @@ const layers = [
     'store',
     'a store knows its database, the domain and the port it fills',
     { path: FROM('store/') },
-    { path: [IN('flows/', 'routes/', 'clients/', 'app\\.ts', 'deps\\.ts', 'main\\.ts', 'config\\.ts'), FRAMEWORKS] },
+    { path: [IN('flows/', 'routes/', 'clients/', 'app\\.ts', 'deps', 'main\\.ts', 'config'), FRAMEWORKS] },
   ),
   forbid(
     'clients',
     'a client knows its neighbour, the domain and the port it fills',
     { path: FROM('clients/') },
-    { path: [IN('flows/', 'routes/', 'store/', 'app\\.ts', 'deps\\.ts', 'main\\.ts', 'config\\.ts'), FRAMEWORKS] },
+    { path: [IN('flows/', 'routes/', 'store/', 'app\\.ts', 'deps', 'main\\.ts', 'config'), FRAMEWORKS] },
   ),
   forbid(
     'routes',
     'a route translates between HTTP and a flow',
     { path: FROM('routes/') },
-    { path: [IN('store/', 'clients/', 'app\\.ts', 'main\\.ts', 'config\\.ts'), FRAMEWORKS, DRIVERS] },
+    { path: [IN('store/', 'clients/', 'app\\.ts', 'main\\.ts', 'config'), FRAMEWORKS, DRIVERS] },
   ),
   forbid(
     'routes-take-flows-as-types',
     'deps.ts hands the flows to the routes',
     { path: FROM('routes/') },
-    { path: IN('flows/', 'flows\\.ts', 'deps\\.ts', 'ports'), dependencyTypesNot: ['type-only'] },
+    { path: IN('flows/', 'flows\\.ts', 'deps', 'ports'), dependencyTypesNot: ['type-only'] },
   ),
   forbid(
     'app',
@@ -78,7 +78,7 @@ const layers = [
     'app-takes-dependencies-as-types',
     'main.ts builds the dependencies and hands them to app.ts',
     { path: FROM('app\\.ts$') },
-    { path: IN('deps\\.ts', 'flows\\.ts', 'config\\.ts'), dependencyTypesNot: ['type-only'] },
+    { path: IN('deps', 'flows\\.ts', 'config'), dependencyTypesNot: ['type-only'] },
   ),
   forbid(
     'main',
@@ -86,11 +86,16 @@ const layers = [
     { path: FROM('main\\.ts$') },
     { path: [IN('routes/', 'flows', 'domain/', 'store/', 'clients/', 'ports'), FRAMEWORKS, DRIVERS] },
   ),
-  ...only('config', 'config.ts reads the environment and nothing else', FROM('config\\.ts$', '[a-z]+-config\\.ts$'), [
-    PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
-    OWN('[a-z]+-config\\.ts$', 'ports'),
-    '(^|/)node_modules/zod/',
-  ]),
+  ...only(
+    'config',
+    'config.ts reads the environment and nothing else',
+    FROM('config\\.ts$', '[a-z]+-config\\.ts$', 'config/'),
+    [
+      PACKAGE('config', 'contracts', 'jwt-claims', 'telemetry'),
+      OWN('[a-z]+-config\\.ts$', 'config/', 'domain/', 'ports'),
+      '(^|/)node_modules/zod/',
+    ],
+  ),
 ];
 
 const packages = [

@@ -32,7 +32,7 @@ const BROKEN: Readonly<Record<string, readonly [path: string, text: string]>> = 
   app: [`${AUTH}/app.ts`, "import { x } from './store/fine.ts';\nexport const app = x;"],
   'app-takes-dependencies-as-types': [`${PROXY}/app.ts`, "import { x } from './deps.ts';\nexport const app = x;"],
   main: [`${AUTH}/main.ts`, "import { x } from './store/fine.ts';\nexport const main = x;"],
-  config: [`${AUTH}/config.ts`, "import { x } from './domain/fine.ts';\nexport const config = x;"],
+  config: [`${AUTH}/config.ts`, "import { x } from './clients/fine.ts';\nexport const config = x;"],
   'config-node': [`${PROXY}/config.ts`, "import { readFileSync } from 'node:fs';\nexport const config = readFileSync;"],
   'services-are-strangers': [
     `${PROXY}/store/a.ts`,

@@ -19,7 +19,7 @@ export const flowsAreBuilt: Rule = ({ files }) =>
 
 /** `signUp: createSignUp(deps),` or `const deliverMail = createDeliverMail(deps);` of a creator that lies in flows/. */
 const BUILT = /(?:^\s+(\w+): |\bconst (\w+) = )(create\w+)\(/gm;
-const BUILDS = /\/src\/(deps|flows|[a-z]+-deps)\.ts$/;
+const BUILDS = /\/src\/((deps|flows|[a-z]+-deps)\.ts$|deps\/)/;
 
 /** What deps.ts builds must be started by somebody: a route, a schedule, another flow or a command of the service. */
 export const flowsAreStarted: Rule = ({ files }) =>
@@ -34,7 +34,7 @@ export const flowsAreStarted: Rule = ({ files }) =>
 
 /** What a file makes with the creators it imports from flows/. */
 function builtIn({ text }: SourceFile): { name: string; statement: string }[] {
-  const imports = [...text.matchAll(/^import \{([^}]*)\} from '\.\/flows\//gm)];
+  const imports = [...text.matchAll(/^import \{([^}]*)\} from '\.{1,2}\/flows\//gm)];
   const creators = new Set(imports.flatMap(([, names = '']) => names.split(',').map((name) => name.trim())));
   const built = [...text.matchAll(BUILT)].filter(([, , , creator = '']) => creators.has(creator));
   return built.map(([statement, key, constant]) => ({ name: key ?? constant ?? '', statement }));

@@ -105,6 +105,7 @@ describe('a chatflow as a model', () => {
   it.each([false, true])('answers in the same language and is forgotten afterwards (stream: %s)', async (stream) => {
     stage.proxy.accounting.isPerToken = false;
     const model = stage.proxy.flowise.agentflow.id;
+    await stage.proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${model}`, { uploads: { images: true } });
     const messages = [
       { role: 'system' as const, content: 'Be brief.' },
       user('My name is Ada'),

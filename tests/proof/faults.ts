@@ -29,7 +29,7 @@ const FOREVER = 600_000;
 const VOIDED_WITHIN = 1000;
 const SETTLED_WITHIN = 5000;
 
-const refused = (row: string, what: string, status: number, code: string, scenario: Scenario): Fault => ({
+const refused = (row: string, what: string, [status, code]: readonly [number, string], scenario: Scenario): Fault => ({
   row,
   what,
   scenario: () => scenario,
@@ -56,23 +56,23 @@ const EXTRA = 'Upstream extra bytes, duplicate length, stacked encoding';
 const HANGS = 'Upstream hangs after last token';
 
 const FAULTS: readonly Fault[] = [
-  refused(SLOW, 'no byte', 504, 'upstream_timeout', { hang: true }),
-  refused(SLOW, 'late byte', 504, 'upstream_timeout', { firstByteDelayMs: FOREVER }),
-  refused(SLOW, 'headers, then heartbeats', 504, 'upstream_timeout', { hangAfter: 0, heartbeatMs: 100 }),
+  refused(SLOW, 'no byte', [504, 'upstream_timeout'], { hang: true }),
+  refused(SLOW, 'late byte', [504, 'upstream_timeout'], { firstByteDelayMs: FOREVER }),
+  refused(SLOW, 'headers, then heartbeats', [504, 'upstream_timeout'], { hangAfter: 0, heartbeatMs: 100 }),
   broken(RESETS, 'reset', 'upstream_interrupted', () => ({ tokens: 9, resetAfter: 5 })),
   broken(RESETS, 'closed inside the body', 'upstream_interrupted', () => ({ tokens: 9, cutAfter: 5 })),
-  refused(RESETS, 'reset before the first token', 502, 'upstream_interrupted', { resetAfter: 0 }),
+  refused(RESETS, 'reset before the first token', [502, 'upstream_interrupted'], { resetAfter: 0 }),
   {
-    ...refused(BEFORE, '429', 429, 'rate_limited', { error: { status: 429, retryAfterSeconds: 7 } }),
+    ...refused(BEFORE, '429', [429, 'rate_limited'], { error: { status: 429, retryAfterSeconds: 7 } }),
     retryAfter: '7',
   },
   ...[400, 401, 404, 500, 503].map((status) =>
-    refused(BEFORE, String(status), 502, 'upstream_failed', { error: { status } }),
+    refused(BEFORE, String(status), [502, 'upstream_failed'], { error: { status } }),
   ),
-  refused(BEFORE, 'error as the first event of a 200', 502, 'upstream_failed', { errorEvent: { after: 0 } }),
+  refused(BEFORE, 'error as the first event of a 200', [502, 'upstream_failed'], { errorEvent: { after: 0 } }),
   broken(BEFORE, 'error event after five tokens', 'upstream_failed', () => ({ tokens: 9, errorEvent: { after: 5 } })),
-  refused(GARBAGE, 'HTML page', 502, 'upstream_protocol_error', { html: true }),
-  refused(GARBAGE, 'no HTTP', 502, 'upstream_protocol_error', raw('HTTP/1.1 2OO\r\n\r\nhello')),
+  refused(GARBAGE, 'HTML page', [502, 'upstream_protocol_error'], { html: true }),
+  refused(GARBAGE, 'no HTTP', [502, 'upstream_protocol_error'], raw('HTTP/1.1 2OO\r\n\r\nhello')),
   broken(GARBAGE, 'HTML in the stream, then the end', 'upstream_protocol_error', (adapter) => ({
     tokens: 5,
     intrusion: { after: 5, kind: 'html' },
@@ -108,25 +108,24 @@ const FAULTS: readonly Fault[] = [
   refused(
     EXTRA,
     'bytes after the body',
-    502,
-    'upstream_interrupted',
+    [502, 'upstream_interrupted'],
     raw(`${HEAD}content-length: 0\r\n\r\nHTTP/1.1 200 OK`),
   ),
   refused(
     EXTRA,
     'two lengths',
-    502,
-    'upstream_protocol_error',
+    [502, 'upstream_protocol_error'],
     raw(`${HEAD}content-length: 1\r\ncontent-length: 2\r\n\r\nxx`),
   ),
   refused(
     EXTRA,
     'length and chunks',
-    502,
-    'upstream_protocol_error',
+    [502, 'upstream_protocol_error'],
     raw(`${HEAD}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n`),
   ),
-  refused(EXTRA, 'stacked encodings', 502, 'upstream_protocol_error', { headers: { 'content-encoding': 'gzip, br' } }),
+  refused(EXTRA, 'stacked encodings', [502, 'upstream_protocol_error'], {
+    headers: { 'content-encoding': 'gzip, br' },
+  }),
   broken(HANGS, 'open connection', 'upstream_timeout', () => ({ tokens: 5, endDelayMs: FOREVER })),
   broken(HANGS, 'open connection with heartbeats', 'upstream_timeout', () => ({
     tokens: 5,
@@ -138,8 +137,7 @@ const FAULTS: readonly Fault[] = [
 export const REFUSED_CONNECTION: Fault = refused(
   'Upstream refused / DNS failure',
   'no connection',
-  502,
-  'upstream_unavailable',
+  [502, 'upstream_unavailable'],
   {},
 );
 

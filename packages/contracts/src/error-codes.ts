@@ -82,6 +82,7 @@ export const ERROR_CODES = {
   SYNC_REFUSED: { status: 422, title: 'The synchronisation would delete too much and was refused' },
   PARALLEL_LIMIT: { status: 429, title: 'Too many answers are under way at once' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
+  UPGRADE_REQUIRED: { status: 426, title: 'This address is for WebSockets' },
   HEADERS_TOO_LARGE: { status: 431, title: 'The headers are too large' },
 
   INTERNAL: { status: 500, title: 'Something went wrong on our side' },

@@ -37,32 +37,61 @@ export interface RateLimiter {
   reset(key: string): Promise<void>;
 }
 
+/** What is left of one limit, for the headers of an answer. */
+export interface QuotaState {
+  /** Names the policy. */
+  readonly name: string;
+  readonly most: number;
+  readonly windowSeconds: number;
+  readonly remaining: number;
+  /** Milliseconds until the window ends. */
+  readonly msLeft: number;
+}
+
+/** RateLimit headers (IETF httpapi ratelimit-headers draft); nothing when no limit applies. */
+export function quotaHeaders(quotas: readonly QuotaState[]): Record<string, string> {
+  if (quotas.length === 0) return {};
+  return {
+    'ratelimit-policy': quotas
+      .map(({ name, most, windowSeconds }) => `"${name}";q=${most};w=${windowSeconds}`)
+      .join(', '),
+    ratelimit: quotas
+      .map(({ name, remaining, msLeft }) => `"${name}";r=${Math.max(0, remaining)};t=${Math.ceil(msLeft / 1000)}`)
+      .join(', '),
+  };
+}
+
+/** RATE_LIMITED, with when to come back and which limit it was. */
+export const quotaExceeded = (quota: QuotaState): AppError =>
+  new AppError('RATE_LIMITED', undefined, {
+    headers: { ...quotaHeaders([quota]), 'retry-after': String(Math.max(1, Math.ceil(quota.msLeft / 1000))) },
+    // The problem type of the same draft, section "Problem Types".
+    extra: { type: QUOTA_EXCEEDED, 'violated-policies': [quota.name] },
+  });
+
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 
 export function createRateLimiter(options: RateLimitOptions): RateLimiter {
   const limiter = limiterOf(options);
-  const policy = `"${options.name}";q=${options.points};w=${options.windowSeconds}`;
-  const headers = (state: RateLimiterRes) => ({
-    'ratelimit-policy': policy,
-    ratelimit: `"${options.name}";r=${Math.max(0, state.remainingPoints)};t=${Math.ceil(state.msBeforeNext / 1000)}`,
+  const { name, points: most, windowSeconds } = options;
+  const quotaOf = ({ remainingPoints: remaining, msBeforeNext: msLeft }: RateLimiterRes): QuotaState => ({
+    name,
+    most,
+    windowSeconds,
+    remaining,
+    msLeft,
   });
-  const refused = (state: RateLimiterRes) =>
-    new AppError('RATE_LIMITED', undefined, {
-      headers: { ...headers(state), 'retry-after': String(Math.max(1, Math.ceil(state.msBeforeNext / 1000))) },
-      // The problem type of the same draft, section "Problem Types".
-      extra: { type: QUOTA_EXCEEDED, 'violated-policies': [options.name] },
-    });
   return {
     async consume(key, points = 1) {
       try {
-        return headers(await limiter.consume(key, points));
+        return quotaHeaders([quotaOf(await limiter.consume(key, points))]);
       } catch (refusal) {
-        throw refusal instanceof RateLimiterRes ? refused(refusal) : refusal;
+        throw refusal instanceof RateLimiterRes ? quotaExceeded(quotaOf(refusal)) : refusal;
       }
     },
     async check(key) {
       const state = await limiter.get(key);
-      if (state && state.remainingPoints <= 0) throw refused(state);
+      if (state && state.remainingPoints <= 0) throw quotaExceeded(quotaOf(state));
     },
     async giveBack(key) {
       await limiter.reward(key);

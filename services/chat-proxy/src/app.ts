@@ -12,11 +12,13 @@ import { type OpenAiFlows, openAiRoutes } from './routes/openai.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
+import { type StreamFlows, streamRoutes } from './routes/streams.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
   readonly openai: OpenAiFlows;
   readonly login: Parameters<typeof loginRoutes>[0];
+  readonly streams: StreamFlows;
   readonly sessions: SessionFlows;
   readonly files: FileRouteFlows;
   readonly chatflows: Parameters<typeof chatflowRoutes>[0];
@@ -34,6 +36,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...loginRoutes(flows.login),
   ...chatRoutes(flows.chat),
   ...openAiRoutes(flows.openai),
+  ...streamRoutes(flows.streams),
   ...sessionRoutes(flows.sessions),
   ...sessionExportRoutes(flows.sessions),
   ...fileRoutes(flows.files),

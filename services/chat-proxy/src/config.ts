@@ -16,19 +16,21 @@ import {
   whole,
   workspaceVariables,
 } from '@tollgate/config';
-import { libraryVariables } from './library-config.ts';
+import { libraryVariables } from './config/library.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
-import { fileVariables } from './files-config.ts';
-import { openAiVariables } from './openai-config.ts';
-import { meteringVariables } from './metering-config.ts';
+import { limitVariables } from './config/limits.ts';
+import { streamVariables } from './config/streams.ts';
+import { fileVariables } from './config/files.ts';
+import { openAiVariables } from './config/openai.ts';
+import { meteringVariables } from './config/metering.ts';
 import {
   upstreamKeysIn,
   upstreamsFit,
   upstreamsOf,
   type UpstreamsConfig,
   upstreamVariables,
-} from './upstreams-config.ts';
+} from './config/upstreams.ts';
 
 /** Every variable of this service, with a sentence for its reader. */
 export const Variables = z
@@ -103,6 +105,8 @@ export const Variables = z
       .describe('How long a client may leave its answer unread before it is ended'),
 
     ...libraryVariables,
+    ...streamVariables,
+    ...limitVariables,
     ...fileVariables,
 
     SYNC_ON_START: bool().default(false).describe('Synchronise the chatflows when the service starts'),

@@ -10,7 +10,7 @@ import {
 } from '@tollgate/http-kit';
 import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
-import { createAnswering } from './answer-deps.ts';
+import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
@@ -18,18 +18,18 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
-import { createFlowiseDoor } from './flowise-deps.ts';
-import { createFileFlows } from './files-deps.ts';
+import { createFlowiseDoor } from './deps/flowise.ts';
+import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
-import { createLibrary } from './library-deps.ts';
-import { watch } from './metrics-deps.ts';
-import { createOpenAiFlows } from './openai-deps.ts';
+import { createLibrary } from './deps/library.ts';
+import { watch } from './deps/metrics.ts';
+import { createOpenAiFlows } from './deps/openai.ts';
 import type { Clock } from './ports.ts';
-import { type Admission, createAdmission } from './revocation-deps.ts';
-import { createRefusalReports } from './report-deps.ts';
+import { type Admission, createAdmission } from './deps/revocation.ts';
+import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
-import { openStores } from './store-deps.ts';
-import { connectUpstreams } from './upstream-deps.ts';
+import { openStores } from './deps/store.ts';
+import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Overrides {
   readonly clock?: Clock;
@@ -48,6 +48,7 @@ export interface Deps {
 }
 
 const SAVE_EVERY_MS = 2000;
+const BEATS_PER_LEASE = 4;
 const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
@@ -77,6 +78,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
     openai: createOpenAiFlows(config, { chatflows: stores.chatflows, answering, stream }),
+    streams: { ...answering.streams.requests, stream },
     login: createLogIn({ auth }),
     ...library.flows,
     files,
@@ -86,6 +88,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
+  closers.addClose('streams', () => answering.streams.leave());
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -97,6 +100,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       logger,
       flows,
       isOriginAllowed: flowise.isOriginAllowed,
+      limit: answering.streams.limit,
       refused: reports.refused,
       observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
@@ -130,7 +134,7 @@ type BackgroundTask = Facts['background_failed']['task'];
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 function backgroundRounds(
   config: Config,
-  { keeper, settler, saveLater }: ReturnType<typeof createAnswering>,
+  { keeper, settler, saveLater, streams }: ReturnType<typeof createAnswering>,
   failed: (task: BackgroundTask, error: unknown) => void,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
@@ -139,6 +143,9 @@ function backgroundRounds(
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
+    every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
+    every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),
     every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
   ];
 }

@@ -165,8 +165,10 @@ describe('a client that leaves', () => {
     expect(output).toBeLessThanOrEqual((proxy.openai.requests[0]?.tokensSent ?? 0) + 1);
     expect(proxy.accounting.balanceOf(alice.userId)).toBe(1000 - output);
     const sessionId = String(call.events[0]?.data);
-    const { body } = await alice.call<{ history: object[] }>('GET', `/api/v1/chat/sessions/${sessionId}/history`);
-    expect(body.history.at(-1)).toMatchObject({ status: 'aborted', credits: output });
+    // Settled and saved side by side.
+    const history = () => alice.call<{ history: object[] }>('GET', `/api/v1/chat/sessions/${sessionId}/history`);
+    await until(async () => (await history()).status === 200);
+    expect((await history()).body.history.at(-1)).toMatchObject({ status: 'aborted', credits: output });
   });
 
   it('has its agent flow aborted by name', async () => {

@@ -5,7 +5,7 @@ import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
 import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, SessionId, UserId } from '../src/domain/wire-types.ts';
 import type { FoundChatflow, Owner, Session, SessionClaim, Sessions } from '../src/ports.ts';
-import { chatflowsIn } from '../src/store/chatflows.ts';
+import { chatflowsIn } from '../src/store/chatflows/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
 import { MIGRATIONS } from '../src/store/migrations.ts';
@@ -142,7 +142,7 @@ describe('the journal', () => {
   const owner = () => ({ holdId: holdId(), userId: userId() });
 
   it('hands a row whose owner is silent to one of two others, with what its owner knew', async () => {
-    const [mine, theirs, others] = ['a', 'b', 'c'].map(() => openHolds(mongo, randomUUID()));
+    const [mine, theirs, others] = ['a', 'b', 'c'].map(() => openHolds(mongo, randomUUID(), 'default'));
     if (!mine || !theirs || !others) throw new Error('three journals');
     const hold = owner();
     await mine.open(hold, after(30));
@@ -158,7 +158,7 @@ describe('the journal', () => {
   });
 
   it('lets no late write undo a newer checkpoint', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID()), openHolds(mongo, randomUUID())];
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();
     await mine.open(hold, after(30));
     await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(32));
@@ -168,7 +168,7 @@ describe('the journal', () => {
   });
 
   it('hands a decided end back to its own process, too, once its lease has run out', async () => {
-    const mine = openHolds(mongo, randomUUID());
+    const mine = openHolds(mongo, randomUUID(), 'default');
     const hold = owner();
     const ending = { kind: 'void', reason: 'refused' } as const;
     await mine.open(hold, after(30));
@@ -179,7 +179,7 @@ describe('the journal', () => {
   });
 
   it('keeps the decided end of a hold, and no checkpoint after it', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID()), openHolds(mongo, randomUUID())];
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();
     const ending = {
       kind: 'settle',

@@ -69,6 +69,8 @@ export const AnswerUsage = z.object({
   request_id: HoldId,
   /** The balance allowed only a shorter answer than usual: at most so many output tokens. */
   clamped_to: z.int().min(1).optional(),
+  /** The answer to an earlier request with the same Idempotency-Key: it was charged then, and is not charged again. */
+  replayed: z.literal(true).optional(),
 });
 export type AnswerUsage = z.infer<typeof AnswerUsage>;
 
@@ -93,6 +95,10 @@ export const BEFORE_THE_FIRST_BYTE = [
   'ACCOUNTING_UNAVAILABLE',
   'DEPENDENCY_UNAVAILABLE',
   'SERVER_SHUTDOWN',
+  'ANSWER_STOPPED',
+  'ANSWER_NOT_KEPT',
+  'IDEMPOTENCY_IN_PROGRESS',
+  'IDEMPOTENCY_KEY_REUSED',
 ] as const;
 
 export const predict = operation({
@@ -104,6 +110,7 @@ export const predict = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: z.object({
     response: z.string(),
     metadata: z.object({
@@ -133,6 +140,7 @@ export const predictStream = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,
@@ -147,6 +155,7 @@ export const predictStreamStore = operation({
   body: ChatBody,
   bodyLimit: CHAT_BODY_BYTES,
   answers: true,
+  idempotencyKey: 'optional',
   result: ChatEvent,
   streams: true,
   errors: BEFORE_THE_FIRST_BYTE,

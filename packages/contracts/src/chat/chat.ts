@@ -10,3 +10,4 @@ export * from './login.ts';
 export * from './openai.ts';
 export * from './service.ts';
 export * from './sessions.ts';
+export * from './streams.ts';

@@ -17,6 +17,9 @@ export const BACKGROUND_TASKS = [
   'sync',
   'reports',
   'strikes',
+  'beat',
+  'listen',
+  'share',
   'files',
 ] as const;
 

@@ -54,8 +54,7 @@ export class Reply {
   add(part: UpstreamPart): boolean {
     const isFirst = !this.#began;
     this.#began = true;
-    if (part.kind === 'text' || part.kind === 'thinking') this.#count(part.text);
-    if (part.kind === 'chunk' && part.generated !== '') this.#count(part.generated);
+    this.#count(generatedIn(part));
     if (part.kind === 'text' || part.kind === 'chunk') this.#keepText(part.text);
     else if (part.kind === 'thinking') this.#keepEvent({ event: 'thinking', data: part.text });
     else if (part.kind === 'event') {
@@ -142,6 +141,7 @@ export class Reply {
   }
 
   #count(text: string): void {
+    if (text === '') return;
     this.#deltas += 1;
     this.#bytes += Buffer.byteLength(text);
   }
@@ -163,4 +163,10 @@ export class Reply {
     this.#eventCharacters += JSON.stringify(event).length;
     if (this.#eventCharacters <= LONGEST_EVENTS) this.#events.push(event);
   }
+}
+
+/** What of a part is charged. */
+function generatedIn(part: UpstreamPart): string {
+  if (part.kind === 'chunk') return part.generated;
+  return part.kind === 'text' || part.kind === 'thinking' ? part.text : '';
 }

@@ -146,6 +146,7 @@ export interface Messages {
 /** Files that were uploaded into conversations. */
 export interface SessionFiles {
   forgetOf(sessions: readonly OwnedSession[], at: Date): Promise<unknown>;
+  forgetUser(userId: UserId, at: Date): Promise<unknown>;
 }
 
 /** Something of a conversation that is still to be deleted. */

@@ -53,6 +53,8 @@ export interface Files {
   remove(owner: Owner, id: FileId, at: Date): Promise<ErasableFile | undefined>;
   /** Those of conversations that are deleted. */
   forgetOf: SessionFiles['forgetOf'];
+  /** All of somebody who is gone, in every workspace. */
+  forgetUser: SessionFiles['forgetUser'];
   /** Rows whose time has come, each of which nobody else takes until `again`. */
   takeErasable(now: Date, again: Date, limit: number): Promise<ErasableFile[]>;
   /** Another place that goes with the row. */

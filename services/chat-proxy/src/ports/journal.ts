@@ -11,7 +11,8 @@ export interface JournalRow {
 
 /** What this proxy owes accounting, kept in MongoDB so that a crash forgets none of it. */
 export interface Journal {
-  open(hold: { holdId: HoldId; userId: UserId }, leaseUntil: Date): Promise<void>;
+  /** The workspace is for those who look for an answer of theirs; closing a hold asks for its user only. */
+  open(hold: { holdId: HoldId; userId: UserId; workspaceId?: string }, leaseUntil: Date): Promise<void>;
   checkpoint(rows: readonly { holdId: HoldId; fence: number; units?: Units }[], leaseUntil: Date): Promise<void>;
   conclude(hold: { holdId: HoldId; userId: UserId }, ending: Ending, leaseUntil: Date): Promise<void>;
   close(holdId: HoldId): Promise<void>;

@@ -17,28 +17,40 @@ type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
  * An answer as a stream of events. The first one is awaited before anything is sent, so that a refusal keeps its status;
  * a later failure is an `error` event in place of the end.
  */
-export async function streamAnswer(answer: Answer, framing: Framing, settings: StreamSettings): Promise<StreamReply> {
+export async function streamAnswer(
+  answer: Answer,
+  framing: Framing,
+  settings: StreamSettings,
+  after = 0,
+): Promise<StreamReply> {
   const first = await answer.next();
-  return stream(framing.contentType, frames({ answer, first, framing, settings }), {
-    headers: { 'x-accel-buffering': 'no', ...clampHeader(first.value?.clamped_to) },
+  return stream(framing.contentType, frames({ answer, first, framing, settings, after }), {
+    headers: { 'x-accel-buffering': 'no', ...answerHeaders(first.value ?? {}) },
   });
 }
 
-/** The balance allows only a shorter answer than usual: the first event and the usage say to how many tokens. */
-export const clampHeader = (clampedTo: unknown): Readonly<Record<string, string>> =>
-  typeof clampedTo === 'number' ? { 'x-max-output-tokens': String(clampedTo) } : {};
+/**
+ * What the first event and the usage say of an answer: to how many tokens it was cut because of the balance, and whether it
+ * is the one to an earlier request with the same key.
+ */
+export const answerHeaders = (told: { readonly [field: string]: unknown }): Readonly<Record<string, string>> => ({
+  ...(typeof told['clamped_to'] === 'number' && { 'x-max-output-tokens': String(told['clamped_to']) }),
+  ...(told['replayed'] === true && { 'idempotency-replayed': 'true' }),
+});
 
 interface Relay {
   readonly answer: Answer;
   readonly first: IteratorResult<AnswerEvent, void>;
   readonly framing: Framing;
   readonly settings: StreamSettings;
+  /** The number of the last event before the first one. */
+  readonly after: number;
 }
 
-async function* frames({ answer, first, framing, settings }: Relay): AsyncGenerator<string, void, undefined> {
+async function* frames({ answer, first, framing, settings, after }: Relay): AsyncGenerator<string, void, undefined> {
   const beat = createBeat(settings.heartbeatMs);
   const stall = createStall(answer, settings.clientStallMs);
-  let sequence = 0;
+  let sequence = after;
   let next: Promise<IteratorResult<AnswerEvent, void>> = Promise.resolve(first);
   try {
     for (;;) {

@@ -4,8 +4,9 @@ import type { AnswerEvent } from '../domain/answer.ts';
 import type { ChatflowId, Credits } from '../domain/wire-types.ts';
 import type { Ask } from '../flows/answers/prepare-ask.ts';
 import type { Asker } from '../ports.ts';
-import { clampHeader, streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { answerHeaders, streamAnswer, type StreamSettings } from './answer-stream.ts';
 import { framingFor } from './framing.ts';
+import { keepRunningIn } from './keep-running.ts';
 
 export interface ChatFlows {
   readonly chat: (caller: Asker, ask: Ask, signal: AbortSignal) => AsyncGenerator<AnswerEvent, void, undefined>;
@@ -13,7 +14,7 @@ export interface ChatFlows {
   readonly stream: StreamSettings;
 }
 
-type ChatBody = {
+export type ChatBody = {
   question: string;
   chatflow_id: ChatflowId;
   sessionId?: string | null | undefined;
@@ -48,7 +49,7 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
           streaming: false as const,
         },
       };
-      return reply(200, whole, { headers: clampHeader(usage.clamped_to) });
+      return reply(200, whole, { headers: answerHeaders(usage) });
     }),
     serve(chat.predictStream).with(streamed(false)),
     serve(chat.predictStreamStore).with(streamed(true)),
@@ -59,12 +60,19 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
   ];
 };
 
-const askOf = (
+const askOf = (body: ChatBody, stores: boolean, context: RequestContext): Ask => ({
+  ...askIn(body, stores),
+  origin: context.headers['origin'],
+  clientHeaders: context.headers,
+  idempotencyKey: context.idempotencyKey,
+  keepRunningSeconds: keepRunningIn(context),
+});
+
+/** What the body asks for, whichever way it came. */
+export const askIn = (
   { question, chatflow_id, sessionId, history, uploads, overrideConfig }: ChatBody,
   stores: boolean,
-  { headers }: RequestContext,
 ): Ask => ({
-  origin: headers.origin,
   question,
   chatflowId: chatflow_id,
   sessionId,
@@ -75,7 +83,6 @@ const askOf = (
   uploads: uploads ?? [],
   overrides: overrideConfig ?? {},
   stores,
-  clientHeaders: headers,
 });
 
 /** Longer answers are for the streaming routes. */

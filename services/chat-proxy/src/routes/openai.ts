@@ -9,7 +9,7 @@ import type { Complete } from '../flows/openai/complete.ts';
 import type { Embed } from '../flows/openai/embed.ts';
 import type { FindModel } from '../flows/openai/find-model.ts';
 import type { Asker } from '../ports.ts';
-import { clampHeader, streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { answerHeaders, streamAnswer, type StreamSettings } from './answer-stream.ts';
 import { openAiFraming } from './openai-framing.ts';
 
 export interface OpenAiFlows {
@@ -30,9 +30,8 @@ export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: Op
       const tellsUsage = body.stream_options?.include_usage === true;
       return streamAnswer(answer, openAiFraming({ model, tellsUsage }), stream);
     }
-    const whole = await wholeCompletion(answer, { model, tellsUsage: true });
-    const { credits, clamped_to: clamped } = whole.usage;
-    return reply(200, whole, { headers: { ...chargeHeader(credits), ...clampHeader(clamped) } });
+    const { whole, told } = await wholeCompletion(answer, { model, tellsUsage: true });
+    return reply(200, whole, { headers: { ...chargeHeader(whole.usage.credits), ...answerHeaders(told) } });
   }),
   serve(chat.listModels).with(async (_, caller) => ({
     object: 'list',
@@ -67,17 +66,19 @@ const modelOf = (chatflow: Chatflow) => ({
   description: chatflow.description,
 });
 
-/** The answer of a stream, in one piece. */
+/** The answer of a stream, in one piece; `told` is what its first event says of it. */
 async function wholeCompletion(
   answer: AsyncGenerator<AnswerEvent, void, undefined>,
   options: ChunkOptions,
-): Promise<chat.ChatCompletion> {
+): Promise<{ whole: chat.ChatCompletion; told: Readonly<Record<string, unknown>> }> {
   const chunks = new CompletionChunks(options);
   const whole = new WholeCompletion();
+  let told: Readonly<Record<string, unknown>> = {};
   for await (const event of answer) {
+    if (event.event === 'session_id') told = event;
     for (const chunk of chunks.of(event)) {
       if (!whole.add(chunk)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
     }
   }
-  return chat.ChatCompletion.parse(whole.toJSON());
+  return { whole: chat.ChatCompletion.parse(whole.toJSON()), told };
 }

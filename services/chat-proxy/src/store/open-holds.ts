@@ -1,10 +1,13 @@
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
 import type { Ending, Journal, JournalRow } from '../ports.ts';
+import { ownerColumns } from './streams/owned.ts';
 
 interface Row {
   readonly _id: HoldId;
   readonly user_id: UserId;
+  /** Absent in the default workspace. */
+  readonly workspace_id?: string;
   /** The process that answers for the row. */
   readonly instance: string;
   readonly state: 'open' | 'ending';
@@ -18,15 +21,15 @@ interface Row {
 }
 
 /** The durable journal of holds: a row lives from before the hold is asked for until accounting has acknowledged its end. */
-export function openHolds(mongo: Mongo, instance: string): Journal {
+export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: string): Journal {
   const rows = () => mongo.collection<Row>('open_holds');
 
   return {
-    open: ({ holdId, userId }, leaseUntil) =>
+    open: ({ holdId, ...owner }, leaseUntil) =>
       mongo.run(async () => {
         await rows().insertOne({
           _id: holdId,
-          user_id: userId,
+          ...ownerColumns(owner, defaultWorkspaceId),
           instance,
           state: 'open',
           lease_until: leaseUntil,

@@ -217,4 +217,17 @@ describe('the files of a question', () => {
     expect(await remains(owner)).toEqual({ published: 0, rows: 0, bytes: 0, files: 0 });
     expect(await everywhere()).toEqual(before);
   });
+
+  it('go with their owner, whether or not they came into a conversation', async () => {
+    const world = worldThatDiesAt(Infinity);
+    const [owner, other] = [person(), person()];
+    const before = await everywhere();
+    for (const workspaceId of ['default', 'w2']) await storeOne(world, { ...owner, workspaceId }, Buffer.from('mine'));
+    const spared = await storeOne(world, other, Buffer.from('mine'));
+    await world.stores.files.forgetUser(owner.userId, new Date(world.clock.now()));
+    expect(await remains(owner)).toEqual({ published: 0, rows: 0, bytes: 0, files: 0 });
+    expect(await remains(other)).toEqual({ published: 1, rows: 1, bytes: 4, files: 1 });
+    await world.reading.remove(other, spared.id);
+    expect(await everywhere()).toEqual(before);
+  });
 });

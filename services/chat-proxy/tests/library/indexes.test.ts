@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Mongo } from '@tollgate/mongo-kit';
 import { newUserId } from '@tollgate/test-kit';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../../src/domain/wire-types.ts';
-import { chatflowsIn } from '../../src/store/chatflows.ts';
+import { chatflowsIn } from '../../src/store/chatflows/chatflows.ts';
 import { erasuresIn } from '../../src/store/erasures.ts';
 import { forgettingIn } from '../../src/store/forgetting.ts';
 import { messagesIn } from '../../src/store/messages.ts';

@@ -178,9 +178,10 @@ class JournalledHolds implements Holds {
   async #holdAndJournal(caller: Asker, request: HoldRequest): Promise<Hold> {
     const { accounting, journal, clock, journalLeaseMs, settler } = this.#deps;
     const owner = { holdId: request.holdId, userId: caller.userId };
+    const { workspaceId } = caller;
     const [granted, journalled] = await Promise.allSettled([
       accounting.hold(caller, request),
-      journal.open(owner, new Date(clock.now() + journalLeaseMs)),
+      journal.open({ ...owner, ...(workspaceId && { workspaceId }) }, new Date(clock.now() + journalLeaseMs)),
     ]);
     if (granted.status === 'fulfilled' && journalled.status === 'fulfilled') return granted.value;
     if (granted.status === 'rejected' && !accounting.mayHaveHeld(granted.reason)) {

@@ -30,6 +30,8 @@ export interface Ask {
   readonly flowInput?: FlowInput;
   /** Repeats of the request with this key get the first one's answer. */
   readonly idempotencyKey?: string | undefined;
+  /** Seconds that the answer shall go on without its client, who means to come back for the rest. */
+  readonly keepRunningSeconds?: number | undefined;
 }
 
 export interface PreparedAsk {

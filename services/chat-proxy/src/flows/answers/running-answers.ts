@@ -1,11 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
-import type { ChatflowId, HoldId, SessionId } from '../../domain/wire-types.ts';
+import type { WhichAnswer } from '../../domain/which-answer.ts';
+import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
 import type { Owner } from '../../ports.ts';
-
-/** An answer by its request, or the one that runs in a conversation. */
-export type WhichAnswer =
-  | { readonly requestId: HoldId }
-  | { readonly chatflowId: ChatflowId; readonly sessionId: SessionId };
 
 /** An answer that this process is giving. */
 export interface RunningAnswer {

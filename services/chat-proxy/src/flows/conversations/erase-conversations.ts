@@ -7,7 +7,7 @@ export interface EraseDeps {
   readonly sessions: Pick<Sessions, 'delete'>;
   readonly messages: Pick<Messages, 'deleteOf'>;
   readonly forgetting: Pick<Forgetting, 'add'>;
-  readonly files: SessionFiles;
+  readonly files: Pick<SessionFiles, 'forgetOf'>;
 }
 
 export interface Erased {

@@ -11,7 +11,7 @@ export interface ForgetUpstreamDeps {
   readonly forgetting: Pick<Forgetting, 'take' | 'remove'>;
   readonly sessions: Pick<Sessions, 'standing'>;
   readonly messages: Pick<Messages, 'deleteOf'>;
-  readonly files: SessionFiles;
+  readonly files: Pick<SessionFiles, 'forgetOf'>;
   readonly flowise: { forget(chatflowId: ChatflowId, chatId: string): Promise<void> };
   readonly clock: Clock;
 }

@@ -5,8 +5,9 @@ import type { FlowInput } from '../../domain/flow-input.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { Ask } from '../../flows/answers/prepare-ask.ts';
 import type { OpenChat, OpenedChat } from '../../flows/flowise/open-chat.ts';
-import { clampHeader, streamAnswer } from '../answer-stream.ts';
+import { answerHeaders, streamAnswer } from '../answer-stream.ts';
 import type { ChatFlows } from '../chat.ts';
+import { keepRunningIn } from '../keep-running.ts';
 import { type FramedChat, flowiseFraming } from './framing.ts';
 import { wholeFlowiseAnswer } from './whole-answer.ts';
 
@@ -31,7 +32,7 @@ export const flowisePredictionRoutes = (flows: FlowisePredictionFlows): Route[] 
     const answer = flows.chat(caller, askOf(params.id, body, { opened, context }), context.signal);
     if (body.streaming === true || body.streaming === 'true') return streamed(flows, answer, framed);
     const whole = await wholeFlowiseAnswer(framed, answer);
-    return reply(200, whole, { headers: clampHeader(whole.usage.clamped_to) });
+    return reply(200, whole, { headers: answerHeaders(whole.usage) });
   }),
 ];
 
@@ -91,6 +92,7 @@ function askOf(
     stores: true,
     ...(flowInput && { flowInput }),
     idempotencyKey: context.idempotencyKey,
+    keepRunningSeconds: keepRunningIn(context),
   };
 }
 

@@ -1,5 +1,5 @@
 import { chat } from '@tollgate/contracts';
-import { AppError, type Caller, type Route, serve } from '@tollgate/http-kit';
+import { AppError, type Caller, type Handler, type Route, serve } from '@tollgate/http-kit';
 import { type Chatflow, uploadsOf } from '../../domain/chatflow.ts';
 import type { Owner } from '../../ports.ts';
 import type { FindWindow } from '../../flows/flowise/find-window.ts';
@@ -20,14 +20,8 @@ export const flowiseWindowRoutes = ({ findWindow, leaveLead, isKey }: FlowiseWin
   serve(chat.readFlowiseConfig).with(async ({ params }, caller, { headers }) =>
     configOf(await findWindow(ownerOf(caller), params.id, headers['origin'])),
   ),
-  ...[chat.leaveFlowiseLead, chat.leaveFlowiseLeadSlash].map((operation) =>
-    serve(operation).with(async ({ body }, caller, { headers }) => {
-      const { chatflowid: chatflowId, chatId, name, email, phone } = body;
-      const said = { chatflowId, chatId, name: name || null, email: email || null, phone: phone || null };
-      const lead = await leaveLead(ownerOf(caller), said, headers['origin']);
-      return { ...said, id: lead.id, chatflowid: chatflowId, createdDate: lead.createdAt.toISOString() };
-    }),
-  ),
+  serve(chat.leaveFlowiseLead).with(lead(leaveLead)),
+  serve(chat.leaveFlowiseLeadSlash).with(lead(leaveLead)),
   serve(chat.verifyFlowiseKey).with(async ({ params }, _caller, { ip }) => {
     if (!(await isKey(params.key, ip))) throw new AppError('INVALID_TOKEN');
     return 'OK' as const;
@@ -72,3 +66,14 @@ function configOf(chatflow: Chatflow) {
     isTTSEnabled: textToSpeech,
   };
 }
+
+type LeadHandler = Handler<typeof chat.leaveFlowiseLead> & Handler<typeof chat.leaveFlowiseLeadSlash>;
+
+const lead =
+  (leaveLead: FlowiseWindowFlows['leaveLead']): LeadHandler =>
+  async ({ body }, caller, { headers }) => {
+    const { chatflowid: chatflowId, chatId, name, email, phone } = body;
+    const said = { chatflowId, chatId, name: name || null, email: email || null, phone: phone || null };
+    const { id, createdAt } = await leaveLead(ownerOf(caller), said, headers['origin']);
+    return { ...said, id, chatflowid: chatflowId, createdDate: createdAt.toISOString() };
+  };

@@ -85,6 +85,11 @@ export function filesIn(database: Mongo, defaultWorkspaceId: string): Files {
         await rows().updateMany({ $or: ofSessions, ...NOT_REMOVED }, { $set: { erase_at: at, removed: true } });
       }),
 
+    forgetUser: (userId, at) =>
+      database.run(async () => {
+        await rows().updateMany({ user_id: userId, ...NOT_REMOVED }, { $set: { erase_at: at, removed: true } });
+      }),
+
     takeErasable: (now, again, limit) => database.run(() => takeErasable(rows(), { now, again, limit })),
 
     addStorage: (id, storage) =>

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { wireCode } from '@tollgate/contracts';
+import { AppError, toAppError } from '@tollgate/http-kit';
+import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
+import type { HoldId } from '../domain/wire-types.ts';
+import type { ChatDeps } from '../flows/chat.ts';
+import type { ChatFiles } from '../flows/files/chat-files.ts';
+import { createAnswers } from '../flows/answers/answer-with-fallback.ts';
+import { createConversations } from '../flows/answers/hold-conversation.ts';
+import { createHolds } from '../flows/answers/hold-credits.ts';
+import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
+import { createSaveBuffer } from '../flows/answers/save-later.ts';
+import { createSettler } from '../flows/answers/settle-leftovers.ts';
+import { createMetering } from './metering.ts';
+import type { Accounting, Clock } from '../ports.ts';
+import type { Stores } from './store.ts';
+import { longestAnswerMs } from './stream-stores.ts';
+import { createStreams } from './streams.ts';
+import type { Upstreams } from './upstream.ts';
+
+const SOON_MS = 50;
+
+interface Neighbours {
+  readonly stores: Stores;
+  readonly accounting: Accounting;
+  readonly upstreams: Upstreams;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  readonly files: ChatFiles;
+}
+
+/** Everything a chat request passes through, and what looks after it in the background. */
+export function createAnswering(config: Config, neighbours: Neighbours) {
+  const { stores, accounting, upstreams, clock, tell } = neighbours;
+  const { sessions, messages, journal, chatflows, forgetting } = stores;
+  const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
+  const leases = { journalLeaseMs, sessionLeaseMs };
+  const stopping = new AbortController();
+
+  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
+  const soon = (work: () => void) => void setTimeout(work, SOON_MS);
+  const keeper = createLeaseKeeper({
+    accounting,
+    journal,
+    sessions,
+    clock,
+    tell,
+    soon,
+    ...leases,
+    renewEveryMs: config.HOLD_RENEW_INTERVAL,
+    longestAnswerMs: longestAnswerMs(config),
+    overdue: (hold) => void holds.close(hold),
+  });
+  const holds = createHolds({
+    accounting,
+    journal,
+    keeper,
+    settler,
+    clock,
+    journalLeaseMs,
+    defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
+    minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
+  });
+  const { drain, strikes } = createMetering(config, neighbours);
+  const saveLater = createSaveBuffer({ clock, tell });
+  const deps: ChatDeps = {
+    chatflows,
+    conversations: createConversations({
+      sessions,
+      messages,
+      forgetting,
+      saveLater,
+      newId: randomUUID,
+      clock,
+      pause,
+      sessionLeaseMs,
+    }),
+    holds,
+    files: neighbours.files,
+    answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
+    strikes,
+    newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
+    clock,
+    stopping: stopping.signal,
+    finished: (answer) => {
+      tellFinished(tell)(answer);
+      const { reply, userId, id: holdId } = answer.hold;
+      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+    },
+  };
+
+  const streams = createStreams(config, {
+    chat: deps,
+    stores,
+    accounting,
+    settler,
+    clock,
+    longestAnswerMs: longestAnswerMs(config),
+  });
+
+  return {
+    settler,
+    keeper,
+    saveLater,
+    /** For answers of another kind that are held and settled the same way. */
+    chatDeps: deps,
+    holds,
+    streams,
+    chat: streams.requests.chat,
+    stop: streams.requests.stop,
+    endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
+    /** Resolves when every answer has been settled, or is kept for a later attempt. */
+    idle: async () => {
+      await settler.idle();
+      await saveLater.tick();
+    },
+  };
+}
+
+export type Answering = ReturnType<typeof createAnswering>;
+
+const tellFinished =
+  (tell: Tell): ChatDeps['finished'] =>
+  ({ hold: { id: holdId, userId, reply, place }, error }) => {
+    const { upstream, id: chatflowId } = place;
+    const code = error === undefined ? undefined : wireCode(toAppError(error).code);
+    const outputTokens = reply.tokens().output;
+    tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });
+    if (reply.hasBadUsage) tell('usage_not_believed', { holdId, upstream });
+  };
