@@ -107,7 +107,6 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     saveLater,
     /** For answers of another kind that are held and settled the same way. */
     chatDeps: deps,
-    holds,
     streams,
     chat: streams.requests.chat,
     stop: streams.requests.stop,
