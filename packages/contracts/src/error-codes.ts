@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   LAST_OWNER: { status: 403, title: 'A workspace must keep its owner' },
   FORBIDDEN: { status: 403, title: 'You may not do this' },
   SERVICE_TOKEN_REQUIRED: { status: 403, title: 'Only a service of the platform may do this' },
+  SOCKET_ORIGIN_REJECTED: { status: 403, title: 'Sockets may not be opened from this page' },
   ORIGIN_NOT_ALLOWED: { status: 403, title: 'This chatflow may not be used from this page' },
   CHATFLOW_ACCESS_DENIED: { status: 403, title: 'Access denied to this chatflow' },
   ALLOCATION_CAP_EXCEEDED: { status: 403, title: 'This is more than you may allocate' },

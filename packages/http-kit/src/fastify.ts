@@ -31,7 +31,11 @@ interface Seen {
 const seenOf = new WeakMap<FastifyRequest, Seen>();
 
 /** A Fastify 5 application with everything every service has: ids, headers, health, documentation, routes, problem+json. */
-export async function createFastifyApp(options: ServiceOptions): Promise<FastifyInstance> {
+export async function createFastifyApp(
+  options: ServiceOptions,
+  /** Plugins that must know of every route. */
+  prepare?: (app: FastifyInstance) => Promise<void>,
+): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     trustProxy: (_address: string, hop: number) => hop < options.trustProxyHops,
     genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
@@ -60,6 +64,7 @@ export async function createFastifyApp(options: ServiceOptions): Promise<Fastify
     refuseKeyInAddress(raw.url ?? '');
   });
   leaveBodiesUnread(app);
+  await prepare?.(app);
   for (const page of pages) {
     app.get(page.path, async (request, reply) => {
       const { status, headers, body } = await page.answer(visitOf(request.headers, request.ip, options));

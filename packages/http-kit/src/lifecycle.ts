@@ -57,6 +57,8 @@ export interface RunOptions {
   readonly acceptMs: number;
   /** Milliseconds running answers get to finish before they are told `server_shutdown`. */
   readonly drainMs: number;
+  /** Nothing new is accepted from now on; for connections that are no requests, which nobody else would end. */
+  readonly draining?: () => void;
   /** Tells running answers to end; called when `drainMs` is over. */
   readonly endAnswers?: () => void;
   /** Closes everything else, after the last connection. */
@@ -122,6 +124,7 @@ async function stopGracefully(options: RunOptions & { closeSilent: () => void })
   });
   if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  options.draining?.();
   // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
   const idle = setInterval(() => {
     server.closeIdleConnections();

@@ -4,6 +4,7 @@ import type { Route, ServiceOptions } from '@tollgate/http-kit';
 import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
 import { type ChatFlows, chatRoutes } from './routes/chat.ts';
+import type { ChatSockets } from './routes/chat-sockets.ts';
 import { chatflowRoutes } from './routes/chatflows.ts';
 import { type FileRouteFlows, fileRoutes } from './routes/files.ts';
 import { type FlowiseFlows, flowiseRoutes } from './routes/flowise.ts';
@@ -13,6 +14,7 @@ import { serviceRoutes } from './routes/service.ts';
 import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 import { type StreamFlows, streamRoutes } from './routes/streams.ts';
+import { withSockets } from './socket-app.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
@@ -27,7 +29,10 @@ export interface AppFlows {
   readonly workspaces: Parameters<typeof adminWorkspaceRoutes>[0];
 }
 
-export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & { readonly flows: AppFlows };
+export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & {
+  readonly flows: AppFlows;
+  readonly sockets: ChatSockets;
+};
 
 const SERVICE = 'chat-proxy';
 
@@ -47,5 +52,5 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
 ];
 
 /** The HTTP face of the service. */
-export const buildApp = ({ flows, ...options }: AppOptions): Promise<FastifyInstance> =>
-  createFastifyApp({ ...options, service: SERVICE, routes: routesOf(flows, options.version) });
+export const buildApp = ({ flows, sockets, ...options }: AppOptions): Promise<FastifyInstance> =>
+  createFastifyApp({ ...options, service: SERVICE, routes: routesOf(flows, options.version) }, withSockets(sockets));

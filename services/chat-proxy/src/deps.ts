@@ -1,5 +1,4 @@
 import {
-  createAuthenticator,
   createClosers,
   createHealth,
   createRounds,
@@ -28,6 +27,7 @@ import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './deps/revocation.ts';
 import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
+import { openSockets } from './deps/socket.ts';
 import { openStores } from './deps/store.ts';
 import { connectUpstreams } from './deps/upstream.ts';
 
@@ -42,6 +42,8 @@ export interface Deps {
   readonly health: AppOptions['health'];
   /** Begins the background tasks. */
   start(): Promise<void>;
+  /** Nothing new is accepted: sockets end, with the last of their answers. */
+  draining(): void;
   /** Tells every running answer to end now. */
   endAnswers(): void;
   close(): Promise<void>;
@@ -73,6 +75,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
   const { verifyKey } = admission;
+  const sockets = openSockets(config, { answering, admission, stream, clock });
+  admission.alsoEnds(sockets.endRevoked);
   const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
@@ -99,6 +103,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       health,
       logger,
       flows,
+      sockets,
       isOriginAllowed: flowise.isOriginAllowed,
       limit: answering.streams.limit,
       refused: reports.refused,
@@ -116,8 +121,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       // Right after the start the database may still be on its way.
       void mongo.connected.then(() => library.synchronise()).catch((error: unknown) => failed('sync', error));
     },
+    draining: sockets.leave,
     endAnswers: answering.endAnswers,
     async close() {
+      sockets.leave();
       answering.endAnswers();
       await answering.idle();
       await closers.closeAll(CLOSING_MS);
@@ -174,10 +181,10 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config, { verifyAccess, verifyKey }: Admission) {
+async function appSettings(config: Config, { authenticate }: Admission) {
   return {
     version: await packageVersion(import.meta.url),
-    authenticate: createAuthenticator({ verifyAccess, verifyKey, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',

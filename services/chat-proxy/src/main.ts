@@ -16,6 +16,7 @@ await runService({
   logger: deps.logger,
   acceptMs: config.SHUTDOWN_ACCEPT,
   drainMs: config.SHUTDOWN_DRAIN,
+  draining: deps.draining,
   endAnswers: deps.endAnswers,
   close: deps.close,
 });

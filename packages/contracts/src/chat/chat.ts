@@ -10,4 +10,5 @@ export * from './login.ts';
 export * from './openai.ts';
 export * from './service.ts';
 export * from './sessions.ts';
+export * from './socket.ts';
 export * from './streams.ts';

@@ -2,6 +2,25 @@ import { z } from 'zod';
 import { FileId, SessionId, Timestamp, Uuid } from '../ids.ts';
 import { operation, withAliases } from '../operation.ts';
 
+/** Types of files that are known; each is told by its bytes. */
+export const FILE_TYPES = [
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/webp',
+  'application/pdf',
+  'text/plain',
+  'text/csv',
+  'application/msword',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+  'audio/webm',
+  'audio/mpeg',
+  'audio/wav',
+  'audio/ogg',
+  'audio/mp4',
+] as const;
+export type FileType = (typeof FILE_TYPES)[number];
+
 const fileParams = z.strictObject({ fileId: FileId });
 const FILE_BYTES = 10 * 1024 * 1024;
 /** Widths and heights of thumbnails, in pixels; a wish between two of them gets the larger one. */
@@ -9,7 +28,6 @@ export const THUMBNAIL_SIZES = [64, 128, 200, 400, 800] as const;
 const Size = z.coerce.number().int().min(1).max(4096);
 const Yes = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 
-const FILE_TYPES = ['application/octet-stream', 'application/pdf', 'audio/*', 'image/*', 'text/*'] as const;
 /** Bytes, which no schema describes. */
 const Bytes = z.unknown();
 

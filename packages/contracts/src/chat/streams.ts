@@ -38,5 +38,5 @@ export const openChatSocket = operation({
   permission: 'public',
   status: 101,
   result: z.object({}),
-  errors: ['UPGRADE_REQUIRED', 'ORIGIN_NOT_ALLOWED'],
+  errors: ['UPGRADE_REQUIRED', 'SOCKET_ORIGIN_REJECTED'],
 });

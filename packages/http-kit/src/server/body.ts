@@ -2,13 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { FORM_SPARE_BYTES, type MultipartSpec, type OperationSpec } from '@tollgate/contracts';
 import { AppError } from '../app-error.ts';
 import { formOf, type OpenForm, readForm } from './form-body.ts';
+import { parseJson } from './json.ts';
 import { isJson } from './media-type.ts';
 
 const BODY_LIMIT_BYTES = 65_536;
-/** Deeper nesting serves nobody and overflows the stack of whatever walks it. */
-const MAX_DEPTH = 64;
-/** ECMA-262 JSON.parse makes own properties of these names; merging such an object elsewhere would reach a prototype. */
-const POISONED_NAME = '__proto__';
 
 /**
  * The body of an operation's request: its bytes where the operation wants them raw, else parsed (see parseJson). Undefined when
@@ -60,40 +57,4 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
   if (size <= limitBytes) return Buffer.concat(chunks);
   request.resume();
   throw new AppError('BODY_TOO_LARGE');
-}
-
-/**
- * Throws MALFORMED_JSON for bytes that are not UTF-8, not JSON, nested too deep, or name `__proto__` or `constructor.prototype`.
- * Never carries a cause: a parser's message quotes the body, and that must not reach a log.
- */
-export function parseJson(bytes: Uint8Array): unknown {
-  const value = parsedText(bytes);
-  requireHarmless(value);
-  return value;
-}
-
-function parsedText(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new AppError('MALFORMED_JSON');
-  }
-}
-
-/** Walks level by level, without recursion. */
-function requireHarmless(root: unknown): void {
-  let level = [root].filter(isContainer);
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth === MAX_DEPTH) throw new AppError('MALFORMED_JSON', `The body is nested deeper than ${MAX_DEPTH} levels`);
-    if (level.some(isPoisoned)) throw new AppError('MALFORMED_JSON', 'The body has a forbidden key');
-    level = level.flatMap((container) => Object.values(container).filter(isContainer));
-  }
-}
-
-const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
-
-function isPoisoned(container: object): boolean {
-  if (Object.hasOwn(container, POISONED_NAME)) return true;
-  const own = Object.getOwnPropertyDescriptor(container, 'constructor')?.value as unknown;
-  return isContainer(own) && Object.hasOwn(own, 'prototype');
 }

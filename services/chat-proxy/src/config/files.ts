@@ -1,6 +1,6 @@
 import { durationMs, list, whole } from '@tollgate/config';
+import { chat } from '@tollgate/contracts';
 import { z } from 'zod';
-import { KNOWN_TYPES } from '../domain/files/file-types.ts';
 
 const MEBIBYTE = 1_048_576;
 /** Each is noted in the one document that counts a user's files. */
@@ -12,7 +12,7 @@ export const fileVariables = {
     .default(500 * MEBIBYTE)
     .describe('Bytes that the files of one user may have together'),
   FILE_QUOTA_FILES: whole({ min: 0, max: MOST_FILES }).default(1000).describe('How many files one user may have'),
-  FILE_TYPES: list(z.enum(KNOWN_TYPES as [string, ...string[]]))
+  FILE_TYPES: list(z.enum(chat.FILE_TYPES))
     .default([])
     .describe('Types of files that are taken, between commas; empty: all that are known'),
   FILE_LINK_LIFETIME: durationMs({ min: '10s', max: '60m' })

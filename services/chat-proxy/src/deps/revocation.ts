@@ -1,7 +1,14 @@
-import { type Check, type Closers, openAccessKeys, type VerifyKey } from '@tollgate/http-kit';
+import {
+  type Authenticate,
+  type Check,
+  type Closers,
+  createAuthenticator,
+  openAccessKeys,
+  type VerifyKey,
+} from '@tollgate/http-kit';
 import { createRemoteKeys } from '@tollgate/http-kit/keys';
 import { followRevocations, type RevocationFollower } from '@tollgate/http-kit/revocations';
-import { createVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { createVerifier } from '@tollgate/jwt-claims';
 import type { Logger } from '@tollgate/telemetry';
 import { serviceToken } from '../clients/service-token.ts';
 import type { Config } from '../config.ts';
@@ -23,7 +30,9 @@ interface Surroundings {
 }
 
 export interface Admission {
-  readonly verifyAccess: Verifier['verifyAccess'];
+  readonly authenticate: Authenticate;
+  /** Something else that ends with the access it was begun with. */
+  alsoEnds(endRevoked: LeaseKeeper['endRevoked']): void;
   readonly verifyKey: VerifyKey;
   /** What readiness asks for. */
   readonly checks: Readonly<Record<string, Check>>;
@@ -41,6 +50,7 @@ export function createAdmission(
   );
   const baseUrl = config.AUTH_API_URL;
   const token = serviceToken(config.JWT_SERVICE_SECRET, 'auth');
+  const ended: LeaseKeeper['endRevoked'][] = [keeper.endRevoked];
   const revocations = followRevocations({
     baseUrl,
     token,
@@ -55,7 +65,7 @@ export function createAdmission(
     },
     heard(news) {
       if (news > 0) verifier.forget(revocations.isRevoked);
-      keeper.endRevoked((access) => revocations.find(subjectOf(access))?.reason);
+      for (const endRevoked of ended) endRevoked((access) => revocations.find(subjectOf(access))?.reason);
     },
   });
   const verifier = createVerifier({
@@ -69,7 +79,14 @@ export function createAdmission(
   const { verifyKey, close } = createRemoteKeys({ baseUrl, token, goodMs: config.KEY_CACHE, isRevoked });
   closers.add('revocations', revocations);
   closers.addClose('keys', close);
-  return { verifyAccess: verifier.verifyAccess, verifyKey, revocations, checks: trusted.checks };
+  const { verifyAccess } = verifier;
+  return {
+    authenticate: createAuthenticator({ verifyAccess, verifyKey, defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID }),
+    verifyKey,
+    revocations,
+    checks: trusted.checks,
+    alsoEnds: (endRevoked) => void ended.push(endRevoked),
+  };
 }
 
 const MILLISECONDS = 1000;

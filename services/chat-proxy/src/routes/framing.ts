@@ -13,7 +13,7 @@ export interface Framing {
 }
 
 /** Failure after the first byte: contract.md, Chat. */
-function errorEvent(error: AppError): AnswerEvent {
+export function errorEvent(error: AppError): AnswerEvent {
   const { code, detail } = toProblem(error);
   return { event: 'error', data: { code, message: detail } };
 }

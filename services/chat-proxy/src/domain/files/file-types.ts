@@ -1,3 +1,5 @@
+import { chat } from '@tollgate/contracts';
+
 /** What of a file is kept to judge it, whatever its size. */
 export interface Sample {
   readonly head: Buffer;
@@ -26,7 +28,7 @@ const has = ({ head }: Sample, from: number, text: string): boolean =>
 const isText = (sample: Sample): boolean => sample.isText && !has(sample, 0, '%PDF-');
 
 /** Contract, Files: every type that is known, told by its bytes. A picture that could carry a script (SVG) is none of them. */
-const TYPES: Readonly<Record<string, FileType>> = {
+const OF_CONTRACT: Readonly<Record<chat.FileType, FileType>> = {
   'image/png': {
     kind: 'image',
     extensions: ['png'],
@@ -96,7 +98,8 @@ const TYPES: Readonly<Record<string, FileType>> = {
 const isMpegFrame = ([first = 0, second = 0]: Buffer): boolean =>
   first === 0xff && (second & 0xe0) === 0xe0 && (second & 0x18) !== 0x08 && (second & 0x06) !== 0;
 
-export const KNOWN_TYPES: readonly string[] = Object.keys(TYPES);
+const TYPES: Readonly<Record<string, FileType>> = OF_CONTRACT;
+export const KNOWN_TYPES: readonly string[] = chat.FILE_TYPES;
 const BY_NAME: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).flatMap(([mime, { aliases = [] }]) => [mime, ...aliases].map((name) => [name, mime])),
 );
