@@ -118,11 +118,14 @@ describe('ratings, leads and deletion', () => {
   });
 
   it('deletes an own conversation and says how much that was; an unknown one is empty', async () => {
-    await predict(alice, { question: 'Forget this', chatId: 'gone' });
+    const { body } = await predict(alice, { question: 'Forget this', chatId: 'gone' });
+    const rating = { chatId: 'gone', messageId: body['chatMessageId'], rating: 'THUMBS_DOWN', content: 'mine' };
+    expect((await alice.call('POST', `/api/v1/feedback/${chain}`, rating)).status).toBe(200);
     const path = `/api/v1/chatmessage/${chain}?chatId=gone`;
     expect((await bob.call('DELETE', path)).body).toEqual({ raw: [], affected: 0 });
     expect((await alice.call('DELETE', path)).body).toEqual({ raw: [], affected: 2 });
     expect((await alice.call('GET', path)).body).toEqual([]);
+    expect(await proxy.db.collection('message_feedback').countDocuments({ content: 'mine' })).toBe(0);
     expect((await alice.call('GET', `/api/v1/chatmessage/${chain}`)).status).toBe(400);
   });
 });
