@@ -23,8 +23,8 @@ export interface Fault {
   readonly retryAfter?: string;
 }
 
-export const FIRST_BYTE_MS = 600;
-export const IDLE_MS = 600;
+export const FIRST_BYTE_MS = 2000;
+export const IDLE_MS = 2000;
 const FOREVER = 600_000;
 const VOIDED_WITHIN = 1000;
 const SETTLED_WITHIN = 5000;

@@ -1,4 +1,5 @@
 import {
+  type Closers,
   createClosers,
   createHealth,
   createRounds,
@@ -28,7 +29,7 @@ import { type Admission, createAdmission } from './deps/revocation.ts';
 import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openSockets } from './deps/socket.ts';
-import { openStores } from './deps/store.ts';
+import { openStores, type Stores } from './deps/store.ts';
 import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Overrides {
@@ -63,9 +64,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stores = openStores(config, logger, closers);
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock);
-  closers.add('auth', auth);
-  closers.add('accounting', accounting);
+  const { auth, accounting } = connectNeighbours(config, clock, closers);
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
@@ -74,10 +73,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
-  const { verifyKey } = admission;
   const sockets = openSockets(config, { answering, admission, stream, clock });
-  admission.alsoEnds(sockets.endRevoked);
-  const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
+  const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
@@ -92,7 +89,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
-  closers.addClose('streams', () => answering.streams.leave());
+  closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
@@ -112,14 +109,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     async start() {
       admission.revocations.start();
-      if (config.MIGRATE_ON_START) {
-        await mongo.connected;
-        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
-      }
+      if (config.MIGRATE_ON_START) await migrate(mongo, logger);
       for (const round of rounds) round.start();
-      if (!config.SYNC_ON_START) return;
       // Right after the start the database may still be on its way.
-      void mongo.connected.then(() => library.synchronise()).catch((error: unknown) => failed('sync', error));
+      const synchronise = () => mongo.connected.then(() => library.synchronise());
+      if (config.SYNC_ON_START) void synchronise().catch((error: unknown) => failed('sync', error));
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
@@ -131,6 +125,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       await logger.close();
     },
   };
+}
+
+async function migrate(mongo: Stores['mongo'], logger: Logger): Promise<void> {
+  await mongo.connected;
+  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
 }
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
@@ -157,8 +156,8 @@ function backgroundRounds(
   ];
 }
 
-const connectNeighbours = (config: Config, clock: Clock) => ({
-  accounting: accountingClient({
+function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+  const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
     connections: config.ACCOUNTING_CONNECTIONS,
@@ -167,13 +166,14 @@ const connectNeighbours = (config: Config, clock: Clock) => ({
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
     token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
-  }),
-  auth: authClient({
+  });
+  const auth = authClient({
     baseUrl: config.AUTH_API_URL,
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
-  }),
-});
+  });
+  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+}
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({
   heartbeatMs: config.HEARTBEAT_INTERVAL,

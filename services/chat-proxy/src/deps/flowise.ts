@@ -5,7 +5,6 @@ import type { AppFlows } from '../app.ts';
 import type { Answering } from './answer.ts';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
-import type { HoldId } from '../domain/wire-types.ts';
 import { createAllowOrigin } from '../flows/flowise/allow-origin.ts';
 import { createAttachFiles } from '../flows/flowise/attach-files.ts';
 import { createFindWindow } from '../flows/flowise/find-window.ts';
@@ -19,7 +18,6 @@ import type { Clock } from '../ports.ts';
 import type { FlowiseFlows } from '../routes/flowise.ts';
 import { feedbacksIn } from '../store/flowise/feedback.ts';
 import { flowOriginsIn } from '../store/chatflows/flow-origins.ts';
-import { leadsIn } from '../store/flowise/leads.ts';
 import { nameKeyIn } from '../store/flowise/name-key.ts';
 import type { Stores } from './store.ts';
 import type { Upstreams } from './upstream.ts';
@@ -39,7 +37,7 @@ interface Neighbours {
 /** The door of Flowise's own clients. */
 export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
   const { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell } = neighbours;
-  const { mongo, chatflows, sessions, forgetting } = stores;
+  const { mongo, chatflows, sessions, forgetting, leads } = stores;
   const { side } = upstreams;
   const newId = randomUUID;
   const openChat = createOpenChat({
@@ -49,7 +47,6 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
   });
   const findWindow = createFindWindow({ chatflows });
   const feedbacks = reachable(feedbacksIn(mongo), troubleOf);
-  const leads = reachable(leadsIn(mongo), troubleOf);
   const flows: FlowiseFlows = {
     ...answering,
     stream,
@@ -63,14 +60,13 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
     files: files.read,
     readUpload: createReadUpload({ openChat, chatflows, sessions, files: stores.files, side }),
     speak: createSpeak({
+      ...answering.chatDeps,
       openChat,
       chatflows,
       sessions,
       answers: feedbacks,
       side,
-      holds: answering.chatDeps.holds,
       limits: answering.streams.limits,
-      newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     }),
   };
   return {

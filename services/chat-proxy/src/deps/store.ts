@@ -10,12 +10,12 @@ import { blobsIn } from '../store/files/blobs.ts';
 import { filesIn } from '../store/files/files.ts';
 import { quotasIn } from '../store/files/quotas.ts';
 import { thumbnailsIn } from '../store/files/thumbnails.ts';
+import { leadsIn } from '../store/flowise/leads.ts';
 import { forgettingIn } from '../store/forgetting.ts';
 import { messagesIn } from '../store/messages.ts';
 import { DATABASE } from '../store/migrations.ts';
 import { openHolds } from '../store/open-holds.ts';
 import { sessionsIn } from '../store/sessions.ts';
-import { tracesIn } from '../store/traces.ts';
 import { turnsIn } from '../store/turns.ts';
 import { strikesIn } from '../store/strikes.ts';
 import { openStreamStores } from './stream-stores.ts';
@@ -42,9 +42,9 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     forgetting: reachable(forgettingIn(mongo), troubleOf),
     erasures: reachable(erasuresIn(mongo), troubleOf),
     turns: reachable(turnsIn(mongo), troubleOf),
-    traces: reachable(tracesIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
     ...openStreamStores(mongo, instance, config),
+    leads: reachable(leadsIn(mongo), troubleOf),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),

@@ -149,10 +149,11 @@ export interface SessionFiles {
   forgetUser(userId: UserId, at: Date): Promise<unknown>;
 }
 
-/** What of conversations lies beside their messages: ratings, leads, and answers that can be read again. */
-export interface Traces {
-  ofSessions(sessions: readonly OwnedSession[]): Promise<void>;
-  ofUser(userId: UserId): Promise<void>;
+/** Answers that were written down to be read again, or for repeats of their request. */
+export interface KeptAnswers {
+  /** Those of the messages that are stored there. */
+  forgetOf(sessions: readonly OneSession[]): Promise<void>;
+  forgetUser(userId: UserId): Promise<void>;
 }
 
 /** Something of a conversation that is still to be deleted. */

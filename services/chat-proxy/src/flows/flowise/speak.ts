@@ -17,6 +17,8 @@ export interface SpeakDeps {
   readonly holds: Pick<Holds, 'open' | 'close'>;
   readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
+  /** Aborts when the process must stop. */
+  readonly stopping: AbortSignal;
 }
 
 export interface SpeechOrder {
@@ -33,9 +35,8 @@ export interface SpeechOrder {
  */
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
-    const { chatflow, message } = await spokenOf(deps, caller, order);
+    const { chatflow, message } = await findSpoken(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
-    const spoken = { kind: 'text', text: order.text } as const;
     const holdId = deps.newRequestId();
     const wantedOutput = Buffer.byteLength(order.text);
     const seat = await deps.limits.enter(caller, chatflow, holdId);
@@ -43,9 +44,9 @@ export const createSpeak = (deps: SpeakDeps) =>
     try {
       hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
       await seat.granted;
-      const over = AbortSignal.any([left, hold.lost.signal]);
+      const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
-        if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
+        if (event.event === 'tts_data' && !reply.hasBegun) reply.add({ kind: 'text', text: order.text });
         yield event;
       }
       reply.status = 'completed';
@@ -58,20 +59,20 @@ export const createSpeak = (deps: SpeakDeps) =>
     }
   };
 
-/** The own answer that is meant, as its server knows it. */
-async function spokenOf(
-  { chatflows, openChat, sessions, answers }: SpeakDeps,
+/** The answer as its upstream knows it. */
+async function findSpoken(
+  deps: SpeakDeps,
   caller: Asker,
   { chatflowId, chatId, requestId, text, origin }: SpeechOrder,
 ) {
-  const chatflow = await chatflows.findFor(caller, chatflowId);
+  const chatflow = await deps.chatflows.findFor(caller, chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
   if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
-  const { sessionId } = await openChat(caller, chatflowId, { chatId });
+  const { sessionId } = await deps.openChat(caller, chatflowId, { chatId });
   const [session, answer] = await Promise.all([
-    sessions.findAny(caller, sessionId),
-    answers.findAnswer(sessionId, requestId),
+    deps.sessions.findAny(caller, sessionId),
+    deps.answers.findAnswer(sessionId, requestId),
   ]);
   const slot = session?.upstreamChatIds.at(-1);
   if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
