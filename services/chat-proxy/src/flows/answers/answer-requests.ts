@@ -57,8 +57,9 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
       return;
     }
     const requestId = claim?.requestId ?? deps.chat.newRequestId();
-    const { chatflowId } = ask;
-    const own = { requestId, owner, chatflowId, sessionId: ask.sessionId?.toLowerCase(), stop: new AbortController() };
+    const { chatflowId, sessionAlias } = ask;
+    const sessionId = ask.sessionId?.toLowerCase();
+    const own = { requestId, owner, chatflowId, sessionId, sessionAlias, stop: new AbortController() };
     const chatflow = await deps.chat.chatflows.findFor(caller, chatflowId);
     const graceSeconds = graceOf(ask, claim, deps.longestGraceSeconds);
     const mayBeWritten = chatflow?.storage.keeps === 'all';
