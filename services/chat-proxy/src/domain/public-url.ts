@@ -3,6 +3,12 @@ import { addressIn, isPublicAddress } from '@tollgate/http-kit/public-address';
 const LONGEST_URL = 2048;
 /** Names that never leave a machine or a network (RFC 6761, RFC 6762, RFC 8375 and the clouds' own). */
 const LOCAL_NAMES = /(^|\.)(localhost|local|internal|intranet|lan|home|corp|arpa|onion|test|invalid)$/;
+/**
+ * Scheme, host and port as every parser reads them. Ours takes a backslash for a slash and passes over tabs, where that of the
+ * server which reads the address may find another host behind an `@`.
+ */
+const UNAMBIGUOUS =
+  /^[Hh][Tt]{2}[Pp][Ss]?:\/\/(?:[A-Za-z\d_.-]+|\[[A-Fa-f\d:.]+\])(?::\d{1,5})?(?:[/?#][^\\\s\p{Cc}]*)?$/u;
 const PORTS: ReadonlySet<string> = new Set(['', '80', '443', '8080', '8443']);
 
 /**
@@ -11,7 +17,7 @@ const PORTS: ReadonlySet<string> = new Set(['', '80', '443', '8080', '8443']);
  * a public name may have a private one.
  */
 export function isPublicUrl(text: string): boolean {
-  const url = text.length <= LONGEST_URL ? URL.parse(text) : null;
+  const url = text.length <= LONGEST_URL && UNAMBIGUOUS.test(text) ? URL.parse(text) : null;
   if (!url || !/^https?:$/.test(url.protocol) || !PORTS.has(url.port)) return false;
   if (url.username !== '' || url.password !== '') return false;
   // Decimal, octal and hex hosts have become plain addresses by now.

@@ -8,6 +8,8 @@ describe('a URL that a user names', () => {
     'https://xn--bcher-kva.example.org/',
     'https://8.8.8.8/a.png',
     'https://[2606:4700::1111]/a.png',
+    'https://example.com/Bücher/a@b.png?of=x:y',
+    'HTTPS://EXAMPLE.COM',
   ])('may be %s', (url) => {
     expect(isPublicUrl(url)).toBe(true);
   });
@@ -18,6 +20,15 @@ describe('a URL that a user names', () => {
     ['https://user:pw@example.com/', 'https://user@example.com/', 'https://example.com@127.0.0.1/'],
     ['http://example.com:22/', 'http://example.com:6379/', 'https://example.com:5432/'],
     ['', '/relative', 'example.com', '//example.com', 'https://', `https://example.com/${'x'.repeat(3000)}`],
+    // what other parsers read as another host: Python takes the one behind the @
+    [
+      String.raw`https://example.com\@127.0.0.1/`,
+      String.raw`https:\\example.com/`,
+      'https:example.com',
+      'https:/example.com',
+    ],
+    ['https://exa\tmple.com/', 'https://example.com/\n@127.0.0.1/', ' https://example.com/', 'https://example.com:/x'],
+    ['https://bücher.example.org/', 'https://example.com:443:80/', 'https://example%2ecom/'],
     // loopback, private, link-local, metadata, reserved
     ['http://127.0.0.1/', 'http://10.1.2.3/', 'http://172.16.0.1/', 'http://192.168.1.1/', 'http://100.64.0.1/'],
     ['http://169.254.169.254/latest/meta-data', 'http://168.63.129.16/', 'http://0.0.0.0/', 'http://255.255.255.255/'],
