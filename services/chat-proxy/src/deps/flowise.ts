@@ -28,7 +28,7 @@ interface Neighbours {
   readonly upstreams: Pick<Upstreams, 'side'>;
   readonly conversations: AppFlows['sessions'];
   readonly files: AppFlows['files'];
-  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps'>;
+  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps' | 'streams'>;
   readonly verifyKey: VerifyKey;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
@@ -68,6 +68,7 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
       sessions,
       answers: feedbacks,
       side,
+      limits: answering.streams.limits,
     }),
   };
   return {

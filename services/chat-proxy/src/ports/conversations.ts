@@ -153,6 +153,13 @@ export interface SessionFiles {
   forgetUser(userId: UserId, at: Date): Promise<unknown>;
 }
 
+/** Answers that were written down to be read again, or for repeats of their request. */
+export interface KeptAnswers {
+  /** Those of the messages that are stored there. */
+  forgetOf(sessions: readonly OneSession[]): Promise<void>;
+  forgetUser(userId: UserId): Promise<void>;
+}
+
 /** Something of a conversation that is still to be deleted. */
 export interface ForgetNote {
   readonly chatflowId: ChatflowId;

@@ -5,6 +5,7 @@ import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
 import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } from '../../ports.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
+import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { OpenChat } from './open-chat.ts';
 
 export interface SpeakDeps {
@@ -14,6 +15,7 @@ export interface SpeakDeps {
   readonly answers: Pick<Feedbacks, 'findAnswer'>;
   readonly side: Pick<FlowiseSide, 'textToSpeech'>;
   readonly holds: Pick<Holds, 'open' | 'close'>;
+  readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
   /** Aborts when the process must stop. */
   readonly stopping: AbortSignal;
@@ -35,10 +37,13 @@ export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
     const { chatflow, message } = await findSpoken(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
+    const holdId = deps.newRequestId();
     const wantedOutput = Buffer.byteLength(order.text);
+    const seat = await deps.limits.enter(caller, chatflow, holdId);
     let hold: OpenHold | undefined;
     try {
-      hold = await deps.holds.open(caller, { holdId: deps.newRequestId(), chatflow, reply, wantedOutput });
+      hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
+      await seat.granted;
       const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add({ kind: 'text', text: order.text });
@@ -49,6 +54,7 @@ export const createSpeak = (deps: SpeakDeps) =>
       reply.status = left.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
+      seat.leave();
       await deps.holds.close(hold); // never throws
     }
   };
