@@ -72,6 +72,9 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
 
   async function* answer(caller: Asker, ask: Ask, signal: AbortSignal): Answer {
     const owner = ownerOf(caller);
+    const { chatflowId, sessionId } = ask;
+    // Before the key is taken: what fails from then on has to give it back.
+    const chatflow = await deps.chat.chatflows.findFor(caller, chatflowId);
     const claim = ask.idempotencyKey === undefined ? undefined : await deps.claims.claim(owner, ask);
     if (claim && !claim.isFirst) {
       const given = await find(owner, claim.requestId, 0, signal);
@@ -80,9 +83,7 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
       return;
     }
     const requestId = claim?.requestId ?? deps.chat.newRequestId();
-    const { chatflowId, sessionId } = ask;
     const own = { requestId, owner, chatflowId, sessionId: sessionId?.toLowerCase(), stop: new AbortController() };
-    const chatflow = await deps.chat.chatflows.findFor(caller, chatflowId);
     const request: Request = { caller, ask, own, claim, chatflow, recording: undefined, hold: undefined };
     const graceSeconds = graceOf(request, deps.longestGraceSeconds);
     // Clients of OpenAI's API know no way to read an answer again.
@@ -178,6 +179,8 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
       for (const event of recording.lastEvent === 'usage' ? closing.slice(-1) : closing) recording.add(event);
     }
     recording.end(deps.chat.clock.now(), how === 'left' ? undefined : how);
+    // A refusal is nobody's to be read again.
+    if (!recording.hasBegun) deps.recordings.forget(recording);
     if (!claim) return;
     await deps.sharing.flush().catch(() => undefined);
     await deps.claims.conclude(claim, recording.hasBegun);
