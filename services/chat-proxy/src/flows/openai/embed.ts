@@ -9,6 +9,7 @@ import type { Answers } from '../answers/answer-with-fallback.ts';
 import type { Strikes } from '../answers/count-strikes.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
+import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { Ask } from '../answers/prepare-ask.ts';
 import { parametersOf, refuseUnknown } from './complete.ts';
 import { type FindModel, unknownModel } from './find-model.ts';
@@ -23,6 +24,7 @@ export interface EmbedDeps {
   readonly holds: Pick<Holds, 'open' | 'bill' | 'close'>;
   readonly answers: Pick<Answers, 'places' | 'embed'>;
   readonly strikes: Pick<Strikes, 'refuse'>;
+  readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
@@ -53,9 +55,13 @@ export const createEmbed = (deps: EmbedDeps) =>
     const requestId = deps.newRequestId();
     const wanted = { ...requestOf(body, deps.extraParameters), requestId, clientHeaders };
     const reply = new Reply({ promptBytes: bytesOf(body.input), keeps: false });
-    const hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0 });
+    const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0 };
+    let hold: OpenHold | undefined;
     let failure: unknown;
+    const seat = await deps.limits.enter(caller, chatflow, requestId);
     try {
+      hold = await deps.holds.open(caller, order);
+      await seat.granted;
       const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
       const embeddings = await deps.answers.embed(places, wanted, stop);
       // Something was made, although not a word of it: without a count by the upstream our own is charged.
@@ -69,7 +75,8 @@ export const createEmbed = (deps: EmbedDeps) =>
       throw error;
     } finally {
       await deps.holds.close(hold);
-      deps.finished({ hold, error: failure });
+      seat.leave();
+      if (hold) deps.finished({ hold, error: failure });
     }
   };
 
