@@ -5,7 +5,6 @@ import type { AppFlows } from '../app.ts';
 import type { Answering } from './answer.ts';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
-import type { HoldId } from '../domain/wire-types.ts';
 import { createAllowOrigin } from '../flows/flowise/allow-origin.ts';
 import { createAttachFiles } from '../flows/flowise/attach-files.ts';
 import { createFindWindow } from '../flows/flowise/find-window.ts';
@@ -63,13 +62,12 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
     files: files.read,
     readUpload: createReadUpload({ openChat, chatflows, sessions, files: stores.files, side }),
     speak: createSpeak({
+      ...answering.chatDeps,
       openChat,
       chatflows,
       sessions,
       answers: feedbacks,
       side,
-      holds: answering.chatDeps.holds,
-      newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
     }),
   };
   return {

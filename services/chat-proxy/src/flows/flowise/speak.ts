@@ -3,6 +3,7 @@ import { isFlow, originAllowed } from '../../domain/chatflow.ts';
 import { Reply } from '../../domain/reply.ts';
 import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
 import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } from '../../ports.ts';
+import type { Strikes } from '../answers/count-strikes.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
 import type { OpenChat } from './open-chat.ts';
@@ -14,7 +15,11 @@ export interface SpeakDeps {
   readonly answers: Pick<Feedbacks, 'findAnswer'>;
   readonly side: Pick<FlowiseSide, 'textToSpeech'>;
   readonly holds: Pick<Holds, 'open' | 'close'>;
+  readonly strikes: Pick<Strikes, 'refuse'>;
   readonly newRequestId: () => HoldId;
+  /** Aborts when the process must stop answering. */
+  readonly stopping: AbortSignal;
+  readonly finished: (answer: { hold: OpenHold; error: unknown }) => void;
 }
 
 export interface SpeechOrder {
@@ -31,10 +36,12 @@ export interface SpeechOrder {
  */
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
+    deps.strikes.refuse(caller.userId);
     const { chatflow, message } = await findMessage(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
     const spoken = { kind: 'text', text: order.text } as const;
     let hold: OpenHold | undefined;
+    let failure: unknown;
     try {
       hold = await deps.holds.open(caller, {
         holdId: deps.newRequestId(),
@@ -42,17 +49,19 @@ export const createSpeak = (deps: SpeakDeps) =>
         reply,
         wantedOutput: Buffer.byteLength(order.text),
       });
-      const over = AbortSignal.any([left, hold.lost.signal]);
+      const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
         yield event;
       }
       reply.status = 'completed';
     } catch (error) {
+      failure = error;
       reply.status = left.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
       await deps.holds.close(hold); // never throws
+      if (hold) deps.finished({ hold, error: failure });
     }
   };
 
