@@ -61,7 +61,8 @@ export function createRecordings({ clock, keptMs, mostBytes, mostBytesInAll }: R
       makeRoom();
       const recording = new Recording(requestId, owner, (more) => {
         bytes += more;
-        if (more < 0) return;
+        // Nothing more, when room is made where there is nothing to forget.
+        if (more <= 0) return;
         if (recording.bytes > mostBytes) recording.shrink(mostBytes * KEPT_SHARE);
         if (bytes <= mostBytesInAll) return;
         makeRoom();
