@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { callJson, directive, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
+import { callJson, directive, eventually, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
 
 let platform: Platform;
 /** The 60 s lease at one twentieth. */
@@ -34,6 +34,62 @@ it('settles an answer once, at its checkpoint or above, when the proxy is killed
   const { body } = await alice.accounting('GET', '/api/usage/stats');
   expect(body).toMatchObject({ totalRecords: 1, totalCredits: 50 });
 }, 60_000);
+
+/** A request with an Idempotency-Key: its status, and what its body holds. */
+async function askWithKey({ accessToken: token }: { accessToken: string }, question: string, key: string) {
+  const response = await fetch(`${platform.urls.chatProxy}/api/v1/chat/predict/stream`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify({ question, chatflow_id: platform.chatflows.priced }),
+  });
+  return { status: response.status, replayed: response.headers.get('idempotency-replayed'), body: response.body };
+}
+
+/** The same again until its first process is known to be dead and its hold has ended. */
+async function repeatUntilKnown(...asked: Parameters<typeof askWithKey>) {
+  return eventually(async () => {
+    const again = await askWithKey(...asked);
+    if (again.status !== 409) return { ...again, text: await new Response(again.body).text() };
+    expect(await new Response(again.body).json()).toMatchObject({ code: 'idempotency_in_progress' });
+    return undefined;
+  }, 'the answer of a dead process');
+}
+
+describe('a request with an Idempotency-Key whose proxy is killed', () => {
+  it('in mid-stream is charged once, and its repetition gets what is known, and no second answer', async () => {
+    const gina = await platform.user({ credits: 1000 });
+    const question = directive({ tokens: 200, hangAfter: 50 });
+    const calls = platform.openai.calls();
+    const first = await askWithKey(gina, question, 'killed');
+    await platform.untilCheckpoint(gina.userId, 50);
+    await platform.chatProxy.end('SIGKILL');
+    await first.body?.cancel().catch(() => undefined);
+    await platform.chatProxy.start();
+    const again = await repeatUntilKnown(gina, question, 'killed');
+    expect(again).toMatchObject({ status: 200, replayed: 'true' });
+    expect(again.text).toMatch(/"event":"token"/);
+    expect(again.text).toMatch(/"event":"error","data":\{"code":"server_shutdown"/);
+    expect(platform.openai.calls()).toBe(calls + 1);
+    const books = await platform.untilNoOpenHold(gina.userId);
+    expect(books).toMatchObject({ available: 950, terminalHolds: 1, charged: 50 });
+  }, 60_000);
+
+  it('before the first token has had no effect: the repetition is answered, and charged once', async () => {
+    const hugo = await platform.user({ credits: 1000 });
+    const question = directive({ tokens: 5, firstByteDelayMs: 1500 });
+    const calls = platform.openai.calls();
+    const first = askWithKey(hugo, question, 'early').catch(() => undefined);
+    await eventually(async () => (platform.openai.calls() > calls ? true : undefined), 'the call of the model');
+    await platform.chatProxy.end('SIGKILL');
+    await first;
+    await platform.chatProxy.start();
+    const again = await repeatUntilKnown(hugo, question, 'early');
+    expect(again).toMatchObject({ status: 200, replayed: null });
+    expect(again.text).toMatch(/"event":"end"/);
+    const books = await platform.untilNoOpenHold(hugo.userId);
+    expect(books).toMatchObject({ available: 995, charged: 5 });
+  }, 60_000);
+});
 
 it('settles an answer once and in full when accounting is killed between hold and settle', async () => {
   const bob = await platform.user({ credits: 1000 });

@@ -25,8 +25,8 @@ export interface Fault {
   readonly rejected?: Pick<Fault, 'status' | 'code'>;
 }
 
-export const FIRST_BYTE_MS = 600;
-export const IDLE_MS = 600;
+export const FIRST_BYTE_MS = 2000;
+export const IDLE_MS = 2000;
 const FOREVER = 600_000;
 const VOIDED_WITHIN = 1000;
 const SETTLED_WITHIN = 5000;

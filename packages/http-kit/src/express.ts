@@ -12,7 +12,8 @@ import { requestContext, requestIdFrom } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
 import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
-import { admit, contextOf, runRoute } from './server/run-route.ts';
+import { admit } from './server/admit.ts';
+import { contextOf, runRoute } from './server/run-route.ts';
 import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
 import { streamHeaders, writeStream } from './server/write-stream.ts';
 

@@ -19,7 +19,7 @@ export * from './route.ts';
 export * from './audit/audit-reports.ts';
 export type { Refusal } from './server/refusal.ts';
 export { openAiError } from './server/dialects.ts';
-export { admit } from './server/run-route.ts';
+export { admit } from './server/admit.ts';
 export { createHttpServer } from './server/http-server.ts';
 export { parseJson } from './server/json.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';

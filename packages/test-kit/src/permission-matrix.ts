@@ -51,6 +51,7 @@ export const REACHES: Readonly<Record<string, 'filtered' | '404'>> = {
   exportSession: '404',
   exportSessions: 'filtered',
   listSessions: 'filtered',
+  listSessionFiles: 'filtered',
   deleteHistory: 'filtered',
 };
 

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
+import { chat } from '@tollgate/contracts';
 import { createFastifyApp } from '@tollgate/http-kit/fastify';
+import { withSocketRoute } from '@tollgate/http-kit/socket';
 import type { Route, ServiceOptions } from '@tollgate/http-kit';
 import { adminChatflowRoutes, type AdminChatflowFlows } from './routes/admin-chatflows.ts';
 import { adminWorkspaceRoutes } from './routes/admin-workspaces.ts';
@@ -14,7 +16,6 @@ import { serviceRoutes } from './routes/service.ts';
 import { sessionExportRoutes } from './routes/session-exports.ts';
 import { type SessionFlows, sessionRoutes } from './routes/sessions.ts';
 import { type StreamFlows, streamRoutes } from './routes/streams.ts';
-import { withSockets } from './socket-app.ts';
 
 export interface AppFlows {
   readonly chat: ChatFlows;
@@ -35,6 +36,11 @@ export type AppOptions = Omit<ServiceOptions, 'service' | 'routes'> & {
 };
 
 const SERVICE = 'chat-proxy';
+const SOCKET = {
+  path: chat.openChatSocket.path,
+  subprotocol: 'tollgate.v1',
+  longestMessage: chat.predictStreamStore.bodyLimit,
+};
 
 const routesOf = (flows: AppFlows, version: string): Route[] => [
   ...serviceRoutes(version),
@@ -53,4 +59,7 @@ const routesOf = (flows: AppFlows, version: string): Route[] => [
 
 /** The HTTP face of the service. */
 export const buildApp = ({ flows, sockets, ...options }: AppOptions): Promise<FastifyInstance> =>
-  createFastifyApp({ ...options, service: SERVICE, routes: routesOf(flows, options.version) }, withSockets(sockets));
+  createFastifyApp(
+    { ...options, service: SERVICE, routes: routesOf(flows, options.version) },
+    withSocketRoute({ ...SOCKET, ...sockets }),
+  );

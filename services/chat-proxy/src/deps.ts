@@ -73,10 +73,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
-  const { verifyKey } = admission;
   const sockets = openSockets(config, { answering, admission, stream, clock });
-  admission.alsoEnds(sockets.endRevoked);
-  const door = { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell };
+  const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
     chat: { chat: answering.chat, balance: (caller) => accounting.balance(caller), stream },
@@ -91,7 +89,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
-  closers.addClose('streams', () => answering.streams.leave());
+  closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {

@@ -101,7 +101,7 @@ it('passes on how long to wait when both are overrun, and charges nothing', asyn
   expect(await platform.untilNoOpenHold(alice.userId)).toMatchObject({ charged: 0, available: 10_000 });
 });
 
-it('case 20: does not ask the dearer server for somebody who cannot pay it', async () => {
+it('does not ask the dearer server for somebody who cannot pay it', async () => {
   const alice = await user(300);
   first.next({ error: { status: 503 } });
   const chat = await ask(alice);

@@ -82,6 +82,8 @@ export const ChatflowConfig = z.object({
   followUpPrompts: z.boolean().optional(),
   fullFileUpload: z.boolean().optional(),
   allowedUploadFileTypes: z.string().optional(),
+  /** Answers can be read aloud. */
+  textToSpeech: z.boolean().optional(),
 });
 export type ChatflowConfig = z.infer<typeof ChatflowConfig>;
 

@@ -1,8 +1,8 @@
-import { type Form, IdempotencyKey, type Permission, PERMISSIONS } from '@tollgate/contracts';
+import { type Form, IdempotencyKey } from '@tollgate/contracts';
 import { parseCookie } from 'cookie';
 import { z } from 'zod';
 import { AppError, type FieldFault } from '../app-error.ts';
-import type { Authenticate, Caller, Headers, UserCaller } from '../caller.ts';
+import type { Caller, Headers } from '../caller.ts';
 import type { OpenForm } from './form-body.ts';
 import { Reply, type RequestContext, type Route, StreamReply } from '../route.ts';
 
@@ -12,38 +12,6 @@ export interface RawRequest {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
-}
-
-/** The caller of a route, or the refusal: runs before the body is read. */
-export async function admit(
-  route: Route,
-  authenticate: Authenticate,
-  request: Pick<RawRequest, 'method' | 'headers'> & { readonly ip?: string | undefined },
-): Promise<Caller | undefined> {
-  const { permission, callerPermission } = route.operation;
-  const isPublic = PERMISSIONS[permission] === 'anyone';
-  if (isPublic && callerPermission === undefined) return undefined;
-  const needed = callerPermission ?? permission;
-  const callers = PERMISSIONS[needed];
-  const caller = await authenticate(request);
-  if (!caller && isPublic) return undefined;
-  if (!caller) throw new AppError('UNAUTHENTICATED', undefined, { headers: { 'www-authenticate': 'Bearer' } });
-  if (callers === 'service') {
-    if (caller.kind !== 'service') throw new AppError('SERVICE_TOKEN_REQUIRED');
-    return caller;
-  }
-  if (caller.kind !== 'user' || !(callers as readonly string[]).includes(caller.role)) throw new AppError('FORBIDDEN');
-  requireScope(caller, needed);
-  return caller;
-}
-
-/** A key is for what its scopes name. Permissions that no scope can name, such as those on the own account, are never its. */
-function requireScope({ apiKey }: UserCaller, permission: Permission): void {
-  if (!apiKey || apiKey.scopes.includes(permission)) return;
-  throw new AppError('INSUFFICIENT_SCOPE', undefined, {
-    // RFC 6750, section 3.1.
-    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${permission}"` },
-  });
 }
 
 const USER_AGENT_LENGTH = 512;

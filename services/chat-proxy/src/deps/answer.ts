@@ -35,36 +35,10 @@ interface Neighbours {
 /** Everything a chat request passes through, and what looks after it in the background. */
 export function createAnswering(config: Config, neighbours: Neighbours) {
   const { stores, accounting, upstreams, clock, tell } = neighbours;
-  const { sessions, messages, journal, chatflows, forgetting } = stores;
-  const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
-  const leases = { journalLeaseMs, sessionLeaseMs };
+  const { sessions, messages, chatflows, forgetting } = stores;
   const stopping = new AbortController();
 
-  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
-  const soon = (work: () => void) => void setTimeout(work, SOON_MS);
-  const keeper = createLeaseKeeper({
-    accounting,
-    journal,
-    sessions,
-    clock,
-    tell,
-    soon,
-    ...leases,
-    renewEveryMs: config.HOLD_RENEW_INTERVAL,
-    longestAnswerMs: longestAnswerMs(config),
-    overdue: (hold) => void holds.close(hold),
-  });
-  const holds = createHolds({
-    accounting,
-    journal,
-    keeper,
-    settler,
-    clock,
-    journalLeaseMs,
-    defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
-    minOutput: config.MIN_OUTPUT_TOKENS,
-    absentUsage: config.ABSENT_USAGE,
-  });
+  const { settler, keeper, holds } = createHolding(config, neighbours);
   const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
@@ -77,7 +51,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       newId: randomUUID,
       clock,
       pause,
-      sessionLeaseMs,
+      sessionLeaseMs: config.SESSION_LEASE,
     }),
     holds,
     files: neighbours.files,
@@ -118,6 +92,39 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       await saveLater.tick();
     },
   };
+}
+
+/** What keeps the credits of running answers, and brings each hold to its end. */
+function createHolding(config: Config, { stores, accounting, clock, tell }: Neighbours) {
+  const { sessions, journal } = stores;
+  const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
+  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
+  const soon = (work: () => void) => void setTimeout(work, SOON_MS);
+  const keeper = createLeaseKeeper({
+    accounting,
+    journal,
+    sessions,
+    clock,
+    tell,
+    soon,
+    journalLeaseMs,
+    sessionLeaseMs,
+    renewEveryMs: config.HOLD_RENEW_INTERVAL,
+    longestAnswerMs: longestAnswerMs(config),
+    overdue: (hold) => void holds.close(hold),
+  });
+  const holds = createHolds({
+    accounting,
+    journal,
+    keeper,
+    settler,
+    clock,
+    journalLeaseMs,
+    defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
+    minOutput: config.MIN_OUTPUT_TOKENS,
+    absentUsage: config.ABSENT_USAGE,
+  });
+  return { settler, keeper, holds };
 }
 
 export type Answering = ReturnType<typeof createAnswering>;

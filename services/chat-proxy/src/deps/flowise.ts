@@ -18,7 +18,6 @@ import type { Clock } from '../ports.ts';
 import type { FlowiseFlows } from '../routes/flowise.ts';
 import { feedbacksIn } from '../store/flowise/feedback.ts';
 import { flowOriginsIn } from '../store/chatflows/flow-origins.ts';
-import { leadsIn } from '../store/flowise/leads.ts';
 import { nameKeyIn } from '../store/flowise/name-key.ts';
 import type { Stores } from './store.ts';
 import type { Upstreams } from './upstream.ts';
@@ -38,7 +37,7 @@ interface Neighbours {
 /** The door of Flowise's own clients. */
 export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
   const { stores, upstreams, conversations, files, answering, verifyKey, stream, clock, tell } = neighbours;
-  const { mongo, chatflows, sessions, forgetting } = stores;
+  const { mongo, chatflows, sessions, forgetting, leads } = stores;
   const { side } = upstreams;
   const newId = randomUUID;
   const openChat = createOpenChat({
@@ -48,7 +47,6 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
   });
   const findWindow = createFindWindow({ chatflows });
   const feedbacks = reachable(feedbacksIn(mongo), troubleOf);
-  const leads = reachable(leadsIn(mongo), troubleOf);
   const flows: FlowiseFlows = {
     ...answering,
     stream,

@@ -51,7 +51,7 @@ type Task = Facts['background_failed']['task'];
 /** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
 export function createLibrary(config: Config, neighbours: Neighbours): Library {
   const { stores, links, auth, upstreams, clock, tell } = neighbours;
-  const { chatflows, sessions, messages, forgetting, files, turns } = stores;
+  const { chatflows, sessions, messages, forgetting, files, turns, leads } = stores;
   const { catalogues } = upstreams;
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent, SYNC_INTERVAL: syncEveryMs } = config;
   const sync = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
@@ -64,7 +64,10 @@ export function createLibrary(config: Config, neighbours: Neighbours): Library {
   const accounts = createEraseAccounts({
     erasures: stores.erasures,
     chatflows,
-    ofUser: remove.ofUser,
+    async ofUser(userId) {
+      await leads.forgetOf(userId);
+      return remove.ofUser(userId);
+    },
     clock,
     afterMs: config.DELETED_ACCOUNT_ERASURE,
   });

@@ -9,7 +9,7 @@ import { type ChatSockets, createChatSockets } from '../routes/chat-sockets.ts';
 
 interface Neighbours {
   readonly answering: ReturnType<typeof createAnswering>;
-  readonly admission: Pick<Admission, 'authenticate'>;
+  readonly admission: Pick<Admission, 'authenticate' | 'alsoEnds'>;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
 }
@@ -18,7 +18,7 @@ interface Neighbours {
 export function openSockets(config: Config, { answering, admission, stream, clock }: Neighbours): ChatSockets {
   const route = { operation: chat.predictStreamStore, handle: () => undefined };
   const { requests, limits } = answering.streams;
-  return createChatSockets({
+  const sockets = createChatSockets({
     ...requests,
     async admit(credential, ip) {
       const headers = { authorization: `Bearer ${credential}` };
@@ -38,4 +38,6 @@ export function openSockets(config: Config, { answering, admission, stream, cloc
     now: clock.now,
     failed: stream.failed,
   });
+  admission.alsoEnds(sockets.endRevoked);
+  return sockets;
 }

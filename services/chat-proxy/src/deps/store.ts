@@ -10,6 +10,7 @@ import { blobsIn } from '../store/files/blobs.ts';
 import { filesIn } from '../store/files/files.ts';
 import { quotasIn } from '../store/files/quotas.ts';
 import { thumbnailsIn } from '../store/files/thumbnails.ts';
+import { leadsIn } from '../store/flowise/leads.ts';
 import { forgettingIn } from '../store/forgetting.ts';
 import { messagesIn } from '../store/messages.ts';
 import { DATABASE } from '../store/migrations.ts';
@@ -43,6 +44,7 @@ export function openStores(config: Config, logger: Logger, closers: Closers) {
     turns: reachable(turnsIn(mongo), troubleOf),
     journal: reachable(openHolds(mongo, instance, defaultWorkspaceId), troubleOf),
     ...openStreamStores(mongo, instance, config),
+    leads: reachable(leadsIn(mongo), troubleOf),
     files: reachable(filesIn(mongo, defaultWorkspaceId), troubleOf),
     blobs: reachableBlobs(blobsIn(mongo)),
     quotas: reachable(quotasIn(mongo), troubleOf),

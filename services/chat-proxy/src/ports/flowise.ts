@@ -9,6 +9,7 @@ export interface Feedback {
   readonly id: string;
   readonly userId: UserId;
   readonly sessionId: SessionId;
+  readonly upstreamMemoryId: string;
   readonly chatflowId: ChatflowId;
   /** As the client calls the conversation. */
   readonly chatId: string;
@@ -22,9 +23,15 @@ export interface Feedback {
 
 export type FeedbackChange = Partial<Pick<Feedback, 'rating' | 'content'>>;
 
+export interface RatedAnswer {
+  /** Of the conversation it belongs to. */
+  readonly upstreamMemoryId: string;
+  readonly upstreamMessageId: string | undefined;
+}
+
 export interface Feedbacks {
   /** The answer of that request in the conversation, by the name that its upstream knows it by. */
-  findAnswer(sessionId: SessionId, requestId: HoldId): Promise<{ upstreamMessageId: string | undefined } | undefined>;
+  findAnswer(sessionId: SessionId, requestId: HoldId): Promise<RatedAnswer | undefined>;
   /** One for each answer: a second one changes the first. */
   put(feedback: Feedback): Promise<Feedback>;
   change(userId: UserId, id: string, change: FeedbackChange): Promise<Feedback | undefined>;
@@ -50,6 +57,8 @@ export interface Leads {
    * chatflow none is taken. Gives the lead's id and whether it is a new one, or `too-many`.
    */
   put(lead: Lead, mostPerHour: number): Promise<{ id: string; isNew: boolean } | 'too-many'>;
+  /** Those of an account that is deleted. */
+  forgetOf(userId: UserId): Promise<void>;
 }
 
 /** Pages of other origins that chatflows allow. */

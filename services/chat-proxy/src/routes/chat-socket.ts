@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { chat } from '@tollgate/contracts';
 import { AppError, requestContext, toAppError, toProblem, type UserCaller } from '@tollgate/http-kit';
+import type { SocketVisitor, WireSocket } from '@tollgate/http-kit/socket';
 import { codeOfEnd } from '../domain/access.ts';
 import type { AnswerEvent } from '../domain/answer.ts';
 import type { AnswerRequests } from '../flows/answers/answer-requests.ts';
 import { askIn } from './chat.ts';
 import { errorEvent } from './framing.ts';
-import { SocketWriter, type WireSocket } from './socket-writer.ts';
+import { SocketWriter } from './socket-writer.ts';
 
 /** Why a socket is closed: RFC 6455, section 7.4; ours are in the range for applications. */
 const CLOSED = {
@@ -38,14 +39,6 @@ export interface ChatSocketDeps extends Pick<AnswerRequests, 'chat' | 'stop' | '
   /** False when the user has too many sockets. */
   readonly welcome: (socket: ChatSocket, caller: UserCaller) => boolean;
   readonly closed: (socket: ChatSocket) => void;
-}
-
-/** Who opened it. */
-export interface SocketVisitor {
-  readonly ip: string;
-  readonly origin: string | undefined;
-  /** From the subprotocols. */
-  readonly credential: string | undefined;
 }
 
 /** For the client's half of the closing handshake. */
@@ -92,6 +85,10 @@ export class ChatSocket {
 
   get caller(): UserCaller | undefined {
     return this.#caller;
+  }
+
+  get isKnown(): boolean {
+    return this.#caller !== undefined;
   }
 
   close(why: keyof typeof CLOSED, reason: string): void {

@@ -1,16 +1,15 @@
 import type { UserCaller } from '@tollgate/http-kit';
-import { ChatSocket, type ChatSocketDeps, type SocketVisitor } from './chat-socket.ts';
-import type { WireSocket } from './socket-writer.ts';
+import type { SocketVisitor, WireSocket } from '@tollgate/http-kit/socket';
+import { ChatSocket, type ChatSocketDeps } from './chat-socket.ts';
 
 export interface ChatSockets {
-  open(socket: WireSocket, visitor: SocketVisitor): Pick<ChatSocket, 'caller'>;
+  open(socket: WireSocket, visitor: SocketVisitor): Pick<ChatSocket, 'isKnown'>;
   /** Whether a page may open one: a page of ours, or of an origin that is listed. Whoever is no browser says nothing. */
   mayOpen(origin: string | undefined, host: string | undefined): boolean;
   /** Ends the sockets whose token counts no longer. */
   endRevoked(reasonOf: (caller: UserCaller) => string | undefined): void;
   /** The service is stopping: idle sockets end now, the others after their answers. */
   leave(): void;
-  readonly count: number;
 }
 
 export interface ChatSocketsDeps extends Omit<ChatSocketDeps, 'welcome' | 'closed'> {
@@ -64,9 +63,6 @@ export function createChatSockets({ allowedOrigins, mostPerUser, ...deps }: Chat
     leave() {
       isLeaving = true;
       for (const socket of sockets) socket.leave();
-    },
-    get count() {
-      return sockets.size;
     },
   };
 }

@@ -1,15 +1,4 @@
-/** A WebSocket as `ws` has it. */
-export interface WireSocket {
-  /** Bytes that were sent and have not left this process. */
-  readonly bufferedAmount: number;
-  send(text: string, sent: (error?: Error) => void): void;
-  ping(): void;
-  close(code: number, reason: string): void;
-  terminate(): void;
-  on(event: 'message', listener: (bytes: Uint8Array, isBinary: boolean) => void): unknown;
-  on(event: 'pong' | 'close', listener: () => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-}
+import type { WireSocket } from '@tollgate/http-kit/socket';
 
 const MOST_BUFFERED = 262_144;
 

@@ -97,7 +97,12 @@ export function messagesIn(database: Mongo): Messages {
         }
       }),
 
-    deleteOf: (sessions) => database.run(async () => (await rows().deleteMany(ofAll(sessions))).deletedCount),
+    deleteOf: (sessions) =>
+      database.run(async () => {
+        // Ratings are words about these messages.
+        await database.collection<Row>('message_feedback').deleteMany(ofAll(sessions));
+        return (await rows().deleteMany(ofAll(sessions))).deletedCount;
+      }),
   };
 }
 

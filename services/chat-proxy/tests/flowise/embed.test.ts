@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { directive } from '@tollgate/test-kit';
 import type { Browser, Page } from 'playwright-core';
 import { resetFakes } from '../fixtures/asking.ts';
@@ -21,6 +21,8 @@ afterAll(async () => {
   await Promise.all([pages?.close(), proxy?.stop()]);
 });
 beforeEach(() => resetFakes(proxy));
+// Holds of refused answers are closed when nobody waits for it any more.
+afterEach(() => until(() => proxy.accounting.openHolds() === 0));
 
 let count = 0;
 /** A chat window for somebody, in a browser of their own. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { directive } from '@tollgate/test-kit';
 import sdk from 'flowise-sdk';
@@ -14,6 +14,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => proxy.stop());
 beforeEach(() => resetFakes(proxy));
+// Holds of refused answers are closed when nobody waits for it any more.
+afterEach(() => until(() => proxy.accounting.openHolds() === 0));
 
 interface Event {
   readonly event: string;

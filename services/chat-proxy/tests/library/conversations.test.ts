@@ -269,11 +269,16 @@ describe('a deleted account', () => {
   it('loses them by itself when auth tells of it', async () => {
     await converse(alice, 'One');
     const userId = UserId.parse(alice.userId);
+    const leads = proxy.db.collection('leads');
+    const left = { chatflowid: proxy.flowise.chain.id, chatId: 'mine', name: 'Alice' };
+    expect((await alice.call('POST', '/api/v1/leads', left)).status).toBe(200);
+    expect(await leads.countDocuments({ owner: userId })).toBe(1);
     const told = { id: `user:${userId}`, madeAt: Date.now(), reason: 'account-deleted' };
     proxy.auth.revocations.push({ kind: 'user', userId, minVersion: Number.MAX_SAFE_INTEGER, ...told });
     for (const collection of ['sessions', 'messages'])
       await until(async () => (await proxy.db.collection(collection).countDocuments({ user_id: userId })) === 0);
     await until(async () => (await proxy.db.collection('user_erasures').countDocuments({})) === 0);
+    expect(await leads.countDocuments({ owner: userId })).toBe(0);
     expect((await alice.call('GET', SESSIONS)).status).toBe(401);
   });
 });

@@ -18,7 +18,7 @@ let client: Flowise;
 beforeAll(async () => {
   fake = await startFakeFlowise();
   fake.setFlows([...fake.flows(), { ...fake.chain, id: KEYED, name: 'Keyed', apiKey: 'key-of-the-flow' }]);
-  const timeouts = { firstByteMs: 400, idleMs: 400, totalMs: 10_000 };
+  const timeouts = { firstByteMs: 2000, idleMs: 2000, totalMs: 20_000 };
   client = flowise(serverOptions({ baseUrl: fake.url, apiKey: fake.apiKey, timeouts, endingMs: 120 }));
 });
 beforeEach(() => fake.reset());

@@ -31,7 +31,7 @@ function foundFlow(row: Readonly<Record<string, unknown>>, upstream: string): Fo
     type,
     deployed: row.deployed === true,
     isPublic: row.isPublic === true,
-    config: configOf(row.chatbotConfig),
+    config: configOf(row),
     uploads: uploadsOf(row),
     createdAt: dateOf(row.createdDate),
     updatedAt: dateOf(row.updatedDate),
@@ -41,21 +41,25 @@ function foundFlow(row: Readonly<Record<string, unknown>>, upstream: string): Fo
 /** Which kinds of files the flow's own settings and nodes take; of the nodes themselves nothing is kept. */
 function uploadsOf(row: Readonly<Record<string, unknown>>): UploadRules {
   const { fullFileUpload } = fieldsOf(parsed(row.chatbotConfig));
-  const speech = Object.values(fieldsOf(parsed(row.speechToText)));
   return {
     images: typeof row.flowData === 'string' && TAKES_IMAGES.test(row.flowData),
     files: statusOf(fullFileUpload) ?? false,
-    audio: speech.some((provider) => statusOf(provider) === true),
+    audio: hasProvider(row.speechToText),
   };
 }
+
+/** Speech settings name providers, of which one is switched on. */
+const hasProvider = (json: unknown): boolean =>
+  Object.values(fieldsOf(parsed(json))).some((provider) => statusOf(provider) === true);
 
 /** An input of a model's node in `flowData`, which is JSON text. */
 const TAKES_IMAGES = /"allowImageUploads"\s*:\s*(?:true|"true")/;
 
 /** How a chat window presents the flow; a JSON text at Flowise, with prompts and keys beside what is taken here. */
-function configOf(json: unknown): ChatflowConfig | null {
-  const config = fieldsOf(parsed(json));
-  if (Object.keys(config).length === 0) return null;
+function configOf({ chatbotConfig, textToSpeech }: Readonly<Record<string, unknown>>): ChatflowConfig | null {
+  const config = fieldsOf(parsed(chatbotConfig));
+  const speaks = hasProvider(textToSpeech);
+  if (Object.keys(config).length === 0 && !speaks) return null;
   const { fullFileUpload } = config;
   return defined({
     welcomeMessage: textOf(config.welcomeMessage, LONGEST_TEXT),
@@ -66,6 +70,7 @@ function configOf(json: unknown): ChatflowConfig | null {
     leads: statusOf(config.leads),
     followUpPrompts: statusOf(config.followUpPrompts),
     fullFileUpload: statusOf(fullFileUpload),
+    ...(speaks && { textToSpeech: true }),
     allowedUploadFileTypes: textOf(fieldsOf(fullFileUpload).allowedUploadFileTypes, LONGEST_TEXT),
   });
 }

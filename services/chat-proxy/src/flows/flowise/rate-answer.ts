@@ -40,7 +40,8 @@ export const createRateAnswer = (deps: RateAnswerDeps) => ({
     const requestId = messageId as HoldId; // answers are known to these clients by their request
     const answer = await feedbacks.findAnswer(sessionId, requestId);
     if (!answer) throw new AppError('NOT_FOUND', 'Message not found');
-    const of = { userId: owner.userId, sessionId, chatflowId, chatId, requestId };
+    const { upstreamMemoryId } = answer;
+    const of = { userId: owner.userId, sessionId, upstreamMemoryId, chatflowId, chatId, requestId };
     const put = { id: newId(), ...of, rating, content, createdAt: new Date(clock.now()) };
     const kept = await feedbacks.put(put);
     passOn(deps, owner, kept);

@@ -28,7 +28,8 @@ export const createReadUpload = ({ openChat, chatflows, sessions, files, side }:
   async function readUpload(owner: Owner, { chatflowId, chatId, fileName }: NamedUpload): Promise<FoundUpload> {
     const { sessionId } = await openChat(owner, chatflowId, { chatId });
     const own = await files.list(owner, { sessionId });
-    const stored = own.findLast(({ name }) => name === fileName);
+    // Of a document whose text alone came with the question, the text was kept.
+    const stored = own.findLast(({ name }) => name === fileName || name === `${fileName}.txt`);
     if (stored) return { stored };
     const session = await sessions.findAny(owner, sessionId);
     const slot = session?.upstreamChatIds.at(-1);

@@ -37,21 +37,16 @@ export interface SpeechOrder {
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
     deps.strikes.refuse(caller.userId);
-    const { chatflow, message } = await findMessage(deps, caller, order);
+    const { chatflow, message } = await findSpoken(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
-    const spoken = { kind: 'text', text: order.text } as const;
+    const wantedOutput = Buffer.byteLength(order.text);
     let hold: OpenHold | undefined;
     let failure: unknown;
     try {
-      hold = await deps.holds.open(caller, {
-        holdId: deps.newRequestId(),
-        chatflow,
-        reply,
-        wantedOutput: Buffer.byteLength(order.text),
-      });
+      hold = await deps.holds.open(caller, { holdId: deps.newRequestId(), chatflow, reply, wantedOutput });
       const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
-        if (event.event === 'tts_data' && !reply.hasBegun) reply.add(spoken);
+        if (event.event === 'tts_data' && !reply.hasBegun) reply.add({ kind: 'text', text: order.text });
         yield event;
       }
       reply.status = 'completed';
@@ -65,13 +60,15 @@ export const createSpeak = (deps: SpeakDeps) =>
     }
   };
 
-export type Speak = ReturnType<typeof createSpeak>;
-
-/** The own answer that is to be read, as its upstream knows it. */
-async function findMessage(deps: SpeakDeps, caller: Asker, { chatflowId, chatId, requestId, ...order }: SpeechOrder) {
+/** The answer as its upstream knows it. */
+async function findSpoken(
+  deps: SpeakDeps,
+  caller: Asker,
+  { chatflowId, chatId, requestId, text, origin }: SpeechOrder,
+) {
   const chatflow = await deps.chatflows.findFor(caller, chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
-  if (!originAllowed(chatflow, order.origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
+  if (!originAllowed(chatflow, origin)) throw new AppError('ORIGIN_NOT_ALLOWED');
   if (!isFlow(chatflow)) throw new AppError('VALIDATION_FAILED', 'This chatflow does not speak');
   const { sessionId } = await deps.openChat(caller, chatflowId, { chatId });
   const [session, answer] = await Promise.all([
@@ -80,5 +77,7 @@ async function findMessage(deps: SpeakDeps, caller: Asker, { chatflowId, chatId,
   ]);
   const slot = session?.upstreamChatIds.at(-1);
   if (slot === undefined || !answer) throw new AppError('NOT_FOUND', 'Message not found');
-  return { chatflow, message: { chatId: slot, messageId: answer.upstreamMessageId ?? requestId, text: order.text } };
+  return { chatflow, message: { chatId: slot, messageId: answer.upstreamMessageId ?? requestId, text } };
 }
+
+export type Speak = ReturnType<typeof createSpeak>;

@@ -70,7 +70,7 @@ export function createSlots({ slots, clock }: SlotsDeps): Slots {
     },
     isTight: (subject) => (tightUntil.get(subject) ?? 0) > clock.now(),
     async tick() {
-      for (const [name, release] of [...unreleased]) {
+      for (const [name, release] of unreleased) {
         await release();
         unreleased.delete(name);
       }

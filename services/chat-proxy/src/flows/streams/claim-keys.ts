@@ -105,7 +105,7 @@ export function createClaimKeys(deps: ClaimKeysDeps): ClaimKeys {
       });
     },
     async tick() {
-      for (const [requestId, write] of [...unconcluded]) {
+      for (const [requestId, write] of unconcluded) {
         await write();
         unconcluded.delete(requestId);
       }

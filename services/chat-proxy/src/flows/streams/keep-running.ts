@@ -43,7 +43,8 @@ export function createPatience({ atOnce, after }: PatienceDeps): Patience {
       };
     },
     followed(isFollowed) {
-      for (const [recording, { again }] of [...alone]) if (isFollowed(recording)) again();
+      const known = [...alone].filter(([recording]) => isFollowed(recording));
+      for (const [, { again }] of known) again();
     },
     get waiting() {
       return alone.size;

@@ -35,8 +35,16 @@ const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'];
 
 /** In Flowise's own words. Nodes, prompts and credentials are not even known here. */
 function configOf(chatflow: Chatflow) {
-  const { starterPrompts, chatFeedback, leads, followUpPrompts, fullFileUpload, allowedUploadFileTypes, ...texts } =
-    chatflow.config ?? {};
+  const {
+    starterPrompts,
+    chatFeedback,
+    leads,
+    followUpPrompts,
+    fullFileUpload,
+    allowedUploadFileTypes,
+    textToSpeech = false,
+    ...texts
+  } = chatflow.config ?? {};
   const { images, files, audio } = uploadsOf(chatflow);
   const prompts = starterPrompts?.map((prompt, at) => [String(at), { prompt }] as const);
   return {
@@ -55,7 +63,7 @@ function configOf(chatflow: Chatflow) {
       imgUploadSizeAndTypes: images ? [{ fileTypes: IMAGE_TYPES, maxUploadSize: MEGABYTES_OF_A_FILE }] : [],
       fileUploadSizeAndTypes: [],
     },
-    isTTSEnabled: false,
+    isTTSEnabled: textToSpeech,
   };
 }
 

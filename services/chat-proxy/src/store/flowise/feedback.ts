@@ -1,11 +1,12 @@
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
-import type { Feedback, Feedbacks } from '../../ports.ts';
+import type { Feedback, Feedbacks, RatedAnswer } from '../../ports.ts';
 
 interface Row {
   readonly _id: string;
   readonly user_id: UserId;
   readonly session_id: SessionId;
+  readonly memory_id: string;
   readonly chatflow_id: ChatflowId;
   readonly chat_id: string;
   readonly request_id: HoldId;
@@ -17,6 +18,7 @@ interface Row {
 
 interface AnswerRow extends Pick<Row, 'session_id' | 'request_id'> {
   readonly role: string;
+  readonly memory_id?: string;
   readonly upstream_message_id?: string;
 }
 
@@ -32,6 +34,7 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
         $setOnInsert: {
           _id: first.id,
           session_id: first.sessionId,
+          memory_id: first.upstreamMemoryId,
           chatflow_id: first.chatflowId,
           chat_id: first.chatId,
           created_at: first.createdAt,
@@ -47,8 +50,8 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
     findAnswer: (sessionId, requestId) =>
       mongo.run(async () => {
         const wanted = { session_id: sessionId, request_id: requestId, role: 'assistant' };
-        const row = await messages().findOne(wanted, { projection: { upstream_message_id: 1 } });
-        return row ? { upstreamMessageId: row.upstream_message_id } : undefined;
+        const row = await messages().findOne(wanted, { projection: { memory_id: 1, upstream_message_id: 1 } });
+        return row ? answerOf(row) : undefined;
       }),
 
     put: (feedback) =>
@@ -79,10 +82,16 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
   };
 }
 
+const answerOf = (row: AnswerRow): RatedAnswer => ({
+  upstreamMemoryId: row.memory_id ?? '',
+  upstreamMessageId: row.upstream_message_id,
+});
+
 const feedbackOf = (row: Row): Feedback => ({
   id: row._id,
   userId: row.user_id,
   sessionId: row.session_id,
+  upstreamMemoryId: row.memory_id,
   chatflowId: row.chatflow_id,
   chatId: row.chat_id,
   requestId: row.request_id,

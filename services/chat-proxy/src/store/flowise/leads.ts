@@ -56,6 +56,11 @@ export function leadsIn(mongo: Mongo): Leads {
   }
 
   return {
+    forgetOf: (userId) =>
+      mongo.run(async () => {
+        await rows().deleteMany({ owner: userId });
+      }),
+
     put: (lead, mostPerHour) =>
       mongo.run(async () => {
         if (!lead.userId && !(await count(lead, mostPerHour))) return 'too-many';

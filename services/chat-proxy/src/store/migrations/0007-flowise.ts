@@ -15,6 +15,7 @@ export const flowiseWindows: Migration = {
       key: { chatflow_id: 1, chat_id: 1, owner: 1 },
       options: { name: 'chatflow_chat_owner', unique: true },
     },
+    { collection: 'leads', key: { owner: 1 }, options: { name: 'owner' } },
     // Counts of a past hour; nothing depends on when they go.
     { collection: 'lead_counts', key: { expires_at: 1 }, options: { name: 'expiry', expireAfterSeconds: 0 } },
     { collection: 'chatflows', key: { allowed_origins: 1 }, options: { name: 'allowed_origins' } },
