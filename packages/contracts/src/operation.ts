@@ -77,7 +77,7 @@ export interface OperationSpec {
   readonly bodyLimit?: number;
   /** How errors look; `problem` (RFC 9457) when absent. */
   readonly dialect?: ErrorDialect;
-  /** Begins an AI answer, which the limits of answers count. */
+  /** Begins an AI answer, or other work of an AI server, which the limits of answers count. */
   readonly answers?: boolean;
 }
 

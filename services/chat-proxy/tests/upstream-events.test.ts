@@ -81,6 +81,14 @@ describe('a chain of Flowise', () => {
     expect(shown).toContain('And then?');
   });
 
+  it('shows of its sources what they say of themselves, and not in which conversation Flowise was given them', () => {
+    const metadata = { source: 'manual.pdf', page: 3, flowise_chatId: 'upstream-chat-1', loc: { lines: 'zanzibar' } };
+    const [part] = new FlowiseReader().read(flowiseFrame('sourceDocuments', [{ pageContent: 'Toll', metadata }]));
+    const shown = [{ pageContent: 'Toll', metadata: { source: 'manual.pdf', page: 3 } }];
+    expect(part).toMatchObject({ kind: 'event', event: { event: 'sourceDocuments', data: shown } });
+    expect(JSON.stringify(part)).not.toContain('upstream-chat-1');
+  });
+
   it('is not complete by its end alone', () => {
     const reader = new FlowiseReader();
     reader.read(flowiseFrame('token', 'x'));

@@ -30,9 +30,10 @@ export const attachFlowiseFiles = operation({
   multipart: { files: 'files', mostFiles: MOST_FILES, fileBytes: FILE_BYTES },
   bodyLimit: FORM_BYTES,
   body: z.strictObject({ chatId: z.string().max(200).optional() }),
+  answers: true,
   dialect: 'flowise',
   result: z.array(z.object({ name: z.string(), mimeType: z.string(), size: z.int().min(0), content: z.string() })),
-  errors: [...FROM_FLOWISE, 'UNSUPPORTED_MEDIA_TYPE', 'BODY_TOO_LARGE'],
+  errors: [...FROM_FLOWISE, 'UNSUPPORTED_MEDIA_TYPE', 'BODY_TOO_LARGE', 'RATE_LIMITED'],
 });
 
 export const upsertFlowiseVectors = operation({
@@ -79,10 +80,19 @@ export const speakFlowiseAnswer = operation({
   summary: 'Read an own answer aloud; costs what an answer of this text costs at this chatflow',
   permission: 'chat:use',
   body: Spoken.extend({ text: z.string().trim().min(1).max(LONGEST_SPEECH) }),
+  answers: true,
   dialect: 'flowise',
   result: z.unknown(),
   bytesAs: ['text/event-stream'],
-  errors: [...FROM_FLOWISE, 'INSUFFICIENT_CREDITS', 'MODEL_NOT_PRICED', 'BUDGET_EXCEEDED', 'ACCOUNTING_UNAVAILABLE'],
+  errors: [
+    ...FROM_FLOWISE,
+    'INSUFFICIENT_CREDITS',
+    'MODEL_NOT_PRICED',
+    'BUDGET_EXCEEDED',
+    'RATE_LIMITED',
+    'PARALLEL_LIMIT',
+    'ACCOUNTING_UNAVAILABLE',
+  ],
 });
 
 export const stopFlowiseSpeech = operation({

@@ -32,6 +32,7 @@ export const listSessions = operation({
     chatflow_id: ChatflowId.optional(),
   }),
   result: z.object({ sessions: z.array(SessionLine), count: z.int(), next_cursor: z.string().nullable() }),
+  errors: ['RATE_LIMITED'],
 });
 
 export const renameSession = operation({

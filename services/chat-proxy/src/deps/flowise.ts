@@ -7,6 +7,7 @@ import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import { createAllowOrigin } from '../flows/flowise/allow-origin.ts';
 import { createAttachFiles } from '../flows/flowise/attach-files.ts';
+import { createFindChat } from '../flows/flowise/find-chat.ts';
 import { createFindWindow } from '../flows/flowise/find-window.ts';
 import { createLeaveLead } from '../flows/flowise/leave-lead.ts';
 import { createOpenChat } from '../flows/flowise/open-chat.ts';
@@ -27,7 +28,7 @@ interface Neighbours {
   readonly upstreams: Pick<Upstreams, 'side'>;
   readonly conversations: AppFlows['sessions'];
   readonly files: AppFlows['files'];
-  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps'>;
+  readonly answering: Pick<Answering, 'chat' | 'stop' | 'chatDeps' | 'streams'>;
   readonly verifyKey: VerifyKey;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
@@ -45,6 +46,7 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
     newLabel: newId,
   });
+  const findChat = createFindChat({ openChat, sessions });
   const findWindow = createFindWindow({ chatflows });
   const feedbacks = reachable(feedbacksIn(mongo), troubleOf);
   const flows: FlowiseFlows = {
@@ -53,19 +55,20 @@ export function createFlowiseDoor(config: Config, neighbours: Neighbours) {
     openChat,
     findWindow,
     leaveLead: createLeaveLead({ findWindow, leads, side, newId, clock, tell }),
-    chats: createReadChat({ openChat, ...conversations }),
-    ratings: createRateAnswer({ openChat, feedbacks, sessions, chatflows, side, newId, clock, tell }),
+    chats: createReadChat({ openChat: findChat, ...conversations }),
+    ratings: createRateAnswer({ openChat: findChat, feedbacks, sessions, chatflows, side, newId, clock, tell }),
     isKey: async (key: string, ip: string) => idOfKey(key) !== undefined && (await verifyKey(key, ip)) !== undefined,
     attachments: createAttachFiles({ chatflows, side, forgetting, newId, clock }),
     files: files.read,
-    readUpload: createReadUpload({ openChat, chatflows, sessions, files: stores.files, side }),
+    readUpload: createReadUpload({ openChat: findChat, chatflows, sessions, files: stores.files, side }),
     speak: createSpeak({
       ...answering.chatDeps,
-      openChat,
+      openChat: findChat,
       chatflows,
       sessions,
       answers: feedbacks,
       side,
+      limits: answering.streams.limits,
     }),
   };
   return {

@@ -51,7 +51,7 @@ type Task = Facts['background_failed']['task'];
 /** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
 export function createLibrary(config: Config, neighbours: Neighbours): Library {
   const { stores, links, auth, upstreams, clock, tell } = neighbours;
-  const { chatflows, sessions, messages, forgetting, files, turns, leads } = stores;
+  const { chatflows, sessions, messages, forgetting, files, turns, leads, keptAnswers } = stores;
   const { catalogues } = upstreams;
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent, SYNC_INTERVAL: syncEveryMs } = config;
   const sync = createSyncChatflows({ catalogues, chatflows, clock, tell, mostDeletedPercent });
@@ -59,7 +59,7 @@ export function createLibrary(config: Config, neighbours: Neighbours): Library {
   // Instances that were started together must not ask together for ever.
   const firstSyncMs = syncEveryMs * (0.5 + 0.5 * Math.random());
   const readChatflows = createReadChatflows({ chatflows });
-  const erasing = { sessions, messages, forgetting, files, clock };
+  const erasing = { sessions, messages, forgetting, files, keptAnswers, clock };
   const remove = createDeleteConversations(erasing);
   const accounts = createEraseAccounts({
     erasures: stores.erasures,

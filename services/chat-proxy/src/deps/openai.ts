@@ -26,7 +26,7 @@ export function createOpenAiFlows(config: Config, { chatflows, answering, stream
   return {
     findModel,
     complete: createComplete({ findModel, chat: answering.chat, rules }),
-    embed: createEmbed({ ...answering.chatDeps, limits: answering.streams.limits, findModel, extraParameters }),
+    embed: createEmbed({ ...answering.chatDeps, ...answering.streams, findModel, extraParameters }),
     listFor: (caller) => chatflows.listFor(caller),
     stream,
   };

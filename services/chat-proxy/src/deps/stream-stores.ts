@@ -5,6 +5,7 @@ import { answerSlotsIn, rateCountsIn } from '../store/streams/answer-counts.ts';
 import { answerStopsIn } from '../store/streams/answer-stops.ts';
 import { idempotencyKeysIn } from '../store/streams/idempotency-keys.ts';
 import { instancesIn } from '../store/streams/instances.ts';
+import { keptAnswersIn } from '../store/streams/kept-answers.ts';
 import { recordingsIn } from '../store/streams/recordings.ts';
 
 /** What an answer needs beside its upstream and its client, with much to spare. */
@@ -24,6 +25,7 @@ export function openStreamStores(mongo: Mongo, instance: string, config: Config)
     instances: reachable(instancesIn(mongo, instance), troubleOf),
     stops: reachable(answerStopsIn(mongo, instance, defaultWorkspaceId), troubleOf),
     shared: reachable(recordingsIn(mongo, instance, defaultWorkspaceId), troubleOf),
+    keptAnswers: reachable(keptAnswersIn(mongo), troubleOf),
     keys: reachable(idempotencyKeysIn(mongo, instance), troubleOf),
     counts: reachable(rateCountsIn(mongo), troubleOf),
     slots: reachable(answerSlotsIn(mongo, { instance, longestAnswerMs: longestAnswerMs(config) }), troubleOf),

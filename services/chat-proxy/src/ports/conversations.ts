@@ -38,6 +38,8 @@ export interface SessionClaim {
   readonly id: SessionId;
   readonly owner: Owner;
   readonly chatflowId: ChatflowId;
+  /** Another id by which its client looks for it from now on. */
+  readonly alias?: SessionId | undefined;
   readonly lease: { readonly id: HoldId; readonly until: Date };
   readonly now: Date;
   /** When a conversation that is opened by this is forgotten, unless messages are stored in it. */
@@ -81,6 +83,8 @@ export interface Sessions {
   /** One with stored messages. */
   find(owner: Owner, id: SessionId): Promise<Session | undefined>;
   findAny(owner: Owner, id: SessionId): Promise<Session | undefined>;
+  /** The own conversation that has this id or alias; of two the one used last. */
+  idOf(owner: Owner, chatflowId: ChatflowId, idOrAlias: SessionId): Promise<SessionId | undefined>;
   /** Whether this very conversation is there, or another one that has its id. */
   standing(session: OneSession): Promise<'this' | 'another' | 'none'>;
   /** Sessions with stored messages, the one used last first. */
@@ -147,6 +151,13 @@ export interface Messages {
 export interface SessionFiles {
   forgetOf(sessions: readonly OwnedSession[], at: Date): Promise<unknown>;
   forgetUser(userId: UserId, at: Date): Promise<unknown>;
+}
+
+/** Answers that were written down to be read again, or for repeats of their request. */
+export interface KeptAnswers {
+  /** Those of the messages that are stored there. */
+  forgetOf(sessions: readonly OneSession[]): Promise<void>;
+  forgetUser(userId: UserId): Promise<void>;
 }
 
 /** Something of a conversation that is still to be deleted. */

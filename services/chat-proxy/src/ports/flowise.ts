@@ -34,6 +34,7 @@ export interface Feedbacks {
   findAnswer(sessionId: SessionId, requestId: HoldId): Promise<RatedAnswer | undefined>;
   /** One for each answer: a second one changes the first. */
   put(feedback: Feedback): Promise<Feedback>;
+  find(userId: UserId, id: string): Promise<Feedback | undefined>;
   change(userId: UserId, id: string, change: FeedbackChange): Promise<Feedback | undefined>;
   /** What the upstream calls it. */
   name(id: string, upstreamId: string): Promise<void>;
@@ -53,8 +54,8 @@ export interface Lead {
 
 export interface Leads {
   /**
-   * One for each conversation. Without a user the first one stays, whatever comes after it, and beyond `mostPerHour` of a
-   * chatflow none is taken. Gives the lead's id and whether it is a new one, or `too-many`.
+   * One for each conversation. Without a user the first one stays, whatever comes after it. Beyond `mostPerHour` of a
+   * chatflow, from everybody without a user together and from each user alone, none is taken. Gives the lead's id and whether it is a new one, or `too-many`.
    */
   put(lead: Lead, mostPerHour: number): Promise<{ id: string; isNew: boolean } | 'too-many'>;
   /** Those of an account that is deleted. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chat } from '@tollgate/contracts';
-import { AppError, requestContext, toAppError, toProblem, type UserCaller } from '@tollgate/http-kit';
+import { AppError, parseJson, requestContext, toAppError, toProblem, type UserCaller } from '@tollgate/http-kit';
 import type { SocketVisitor, WireSocket } from '@tollgate/http-kit/socket';
 import { codeOfEnd } from '../domain/access.ts';
 import type { AnswerEvent } from '../domain/answer.ts';
@@ -159,6 +159,8 @@ export class ChatSocket {
       await this.#refuse(undefined, error);
       return this.close('unauthenticated', 'the token is not accepted');
     }
+    // Its client did not wait: nobody would give back what it takes now.
+    if (this.#writer.isClosed) return;
     const known = this.#caller;
     if (known && (known.userId !== caller.userId || known.workspaceId !== caller.workspaceId))
       return this.close('unauthenticated', 'a socket is for one user in one workspace');
@@ -264,15 +266,8 @@ export class ChatSocket {
   }
 }
 
-function messageIn(bytes: Uint8Array): chat.SocketMessage {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    throw new AppError('MALFORMED_JSON');
-  }
-  return checked(chat.SocketMessage.safeParse(value));
-}
+/** Judged as the body of a request is. */
+const messageIn = (bytes: Uint8Array): chat.SocketMessage => checked(chat.SocketMessage.safeParse(parseJson(bytes)));
 
 interface Fault {
   readonly path: readonly PropertyKey[];

@@ -6,6 +6,7 @@ import { streams } from './migrations/0005-streams.ts';
 import { files } from './migrations/0004-files.ts';
 import { flowiseWindows } from './migrations/0007-flowise.ts';
 import { strikes } from './migrations/0008-strikes.ts';
+import { keptAnswers } from './migrations/0009-kept-answers.ts';
 
 /** Used when MONGODB_URI names no database. */
 export const DATABASE = 'tollgate_chat';
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   streams,
   flowiseWindows,
   strikes,
+  keptAnswers,
 ];

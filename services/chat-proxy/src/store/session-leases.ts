@@ -18,14 +18,19 @@ export function sessionLeases(
   owned: (owner: Owner) => mongo.Filter<SessionRow>,
 ) {
   async function claim(wanted: SessionClaim): ReturnType<Sessions['claim']> {
-    const { id, owner, chatflowId, lease, now, pending } = wanted;
+    const { id, owner, chatflowId, alias, lease, now, pending } = wanted;
     const memoryId = randomUUID();
     const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
     try {
       const row = await rows().findOneAndUpdate(
         { ...own, ...isFree(now), pending: { $exists: false } },
         {
-          $set: { lease_id: lease.id, lease_until: lease.until, ...(pending && { pending: pendingRowOf(pending) }) },
+          $set: {
+            lease_id: lease.id,
+            lease_until: lease.until,
+            ...(alias && { alias }),
+            ...(pending && { pending: pendingRowOf(pending) }),
+          },
           $setOnInsert: {
             created_at: now,
             last_at: now,

@@ -7,6 +7,8 @@ export interface SessionRow {
   /** Absent in the default workspace, and in conversations from before there were workspaces. */
   readonly workspace_id?: string;
   readonly chatflow_id: ChatflowId;
+  /** Another id by which its client looks for it: the last one that came with a question. */
+  readonly alias?: SessionId;
   readonly created_at: Date;
   readonly last_at: Date;
   readonly topic: string;

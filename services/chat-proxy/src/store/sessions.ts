@@ -1,7 +1,7 @@
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import { toCursor } from '../domain/cursor.ts';
-import type { SessionId } from '../domain/wire-types.ts';
+import type { ChatflowId, SessionId } from '../domain/wire-types.ts';
 import type { Owner, RetentionRule, Session, SessionPage, Sessions } from '../ports.ts';
 import { cursorFrom } from './cursor.ts';
 import { isFree, sessionLeases } from './session-leases.ts';
@@ -30,6 +30,7 @@ export function sessionsIn(database: Mongo, defaultWorkspaceId: string): Session
     release: (released) => database.run(() => leases.release(released)),
     find: (owner, id) => database.run(() => own.find(owner, id, { message_count: { $gt: 0 } })),
     findAny: (owner, id) => database.run(() => own.find(owner, id, {})),
+    idOf: (owner, chatflowId, id) => database.run(() => own.idOf(owner, chatflowId, id)),
     list: (owner, page) => database.run(() => own.list(owner, page)),
     rename: (owner, id, title) => database.run(() => own.rename(owner, id, title)),
     some: (owner, limit) => database.run(() => every.some(owned(owner), limit)),
@@ -46,6 +47,18 @@ function ownSessions(rows: Rows, owned: (owner: Owner) => Filter) {
     async find(owner: Owner, id: SessionId, having: Filter): Promise<Session | undefined> {
       const row = await rows().findOne({ _id: id, ...owned(owner), ...having });
       return row ? sessionOf(row) : undefined;
+    },
+
+    async idOf(owner: Owner, chatflowId: ChatflowId, id: SessionId): Promise<SessionId | undefined> {
+      const [row] = await rows()
+        .find(
+          { ...owned(owner), chatflow_id: chatflowId, $or: [{ _id: id }, { alias: id }] },
+          { projection: { _id: 1 } },
+        )
+        .sort({ last_at: -1 })
+        .limit(1)
+        .toArray();
+      return row?._id;
     },
 
     async list(owner: Owner, { limit, cursor, chatflowId }: SessionPage): ReturnType<Sessions['list']> {

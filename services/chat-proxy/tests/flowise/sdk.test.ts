@@ -177,4 +177,36 @@ describe('after the first byte', () => {
     await until(() => proxy.accounting.openHolds() === 0);
     expect(proxy.accounting.settlements).toMatchObject([{ kind: 'settle', outcome: 'aborted' }]);
   });
+
+  it('a chat id finds the conversation that overrideConfig.sessionId has named: to stop it, rate it, read it and delete it', async () => {
+    const { id } = proxy.flowise.agentflow;
+    const [chatId, sessionId] = ['the window', 'the page'];
+    const named = { chatflowId: id, chatId, overrideConfig: { sessionId } };
+    const answer = await client().createPrediction({
+      ...ask(directive({ tokens: 100_000, tokenDelayMs: 2 }), named),
+      streaming: true,
+    });
+    const events: Event[] = [];
+    for await (const event of answer) {
+      events.push(event as Event);
+      if (names(events).filter((name) => name === 'token').length !== 3) continue;
+      const mallory = await proxy.person();
+      for (const person of [mallory, alice])
+        await person.call('PUT', `/api/v1/chatmessage/abort/${id}/${encodeURIComponent(chatId)}`);
+    }
+    expect(names(events).slice(-4)).toEqual(['metadata', 'usage', 'abort', 'end']);
+    await until(() => proxy.accounting.openHolds() === 0);
+
+    const { chatMessageId: messageId } = await client().createPrediction(ask('And now?', named));
+    const rating = { chatflowid: id, chatId, messageId, rating: 'THUMBS_UP', content: '' };
+    expect(await alice.call('POST', `/api/v1/feedback/${id}`, rating)).toMatchObject({ status: 200 });
+    const path = `/api/v1/chatmessage/${id}?chatId=${encodeURIComponent(chatId)}`;
+    expect((await alice.call('GET', path)).body).toHaveLength(4);
+    const mallory = await proxy.person();
+    expect((await mallory.call('GET', path)).body).toEqual([]);
+    expect((await alice.call('DELETE', path)).body).toMatchObject({ affected: 4 });
+    expect(
+      (await alice.call('GET', `/api/v1/chatmessage/${id}?sessionId=${encodeURIComponent(sessionId)}`)).body,
+    ).toEqual([]);
+  });
 });

@@ -51,8 +51,8 @@ const ask = (id: string, question: string, more: object = {}) => ({
   ...more,
 });
 const endless = (id: string, more: object = {}) => ask(id, directive({ tokens: 9, hangAfter: 2 }), more);
-/** 20 MB, more than all buffers on the way together. */
-const MUCH = Array.from({ length: 4000 }, () => 'x'.repeat(5000));
+/** The 1024 pieces that the model may give come to 20 MB, more than all buffers on the way together. */
+const MUCH = Array.from({ length: 4000 }, () => 'x'.repeat(20_000));
 const outputOf = (settlement: number) => proxy.accounting.settlements[settlement]?.units?.output;
 const settled = () => until(() => proxy.accounting.openHolds() === 0);
 
@@ -100,6 +100,16 @@ describe('an answer over a WebSocket', () => {
       'malformed_json',
     ]);
     expect(client.closed).toBeUndefined();
+  });
+
+  it.each([
+    ['nested without end', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`],
+    ['after a prototype', '{"__proto__":{"a":1}}'],
+  ])('is not begun by a message %s, as by no such body', async (_what, overrideConfig) => {
+    const client = await openAs(alice);
+    client.send(`{"type":"ask","id":"a","question":"x","chatflow_id":"${MODEL}","overrideConfig":${overrideConfig}}`);
+    await client.until(() => client.problemOf() === 'malformed_json');
+    expect(proxy.openai.calls()).toBe(0);
   });
 
   it('is stopped by its request id, and ends cleanly', async () => {

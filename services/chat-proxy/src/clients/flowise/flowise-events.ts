@@ -3,6 +3,7 @@ import type { AnswerEvent, UpstreamPart } from '../../domain/answer.ts';
 import { shownEvent } from './flowise-shown.ts';
 import { fieldsOf, listOf, usagePart } from '../upstream/reported-usage.ts';
 import { parseJson } from '../upstream/upstream-call.ts';
+import { quoting } from '../upstream/upstream-error.ts';
 
 /** Events that only say that something goes on. They wait for the first one that is part of the answer, because a flow may still fail (T-F1). */
 const PROGRESS = new Set(['start', 'agentFlowEvent', 'nextAgentFlow', 'nextAgent', 'tool', 'calledTools']);
@@ -66,7 +67,7 @@ export class FlowiseReader {
         this.#executed = content;
         return this.#usage();
       case 'error':
-        throw new AppError('UPSTREAM_FAILED', `error event: ${String(content).slice(0, 500)}`);
+        throw failure('the stream holds an error event', content);
       case 'abort':
         throw new AppError('UPSTREAM_INTERRUPTED', 'aborted at the upstream');
       case 'end':
@@ -146,6 +147,9 @@ export class FlowiseReader {
   }
 }
 
+const failure = (what: string, words: unknown): AppError =>
+  new AppError('UPSTREAM_FAILED', what, { cause: quoting(what, String(words)) });
+
 const isPiece = (event: unknown, content: unknown): boolean => event === 'token' && content !== '';
 
 function idIn(metadata: unknown): string | undefined {
@@ -160,7 +164,7 @@ export function partsOfJson(body: unknown): UpstreamPart[] {
   const answer = fieldsOf(body);
   const text =
     typeof answer.text === 'string' ? answer.text : answer.json === undefined ? '' : JSON.stringify(answer.json);
-  if (answer.success === false) throw new AppError('UPSTREAM_FAILED', String(answer.message).slice(0, 500));
+  if (answer.success === false) throw failure('the answer is an error', answer.message);
   const reader = new FlowiseReader();
   const events = [
     'usedTools',

@@ -39,7 +39,11 @@ const scalars: Strip = (data) =>
       .map(([name, value]) => [name, scalar(value)]),
   );
 
-const documents = each(only({ pageContent: text, metadata: scalars }));
+/** Flowise notes its own id of a conversation with what was uploaded in it. */
+const metadata: Strip = (data) =>
+  scalars(Object.fromEntries(Object.entries(fieldsOf(data)).filter(([name]) => !name.startsWith('flowise_'))));
+
+const documents = each(only({ pageContent: text, metadata }));
 const tools = each(only({ tool: text, toolInput: (data) => scalars(data), toolOutput: text, error: () => undefined }));
 
 const SHOWN: Readonly<Record<string, Strip>> = {

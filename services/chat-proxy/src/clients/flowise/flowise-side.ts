@@ -3,7 +3,7 @@ import { FormData } from 'undici';
 import type { Attachment, FlowiseSide, SideFile, SpeechEvent } from '../../ports.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 import { parseJson } from '../upstream/upstream-call.ts';
-import { UpstreamError } from '../upstream/upstream-error.ts';
+import { UpstreamError, wordsOf } from '../upstream/upstream-error.ts';
 import type { SideCalls } from './flowise-side-calls.ts';
 
 /** Milliseconds: Flowise reads the text out of files before it answers. */
@@ -127,7 +127,7 @@ async function orRefused<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;
   } catch (error) {
-    const isRefusal = error instanceof UpstreamError && REFUSED.test(error.detail ?? '');
+    const isRefusal = error instanceof UpstreamError && REFUSED.test(wordsOf(error));
     throw isRefusal
       ? new AppError('VALIDATION_FAILED', 'This chatflow does not take such files', { cause: error })
       : error;

@@ -3,6 +3,7 @@ import type { UpstreamPart } from '../../domain/answer.ts';
 import type { ModelChoice } from '../../domain/completion.ts';
 import { fieldsOf, listOf, usagePart } from '../upstream/reported-usage.ts';
 import { parseJson } from '../upstream/upstream-call.ts';
+import { codesOf, quoting } from '../upstream/upstream-error.ts';
 import { CallPlaces, choiceOf, generatedIn, isEmpty, placeOf } from './openai-delta.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -64,8 +65,7 @@ export class OpenAiReader {
   }
 
   #readChunk(chunk: Fields): UpstreamPart[] {
-    if (chunk.error)
-      throw new AppError('UPSTREAM_FAILED', `error in the stream: ${JSON.stringify(chunk.error).slice(0, 500)}`);
+    if (chunk.error) throw failure(chunk.error);
     const choices = listOf(chunk.choices)
       .slice(0, MOST_CHOICES)
       .map((choice) => this.#readChoice(fieldsOf(choice)));
@@ -83,6 +83,11 @@ export class OpenAiReader {
     if (choice.finish_reason !== null) this.#finished.add(choice.index);
     return choice;
   }
+}
+
+function failure(error: unknown): AppError {
+  const what = `the stream holds an error${codesOf(error)}`;
+  return new AppError('UPSTREAM_FAILED', what, { cause: quoting(what, JSON.stringify(error)) });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import { UpstreamError } from '../upstream/upstream-error.ts';
+import { UpstreamError, wordsOf } from '../upstream/upstream-error.ts';
 
 /** Statuses by which a server says that the request is at fault, and not it. */
 const REJECTED: ReadonlySet<number | undefined> = new Set([400, 413, 422]);
@@ -11,7 +11,7 @@ const TOO_LONG = /context_length_exceeded|context length|context window|maximum 
  */
 export function refusalOf(error: unknown): unknown {
   if (!(error instanceof UpstreamError) || !REJECTED.has(error.upstreamStatus)) return error;
+  const isTooLong = TOO_LONG.test(wordsOf(error));
   const { cause } = error;
-  const isTooLong = cause instanceof Error && TOO_LONG.test(cause.message);
   return new AppError(isTooLong ? 'CONTEXT_LENGTH_EXCEEDED' : 'UPSTREAM_REJECTED', undefined, { cause });
 }

@@ -1,7 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Agent, type Dispatcher, FormData, request } from 'undici';
 import { SseDecoder } from './sse-decoder.ts';
-import { UpstreamError } from './upstream-error.ts';
+import { codesOf, quoting, UpstreamError } from './upstream-error.ts';
 
 /** Milliseconds. */
 export interface UpstreamTimeouts {
@@ -187,7 +187,7 @@ export class UpstreamCall {
 
   async #refusal({ statusCode, headers }: Dispatcher.ResponseData): Promise<AppError> {
     const text = (await this.#whole(LONGEST_ERROR_BODY).catch(() => Buffer.alloc(0))).toString();
-    const cause = new Error(`the upstream answered ${statusCode}: ${text.slice(0, 500)}`);
+    const cause = quoting(`the upstream answered ${statusCode}${codesIn(text)}`, text);
     const retryAfter = single(headers['retry-after']);
     const upstreamStatus = statusCode;
     if (statusCode !== 429) return new UpstreamError('UPSTREAM_FAILED', cause.message, { cause, upstreamStatus });
@@ -206,7 +206,7 @@ export class UpstreamCall {
     // A message that is no HTTP: its connection is never used again.
     const isNoHttp = name === 'HTTPParserError' || (otherwise === 'UPSTREAM_UNAVAILABLE' && NO_HTTP.has(String(code)));
     return new UpstreamError(isNoHttp ? 'UPSTREAM_PROTOCOL_ERROR' : otherwise, String(code ?? name), {
-      cause: error,
+      cause: withoutBytes(error),
       hadBody: otherwise === 'UPSTREAM_INTERRUPTED',
     });
   }
@@ -214,11 +214,25 @@ export class UpstreamCall {
 
 const single = (header: string | string[] | undefined): string => (Array.isArray(header) ? header[0] : header) ?? '';
 
-/** @throws AppError UPSTREAM_PROTOCOL_ERROR. */
+/** Undici's errors carry what had come, which is part of an answer, into the log. */
+function withoutBytes(error: unknown): Error {
+  const { name, code, message } = Object(error) as { name?: unknown; code?: unknown; message?: unknown };
+  return Object.assign(new Error(String(message)), { name: String(name), code });
+}
+
+function codesIn(text: string): string {
+  try {
+    return codesOf(Object(JSON.parse(text)).error);
+  } catch {
+    return '';
+  }
+}
+
+/** Never with a cause, because a parser's message quotes the answer. @throws AppError UPSTREAM_PROTOCOL_ERROR. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'what should be JSON is not', { cause: error });
+  } catch {
+    throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'what should be JSON is not');
   }
 }

@@ -21,6 +21,29 @@ export class UpstreamError extends AppError {
   }
 }
 
+const MOST_WORDS = 500;
+const CODE = /^[\w.-]{1,64}$/;
+
+/** What an upstream says of its failure. It may quote the question: logs hide what stands under this name. */
+interface Quoting extends Error {
+  readonly answer: string;
+}
+
+/** `what` may be logged, the upstream's own `words` may not. */
+export const quoting = (what: string, words: string): Quoting =>
+  Object.assign(new Error(what), { answer: words.slice(0, MOST_WORDS) });
+
+/** The upstream's own words, to be looked through for what it means. */
+export const wordsOf = ({ cause }: Error): string =>
+  cause instanceof Error && 'answer' in cause ? String(cause.answer) : '';
+
+/** What may be logged of an error object of OpenAI's API: its type and its code, when they are such. */
+export function codesOf(error: unknown): string {
+  const { type, code } = Object(error) as Record<string, unknown>;
+  const codes = [type, code].filter((one) => typeof one === 'string' && CODE.test(one));
+  return codes.length > 0 ? ` (${codes.join(', ')})` : '';
+}
+
 const FIRST_SERVER_ERROR = 500;
 const FIRST_ERROR_OF_A_GATEWAY = 501;
 const AWAY: ReadonlySet<string> = new Set<ErrorCode>([

@@ -88,7 +88,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     const at = new Date(deps.clock.now());
     const messageIds = { question: deps.newId(), answer: deps.newId() };
     const pending = { questionId: messageIds.question, answerId: messageIds.answer, question: ask.question, at };
-    const wanted = { id, owner: caller, chatflowId: chatflow.id, forgetAt: forgetAt(chatflow, at), requestId };
+    const of = { id, owner: caller, chatflowId: chatflow.id, alias: ask.sessionAlias };
+    const wanted = { ...of, forgetAt: forgetAt(chatflow, at), requestId };
     const { session, isNew } = isStateless
       ? { session: { id, upstreamChatIds: [deps.newId()], upstreamMemoryId: deps.newId() }, isNew: true }
       : await claimSession({ ...wanted, ...(stores && { pending }) });

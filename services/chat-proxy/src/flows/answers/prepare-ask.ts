@@ -4,7 +4,7 @@ import type { Completion } from '../../domain/completion.ts';
 import type { FlowInput } from '../../domain/flow-input.ts';
 import type { Turn } from '../../domain/conversation.ts';
 import type { EarlierUpload, InlineUpload } from '../../domain/file-rules.ts';
-import type { ChatflowId } from '../../domain/wire-types.ts';
+import type { ChatflowId, SessionId } from '../../domain/wire-types.ts';
 
 /** A chat request as every kind of route puts it. */
 export interface Ask {
@@ -12,6 +12,8 @@ export interface Ask {
   readonly chatflowId: ChatflowId;
   /** As the client wrote it; empty for a new conversation. */
   readonly sessionId?: string | null | undefined;
+  /** Another id by which the client looks for the conversation later. */
+  readonly sessionAlias?: SessionId | undefined;
   readonly history: readonly Turn[];
   /** Judged by the flow of files. */
   readonly uploads: readonly (InlineUpload | EarlierUpload)[];

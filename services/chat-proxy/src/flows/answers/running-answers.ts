@@ -10,6 +10,7 @@ export interface RunningAnswer {
   readonly chatflowId: ChatflowId;
   /** Known from the beginning, or from the first event on. */
   sessionId: string | undefined;
+  readonly sessionAlias: string | undefined;
   readonly stop: AbortController;
 }
 
@@ -45,7 +46,8 @@ export class RunningAnswers {
   #find(which: WhichAnswer): RunningAnswer | undefined {
     if ('requestId' in which) return this.#running.get(which.requestId);
     return [...this.#running.values()].find(
-      ({ chatflowId, sessionId }) => chatflowId === which.chatflowId && sessionId === which.sessionId,
+      ({ chatflowId, sessionId, sessionAlias }) =>
+        chatflowId === which.chatflowId && [sessionId, sessionAlias].includes(which.sessionId),
     );
   }
 }

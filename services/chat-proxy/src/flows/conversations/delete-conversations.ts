@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import type { SessionId, UserId } from '../../domain/wire-types.ts';
-import type { Clock, Owner, Session, SessionFiles, Sessions } from '../../ports.ts';
+import type { Clock, KeptAnswers, Owner, Session, SessionFiles, Sessions } from '../../ports.ts';
 import { type EraseDeps, erase, type Erased } from './erase-conversations.ts';
 
 const DELETED_AT_ONCE = 50;
@@ -10,6 +10,7 @@ const MOST_TURNS = 2000;
 export interface DeleteConversationsDeps extends EraseDeps {
   readonly sessions: Pick<Sessions, 'findAny' | 'some' | 'someOfUser' | 'delete'>;
   readonly files: SessionFiles;
+  readonly keptAnswers: KeptAnswers;
   readonly clock: Clock;
 }
 
@@ -39,10 +40,11 @@ export function createDeleteConversations(deps: DeleteConversationsDeps) {
 
     all: (owner: Owner): Promise<Erased> => eraseAll(() => deps.sessions.some(owner, DELETED_AT_ONCE)),
 
-    /** In every workspace, with files that never came into a conversation. */
+    /** In every workspace, with files and answers that never came into a conversation. */
     async ofUser(userId: UserId): Promise<Erased> {
       const erased = await eraseAll(() => deps.sessions.someOfUser(userId, DELETED_AT_ONCE));
       await deps.files.forgetUser(userId, new Date(now()));
+      await deps.keptAnswers.forgetUser(userId);
       return erased;
     },
   };

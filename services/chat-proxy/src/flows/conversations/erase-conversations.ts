@@ -1,4 +1,4 @@
-import type { ForgetNote, Forgetting, Messages, Session, SessionFiles, Sessions } from '../../ports.ts';
+import type { ForgetNote, Forgetting, KeptAnswers, Messages, Session, SessionFiles, Sessions } from '../../ports.ts';
 
 /** By then a flow whose client has left has come to its end, and what it stored at last can be deleted as well. */
 export const LATE_MS = 15 * 60_000;
@@ -8,6 +8,7 @@ export interface EraseDeps {
   readonly messages: Pick<Messages, 'deleteOf'>;
   readonly forgetting: Pick<Forgetting, 'add'>;
   readonly files: Pick<SessionFiles, 'forgetOf'>;
+  readonly keptAnswers: Pick<KeptAnswers, 'forgetOf'>;
 }
 
 export interface Erased {
@@ -21,7 +22,7 @@ export interface Erased {
  * later what comes in after the first.
  */
 export async function erase(
-  { sessions, messages, forgetting, files }: EraseDeps,
+  { sessions, messages, forgetting, files, keptAnswers }: EraseDeps,
   found: readonly Session[],
   { now, unlessAnswering = false }: { now: number; unlessAnswering?: boolean },
 ): Promise<Erased> {
@@ -33,6 +34,8 @@ export async function erase(
   const unsettled = deleted.filter((session) => isUnsettled(session, now));
   await forgetting.add(unsettled.flatMap((session) => notesOf(session, new Date(now + LATE_MS))));
   await files.forgetOf(deleted, at);
+  // Before the messages, by which they are found.
+  await keptAnswers.forgetOf(deleted);
   return { sessions: deleted.length, messages: await messages.deleteOf(deleted) };
 }
 

@@ -4,8 +4,10 @@ import type { Tell } from '../../domain/facts.ts';
 import type { Clock, FlowiseSide, Lead, Leads, Owner } from '../../ports.ts';
 import type { FindWindow } from './find-window.ts';
 
-/** Of one chatflow, from people who are not signed in: chat windows send leads without credentials. */
+/** Of one chatflow, from all people who are not signed in together: chat windows send leads without credentials. */
 const MOST_PER_HOUR = 200;
+/** From one who is. */
+const MOST_OF_ONE = 30;
 
 export interface LeaveLeadDeps {
   readonly findWindow: FindWindow;
@@ -26,7 +28,7 @@ export const createLeaveLead = (deps: LeaveLeadDeps) =>
     const { findWindow, leads, newId, clock } = deps;
     const chatflow = await findWindow(owner, said.chatflowId, origin);
     const lead = { ...said, id: newId(), ...(owner && { userId: owner.userId }), createdAt: new Date(clock.now()) };
-    const kept = await leads.put(lead, MOST_PER_HOUR);
+    const kept = await leads.put(lead, owner ? MOST_OF_ONE : MOST_PER_HOUR);
     if (kept === 'too-many') throw new AppError('RATE_LIMITED', 'Too many leads for this chatflow within an hour');
     if (kept.isNew && isFlow(chatflow)) passOn(deps, chatflow, lead);
     return { ...lead, id: kept.id };

@@ -22,6 +22,8 @@ export interface OpenedChat {
   readonly chatId: string;
   readonly label: string;
   readonly sessionId: SessionId;
+  /** What the chat id alone would stand for, when something else names the conversation: windows stop and rate by that. */
+  readonly alias?: SessionId;
 }
 
 /** The conversation that a client names in its own words, or a new one under a name that the client will be told. */
@@ -43,7 +45,8 @@ export function createOpenChat({ nameKey, defaultWorkspaceId, newLabel }: OpenCh
     const unnamed = () => (names.idempotencyKey === undefined ? newLabel() : idOf(`key ${names.idempotencyKey}`));
     const label = names.sessionId || names.chatId || unnamed();
     const sessionId = idOf(label);
-    return { chatId: names.chatId || label, label, sessionId };
+    const chatId = names.chatId || label;
+    return { chatId, label, sessionId, ...(chatId !== label && { alias: idOf(chatId) }) };
   };
 }
 

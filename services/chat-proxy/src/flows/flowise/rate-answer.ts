@@ -49,7 +49,10 @@ export const createRateAnswer = (deps: RateAnswerDeps) => ({
   },
 
   async change(owner: Owner, id: string, change: FeedbackChange): Promise<Feedback> {
-    const changed = await deps.feedbacks.change(owner.userId, id, change);
+    const own = await deps.feedbacks.find(owner.userId, id);
+    // A rating is where its conversation is; those of other workspaces do not exist here.
+    const session = own && (await deps.sessions.findAny(owner, own.sessionId));
+    const changed = session && (await deps.feedbacks.change(owner.userId, id, change));
     if (!changed) throw new AppError('NOT_FOUND', 'Feedback not found');
     passOn(deps, owner, changed);
     return changed;

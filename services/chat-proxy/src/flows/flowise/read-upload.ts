@@ -31,13 +31,19 @@ export const createReadUpload = ({ openChat, chatflows, sessions, files, side }:
     // Of a document whose text alone came with the question, the text was kept.
     const stored = own.findLast(({ name }) => name === fileName || name === `${fileName}.txt`);
     if (stored) return { stored };
+    // Flowise makes a path of it.
+    if (NO_NAME.test(fileName)) throw missing();
     const session = await sessions.findAny(owner, sessionId);
     const slot = session?.upstreamChatIds.at(-1);
     const chatflow = slot === undefined ? undefined : await chatflows.find(chatflowId);
-    if (slot === undefined || !chatflow || !isFlow(chatflow)) throw new AppError('NOT_FOUND', 'File not found');
+    if (slot === undefined || !chatflow || !isFlow(chatflow)) throw missing();
     const bytes = await side.uploadedFile(chatflow, slot, fileName);
     return { bytes, mime: pictureType(bytes) ?? 'application/octet-stream' };
   };
+
+const NO_NAME = /[/\\\p{Cc}]|^\.{1,2}$/u;
+
+const missing = (): AppError => new AppError('NOT_FOUND', 'File not found');
 
 const PICTURES: ReadonlySet<string> = new Set(KNOWN_TYPES.filter(isPicture));
 

@@ -6,6 +6,7 @@ import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } 
 import type { Strikes } from '../answers/count-strikes.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
+import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { OpenChat } from './open-chat.ts';
 
 export interface SpeakDeps {
@@ -16,6 +17,7 @@ export interface SpeakDeps {
   readonly side: Pick<FlowiseSide, 'textToSpeech'>;
   readonly holds: Pick<Holds, 'open' | 'close'>;
   readonly strikes: Pick<Strikes, 'refuse'>;
+  readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
@@ -39,11 +41,14 @@ export const createSpeak = (deps: SpeakDeps) =>
     deps.strikes.refuse(caller.userId);
     const { chatflow, message } = await findSpoken(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
+    const holdId = deps.newRequestId();
     const wantedOutput = Buffer.byteLength(order.text);
+    const seat = await deps.limits.enter(caller, chatflow, holdId);
     let hold: OpenHold | undefined;
     let failure: unknown;
     try {
-      hold = await deps.holds.open(caller, { holdId: deps.newRequestId(), chatflow, reply, wantedOutput });
+      hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
+      await seat.granted;
       const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add({ kind: 'text', text: order.text });
@@ -55,6 +60,7 @@ export const createSpeak = (deps: SpeakDeps) =>
       reply.status = left.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
+      seat.leave();
       await deps.holds.close(hold); // never throws
       if (hold) deps.finished({ hold, error: failure });
     }

@@ -48,9 +48,10 @@ const POLICIES = { user: 'requests-per-user', key: 'requests-per-key', chatflow:
 
 /** How often and how many at a time: by user, by API key and by chatflow. Accounting has limits of its own beside them. */
 export function createAnswerLimits({ rates, slots, settings }: AnswerLimitsDeps): AnswerLimits {
-  const ratesOf = ({ userId, workspaceId = '', apiKey }: Asker): Rate[] =>
+  // Wherever the user works: whoever founds a workspace has no more requests for it.
+  const ratesOf = ({ userId, apiKey }: Asker): Rate[] =>
     [
-      { kind: 'user' as const, subject: `${userId}:${workspaceId}`, most: settings.perUserPerMinute },
+      { kind: 'user' as const, subject: userId, most: settings.perUserPerMinute },
       { kind: 'key' as const, subject: apiKey?.id ?? '', most: apiKey ? settings.perKeyPerMinute : 0 },
     ].filter(({ most }) => most > 0);
   const giveBack = (spent: readonly Rate[]): void => {

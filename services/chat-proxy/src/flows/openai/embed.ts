@@ -9,9 +9,9 @@ import type { Answers } from '../answers/answer-with-fallback.ts';
 import type { Strikes } from '../answers/count-strikes.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
-import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { Ask } from '../answers/prepare-ask.ts';
 import { parametersOf, refuseUnknown } from './complete.ts';
+import type { AnswerLimits } from '../limits/limit-answers.ts';
 import { type FindModel, unknownModel } from './find-model.ts';
 
 type Body = chat.EmbeddingBody;
@@ -55,12 +55,11 @@ export const createEmbed = (deps: EmbedDeps) =>
     const requestId = deps.newRequestId();
     const wanted = { ...requestOf(body, deps.extraParameters), requestId, clientHeaders };
     const reply = new Reply({ promptBytes: bytesOf(body.input), keeps: false });
-    const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0 };
+    const seat = await deps.limits.enter(caller, chatflow, requestId);
     let hold: OpenHold | undefined;
     let failure: unknown;
-    const seat = await deps.limits.enter(caller, chatflow, requestId);
     try {
-      hold = await deps.holds.open(caller, order);
+      hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0 });
       await seat.granted;
       const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
       const embeddings = await deps.answers.embed(places, wanted, stop);
@@ -74,8 +73,8 @@ export const createEmbed = (deps: EmbedDeps) =>
       reply.status = signal.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
-      await deps.holds.close(hold);
       seat.leave();
+      await deps.holds.close(hold);
       if (hold) deps.finished({ hold, error: failure });
     }
   };

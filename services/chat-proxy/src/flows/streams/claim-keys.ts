@@ -53,7 +53,8 @@ export function createClaimKeys(deps: ClaimKeysDeps): ClaimKeys {
     const now = clock.now();
     const row: KeyRow = {
       id: deps.hash(JSON.stringify([owner.userId, owner.workspaceId, ask.idempotencyKey])),
-      fingerprint: deps.hash(fingerprintOf(ask)),
+      // Together with the key, which is not written down: a short question could be guessed from a hash of it alone.
+      fingerprint: deps.hash(JSON.stringify([ask.idempotencyKey, fingerprintOf(ask)])),
       requestId: deps.newRequestId(),
       createdAt: new Date(now),
       expiresAt: new Date(now + keptMs),

@@ -28,7 +28,8 @@ const MOST_REMEMBERED = 20_000;
 
 export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: ChatflowStoreOptions): Chatflows {
   // The chat path asks for the same few chatflows all the time. A refusal is not remembered: a new assignment works at once.
-  const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: freshMs });
+  // (For the cache 0 means for ever.)
+  const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: Math.max(1, freshMs) });
   const parts = {
     rows: () => database.collection<ChatflowRow>('chatflows'),
     assignments: assignmentsIn(database),

@@ -65,6 +65,12 @@ export function feedbacksIn(mongo: Mongo): Feedbacks {
         }
       }),
 
+    find: (userId, id) =>
+      mongo.run(async () => {
+        const row = await rows().findOne({ _id: id, user_id: userId });
+        return row ? feedbackOf(row) : undefined;
+      }),
+
     change: (userId, id, change) =>
       mongo.run(async () => {
         const own = { _id: id, user_id: userId };

@@ -27,10 +27,10 @@ export function leadsIn(mongo: Mongo): Leads {
   const rows = () => mongo.collection<Row>('leads');
   const counts = () => mongo.collection<Count>('lead_counts');
 
-  /** Books one more within the hour; false when there have been enough. */
-  async function count({ chatflowId, createdAt }: Lead, mostPerHour: number): Promise<boolean> {
+  /** Books one more within the hour; false when there have been enough. Whoever is known is counted alone. */
+  async function count({ userId, chatflowId, createdAt }: Lead, mostPerHour: number): Promise<boolean> {
     const hour = Math.floor(createdAt.getTime() / HOUR_MS);
-    const room = { _id: `${chatflowId} ${hour}`, count: { $lt: mostPerHour } };
+    const room = { _id: [chatflowId, ...(userId ? [userId] : []), hour].join(' '), count: { $lt: mostPerHour } };
     const first = { expires_at: new Date((hour + 2) * HOUR_MS) };
     try {
       await counts().updateOne(room, { $inc: { count: 1 }, $setOnInsert: first }, { upsert: true });
@@ -63,7 +63,7 @@ export function leadsIn(mongo: Mongo): Leads {
 
     put: (lead, mostPerHour) =>
       mongo.run(async () => {
-        if (!lead.userId && !(await count(lead, mostPerHour))) return 'too-many';
+        if (!(await count(lead, mostPerHour))) return 'too-many';
         try {
           return await write(lead);
         } catch (error) {

@@ -14,6 +14,7 @@ interface Row {
 interface SessionRow {
   readonly _id: SessionId;
   readonly chatflow_id: ChatflowId;
+  readonly alias?: SessionId;
   readonly lease_id?: HoldId;
   readonly lease_until?: Date;
 }
@@ -30,8 +31,8 @@ export function answerStopsIn(mongo: Mongo, instance: string, defaultWorkspaceId
         const session =
           'sessionId' in which &&
           (await sessions().findOne({
-            _id: which.sessionId,
             ...owned,
+            $or: [{ _id: which.sessionId }, { alias: which.sessionId }],
             chatflow_id: which.chatflowId,
             lease_until: { $gt: now },
           }));
