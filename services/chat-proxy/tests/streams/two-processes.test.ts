@@ -65,21 +65,6 @@ describe('stopping a running answer', () => {
     },
   );
 
-  it('reaches it by the chat id of a window, although its page has named the conversation otherwise', async () => {
-    const { id } = one.flowise.agentflow;
-    const asked = directive({ tokens: 9, hangAfter: 3 });
-    const body = { question: asked, chatId: 'window', overrideConfig: { sessionId: 'page' }, streaming: true };
-    const headers = { authorization: `Bearer ${alice.token}` };
-    const answer = await request(`${one.url}/api/v1/prediction/${id}`, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    await request(`${two.url}/api/v1/chatmessage/abort/${id}/window`, { method: 'PUT', headers });
-    expect(await answer.body.text()).toMatch(/"event":"abort".*\n\n.*\n.*"event":"end"/);
-    await settled();
-  });
-
   it("does not reach somebody else's, wherever it runs, nor one that is over", async () => {
     const bob = await one.person();
     const call = await (await ask(one, alice, silentAfter(2))).until('token', 2);
