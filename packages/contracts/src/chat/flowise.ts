@@ -105,7 +105,7 @@ export const flowisePredict = operation({
 const probe = {
   method: 'GET',
   permission: 'public',
-  callerPermission: 'chatflows:read',
+  callerPermission: 'chat:use',
   params: z.strictObject({ id: ChatflowId }),
   dialect: 'flowise',
   errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],
