@@ -89,6 +89,7 @@ export const reachesOf = (stage: Stage): Readonly<Record<string, Reach>> => ({
   exportSession: { service: 'chatProxy', method: 'GET', path: `/api/v1/chat/sessions/${stage.sessionId}/export` },
   exportSessions: { service: 'chatProxy', method: 'GET', path: '/api/v1/chat/export?format=json' },
   listSessions: { service: 'chatProxy', method: 'GET', path: '/api/v1/chat/sessions' },
+  listSessionFiles: { service: 'chatProxy', method: 'GET', path: `/api/v1/chat/files/session/${stage.sessionId}` },
   deleteHistory: { service: 'chatProxy', method: 'DELETE', path: '/api/v1/chat/history' },
 });
 
