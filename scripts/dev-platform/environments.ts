@@ -1,6 +1,7 @@
 import { type ServiceEnvironments, serviceEnvironments } from '@tollgate/test-kit/service-environments';
 import type { ServiceSpec } from './children.ts';
 import { HOST } from './ports.ts';
+import type { ownSettings } from './own-settings.ts';
 import type { devSecrets } from './secrets.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -11,6 +12,7 @@ export interface Local {
   readonly mongoUrl: string;
   readonly smtpUrl: string;
   readonly upstreams: Upstreams;
+  readonly own: ReturnType<typeof ownSettings>;
 }
 
 export interface Environments {
@@ -21,8 +23,8 @@ export interface Environments {
 
 /** Where each service runs and with which environment. */
 export function environmentsOf(local: Local): Environments {
-  const { ports, secrets, upstreams } = local;
-  const of = serviceEnvironments({
+  const { ports, secrets, upstreams, own } = local;
+  const standard = serviceEnvironments({
     ports,
     secrets: {
       access: secrets.JWT_ACCESS_SECRET,
@@ -44,6 +46,12 @@ export function environmentsOf(local: Local): Environments {
     flowise: upstreams.flowise,
     openai: upstreams.openai,
   });
+  // What this installation is made of comes last: a developer's shell may have other services' variables in it.
+  const of = {
+    auth: { ...own.everybody, ...standard.auth },
+    accounting: { ...own.everybody, ...standard.accounting },
+    chatProxy: { ...own.everybody, ...own.chatProxy, ...standard.chatProxy },
+  };
   const url = (port: number): string => `http://${HOST}:${port}`;
   const urls = { auth: url(ports.auth), accounting: url(ports.accounting), chatProxy: url(ports.chatProxy) };
   return {

@@ -7,6 +7,7 @@ import { goodbye, welcome } from './banner.ts';
 import { type RunningService, startService } from './children.ts';
 import { environmentsOf } from './environments.ts';
 import { paths } from './paths.ts';
+import { ownSettings } from './own-settings.ts';
 import { convenientPort, servicePort } from './ports.ts';
 import { step, Trouble } from './progress.ts';
 import { devSecrets } from './secrets.ts';
@@ -94,6 +95,7 @@ async function run(): Promise<void> {
     mongoUrl: mongo.url,
     smtpUrl: mail.smtpUrl,
     upstreams,
+    own: ownSettings(process.env),
   });
   const services = await Promise.all(
     environments.services.map((spec) =>

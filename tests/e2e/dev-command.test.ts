@@ -15,6 +15,14 @@ import {
 } from '@tollgate/test-kit';
 import type { DevState } from '../../scripts/dev-platform/state.ts';
 
+/** Nothing is asked of it: its models are listed here. */
+const OWN_SERVER = {
+  name: 'mine',
+  kind: 'openai',
+  baseUrl: 'http://127.0.0.1:9/v1',
+  apiKey: '$MY_SERVER_KEY',
+  models: ['own-model'],
+};
 let folder: string;
 let database: TestDatabase;
 let environment: Record<string, string>;
@@ -30,6 +38,9 @@ beforeAll(async () => {
     AUTH_PORT: String(auth),
     CHAT_PROXY_PORT: String(chatProxy),
     ACCOUNTING_PORT: String(accounting),
+    ALLOWED_ORIGINS: 'http://localhost:5173',
+    UPSTREAMS: JSON.stringify({ servers: [OWN_SERVER] }),
+    MY_SERVER_KEY: 'a key of the developer',
   };
 });
 afterAll(async () => {
@@ -87,6 +98,15 @@ describe('./scripts/dev', () => {
     expect(text).not.toBe('');
     expect(balance).toBe(999);
   }, 120_000);
+
+  it('hands the pages and the AI servers that its environment names on to the services', async () => {
+    const { urls, chatflows } = await state();
+    expect(chatflows.map(({ id }) => id)).toContain('model:own-model');
+    for (const url of [urls.auth, urls.chatProxy, urls.accounting]) {
+      const { headers } = await fetch(`${url}/health/live`, { headers: { origin: 'http://localhost:5173' } });
+      expect(headers.get('access-control-allow-origin')).toBe('http://localhost:5173');
+    }
+  });
 
   it('says that it already runs, and where', async () => {
     const { code, output } = await dev('--detach');

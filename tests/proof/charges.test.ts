@@ -1,15 +1,24 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Platform, startPlatform } from '@tollgate/test-kit';
+import { type Person, type Platform, startPlatform } from '@tollgate/test-kit';
 import { leave, type Leaving, untilIdle } from './disconnects.ts';
 import { DOORS } from './doors.ts';
 import { ADAPTERS, priceByToken } from './faults.ts';
 import { askAtRandom, isSame } from './same-credits.ts';
+import { askNatively, runAlone, runAtAllDoors, stopped, TOKENS_BEFORE_A_STOP } from './stops.ts';
 
 let platform: Platform;
+const DRAIN_SECONDS = 1;
+const CLOSING_SECONDS = 8;
 beforeAll(async () => {
   platform = await startPlatform({
-    chatProxy: { DISCONNECT_STRIKES: '0', UPSTREAM_BREAK_AFTER: '1000', UPSTREAM_IDLE_TIMEOUT: '10s' },
+    chatProxy: {
+      DISCONNECT_STRIKES: '0',
+      UPSTREAM_BREAK_AFTER: '1000',
+      UPSTREAM_IDLE_TIMEOUT: '10s',
+      SHUTDOWN_ACCEPT: '0s',
+      SHUTDOWN_DRAIN: `${DRAIN_SECONDS}s`,
+    },
   });
   await priceByToken(platform);
 }, 120_000);
@@ -57,7 +66,7 @@ describe.each(ADAPTERS)('a client that leaves an answer of %s', (adapter) => {
   );
 });
 
-it.each(streamed)(
+it.each(streamed.filter(({ tellsNodes }) => tellsNodes))(
   'a client that leaves an agent flow that calls a tool at an event of its nodes has it stopped within a second, and pays at most what was produced ($name)',
   async (door) => {
     const person = await platform.user({ credits: 100_000 });
@@ -80,3 +89,35 @@ it('150 random requests: usage event, usage log, ledger and metric carry the sam
   expect([found.holds > 100, found.told > 50, found.credits.ledger > 0]).toEqual([true, true, true]);
   expect(await platform.books.sumOfAllEntries()).toBe(0);
 }, 60_000);
+
+const settledEach = (people: readonly Person[]) =>
+  people.map(() => ({ openHolds: 0, charged: TOKENS_BEFORE_A_STOP, held: 0 }));
+
+describe('a proxy that is told to stop has settled every answer before it goes:', () => {
+  it('at every door, with a word to the client', async () => {
+    const { people, heard } = await runAtAllDoors(platform);
+    const { code, seconds, books } = await stopped(platform, people);
+    expect([code, books]).toEqual([0, settledEach(people)]);
+    expect(seconds).toBeLessThan(DRAIN_SECONDS + CLOSING_SECONDS);
+    const answers = await Promise.all(heard);
+    expect(answers.map((one) => [one.code, one.isWhole])).toEqual(streamed.map(() => ['server_shutdown', false]));
+  }, 60_000);
+
+  it('of clients that have gone and mean to come back, and a key then has what was paid for', async () => {
+    const key = { 'idempotency-key': 'after the stop' };
+    const people = await Promise.all([runAlone(platform, { 'x-keep-running': '30' }), runAlone(platform, key)]);
+    const { code, books } = await stopped(platform, people);
+    expect([code, books]).toEqual([0, settledEach(people)]);
+    const again = await askNatively(people[1] as Person, { platform, headers: key });
+    const text = await again.text();
+    expect([again.status, text.split('"token"').length - 1, text.includes('server_shutdown')]).toEqual([
+      200,
+      TOKENS_BEFORE_A_STOP,
+      true,
+    ]);
+    expect(await platform.books.ofUser((people[1] as Person).userId)).toMatchObject({
+      charged: TOKENS_BEFORE_A_STOP,
+      terminalHolds: 1,
+    });
+  }, 60_000);
+});

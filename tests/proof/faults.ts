@@ -21,6 +21,8 @@ export interface Fault {
   /** Milliseconds from the end of the answer to the end of the hold. */
   readonly within: number;
   readonly retryAfter?: string;
+  /** What a client that speaks the model's own language is told instead: the request is wrong, and not to be repeated. */
+  readonly rejected?: Pick<Fault, 'status' | 'code'>;
 }
 
 export const FIRST_BYTE_MS = 2000;
@@ -66,7 +68,11 @@ const FAULTS: readonly Fault[] = [
     ...refused(BEFORE, '429', [429, 'rate_limited'], { error: { status: 429, retryAfterSeconds: 7 } }),
     retryAfter: '7',
   },
-  ...[400, 401, 404, 500, 503].map((status) =>
+  {
+    ...refused(BEFORE, '400', [502, 'upstream_failed'], { error: { status: 400 } }),
+    rejected: { status: 400, code: 'upstream_rejected' },
+  },
+  ...[401, 404, 500, 503].map((status) =>
     refused(BEFORE, String(status), [502, 'upstream_failed'], { error: { status } }),
   ),
   refused(BEFORE, 'error as the first event of a 200', [502, 'upstream_failed'], { errorEvent: { after: 0 } }),
@@ -202,8 +208,9 @@ export function summary(seen: readonly Seen[]): string {
 export async function playFault(
   platform: Platform,
   person: Person,
-  { fault, adapter, door }: { fault: Fault; adapter: Adapter; door: Door },
+  { fault: played, adapter, door }: { fault: Fault; adapter: Adapter; door: Door },
 ): Promise<Seen> {
+  const fault = { ...played, ...(door.speaksOpenAi && adapter === 'openai' && played.rejected) };
   const text = `Question ${directive(fault.scenario(adapter))}`;
   const heard = await door.ask(platform, person, { text, chatflowId: chatflowOf(platform, adapter) });
   const ended = performance.now();

@@ -36,7 +36,7 @@ const HumanInput = z.strictObject({
 
 const refused = z.null('is not supported here').optional();
 
-export const FlowisePrediction = z.strictObject({
+const Prediction = z.strictObject({
   question: Question.or(z.literal('')).nullish(),
   /** The fields of an agent flow that begins with a form. */
   form: z
@@ -57,6 +57,12 @@ export const FlowisePrediction = z.strictObject({
   stopNodeId: refused,
   webhook: refused,
 });
+
+/** Flowise itself asks the model nothing when it is asked nothing, and the answer to that has a price. */
+const asksSomething = ({ question, form, uploads, action, humanInput }: z.output<typeof Prediction>): boolean =>
+  Boolean(question || action || humanInput) || Object.keys(form ?? {}).length > 0 || (uploads ?? []).length > 0;
+
+export const FlowisePrediction = Prediction.refine(asksSomething, { path: ['question'], message: 'must not be empty' });
 
 const Extra = z.unknown().optional();
 
@@ -99,7 +105,7 @@ export const flowisePredict = operation({
 const probe = {
   method: 'GET',
   permission: 'public',
-  callerPermission: 'chatflows:read',
+  callerPermission: 'chat:use',
   params: z.strictObject({ id: ChatflowId }),
   dialect: 'flowise',
   errors: ['UNAUTHENTICATED', 'NOT_FOUND', 'ORIGIN_NOT_ALLOWED'],

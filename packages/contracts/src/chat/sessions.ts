@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Credits } from '../credits.ts';
 import { ChatflowId, SessionId, Timestamp, UserId } from '../ids.ts';
-import { operation, PageQuery } from '../operation.ts';
+import { operation, PageQuery, withAliases } from '../operation.ts';
 
 const sessionParams = z.strictObject({ sessionId: SessionId });
 const Page = PageQuery.extend({ limit: PageQuery.shape.limit.unwrap().default(100) });
@@ -42,9 +42,12 @@ export const renameSession = operation({
   summary: 'Give an own conversation another title',
   permission: 'chat:use',
   params: sessionParams,
-  body: z.strictObject({
-    title: z.string().trim().min(1).max(LONGEST_TITLE).refine(isText, 'must be well-formed text of one line'),
-  }),
+  body: withAliases(
+    z.strictObject({
+      title: z.string().trim().min(1).max(LONGEST_TITLE).refine(isText, 'must be well-formed text of one line'),
+    }),
+    { topic: 'title' },
+  ),
   result: SessionLine,
   errors: ['NOT_FOUND'],
 });

@@ -8,6 +8,7 @@ import type { HoldId } from '../domain/wire-types.ts';
 import type { ChatDeps } from '../flows/chat.ts';
 import type { ChatFiles } from '../flows/files/chat-files.ts';
 import { createAnswers } from '../flows/answers/answer-with-fallback.ts';
+import { isStrike } from '../flows/answers/count-strikes.ts';
 import { createConversations } from '../flows/answers/hold-conversation.ts';
 import { createHolds } from '../flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
@@ -62,7 +63,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     finished: (answer) => {
       tellFinished(tell)(answer);
       const { reply, userId, id: holdId } = answer.hold;
-      if (reply.status === 'aborted' && !reply.hasBegun) void strikes.add({ userId, holdId });
+      if (isStrike(reply)) void strikes.add({ userId, holdId });
     },
   };
 

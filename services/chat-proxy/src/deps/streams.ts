@@ -42,7 +42,7 @@ export interface Streams {
 /** What stands between the doors and an answer: keys, limits, stops, and recordings to read again. */
 export function createStreams(config: Config, neighbours: Neighbours): Streams {
   const { chat, stores, accounting, settler, clock, longestAnswerMs } = neighbours;
-  const { instances, stops, shared, keys } = stores;
+  const { instances, stops, shared, keys, journal } = stores;
   const { limits, slots } = createLimits(config, stores, clock);
   const recordings = createRecordings({
     clock,
@@ -63,6 +63,7 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
     instances,
     accounting,
     settler,
+    journal,
     clock,
     newRequestId: chat.newRequestId,
     hash: (text) => createHash('sha256').update(text).digest('hex'),

@@ -21,5 +21,7 @@ export interface Journal {
    * from other readers until `leaseUntil`, because its owner may be alive and write again.
    */
   adopt(now: Date, leaseUntil: Date, limit: number): Promise<JournalRow[]>;
+  /** Whether the end of a hold is still owed. */
+  has(holdId: HoldId): Promise<boolean>;
   count(): Promise<number>;
 }

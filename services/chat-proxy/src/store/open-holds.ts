@@ -81,6 +81,8 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         return adopted;
       }),
 
+    has: (holdId) => mongo.run(async () => (await rows().countDocuments({ _id: holdId }, { limit: 1 })) > 0),
+
     count: () => mongo.run(() => rows().countDocuments({})),
   };
 }

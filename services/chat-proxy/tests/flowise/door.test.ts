@@ -105,6 +105,23 @@ describe('a prediction', () => {
     expect(proxy.flowise.calls()).toBe(0);
   });
 
+  it('charges nothing for a request that asks nothing, and takes one that is an action or a file alone', async () => {
+    for (const body of [{}, { question: '' }, { streaming: true, form: {}, uploads: [] }])
+      expect(await predict(alice, body)).toMatchObject({
+        status: 400,
+        body: { errors: [{ path: 'question', message: 'must not be empty' }] },
+      });
+    expect(proxy.accounting.settlements).toEqual([]);
+    const file = {
+      data: Buffer.from('Plums').toString('base64'),
+      type: 'file:full',
+      name: 'a.txt',
+      mime: 'text/plain',
+    };
+    expect((await predict(alice, { question: '', uploads: [file] }, chain)).status).toBe(200);
+    expect((await predict(alice, { action: { id: 'a', mapping: { approve: 'yes' } } })).status).toBe(200);
+  });
+
   it('passes the form, the decision and the address of a lead on to an agent flow, and refuses what only Flowise may do', async () => {
     await proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${agent}`, { is_public: true });
     const humanInput = { type: 'proceed', startNodeId: 'humanInputAgentflow_0', feedback: 'go' };

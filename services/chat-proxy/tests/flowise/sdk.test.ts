@@ -23,6 +23,7 @@ interface Event {
   readonly [field: string]: unknown;
 }
 
+const agent = () => proxy.flowise.agentflow.id;
 const client = (apiKey = alice.token) => new sdk.FlowiseClient({ baseUrl: proxy.url, apiKey });
 const ask = (question: string, more: object = {}) => ({ chatflowId: proxy.flowise.chain.id, question, ...more });
 
@@ -178,35 +179,38 @@ describe('after the first byte', () => {
     expect(proxy.accounting.settlements).toMatchObject([{ kind: 'settle', outcome: 'aborted' }]);
   });
 
-  it('a chat id finds the conversation that overrideConfig.sessionId has named: to stop it, rate it, read it and delete it', async () => {
-    const { id } = proxy.flowise.agentflow;
-    const [chatId, sessionId] = ['the window', 'the page'];
-    const named = { chatflowId: id, chatId, overrideConfig: { sessionId } };
-    const answer = await client().createPrediction({
-      ...ask(directive({ tokens: 100_000, tokenDelayMs: 2 }), named),
-      streaming: true,
-    });
-    const events: Event[] = [];
-    for await (const event of answer) {
-      events.push(event as Event);
-      if (names(events).filter((name) => name === 'token').length !== 3) continue;
-      const mallory = await proxy.person();
-      for (const person of [mallory, alice])
-        await person.call('PUT', `/api/v1/chatmessage/abort/${id}/${encodeURIComponent(chatId)}`);
-    }
-    expect(names(events).slice(-4)).toEqual(['metadata', 'usage', 'abort', 'end']);
-    await until(() => proxy.accounting.openHolds() === 0);
+  it.each(['here', 'by way of another process'])(
+    'a chat id stops the answer in a conversation that overrideConfig.sessionId has named, %s',
+    async (where) => {
+      const door = where === 'here' ? undefined : await proxy.sibling();
+      const named = { chatflowId: agent(), chatId: 'the window', overrideConfig: { sessionId: `the page, ${where}` } };
+      const events: Event[] = [];
+      const slow = ask(directive({ tokens: 100_000, tokenDelayMs: 2 }), named);
+      for await (const event of await client().createPrediction({ ...slow, streaming: true })) {
+        events.push(event as Event);
+        if (names(events).filter((name) => name === 'token').length !== 3) continue;
+        const path = `/api/v1/chatmessage/abort/${agent()}/the%20window`;
+        for (const { token } of [await proxy.person(), alice])
+          await fetch((door ?? proxy).url + path, { method: 'PUT', headers: { authorization: `Bearer ${token}` } });
+      }
+      expect(names(events).slice(-4)).toEqual(['metadata', 'usage', 'abort', 'end']);
+      await until(() => proxy.accounting.openHolds() === 0);
+      await door?.stop();
+    },
+  );
 
-    const { chatMessageId: messageId } = await client().createPrediction(ask('And now?', named));
-    const rating = { chatflowid: id, chatId, messageId, rating: 'THUMBS_UP', content: '' };
-    expect(await alice.call('POST', `/api/v1/feedback/${id}`, rating)).toMatchObject({ status: 200 });
-    const path = `/api/v1/chatmessage/${id}?chatId=${encodeURIComponent(chatId)}`;
-    expect((await alice.call('GET', path)).body).toHaveLength(4);
+  it('a chat id finds the conversation that overrideConfig.sessionId has named: to rate, read and delete', async () => {
+    const [chatId, sessionId] = ['a window', 'a page'];
+    const named = { chatflowId: agent(), chatId, overrideConfig: { sessionId } };
+    const { chatMessageId: messageId } = await client().createPrediction(ask('Hello', named));
+    const rating = { chatflowid: agent(), chatId, messageId, rating: 'THUMBS_UP', content: '' };
+    expect(await alice.call('POST', `/api/v1/feedback/${agent()}`, rating)).toMatchObject({ status: 200 });
+    const path = `/api/v1/chatmessage/${agent()}?chatId=${encodeURIComponent(chatId)}`;
+    expect((await alice.call('GET', path)).body).toHaveLength(2);
     const mallory = await proxy.person();
     expect((await mallory.call('GET', path)).body).toEqual([]);
-    expect((await alice.call('DELETE', path)).body).toMatchObject({ affected: 4 });
-    expect(
-      (await alice.call('GET', `/api/v1/chatmessage/${id}?sessionId=${encodeURIComponent(sessionId)}`)).body,
-    ).toEqual([]);
+    expect((await alice.call('DELETE', path)).body).toMatchObject({ affected: 2 });
+    const page = `/api/v1/chatmessage/${agent()}?sessionId=${encodeURIComponent(sessionId)}`;
+    expect((await alice.call('GET', page)).body).toEqual([]);
   });
 });

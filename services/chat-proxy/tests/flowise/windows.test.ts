@@ -74,6 +74,18 @@ describe('pages of other origins', () => {
   });
 });
 
+describe('the probes of a window', () => {
+  it('answer whoever may chat, also by a key that can do nothing else', async () => {
+    const headers = { authorization: `Bearer ${makeKey(alice.userId, ['chat:use']).text}` };
+    const other = { authorization: `Bearer ${makeKey(alice.userId, ['credits:read-own']).text}` };
+    for (const probe of ['chatflows-streaming', 'public-chatbotConfig']) {
+      expect([probe, (await send(`/api/v1/${probe}/${chain}`, { headers })).status]).toEqual([probe, 200]);
+      expect([probe, (await send(`/api/v1/${probe}/${chain}`, { headers: other })).status]).toEqual([probe, 403]);
+      expect([probe, (await send(`/api/v1/${probe}/${agent}`, { headers })).status]).toEqual([probe, 404]);
+    }
+  });
+});
+
 describe('ratings, leads and deletion', () => {
   it('a rating is kept once for each own answer, passed on to Flowise under its names, and unknown to others', async () => {
     const { body } = await predict(alice, { question: 'Rate me', chatId: 'rated' });

@@ -58,7 +58,7 @@ describe('a conversation', () => {
     expect((await alice.call<Listed>('GET', SESSIONS)).body.sessions).toMatchObject([{ topic: 'Bridges & roads' }]);
   });
 
-  it.each([{ title: '' }, { title: 'x'.repeat(201) }, { title: 'a\u0000b' }, { title: { $set: 1 } }, { topic: 'x' }])(
+  it.each([{ title: '' }, { title: 'x'.repeat(201) }, { title: 'a\u0000b' }, { title: { $set: 1 } }, { name: 'x' }])(
     'keeps its title when asked for %j',
     async (body) => {
       const id = await converse(alice, 'Stays');
@@ -70,7 +70,8 @@ describe('a conversation', () => {
   it('is found by what was said in it or by its title, letter by letter, and within one chatflow when wanted', async () => {
     const plum = await converse(alice, 'I like PLUM (cake) [50%]');
     const pear = await converse(alice, 'I like pears', proxy.flowise.chain.id);
-    await alice.call('PATCH', `${SESSIONS}/${pear}`, { title: 'Orchard' });
+    // As the list of conversations calls it.
+    await alice.call('PATCH', `${SESSIONS}/${pear}`, { topic: 'Orchard' });
     const search = async (query: string) =>
       (await alice.call<Listed>('GET', `${SESSIONS}?${query}`)).body.sessions.map(({ session_id }) => session_id);
     expect(await search('q=plum+(cake)')).toEqual([plum]);

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { manualClock, startChat } from '@tollgate/test-kit';
+import { Reply } from '../../src/domain/reply.ts';
 import type { UserId } from '../../src/domain/wire-types.ts';
-import { createStrikes } from '../../src/flows/answers/count-strikes.ts';
+import { createStrikes, isStrike } from '../../src/flows/answers/count-strikes.ts';
 import { askOf, STORE } from '../fixtures/asking.ts';
 import { ALICE, BOB, holdId } from '../fixtures/doubles.ts';
 import { type Proxy, startProxy, until } from '../fixtures/proxy.ts';
@@ -73,6 +74,16 @@ describe('leaving before the first token', () => {
     await none.all[0]?.add(leave(ALICE));
     expect(none.told).toEqual([]);
   });
+});
+
+it('leaving is free, and counted, as long as a flow has told of its nodes alone; from the first word on it is paid', () => {
+  const reply = new Reply({ promptBytes: 0, keeps: false });
+  expect(isStrike(reply)).toBe(true);
+  reply.add({ kind: 'event', event: { event: 'agentReasoning', data: [] } });
+  expect(isStrike(reply)).toBe(true);
+  reply.add({ kind: 'text', text: 'A' });
+  expect(isStrike(reply)).toBe(false);
+  expect(isStrike({ status: 'failed', hasOutput: false })).toBe(false);
 });
 
 describe('on a running proxy', () => {

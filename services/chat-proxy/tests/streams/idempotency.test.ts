@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AppError } from '@tollgate/http-kit';
+import { AppError, unavailable } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../../src/domain/answer.ts';
 import type { HoldId } from '../../src/domain/wire-types.ts';
 import { BOB } from '../fixtures/doubles.ts';
@@ -82,6 +82,25 @@ describe('a chat request with an Idempotency-Key', () => {
     expect(namesOf((await asked(stage)).events)).toContain('end');
   });
 
+  it('that was refused leaves no answer behind, however often it is repeated', async () => {
+    const stage = spoken();
+    stage.accounting.available = 0;
+    for (let time = 0; time < 3; time += 1) await asked(stage);
+    expect(stage.streams.world.recordings.size).toBe(0);
+    expect(stage.streams.world.keys.size).toBe(0);
+  });
+
+  it('whose chatflow could not be looked up may be repeated at once', async () => {
+    const stage = spoken();
+    const { findFor } = stage.deps.chatflows;
+    stage.deps.chatflows.findFor = async () => {
+      throw unavailable('DEPENDENCY_UNAVAILABLE', 2);
+    };
+    expect(codeOf((await asked(stage)).error)).toBe('DEPENDENCY_UNAVAILABLE');
+    stage.deps.chatflows.findFor = findFor;
+    expect(namesOf((await asked(stage)).events)).toContain('end');
+  });
+
   it('that failed half-way fails again with what was produced, and is not asked twice', async () => {
     const stage = createStage();
     stage.upstream.steps = [text('One'), new AppError('UPSTREAM_INTERRUPTED')];
@@ -155,11 +174,25 @@ describe('the process that answered dies', () => {
     const { requestId } = await orphan(stage);
     stage.streams.world.dead.add('dead');
     await stage.accounting.expire(requestId, null);
+    await stage.journal.close(requestId);
     stage.upstream.steps = [text('Anew')];
     const all = await Promise.all([asked(stage), asked(stage), asked(stage)]);
     expect(all.filter(({ error }) => error === undefined)).toHaveLength(1);
     expect(all.find(({ error }) => error === undefined)?.events[1]).toMatchObject({ data: 'Anew' });
     expect(upstreamCalls(stage)).toBe(2);
+  });
+
+  it('with its hold released and progress in the journal, which may still be charged: the key waits for that', async () => {
+    const stage = createStage();
+    const { requestId } = await orphan(stage);
+    stage.streams.world.dead.add('dead');
+    await stage.accounting.expire(requestId, null);
+    stage.upstream.steps = [text('Anew')];
+    expect(codeOf((await asked(stage)).error)).toBe('IDEMPOTENCY_IN_PROGRESS');
+    stage.journal.orphans.push({ holdId: requestId, userId: stage.asker.userId, checkpoint: { request: 1 } });
+    await stage.settler.tick();
+    await asked(stage);
+    expect(upstreamCalls(stage)).toBe(1);
   });
 
   it('before its hold was known: the old request can never be charged any more', async () => {

@@ -76,6 +76,19 @@ describe('a question whose server has failed before it answered', () => {
     expect(stage.accounting.endings).toMatchObject([{ ending: { kind: 'void' } }]);
   });
 
+  it('asks for as much as several choices are worth beginning for, as the first hold did', async () => {
+    const { stage } = stageOf({ openai: [FAILED], second: [text('Hi')] });
+    const asked: unknown[] = [];
+    const { extend } = stage.accounting;
+    stage.accounting.extend = async (...inputs: Parameters<typeof extend>) => {
+      asked.push(inputs[2].minOutput);
+      return extend(...inputs);
+    };
+    const completion = { messages: [], parameters: {}, choices: 3, inputBytes: 10 };
+    await readAll(stage.start({ chatflowId: MODEL.id, completion }));
+    expect(asked).toEqual([768]);
+  });
+
   it('is not put to anybody else once something of an answer has come, or when its client has left', async () => {
     const begun = stageOf({ openai: [text('Hi'), FAILED], second: [text('Hi')] });
     expect([codeOf((await readAll(startOn(begun.stage))).error), begun.asked()]).toEqual([

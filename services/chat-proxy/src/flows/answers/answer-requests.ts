@@ -49,6 +49,9 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
 
   async function* answer(caller: Asker, ask: Ask, signal: AbortSignal): Answer {
     const owner = ownerOf(caller);
+    const { chatflowId, sessionAlias } = ask;
+    // Before the key is taken: what fails from then on has to give it back.
+    const chatflow = await deps.chat.chatflows.findFor(caller, chatflowId);
     const claim = ask.idempotencyKey === undefined ? undefined : await deps.claims.claim(owner, ask);
     if (claim && !claim.isFirst) {
       const given = await find(owner, claim.requestId, 0, signal);
@@ -57,10 +60,8 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
       return;
     }
     const requestId = claim?.requestId ?? deps.chat.newRequestId();
-    const { chatflowId, sessionAlias } = ask;
     const sessionId = ask.sessionId?.toLowerCase();
     const own = { requestId, owner, chatflowId, sessionId, sessionAlias, stop: new AbortController() };
-    const chatflow = await deps.chat.chatflows.findFor(caller, chatflowId);
     const graceSeconds = graceOf(ask, claim, deps.longestGraceSeconds);
     const mayBeWritten = chatflow?.storage.keeps === 'all';
     const recording = recordingFor({ requestId, owner, ask, claim, graceSeconds, mayBeWritten });

@@ -1,5 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import type { Tell } from '../../domain/facts.ts';
+import type { Reply } from '../../domain/reply.ts';
 import type { HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Clock, StrikeCounts } from '../../ports.ts';
 
@@ -19,6 +20,10 @@ export interface Strikes {
    */
   add(user: { userId: UserId; holdId: HoldId }): Promise<void>;
 }
+
+/** Whether its client has left an answer before a word of it was made; events of a flow alone are no word. */
+export const isStrike = ({ status, hasOutput }: Pick<Reply, 'status' | 'hasOutput'>): boolean =>
+  status === 'aborted' && !hasOutput;
 
 export interface StrikesDeps {
   readonly counts: StrikeCounts;

@@ -117,11 +117,11 @@ class JournalledHolds implements Holds {
   }
 
   async requote(hold: OpenHold, place: Chatflow): Promise<void> {
-    const { accounting, minOutput } = this.#deps;
+    const { accounting } = this.#deps;
     const { userId, grant, reply, choices } = hold;
     const resource = resourceOf(place);
     const raised = async (units: Units, from: Hold) => {
-      const least = units.output === undefined ? {} : { minOutput: Math.min(minOutput, units.output) };
+      const least = units.output === undefined ? {} : { minOutput: this.#leastOutput(units.output, choices) };
       return extendedHold(await accounting.extend(userId, from, { units, ...least, resource }), units);
     };
     const most = mostUnits(reply.promptBytes, hold.maxOutput * choices);
@@ -160,7 +160,7 @@ class JournalledHolds implements Holds {
     const { holdId, chatflow, most, choices } = order;
     const resource = resourceOf(chatflow);
     if (reportsUsage(chatflow)) {
-      const minOutput = Math.min(this.#deps.minOutput * choices, most.output ?? Infinity, MOST_MIN_OUTPUT);
+      const minOutput = this.#leastOutput(most.output, choices);
       // What makes no output cannot be made shorter.
       return this.#holdAndJournal(caller, { holdId, resource, units: most, ...(minOutput > 0 && { minOutput }) });
     }
@@ -173,6 +173,11 @@ class JournalledHolds implements Holds {
       this.#deps.settler.endLater({ holdId, userId: caller.userId, ending: voided('not covered') });
       throw error;
     }
+  }
+
+  /** The shortest answer worth beginning, in all of its choices. */
+  #leastOutput(most: number | undefined, choices: number): number {
+    return Math.min(this.#deps.minOutput * choices, most ?? Infinity, MOST_MIN_OUTPUT);
   }
 
   async #holdAndJournal(caller: Asker, request: HoldRequest): Promise<Hold> {

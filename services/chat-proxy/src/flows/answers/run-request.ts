@@ -8,6 +8,7 @@ import type { AnswerLimits, Seat } from '../limits/limit-answers.ts';
 import type { Claim, ClaimKeys } from '../streams/claim-keys.ts';
 import type { Patience } from '../streams/keep-running.ts';
 import type { Recording } from '../streams/recording.ts';
+import type { Recordings } from '../streams/recordings.ts';
 import type { Sharing } from '../streams/share-recordings.ts';
 import type { Answers } from './answer-with-fallback.ts';
 import type { OpenHold } from './open-hold.ts';
@@ -39,6 +40,7 @@ export interface RunRequestDeps {
   readonly chat: ChatDeps;
   readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly claims: Pick<ClaimKeys, 'conclude'>;
+  readonly recordings: Pick<Recordings, 'forget'>;
   readonly sharing: Pick<Sharing, 'flush'>;
   readonly patience: Pick<Patience, 'watch'>;
   readonly running: RunningAnswers;
@@ -141,7 +143,7 @@ const onceGranted = (answers: Answers, granted: Promise<void>): Answers => ({
 });
 
 /** Once: whoever reads the answer again sees how it ended, and the key that it came with stands for it. */
-const createEnd = ({ chat: { holds, clock }, sharing, claims }: RunRequestDeps) =>
+const createEnd = ({ chat: { holds, clock }, recordings, sharing, claims }: RunRequestDeps) =>
   async function end({ recording, claim, hold }: Request, how?: AppError | 'left'): Promise<void> {
     if (!recording || (recording.endedAt !== undefined && how === 'left')) return;
     if (how === 'left' && hold && recording.hasBegun) {
@@ -150,6 +152,8 @@ const createEnd = ({ chat: { holds, clock }, sharing, claims }: RunRequestDeps) 
       for (const event of recording.lastEvent === 'usage' ? closing.slice(-1) : closing) recording.add(event);
     }
     recording.end(clock.now(), how === 'left' ? undefined : how);
+    // A refusal is nobody's to be read again.
+    if (!recording.hasBegun) recordings.forget(recording);
     if (!claim) return;
     await sharing.flush().catch(() => undefined);
     await claims.conclude(claim, recording.hasBegun);

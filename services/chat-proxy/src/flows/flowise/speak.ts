@@ -3,6 +3,7 @@ import { isFlow, originAllowed } from '../../domain/chatflow.ts';
 import { Reply } from '../../domain/reply.ts';
 import type { ChatflowId, HoldId } from '../../domain/wire-types.ts';
 import type { Asker, Chatflows, Feedbacks, FlowiseSide, Sessions, SpeechEvent } from '../../ports.ts';
+import type { Strikes } from '../answers/count-strikes.ts';
 import type { Holds } from '../answers/hold-credits.ts';
 import type { OpenHold } from '../answers/open-hold.ts';
 import type { AnswerLimits } from '../limits/limit-answers.ts';
@@ -15,10 +16,12 @@ export interface SpeakDeps {
   readonly answers: Pick<Feedbacks, 'findAnswer'>;
   readonly side: Pick<FlowiseSide, 'textToSpeech'>;
   readonly holds: Pick<Holds, 'open' | 'close'>;
+  readonly strikes: Pick<Strikes, 'refuse'>;
   readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly newRequestId: () => HoldId;
-  /** Aborts when the process must stop. */
+  /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
+  readonly finished: (answer: { hold: OpenHold; error: unknown }) => void;
 }
 
 export interface SpeechOrder {
@@ -35,12 +38,14 @@ export interface SpeechOrder {
  */
 export const createSpeak = (deps: SpeakDeps) =>
   async function* speak(caller: Asker, order: SpeechOrder, left: AbortSignal): AsyncGenerator<SpeechEvent, void> {
+    deps.strikes.refuse(caller.userId);
     const { chatflow, message } = await findSpoken(deps, caller, order);
     const reply = new Reply({ promptBytes: 0, keeps: false });
     const holdId = deps.newRequestId();
     const wantedOutput = Buffer.byteLength(order.text);
     const seat = await deps.limits.enter(caller, chatflow, holdId);
     let hold: OpenHold | undefined;
+    let failure: unknown;
     try {
       hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
       await seat.granted;
@@ -51,11 +56,13 @@ export const createSpeak = (deps: SpeakDeps) =>
       }
       reply.status = 'completed';
     } catch (error) {
+      failure = error;
       reply.status = left.aborted ? 'aborted' : 'failed';
       throw error;
     } finally {
       seat.leave();
       await deps.holds.close(hold); // never throws
+      if (hold) deps.finished({ hold, error: failure });
     }
   };
 

@@ -100,14 +100,20 @@ export function createAnswerLimits({ rates, slots, settings }: AnswerLimitsDeps)
     async enter(asker, chatflow, requestId) {
       const own = chatflow.requestsPerMinute;
       const wanted: Rate[] = own === null ? [] : [{ kind: 'chatflow', subject: chatflow.id, most: own }];
+      const refuse = (): void => giveBack([...wanted, ...ratesOf(asker)]);
       try {
         await spend(wanted);
-        return await seat(asker, chatflow, requestId).catch((error: unknown) => {
-          giveBack(wanted);
-          throw error;
-        });
       } catch (error) {
         giveBack(ratesOf(asker));
+        throw error;
+      }
+      try {
+        const taken = await seat(asker, chatflow, requestId);
+        // That all places are taken may turn out later.
+        taken.granted?.catch(refuse);
+        return taken;
+      } catch (error) {
+        refuse();
         throw error;
       }
     },

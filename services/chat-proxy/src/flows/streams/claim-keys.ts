@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
 import type { HoldId } from '../../domain/wire-types.ts';
-import type { Accounting, Clock, IdempotencyKeys, Instances, KeyRow, Owner } from '../../ports.ts';
+import type { Accounting, Clock, IdempotencyKeys, Instances, Journal, KeyRow, Owner } from '../../ports.ts';
 import type { Ask } from '../answers/prepare-ask.ts';
 import type { Settler } from '../answers/settle-leftovers.ts';
 
@@ -25,6 +25,7 @@ export interface ClaimKeysDeps {
   readonly instances: Pick<Instances, 'isAlive'>;
   readonly accounting: Pick<Accounting, 'read'>;
   readonly settler: Pick<Settler, 'end'>;
+  readonly journal: Pick<Journal, 'has'>;
   readonly clock: Clock;
   readonly newRequestId: () => HoldId;
   /** Of a text, in hexadecimal; nobody can tell the text from it. */
@@ -75,13 +76,17 @@ export function createClaimKeys(deps: ClaimKeysDeps): ClaimKeys {
   /** Whether what a dead process has begun was charged, or is there to be read. */
   async function isEffective(owner: Owner, { requestId }: Found): Promise<boolean> {
     if (await deps.isKept(owner, requestId)) return true;
+    // Looked at before the hold: what its lease has released may still be charged for the progress in the journal.
+    const isOwed = await deps.journal.has(requestId);
     const hold = await deps.accounting.read(requestId, owner.userId).catch((error: unknown) => {
       if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
       throw error;
     });
     // Its lease has not run out: how it ends is not known yet.
     if (hold?.status === 'active') throw inProgress();
-    if (hold) return 'chargedCredits' in hold && hold.chargedCredits > 0;
+    if (hold && 'chargedCredits' in hold && hold.chargedCredits > 0) return true;
+    if (hold && isOwed) throw inProgress();
+    if (hold) return false;
     // Leaves a tombstone, so that a hold which is still on its way finds itself closed.
     await deps.settler.end({ holdId: requestId, userId: owner.userId, ending: voided });
     return false;

@@ -104,8 +104,10 @@ export class Recording {
   }
 
   /** Reads on from after that number until the answer ends, or throws as the answer did. Counts as a reader from now on. */
-  read(sequence: number, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined> {
+  read(after: number, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined> {
     if (this.#readers.size >= MOST_READERS) throw new AppError('PARALLEL_LIMIT', 'This answer has too many readers');
+    // Whoever claims to have had more would be waited for in vain.
+    const sequence = Math.min(after, this.#first + this.#events.length - 1);
     const kept = this.after(sequence) ?? [];
     const reader = { read: this.#written - this.#bytesOf(kept.length) };
     const wake = (): void => this.#wake();

@@ -8,6 +8,7 @@ export interface Recordings {
   find(owner: Owner, requestId: HoldId): Recording | undefined;
   /** Whether an answer of the owner has come to its end here. */
   hasEnded(owner: Owner, requestId: HoldId): boolean;
+  forget(recording: Recording): void;
   /** Forgets what has been over for long enough. */
   sweep(): void;
   readonly bytes: number;
@@ -51,6 +52,7 @@ export function createRecordings({ clock, keptMs, mostBytes, mostBytesInAll }: R
 
   return {
     find,
+    forget,
     hasEnded(owner, requestId) {
       const recording = find(owner, requestId);
       return recording?.endedAt !== undefined && recording.hasBegun;
@@ -59,7 +61,8 @@ export function createRecordings({ clock, keptMs, mostBytes, mostBytesInAll }: R
       makeRoom();
       const recording = new Recording(requestId, owner, (more) => {
         bytes += more;
-        if (more < 0) return;
+        // Nothing more, when room is made where there is nothing to forget.
+        if (more <= 0) return;
         if (recording.bytes > mostBytes) recording.shrink(mostBytes * KEPT_SHARE);
         if (bytes <= mostBytesInAll) return;
         makeRoom();

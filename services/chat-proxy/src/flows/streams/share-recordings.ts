@@ -47,6 +47,8 @@ export function createSharing(deps: SharingDeps): Sharing {
 
   async function writeAll(): Promise<void> {
     const now = clock.now();
+    for (const { recording } of active.values())
+      if (recording.endedAt !== undefined && !recording.hasBegun) active.delete(recording.requestId);
     const parts = [...active.values()].flatMap((each) => partOf(each, now, deps.mostBytes) ?? []);
     if (parts.length === 0) return;
     try {

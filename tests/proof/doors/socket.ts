@@ -1,0 +1,44 @@
+import { WebSocket } from 'ws';
+import { type Door, Listening } from './door.ts';
+import { nativeBody, nativeEvent } from './native.ts';
+
+interface Said {
+  readonly type: 'ready' | 'event' | 'done' | 'error';
+  readonly event?: { readonly event: string; readonly data: unknown };
+  readonly problem?: { readonly status: number; readonly code: string; readonly retry_after?: number };
+}
+
+/** A socket for each question, which hangs up by cutting it. */
+export const SOCKET: Door = {
+  name: 'WebSocket',
+  isStreamed: true,
+  tellsNodes: true,
+  async ask({ urls }, { accessToken }, question) {
+    const listening = new Listening(question);
+    const url = `${urls.chatProxy.replace('http', 'ws')}/api/v1/chat/ws`;
+    const socket = new WebSocket(url, ['tollgate.v1', `bearer.${accessToken}`]);
+    const { promise: closed, resolve, reject } = Promise.withResolvers<void>();
+    socket.on('close', () => resolve());
+    socket.on('error', (error) => (listening.heard.hasLeft ? resolve() : reject(error)));
+    const leave = (): void => {
+      listening.note({ hasLeft: true });
+      socket.terminate();
+    };
+    void question.leave?.when?.then(leave);
+    socket.on('message', (bytes: Buffer) => {
+      const { type, event, problem } = JSON.parse(bytes.toString()) as Said;
+      if (type === 'ready')
+        socket.send(JSON.stringify({ type: 'ask', id: 'one', store: true, ...nativeBody(question) }));
+      else if (type === 'event' && event) {
+        listening.note({ status: 200 });
+        if (listening.hear(nativeEvent(event))) leave();
+      } else if (problem) {
+        const retryAfter = problem.retry_after === undefined ? undefined : String(problem.retry_after);
+        listening.note({ status: problem.status, code: problem.code, retryAfter });
+        socket.close();
+      } else socket.close();
+    });
+    await closed;
+    return listening.heard;
+  },
+};
