@@ -5,6 +5,6 @@ install_chromium() {
   if [ -n "${CHROMIUM_PATH:-}" ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then return; fi
   say "• installing Chromium"
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install -y --no-install-recommends chromium; } >.tollgate/chromium.log 2>&1 ||
+  { apt-get update && apt-get -o Acquire::Retries=3 install -y --no-install-recommends chromium; } >.tollgate/chromium.log 2>&1 ||
     say "• Chromium could not be installed: see .tollgate/chromium.log"
 }
