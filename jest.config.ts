@@ -14,6 +14,8 @@ const config: Config = {
   globalSetup: '<rootDir>/packages/test-kit/jest/setup.mjs',
   globalTeardown: '<rootDir>/packages/test-kit/jest/teardown.mjs',
   testTimeout: 30_000,
+  // A worker keeps every module of every file it has run: beyond this it is replaced before the next file.
+  workerIdleMemoryLimit: '2GB',
 };
 
 export default config;

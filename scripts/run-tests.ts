@@ -45,6 +45,8 @@ async function tests(): Promise<Count> {
   const report = join(results, 'jest.json');
   const code = await run(process.execPath, [
     '--conditions=tollgate',
+    // Modules of past files stay in a worker's memory until it is replaced (jest.config.ts).
+    '--max-old-space-size=8192',
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',
