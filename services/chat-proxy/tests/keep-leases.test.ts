@@ -27,14 +27,17 @@ describe('the progress of a running answer', () => {
   it('is written by one write at a time, and whoever waits shares the next one', async () => {
     const { stage, answer } = await running();
     const slow = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
     let writes = 0;
     const checkpoint = stage.journal.checkpoint.bind(stage.journal);
     stage.journal.checkpoint = async (...written) => {
       writes += 1;
+      begun.resolve();
       if (writes === 1) await slow.promise;
       await checkpoint(...written);
     };
     const notes = [stage.keeper.note(), stage.keeper.note(), stage.keeper.note()];
+    await begun.promise;
     expect(writes).toBe(1);
     stage.clock.advance(20_000);
     slow.resolve();
@@ -43,6 +46,22 @@ describe('the progress of a running answer', () => {
     await answer.return();
   });
 });
+
+it.each(['note', 'renew'] as const)(
+  'tells of no progress (%s) before the answer is kept to be read again: nobody pays for words that died with us',
+  async (turn) => {
+    const { stage, answer } = await running();
+    const renew = stage.accounting.renew.bind(stage.accounting);
+    stage.accounting.renew = async (renewals) => {
+      stage.log.push('renew');
+      return renew(renewals);
+    };
+    stage.log.length = 0;
+    await stage.keeper[turn]();
+    expect(stage.log).toEqual(['answers kept', turn === 'note' ? 'checkpoint' : 'renew']);
+    await answer.return();
+  },
+);
 
 describe('a lease', () => {
   it('that is no longer than two renewals is told once, as a fault of the configuration', async () => {

@@ -14,11 +14,12 @@ import { createHolds } from '../flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
 import { createSaveBuffer } from '../flows/answers/save-later.ts';
 import { createSettler } from '../flows/answers/settle-leftovers.ts';
+import type { Sharing } from '../flows/streams/share-recordings.ts';
 import { createMetering } from './metering.ts';
 import type { Accounting, Clock } from '../ports.ts';
 import type { Stores } from './store.ts';
 import { longestAnswerMs } from './stream-stores.ts';
-import { createStreams } from './streams.ts';
+import { createStreams, openSharing } from './streams.ts';
 import type { Upstreams } from './upstream.ts';
 
 const SOON_MS = 50;
@@ -38,7 +39,8 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   const { sessions, messages, chatflows, forgetting } = stores;
   const stopping = new AbortController();
 
-  const { settler, keeper, holds } = createHolding(config, neighbours);
+  const sharing = openSharing(config, { ...stores, clock });
+  const { settler, keeper, holds } = createHolding(config, { ...neighbours, sharing });
   const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
@@ -72,6 +74,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     stores,
     accounting,
     settler,
+    sharing,
     clock,
     longestAnswerMs: longestAnswerMs(config),
   });
@@ -95,7 +98,10 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 }
 
 /** What keeps the credits of running answers, and brings each hold to its end. */
-function createHolding(config: Config, { stores, accounting, clock, tell }: Neighbours) {
+function createHolding(
+  config: Config,
+  { stores, accounting, clock, tell, sharing }: Neighbours & { sharing: Sharing },
+) {
   const { sessions, journal } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
   const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
@@ -106,6 +112,11 @@ function createHolding(config: Config, { stores, accounting, clock, tell }: Neig
     sessions,
     clock,
     tell,
+    keepAnswers: () =>
+      Promise.race([
+        sharing.flush().catch(() => undefined),
+        pause(config.HOLD_RENEW_INTERVAL / 2, undefined, { ref: false }),
+      ]),
     soon,
     journalLeaseMs,
     sessionLeaseMs,

@@ -11,7 +11,7 @@ import { createSharedRate } from '../flows/limits/shared-rate.ts';
 import { createClaimKeys } from '../flows/streams/claim-keys.ts';
 import { createPatience } from '../flows/streams/keep-running.ts';
 import { createRecordings } from '../flows/streams/recordings.ts';
-import { createSharing } from '../flows/streams/share-recordings.ts';
+import { createSharing, type Sharing } from '../flows/streams/share-recordings.ts';
 import type { Accounting, Clock } from '../ports.ts';
 import type { Stores } from './store.ts';
 
@@ -20,6 +20,7 @@ interface Neighbours {
   readonly stores: Stores;
   readonly accounting: Pick<Accounting, 'read'>;
   readonly settler: Pick<Settler, 'end'>;
+  readonly sharing: Sharing;
   readonly clock: Clock;
   readonly longestAnswerMs: number;
 }
@@ -39,9 +40,23 @@ export interface Streams {
   leave(): Promise<void>;
 }
 
+/** The answers that other processes may be asked for. */
+export const openSharing = (
+  config: Config,
+  { shared, instances, clock }: Pick<Stores, 'shared' | 'instances'> & { clock: Clock },
+): Sharing =>
+  createSharing({
+    shared,
+    instances,
+    clock,
+    pause: (ms, signal) => pause(ms, undefined, { signal }),
+    lookEveryMs: config.ANSWER_SHARE_INTERVAL,
+    mostBytes: config.ANSWER_KEPT_BYTES,
+  });
+
 /** What stands between the doors and an answer: keys, limits, stops, and recordings to read again. */
 export function createStreams(config: Config, neighbours: Neighbours): Streams {
-  const { chat, stores, accounting, settler, clock, longestAnswerMs } = neighbours;
+  const { chat, stores, accounting, settler, sharing, clock, longestAnswerMs } = neighbours;
   const { instances, stops, shared, keys, journal } = stores;
   const { limits, slots } = createLimits(config, stores, clock);
   const recordings = createRecordings({
@@ -49,14 +64,6 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
     keptMs: config.ANSWER_KEPT_FOR,
     mostBytes: config.ANSWER_KEPT_BYTES,
     mostBytesInAll: config.ANSWERS_KEPT_BYTES,
-  });
-  const sharing = createSharing({
-    shared,
-    instances,
-    clock,
-    pause: (ms, signal) => pause(ms, undefined, { signal }),
-    lookEveryMs: config.ANSWER_SHARE_INTERVAL,
-    mostBytes: config.ANSWER_KEPT_BYTES,
   });
   const claims = createClaimKeys({
     keys,

@@ -30,6 +30,8 @@ export interface LeaseKeeperDeps {
   readonly sessions: Pick<Sessions, 'renewLeases'>;
   readonly clock: Clock;
   readonly tell: Tell;
+  /** Writes down what keys stand for, so that nobody pays for words that died with us. Never rejects, and is never long. */
+  readonly keepAnswers: () => Promise<void>;
   /** Runs the work in a moment. */
   readonly soon: (work: () => void) => void;
   readonly journalLeaseMs: number;
@@ -60,10 +62,12 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
 
   async function renew(): Promise<void> {
     endOverdue();
-    const ids = [...holds.keys()];
-    if (ids.length === 0) return;
+    if (holds.size === 0) return;
+    const renewals = [...holds.values()].map(renewalOf);
+    await deps.keepAnswers();
+    const ids = renewals.map(({ holdId }) => holdId);
     const sessions = deps.sessions.renewLeases(ids, new Date(deps.clock.now() + deps.sessionLeaseMs));
-    await Promise.all([sessions, ...chunks([...holds.values()]).map(renewSome)]);
+    await Promise.all([sessions, ...chunks(renewals).map(renewSome)]);
   }
 
   /** A client that stopped reading can keep an answer from noticing that it was stopped; its hold ends all the same. */
@@ -76,8 +80,8 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     }
   }
 
-  async function renewSome(some: readonly OpenHold[]): Promise<void> {
-    for (const lost of await deps.accounting.renew(some.map(renewalOf))) {
+  async function renewSome(some: readonly Renewal[]): Promise<void> {
+    for (const lost of await deps.accounting.renew(some)) {
       // An answer that ended while the call was under way has been removed, and is no loss.
       const hold = holds.get(lost.holdId);
       if (!hold || hold.lost.signal.aborted) continue;
@@ -124,7 +128,7 @@ function lossCode({ outcome, reason }: LostHold): ErrorCode {
 
 /** Notes what has changed since the last time, and shows that the others are alive. */
 async function writeProgress(
-  { clock, journal, journalLeaseMs }: LeaseKeeperDeps,
+  { clock, journal, journalLeaseMs, keepAnswers }: LeaseKeeperDeps,
   holds: readonly OpenHold[],
 ): Promise<void> {
   const now = clock.now();
@@ -139,6 +143,7 @@ async function writeProgress(
     fence: hold.grant.fence,
     ...progressOf(hold, 'units'),
   }));
+  await keepAnswers();
   await journal.checkpoint(rows, new Date(now + journalLeaseMs));
   // Only now: what could not be written must be written again.
   for (const { hold, output } of changed) {
@@ -178,7 +183,7 @@ function progressOf<Name extends string>(hold: OpenHold, name: Name): { [_ in Na
   return bill ? ({ [name]: bill.units } as { [_ in Name]: Units }) : {};
 }
 
-function chunks(holds: readonly OpenHold[]): OpenHold[][] {
-  const count = Math.ceil(holds.length / RENEWED_AT_ONCE);
-  return Array.from({ length: count }, (_, at) => holds.slice(at * RENEWED_AT_ONCE, (at + 1) * RENEWED_AT_ONCE));
+function chunks(renewals: readonly Renewal[]): Renewal[][] {
+  const count = Math.ceil(renewals.length / RENEWED_AT_ONCE);
+  return Array.from({ length: count }, (_, at) => renewals.slice(at * RENEWED_AT_ONCE, (at + 1) * RENEWED_AT_ONCE));
 }
