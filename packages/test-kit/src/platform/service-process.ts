@@ -86,6 +86,11 @@ export class ServiceProcess {
     throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.#log.slice(-4000)}`);
   }
 
+  /** Sends a signal and waits for nothing: SIGSTOP and SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal);
+  }
+
   /** Sends the signal and waits for the end. SIGKILL gives the process no chance to tidy up. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
     const child = this.#child;
