@@ -20,6 +20,7 @@ import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgat
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
+import { tamperedHolds } from './failpoints-deps.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
@@ -145,7 +146,7 @@ function openStore(
   closers.addClose('report connections', () => models.sequelize.close());
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
-    holds: reachable(createHolds(postgres.query), databaseTrouble),
+    holds: tamperedHolds(reachable(createHolds(postgres.query), databaseTrouble), config.failpoints),
     keyLimits: reachable(createKeyLimits(postgres), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),

@@ -3,6 +3,7 @@ import {
   baseUrl,
   bool,
   distinctKeys,
+  failpointVariables,
   durationMs,
   type Environment,
   keyCacheVariables,
@@ -41,6 +42,7 @@ export const Variables = z
     ...mongoVariables,
     ...serviceTokenVariables,
     ...workspaceVariables,
+    ...failpointVariables,
     ...verifyingVariables(readPublicKeys),
 
     MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),

@@ -19,6 +19,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
@@ -63,10 +64,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
-  const stores = openStores(config, logger, closers);
+  const tampering = createTampering(config.FAILPOINTS);
+  const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock, closers);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
+  const upstreams = tampering.upstreams(closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell })));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
@@ -157,7 +159,9 @@ function backgroundRounds(
   ];
 }
 
-function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
+
+function connectNeighbours(config: Config, { clock, closers, tampering }: Connecting) {
   const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
@@ -173,7 +177,7 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
   });
-  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+  return { auth: closers.add('auth', auth), accounting: tampering.accounting(closers.add('accounting', accounting)) };
 }
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({
