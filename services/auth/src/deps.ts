@@ -7,6 +7,7 @@ import {
   createRounds,
   createServiceClock,
   migrateOnceReachable,
+  NEVER,
   packageVersion,
   type RateLimiter,
   reachable,
@@ -15,7 +16,7 @@ import {
 } from '@tollgate/http-kit';
 import { createServiceVerifier, type ServiceVerifier } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
-import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
+import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { createAuditPorts, createAuditRounds } from './audit-deps.ts';
 import { readCommonPasswords } from './clients/common-passwords.ts';
@@ -75,11 +76,10 @@ export type Deps = Readonly<{
   /** Resolves when the database answers. */
   connected: Promise<void>;
   /** Begins what needs the database, when it is there; requests are answered before, with 503. */
-  start(): Promise<void>;
-  close(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }>;
 
-const CLOSE_MS = 8000;
 const CALLS_PER_SERVICE = { name: 'calls-per-service', points: 120_000, windowSeconds: 60 };
 const COMPLETE_EVERY_MS = 10_000;
 
@@ -125,15 +125,16 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
     version: await packageVersion(import.meta.url),
-    async start() {
-      await mongo.connected;
+    async start(stopping = NEVER) {
+      await untilConnected(mongo, stopping);
       if (config.migrateOnStart)
-        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
+        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
+      if (stopping.aborted) return;
       mailRounds.start();
       auditRounds.start();
       revocationRounds.start();
     },
-    close: () => closers.closeAll(CLOSE_MS),
+    close: closers.closeAll,
   };
 }
 
