@@ -5,7 +5,8 @@ import { readAccountingConfig } from '../services/accounting/src/config.ts';
 import { readAuthConfig } from '../services/auth/src/config.ts';
 import { readEnvironment } from '../services/chat-proxy/src/config.ts';
 
-// No service begins in production with a secret that is missing, short, known to everybody, or used for two things.
+// No service begins in production with a secret that is missing, short, known to everybody, or used for two things,
+// nor with anything that is there for tests alone.
 
 type Env = Readonly<Record<string, string>>;
 
@@ -70,6 +71,8 @@ const SERVICES: Readonly<Record<string, Service>> = {
   },
 };
 
+const HOOKS: Env = { CLOCK_OFFSET_FILE: '/tmp/offset' };
+
 function faultsOf({ read }: Service, env: Env): string[] {
   try {
     read(env);
@@ -87,6 +90,11 @@ describe.each(Object.entries(SERVICES))('%s in production', (_name, service) => 
 
   it('starts with good secrets', () => {
     expect(faultsOf(service, env)).toEqual([]);
+  });
+
+  it.each(Object.entries(HOOKS))('does not start with %s, which only tests use', (name, value) => {
+    expect(faultsOf(service, { ...env, [name]: value })).toEqual([name]);
+    expect(faultsOf(service, { ...env, [name]: '' })).toEqual([]);
   });
 
   it.each(secrets)('does not start when %s is missing, short or a sample', (name) => {

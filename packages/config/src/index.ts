@@ -18,6 +18,7 @@ export {
   serviceVariables,
   workspaceVariables,
 } from './service-variables.ts';
+export { refusesTestHooks } from './test-variables.ts';
 export {
   signingVariables,
   signsWithOneAlgorithm,

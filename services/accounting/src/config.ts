@@ -12,6 +12,7 @@ import {
   port,
   portVariable,
   readConfig,
+  refusesTestHooks,
   Secret,
   secret,
   serviceTokenVariables,
@@ -135,6 +136,7 @@ export const AccountingEnvironment = z
     { path: ['DATABASE_URL'], error: 'is required, or DB_HOST, DB_NAME and DB_USER' },
   )
   .superRefine(verifiesOneAlgorithm)
+  .superRefine(refusesTestHooks)
   .refine((env) => hasSecret(env, 'stripe'), {
     path: ['STRIPE_WEBHOOK_SECRET'],
     error: 'is required, because PAYMENT_PROVIDERS names stripe',
@@ -208,6 +210,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     isProduction: read.NODE_ENV === 'production',
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
+    clockOffsetFile: read.CLOCK_OFFSET_FILE,
     database: {
       ...addresses,
       poolSize: read.DB_POOL_SIZE,

@@ -9,6 +9,7 @@ import {
   mongoVariables,
   portVariable,
   readConfig,
+  refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
   verifiesOneAlgorithm,
@@ -121,6 +122,7 @@ export const Variables = z
       .describe('How long another process’s change of access may stay unseen'),
   })
   .superRefine(verifiesOneAlgorithm)
+  .superRefine(refusesTestHooks)
   .refine((env) => env.SESSION_LEASE > 2 * env.HOLD_RENEW_INTERVAL, {
     path: ['SESSION_LEASE'],
     message: 'must be more than twice HOLD_RENEW_INTERVAL, which keeps it alive',

@@ -3,6 +3,7 @@ import {
   createClosers,
   createHealth,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
   packageVersion,
   requestContext,
@@ -56,7 +57,7 @@ const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const clock = overrides.clock ?? { now: () => Date.now() };
+  const clock = overrides.clock ?? createServiceClock(config.CLOCK_OFFSET_FILE);
   const logger = overrides.logger ?? createOwnLogger(config);
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
@@ -87,7 +88,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
-  const reports = createRefusalReports(config, { closers, tell });
+  const reports = createRefusalReports(config, { closers, tell, clock });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
   closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
@@ -165,7 +166,7 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     breakAfter: config.ACCOUNTING_BREAK_AFTER,
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting', clock),
   });
   const auth = authClient({
     baseUrl: config.AUTH_API_URL,
