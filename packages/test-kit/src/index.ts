@@ -20,6 +20,7 @@ export { type Fleet, type FleetOptions, type ServiceKey, startFleet } from './pl
 export { heal, LINKS, type LinkName } from './platform/fleet/links.ts';
 export type { OwnDatabase } from './platform/fleet/own-database.ts';
 export { freePorts } from './platform/free-ports.ts';
+export { createPerson, expectOk, seededAdmin } from './platform/people.ts';
 export { Person, type Urls } from './platform/person.ts';
 export { type Platform, type PlatformOptions, startPlatform } from './platform/platform.ts';
 export { ServiceProcess } from './platform/service-process.ts';
