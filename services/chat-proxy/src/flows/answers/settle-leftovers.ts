@@ -22,9 +22,13 @@ export interface Closing {
   readonly holdId: HoldId;
   readonly userId: UserId;
   readonly ending: Ending;
+  /** The journal has it already. */
+  readonly isWritten?: boolean;
 }
 
 export interface Settler {
+  /** Writes down how a hold is going to end. False when that was not possible. Never throws. */
+  decide(closing: Closing): Promise<boolean>;
   /** Tries at once; what fails is written down and repeated until accounting acknowledges it. Never throws. */
   end(closing: Closing): Promise<ClosedHold | undefined>;
   endLater(closing: Closing): void;
@@ -72,6 +76,10 @@ class LeftoverSettler implements Settler {
 
   constructor(deps: SettlerDeps) {
     this.#deps = deps;
+  }
+
+  decide(closing: Closing): Promise<boolean> {
+    return this.#conclude(this.#now(closing));
   }
 
   async end(closing: Closing): Promise<ClosedHold | undefined> {
@@ -130,7 +138,8 @@ class LeftoverSettler implements Settler {
       return undefined;
     }
     // Side by side: after a crash either accounting or the journal knows the exact figures.
-    const concluded = this.#conclude(closing);
+    const isKnown = closing.isWritten && closing.attempts === 0;
+    const concluded = isKnown ? Promise.resolve(true) : this.#conclude(closing);
     try {
       const closed = await this.#deps.accounting.end(closing.holdId, closing.userId, closing.ending);
       this.#tellClosed(closing, closed.chargedCredits > 0 ? 'settled' : 'voided', closed.chargedCredits);
@@ -141,7 +150,7 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  async #failed(closing: Waiting, error: unknown, concluded: Promise<void>): Promise<ClosedHold | undefined> {
+  async #failed(closing: Waiting, error: unknown, concluded: Promise<boolean>): Promise<ClosedHold | undefined> {
     const code = error instanceof AppError ? error.code : undefined;
     if (code === 'NOT_FOUND') {
       this.#tellClosed(closing, 'unknown', 0);
@@ -165,7 +174,7 @@ class LeftoverSettler implements Settler {
   }
 
   /** A row that stays is harmless: its hold is closed, and closing it again changes nothing. */
-  async #strike(closing: Waiting, concluded?: Promise<void>): Promise<void> {
+  async #strike(closing: Waiting, concluded?: Promise<boolean>): Promise<void> {
     this.#waiting.delete(closing.holdId);
     await concluded;
     try {
@@ -175,11 +184,14 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects. */
-  #conclude(closing: Waiting): Promise<void> {
+  /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects: false is failure. */
+  #conclude(closing: Waiting): Promise<boolean> {
     const { clock, journal, journalLeaseMs } = this.#deps;
     const lease = new Date(clock.now() + backoffMs(closing) * (1 + JITTER) + journalLeaseMs);
-    return journal.conclude(closing, closing.ending, lease).catch(() => undefined);
+    return journal.conclude(closing, closing.ending, lease).then(
+      () => true,
+      () => false,
+    );
   }
 
   #repeat(closing: Waiting): void {
