@@ -125,6 +125,7 @@ async function makeTemplate(draft: string, binaries: string, options: StartOptio
     binaries,
     folder: join(draft, 'template'),
     durable: false,
+    endsWithCaller: true,
     env: options.env,
     settings: DOCUMENTDB_SETTINGS,
     connectsToItself: true,

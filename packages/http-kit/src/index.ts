@@ -17,6 +17,7 @@ export * from './request-context.ts';
 export * from './rounds.ts';
 export * from './route.ts';
 export * from './audit/audit-reports.ts';
+export { createServiceClock } from './testing/service-clock.ts';
 export type { Refusal } from './server/refusal.ts';
 export { openAiError } from './server/dialects.ts';
 export { admit } from './server/admit.ts';

@@ -6,6 +6,7 @@ import {
   createClosers,
   createRateLimiter,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
   openAccessKeys,
   packageVersion,
@@ -14,11 +15,12 @@ import {
   type Rounds,
   type VerifyKey,
 } from '@tollgate/http-kit';
-import { createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { type Clock, createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
+import { tamperedHolds } from './failpoints-deps.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
@@ -49,7 +51,7 @@ import { createTenants } from './store/tenants.ts';
 import { createTransaction } from './store/unit-of-work.ts';
 import { createWorkspaces } from './store/workspaces.ts';
 
-export type Overrides = Readonly<{ logger?: Logger }>;
+export type Overrides = Readonly<{ clock?: Clock; logger?: Logger }>;
 export type Deps = Readonly<{
   config: Config;
   version: string;
@@ -76,18 +78,19 @@ const CLOSE_MS = 8000;
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const logger = overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel });
+  const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'accounting' });
   const closers = createClosers(logger);
-  const reports = createAuditReporting(config, { closers, logger, metrics });
-  const { postgres, ports } = openStore(config, { closers, logger, metrics, reports });
+  const reports = createAuditReporting(config, { closers, logger, metrics, clock });
+  const { postgres, ports } = openStore(config, { closers, logger, metrics, reports, clock });
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const access = openAccessKeys(config.tokens.access, logger);
-  const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics });
+  const access = openAccessKeys(config.tokens.access, logger, clock);
+  const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics, clock });
   if (revocations) closers.add('revocations', revocations);
   if (keys) closers.add('keys', keys);
-  const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
+  const memberships = membershipRounds(config, { members: ports.members, logger, metrics, clock });
   if (memberships) closers.add('memberships', memberships);
   return {
     config,
@@ -99,7 +102,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     version: await packageVersion(import.meta.url),
     verifyAccess,
     verifyKey: keys?.verifyKey,
-    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting' }).verifyService,
+    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting', clock })
+      .verifyService,
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
@@ -122,11 +126,17 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics; reports: AuditReports | undefined };
+type Surroundings = {
+  closers: Closers;
+  logger: Logger;
+  metrics: Metrics;
+  reports: AuditReports | undefined;
+  clock: Clock;
+};
 
 function openStore(
   config: Config,
-  { closers, logger, metrics, reports }: Surroundings,
+  { closers, logger, metrics, reports, clock }: Surroundings,
 ): { postgres: Postgres; ports: Ports } {
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
@@ -136,7 +146,7 @@ function openStore(
   closers.addClose('report connections', () => models.sequelize.close());
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
-    holds: reachable(createHolds(postgres.query), databaseTrouble),
+    holds: tamperedHolds(reachable(createHolds(postgres.query), databaseTrouble), config.failpoints),
     keyLimits: reachable(createKeyLimits(postgres), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
@@ -148,7 +158,7 @@ function openStore(
     chores: reachable(createChores(postgres), databaseTrouble),
     tenants: reachable(createTenants(postgres.query), databaseTrouble),
     outbox: reachable(createOutbox(postgres.query), databaseTrouble),
-    channels: openChannels(config, closers, logger),
+    channels: openChannels(config, { closers, logger, clock }),
     deliveryPace: config.outbox.pace,
     random: Math.random,
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,

@@ -10,6 +10,7 @@ import {
   parseDuration,
   portVariable,
   readConfig,
+  refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
   signingVariables,
@@ -181,6 +182,7 @@ export const AuthEnvironment = z
     path: ['REFRESH_IDLE_TTL'],
     error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
   })
+  .superRefine(refusesTestHooks)
   .superRefine(
     distinctKeys([
       'JWT_ACCESS_SECRET',
@@ -207,6 +209,7 @@ export function readAuthConfig(env: Environment = process.env) {
     isProduction,
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
+    clockOffsetFile: read.CLOCK_OFFSET_FILE,
     mongoUrl: read.MONGODB_URI,
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {

@@ -5,6 +5,7 @@ import {
   createClosers,
   createRateLimiter,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
   packageVersion,
   type RateLimiter,
@@ -87,7 +88,7 @@ const COMPLETE_EVERY_MS = 10_000;
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const logger =
     overrides.logger ?? createLogger({ service: 'auth', level: config.logLevel, context: requestContext.fields });
-  const clock = overrides.clock ?? { now: () => Date.now() };
+  const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
   const mongo = openDatabase(config, closers, logger);
@@ -164,7 +165,7 @@ async function createPorts(
     challenges: reachable(createChallenges(connection), troubleOf),
     apiKeys: reachable(createApiKeys(connection), troubleOf),
     keySecrets: createKeySecrets(),
-    keyLimitBook: openKeyLimitBook(config, closers),
+    keyLimitBook: openKeyLimitBook(config, closers, clock),
     endedAccess: reachable(createEndedAccess(connection), troubleOf),
     revocations: reachable(createRevocations(connection), troubleOf),
     workspaces: reachable(createWorkspaces(connection), troubleOf),
@@ -187,9 +188,9 @@ async function createPorts(
   };
 }
 
-function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers) {
+function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers, clock: Clock) {
   if (accountingUrl === undefined) return undefined;
-  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys) };
+  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys, clock) };
   return closers.add('accounting', createKeyLimitBook(options));
 }
 

@@ -3,6 +3,7 @@ import {
   createClosers,
   createHealth,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
   packageVersion,
   requestContext,
@@ -18,6 +19,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
@@ -56,16 +58,17 @@ const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const clock = overrides.clock ?? { now: () => Date.now() };
+  const clock = overrides.clock ?? createServiceClock(config.CLOCK_OFFSET_FILE);
   const logger = overrides.logger ?? createOwnLogger(config);
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
-  const stores = openStores(config, logger, closers);
+  const tampering = createTampering(config.FAILPOINTS);
+  const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock, closers);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
+  const upstreams = tampering.upstreams(closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell })));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
@@ -87,7 +90,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
-  const reports = createRefusalReports(config, { closers, tell });
+  const reports = createRefusalReports(config, { closers, tell, clock });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
   closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
@@ -156,7 +159,9 @@ function backgroundRounds(
   ];
 }
 
-function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
+
+function connectNeighbours(config: Config, { clock, closers, tampering }: Connecting) {
   const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
@@ -165,14 +170,14 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     breakAfter: config.ACCOUNTING_BREAK_AFTER,
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting', clock),
   });
   const auth = authClient({
     baseUrl: config.AUTH_API_URL,
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
   });
-  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+  return { auth: closers.add('auth', auth), accounting: tampering.accounting(closers.add('accounting', accounting)) };
 }
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({
