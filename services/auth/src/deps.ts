@@ -43,6 +43,7 @@ import { createAdminRoster } from './store/admin-roster.ts';
 import { createApiKeys } from './store/api-keys.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
+import { createKeyUse } from './store/key-use.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -172,10 +173,11 @@ async function createPorts(
     memberships: reachable(createMemberships(connection), troubleOf),
     invitations: reachable(createInvitations(connection), troubleOf),
     secondFactors: reachable(createSecondFactors(connection), troubleOf),
+    keyUse: reachable(createKeyUse(connection), troubleOf),
     totp: createTotp(),
-    backupCodes: createBackupCodes(config.tokenHashSecret),
+    backupCodes: createBackupCodes(config.tokenHashKeys),
     fieldCipher: createFieldCipher(config.mfaKeys),
-    devices: createTrustedDevices(config.tokenHashSecret),
+    devices: createTrustedDevices(config.tokenHashKeys),
     mailQueue: reachable(createMailQueue(connection), troubleOf),
     adminRoster: reachable(createAdminRoster(connection), troubleOf),
     ...audit,
@@ -183,7 +185,7 @@ async function createPorts(
     limits: config.limits ? reachable(createLimits(mongo, config.limits), troubleOf) : NO_LIMITS,
     mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
-    secrets: createMailedSecrets(config.tokenHashSecret, clock),
+    secrets: createMailedSecrets(config.tokenHashKeys, clock),
   };
 }
 
