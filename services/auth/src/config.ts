@@ -95,7 +95,7 @@ export const AuthEnvironment = z
   .object({
     ...serviceVariables,
     ...portVariable(3000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 20 }),
     ...serviceTokenVariables,
 
     ...signingVariables(readPrivateKeys),
@@ -207,6 +207,7 @@ export function readAuthConfig(env: Environment = process.env) {
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
     mongoUrl: read.MONGODB_URI,
+    mongo: { poolSize: read.MONGO_POOL_SIZE, operationTimeoutMs: read.MONGO_OPERATION_TIMEOUT },
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
       accessKeys: accessKeys(read),
