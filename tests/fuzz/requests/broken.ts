@@ -1,6 +1,5 @@
+import { JSON_TEXTS, NAUGHTY_STRINGS } from '@tollgate/test-kit';
 import fc from 'fast-check';
-import { JSON_TEXTS } from './json-texts.ts';
-import { NAUGHTY_STRINGS } from './naughty-strings.ts';
 
 /** Values that stand where something else was meant (checklist 46, 75). */
 const STRANGERS: readonly unknown[] = [

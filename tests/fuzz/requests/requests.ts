@@ -1,4 +1,5 @@
 import { type OperationSpec, PERMISSIONS } from '@tollgate/contracts';
+import { NAUGHTY_STRINGS } from '@tollgate/test-kit';
 import fc from 'fast-check';
 import { type CallerName, CALLERS } from '../stage/callers.ts';
 import {
@@ -11,7 +12,6 @@ import {
   strangeHeaders,
 } from './broken.ts';
 import type { Door } from './doors.ts';
-import { NAUGHTY_STRINGS } from './naughty-strings.ts';
 import { valuesOf, type Vocabulary } from './schema-values.ts';
 
 export interface FuzzRequest {
@@ -32,7 +32,7 @@ interface Parts {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export const NAUGHTY: fc.Arbitrary<string> = fc.constantFrom(...NAUGHTY_STRINGS);
+const NAUGHTY: fc.Arbitrary<string> = fc.constantFrom(...NAUGHTY_STRINGS);
 const plainText = fc.oneof({ weight: 2, arbitrary: fc.string({ unit: 'grapheme', maxLength: 30 }) }, NAUGHTY);
 
 /** Requests to one operation: some as the contract wants them, most not. */
@@ -41,13 +41,19 @@ export function requestsTo(
   known: Known,
   share: { valid: number; broken: number },
 ): fc.Arbitrary<FuzzRequest> {
-  const words: Vocabulary = { components: door.components, known, text: plainText };
+  const words: Vocabulary = { components: door.components, known: knownAt(door, known), text: plainText };
   const valid = validParts(door, words);
   const parts = fc.oneof(
     { weight: share.valid, arbitrary: valid },
     { weight: share.broken, arbitrary: brokenParts(door, words, valid) },
   );
   return fc.tuple(parts, callersOf(door.operation)).map(([part, caller]) => assembled(door, caller, part));
+}
+
+/** What `id` means depends on whose it is: it is known under the noun before it. */
+function knownAt({ operation }: Door, known: Known): Known {
+  const noun = /([\w-]+)\/:id\b/.exec(operation.path)?.[1] ?? '';
+  return { ...known, id: known[`${noun}/:id`] ?? [] };
 }
 
 /** Mostly somebody who is let in; what is behind the door matters more than the door. */
