@@ -45,6 +45,8 @@ async function tests(): Promise<Count> {
   const report = join(results, 'jest.json');
   const code = await run(process.execPath, [
     '--conditions=tollgate',
+    '--import',
+    './packages/test-kit/jest/unhandled.mjs',
     '--disable-warning=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',
     '-w',
