@@ -29,7 +29,9 @@ describe('a price', () => {
       if (event === 'usage') seen.push(...stage.journal.rows.values());
     }
     expect(seen).toMatchObject([{ ending: { kind: 'settle', outcome: 'aborted', units: { output: 2 } } }]);
-    expect(stage.accounting.endings).toMatchObject([{ ending: { kind: 'settle', outcome: 'aborted', units: { output: 2 } } }]);
+    expect(stage.accounting.endings).toMatchObject([
+      { ending: { kind: 'settle', outcome: 'aborted', units: { output: 2 } } },
+    ]);
   });
 
   it('is what is settled, also when the client leaves while it is told', async () => {

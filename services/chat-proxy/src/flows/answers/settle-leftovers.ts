@@ -5,8 +5,6 @@ import type { ClosedHold, HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Ending, Journal, JournalRow } from '../../ports.ts';
 import { judgeOrphan } from './judge-orphan.ts';
 
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
 /** For what accounting refuses: somebody has to look at it, and until then it costs next to nothing. */
 const LONGEST_PARKED_MS = 3_600_000;
 const JITTER = 0.2;
@@ -52,6 +50,8 @@ export interface SettlerDeps {
   /** From 0 up to but without 1. */
   readonly random: () => number;
   readonly journalLeaseMs: number;
+  /** The waits between attempts, from the first one, which doubles, to the longest. */
+  readonly retry: { readonly firstMs: number; readonly longestMs: number };
   /** Leftovers kept in memory; 10,000 when absent. */
   readonly mostRemembered?: number;
 }
@@ -187,7 +187,7 @@ class LeftoverSettler implements Settler {
   /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects: false is failure. */
   #conclude(closing: Waiting): Promise<boolean> {
     const { clock, journal, journalLeaseMs } = this.#deps;
-    const lease = new Date(clock.now() + backoffMs(closing) * (1 + JITTER) + journalLeaseMs);
+    const lease = new Date(clock.now() + this.#waitMs(closing) * (1 + JITTER) + journalLeaseMs);
     return journal.conclude(closing, closing.ending, lease).then(
       () => true,
       () => false,
@@ -196,8 +196,13 @@ class LeftoverSettler implements Settler {
 
   #repeat(closing: Waiting): void {
     const { clock, random } = this.#deps;
-    const dueAt = clock.now() + backoffMs(closing) * (1 - JITTER + 2 * JITTER * random());
+    const dueAt = clock.now() + this.#waitMs(closing) * (1 - JITTER + 2 * JITTER * random());
     this.#remember({ ...closing, attempts: closing.attempts + 1, dueAt });
+  }
+
+  #waitMs({ attempts, isParked }: Waiting): number {
+    const { firstMs, longestMs } = this.#deps.retry;
+    return Math.min(isParked ? LONGEST_PARKED_MS : longestMs, firstMs * 2 ** attempts);
   }
 
   /** False when memory is full: then the journal hands the row back when its lease has run out. */
@@ -238,9 +243,6 @@ class LeftoverSettler implements Settler {
 
 /** Failures that say nothing about the ending itself. */
 const PASSING: ReadonlySet<string> = new Set(['ACCOUNTING_UNAVAILABLE', 'RATE_LIMITED']);
-
-const backoffMs = ({ attempts, isParked }: Waiting): number =>
-  Math.min(isParked ? LONGEST_PARKED_MS : LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts);
 
 /** Settlements are money that is owed; a release only gives a user credits back sooner than the lease would. */
 const byUrgency = (one: Waiting, other: Waiting): number =>
