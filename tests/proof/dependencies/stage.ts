@@ -18,12 +18,15 @@ export interface Stage {
   readonly lines: Readonly<Record<'authMongo' | 'proxyMongo' | 'postgres' | 'smtp' | 'accounting', ChaosProxy>>;
   /** Behind the lines to MongoDB. */
   readonly mongo: Readonly<Record<'auth' | 'proxy', MongoLine>>;
+  /** Somebody with 5,000 credits whom no other row has had; made before the faults begin. */
+  person(): Person;
   stop(): Promise<void>;
 }
 
-export const LEASE_SECONDS = 20;
-/** The server of this name is looked for in vain (RFC 6761, section 6.4). */
-export const NOWHERE = 'nowhere';
+const LEASE_SECONDS = 20;
+const PEOPLE = 30;
+/** Of a server whose name is looked for in vain (RFC 6761, section 6.4). */
+export const LOST_MODEL = 'lost';
 
 export async function setStage(): Promise<Stage> {
   const opened: { stop(): Promise<void> }[] = [];
@@ -62,7 +65,13 @@ export async function setStage(): Promise<Stage> {
           ACCOUNTING_BREAK_TIME: '100ms',
           UPSTREAMS: JSON.stringify({
             servers: [
-              { name: NOWHERE, kind: 'openai', baseUrl: 'http://nowhere.invalid/v1', models: ['lost'], public: true },
+              {
+                name: 'nowhere',
+                kind: 'openai',
+                baseUrl: 'http://nowhere.invalid/v1',
+                models: [LOST_MODEL],
+                public: true,
+              },
             ],
           }),
         },
@@ -70,14 +79,38 @@ export async function setStage(): Promise<Stage> {
     },
   });
   if (!around) throw new Error('the platform did not ask for its routes');
+  const price = { upstream: 'nowhere', model: LOST_MODEL, mode: 'metered', unitPrices: { output: 1_000_000 } };
+  assert.ok((await platform.admin.accounting('POST', '/api/pricing', price)).status < 300);
+  const people = await Promise.all(Array.from({ length: PEOPLE }, () => platform.user({ credits: 5000 })));
   return {
     platform,
     ...around,
+    person() {
+      const next = people.pop();
+      if (!next) throw new Error(`there are only ${PEOPLE} people`);
+      return next;
+    },
     async stop() {
       await platform.stop();
       await Promise.all(opened.map((one) => one.stop()));
     },
   };
+}
+
+export type LineName = keyof Stage['lines'] | keyof Stage['mongo'];
+
+/** Takes every fault away, also after a row that broke off in the middle. */
+export async function heal({ lines, mongo }: Stage, names: readonly LineName[]): Promise<void> {
+  for (const name of names) {
+    if (name === 'auth' || name === 'proxy') mongo[name].meet(undefined);
+    else {
+      const line = lines[name];
+      line.latency(0);
+      line.resetAfter(undefined);
+      line.blackhole(false);
+      await line.refuse(false);
+    }
+  }
 }
 
 function at(url: string | undefined, { port }: { port: number }): string {
