@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { testVariables } from './test-variables.ts';
 import { accessTokenVariables } from './token-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
 
@@ -43,6 +44,7 @@ export const serviceVariables = {
     .prefault('5s')
     .describe('How long requests are still taken after the signal to stop'),
   SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+  ...testVariables,
 };
 
 /** For services that call each other. */

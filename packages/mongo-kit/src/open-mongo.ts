@@ -41,6 +41,8 @@ const TIMEOUTS = {
   waitQueueTimeoutMS: 2000,
   connectTimeoutMS: 2000,
   socketTimeoutMS: SOCKET_TIMEOUT_MS,
+  // The driver's own 10 s are also the longest time in which it does not see that a database is back.
+  heartbeatFrequencyMS: 1000,
 } as const;
 const POOL_SIZE = 20;
 
@@ -102,6 +104,14 @@ async function connect(connection: Connection, options: MongoOptions, closing: A
       await pause(RECONNECT_MS, undefined, { signal: closing }).catch(() => undefined);
     }
   }
+}
+
+/** Resolves at the first connection, or when nobody wants one any more. */
+export async function untilConnected({ connected }: Pick<Mongo, 'connected'>, stopping: AbortSignal): Promise<void> {
+  if (stopping.aborted) return;
+  const { promise: stopped, resolve } = Promise.withResolvers<void>();
+  stopping.addEventListener('abort', () => resolve(), { once: true });
+  await Promise.race([connected, stopped]);
 }
 
 function boundedBy<Store extends object>(run: Mongo['run'], store: Store): Store {

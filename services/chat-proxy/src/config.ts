@@ -3,12 +3,14 @@ import {
   baseUrl,
   bool,
   distinctKeys,
+  failpointVariables,
   durationMs,
   type Environment,
   keyCacheVariables,
   mongoVariables,
   portVariable,
   readConfig,
+  refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
   verifiesOneAlgorithm,
@@ -40,6 +42,7 @@ export const Variables = z
     ...mongoVariables({ connections: 50 }),
     ...serviceTokenVariables,
     ...workspaceVariables,
+    ...failpointVariables,
     ...verifyingVariables(readPublicKeys),
 
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).describe('The auth service'),
@@ -116,6 +119,7 @@ export const Variables = z
       .describe('How long another process’s change of access may stay unseen'),
   })
   .superRefine(verifiesOneAlgorithm)
+  .superRefine(refusesTestHooks)
   .refine((env) => env.SESSION_LEASE > 2 * env.HOLD_RENEW_INTERVAL, {
     path: ['SESSION_LEASE'],
     message: 'must be more than twice HOLD_RENEW_INTERVAL, which keeps it alive',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
 const MAX_LOG_CHARACTERS = 200_000;
 /** What a service logs, or Node prints at the end, when an error has reached the process. */
@@ -89,6 +89,11 @@ export class ServiceProcess {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.#log.slice(-4000)}`);
+  }
+
+  /** Sends a signal and waits for nothing: SIGSTOP and SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal);
   }
 
   /**

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ServiceName } from '@tollgate/contracts';
 import { type FakeFlowise, startFakeFlowise } from '../fakes/fake-flowise.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/fake-openai.ts';
@@ -9,6 +8,7 @@ import { freePorts } from './free-ports.ts';
 import type { Urls } from './person.ts';
 import { type ServiceEnvironments, serviceEnvironments } from './service-environments.ts';
 import { ServiceProcess } from './service-process.ts';
+import { namedSecrets, randomSecrets } from './world-secrets.ts';
 
 export interface WorldOptions {
   /** Extra environment of single services. */
@@ -39,7 +39,6 @@ export interface World {
 }
 
 const MODELS = ['fake-small', 'priced'];
-const KID = 'k1';
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const [database, ports, flowise, openai, mails] = await Promise.all([
@@ -53,7 +52,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const secrets = randomSecrets();
   const direct = serviceEnvironments({
     ports: { auth, accounting, chatProxy },
-    secrets: { ...secrets, ...named(secrets) },
+    secrets: { ...secrets, ...namedSecrets(secrets) },
     postgres: { service: database.serviceUrl, owner: database.url },
     mongo: { auth: mongoDatabaseUrl(), chatProxy: mongoDatabaseUrl() },
     smtpUrl: mails.smtpUrl,
@@ -102,23 +101,3 @@ function keysOf(service: keyof ServiceEnvironments, { privateKeys }: WorldOption
       : { JWT_JWKS_URL: `http://127.0.0.1:${authPort}/.well-known/jwks.json` };
   return { JWT_ALG: 'EdDSA', JWT_ACCESS_SECRET: '', ...keys };
 }
-
-const randomSecret = (): string => randomBytes(48).toString('base64url');
-const randomSecrets = () => ({
-  access: randomSecret(),
-  refresh: randomSecret(),
-  service: randomSecret(),
-  pepper: randomSecret(),
-  tokenHash: randomSecret(),
-  mfaEncryption: randomSecret(),
-  ledgerSigning: randomSecret(),
-  auditChain: randomSecret(),
-  auditAnchor: randomSecret(),
-});
-
-/** Test tokens carry a key id, and services must know the secret under it. */
-const named = ({ access, refresh, service }: ReturnType<typeof randomSecrets>) => ({
-  access: `${KID}:${access}`,
-  refresh: `${KID}:${refresh}`,
-  service: `${KID}:${service}`,
-});
