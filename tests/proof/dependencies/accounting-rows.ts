@@ -144,11 +144,11 @@ const DIES_AT_SETTLE: Row = {
 const SLOW: Row = {
   row: 'PostgreSQL slow / lock wait',
   service: 'accounting',
-  what: '4 s for each statement',
+  what: '5 s for each statement',
   async play(stage) {
     const { platform, lines } = stage;
     const person = stage.person();
-    lines.postgres.latency(2000);
+    lines.postgres.latency(2500);
     const [ms, refused] = await Promise.all([
       refusedChat(platform, person, 'accounting_unavailable'),
       allocate(stage, person),

@@ -152,24 +152,4 @@ const NO_NAME: Row = {
   },
 };
 
-const AUTH_AWAY: Row = {
-  row: 'auth service down',
-  service: 'chat-proxy',
-  what: 'killed',
-  async play(stage) {
-    const { platform } = stage;
-    const person = stage.person();
-    await platform.auth.end('SIGKILL');
-    const chat = await (await ask(platform, person)).toEnd();
-    const logIn = { username: person.username, password: person.password };
-    const login = await person.chatProxy('POST', '/api/v1/chat/authenticate', logIn);
-    const metrics = await fetch(`${platform.urls.chatProxy}/metrics`).then((response) => response.text());
-    await platform.auth.start();
-    assert.deepEqual([chat.status, chat.events.at(-1)?.event], [200, 'end']);
-    assert.match(metrics, /^tollgate_revocations_age_seconds(?:\{[^}]*\})? [\d.]+$/m);
-    return `answers go on, a login ${login.status}, the age of revocations is a metric`;
-  },
-};
-
 export const PROXY_ROWS: readonly Row[] = [DOWN, dies('cut'), dies('cut after'), SLOW, NEW_PRIMARY, FULL, NO_NAME];
-export const NEIGHBOUR_ROWS: readonly Row[] = [AUTH_AWAY];

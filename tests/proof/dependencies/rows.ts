@@ -1,6 +1,7 @@
 import { ACCOUNTING_ROWS } from './accounting-rows.ts';
 import { AUTH_ROWS } from './auth-rows.ts';
-import { NEIGHBOUR_ROWS, PROXY_ROWS } from './proxy-rows.ts';
+import { NEIGHBOUR_ROWS } from './neighbour-rows.ts';
+import { PROXY_ROWS } from './proxy-rows.ts';
 import { type Played, play } from './row.ts';
 import type { Stage } from './stage.ts';
 

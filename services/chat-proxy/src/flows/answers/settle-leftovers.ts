@@ -91,7 +91,8 @@ class LeftoverSettler implements Settler {
 
   async tick(): Promise<void> {
     const { clock, journal } = this.#deps;
-    const due = [...this.#waiting.values()].filter(({ dueAt }) => dueAt <= clock.now());
+    const now = clock.now();
+    const due = [...this.#waiting.values()].filter((closing) => isDue(closing, now));
     await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
     const lease = new Date(clock.now() + this.#deps.journalLeaseMs);
     const orphans = await journal.adopt(new Date(clock.now()), lease, ADOPTED_AT_ONCE);
@@ -229,6 +230,10 @@ const PASSING: ReadonlySet<string> = new Set(['ACCOUNTING_UNAVAILABLE', 'RATE_LI
 
 const backoffMs = ({ attempts, isParked }: Waiting): number =>
   Math.min(isParked ? LONGEST_PARKED_MS : LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts);
+
+/** A moment further away than any pause was set by a clock that has been put back since. */
+const isDue = (closing: Waiting, now: number): boolean =>
+  closing.dueAt <= now || closing.dueAt - now > backoffMs(closing) * (1 + JITTER);
 
 /** Settlements are money that is owed; a release only gives a user credits back sooner than the lease would. */
 const byUrgency = (one: Waiting, other: Waiting): number =>
