@@ -99,7 +99,8 @@ class LeftoverSettler implements Settler {
 
   async tick(): Promise<void> {
     const { clock, journal } = this.#deps;
-    const due = [...this.#waiting.values()].filter(({ dueAt }) => dueAt <= clock.now());
+    const now = clock.now();
+    const due = [...this.#waiting.values()].filter((closing) => this.#isDue(closing, now));
     await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
     const lease = new Date(clock.now() + this.#deps.journalLeaseMs);
     const orphans = await journal.adopt(new Date(clock.now()), lease, ADOPTED_AT_ONCE);
@@ -229,6 +230,11 @@ class LeftoverSettler implements Settler {
       const isUnknown = error instanceof AppError && error.code === 'NOT_FOUND';
       return isUnknown ? judgeOrphan(undefined, checkpoint) : 'leave';
     }
+  }
+
+  /** A moment further away than any pause was set by a clock that has been put back since. */
+  #isDue(closing: Waiting, now: number): boolean {
+    return closing.dueAt <= now || closing.dueAt - now > this.#waitMs(closing) * (1 + JITTER);
   }
 
   #tellClosed(closing: Waiting, how: 'settled' | 'voided' | 'unknown', chargedCredits: number): void {
