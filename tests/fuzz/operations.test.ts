@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Platform, startPlatform } from '@tollgate/test-kit';
 import { fuzzOperations } from './operations.ts';
+import { fuzzRaw } from './raw/fuzz-raw.ts';
 import { allDoors } from './requests/doors.ts';
 import { fuzzSettings } from './settings.ts';
 import { closeConnections } from './stage/send.ts';
@@ -11,6 +12,7 @@ const { seed, runs } = fuzzSettings(4);
 
 /** Of so many naughty texts one is tried here; `pnpm fuzz` tries all. */
 const EVERY = 12;
+const RAW_RUNS = 40;
 
 let platform: Platform;
 beforeAll(async () => {
@@ -32,4 +34,8 @@ it('whatever people write is kept letter by letter or refused', async () => {
 
 it('all three services take the same texts for JSON', async () => {
   expect(await judgeJsonTexts(platform)).toEqual([]);
+}, 120_000);
+
+it('bytes that are no good HTTP end in a refusal, and nobody gets an answer that is not theirs', async () => {
+  expect((await fuzzRaw(platform, { seed, runs: RAW_RUNS })).found).toEqual([]);
 }, 120_000);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { COMBINED_10_KB, NAUGHTY_STRINGS, type Platform } from '@tollgate/test-kit';
 import type { Found } from '../operations.ts';
-import { keepersOf } from './keepers.ts';
+import { type Kept, keepersOf } from './keepers.ts';
 
 const HALF_OF_A_PAIR = /\p{Surrogate}/u;
 
@@ -15,21 +15,20 @@ export async function keepTexts(
   const texts = [...NAUGHTY_STRINGS.filter((_, at) => at % every === from % every), COMBINED_10_KB];
   for (const keeper of await keepersOf(platform)) {
     for (const text of texts) {
-      const { status, text: came, expected } = await keeper.keep(text);
-      const note = (what: string): void =>
-        void result.found.push({
-          operation: keeper.name,
-          what,
-          example: JSON.stringify({ text, came, expected }).slice(0, 500),
-        });
-      if (status >= 500) note(`answered ${status}`);
-      else if (status >= 400) result.refused += 1;
-      else {
-        result.kept += 1;
-        if (!isDeepStrictEqual(came, expected)) note('came back as something else');
-        else if (came !== undefined && HALF_OF_A_PAIR.test(text)) note('half a character was taken');
-      }
+      const kept = await keeper.keep(text);
+      if (kept.status < 400) result.kept += 1;
+      else result.refused += 1;
+      const what = faultOf(text, kept);
+      if (what)
+        result.found.push({ operation: keeper.name, what, example: JSON.stringify({ text, kept }).slice(0, 500) });
     }
   }
   return result;
+}
+
+function faultOf(text: string, { status, text: came, expected }: Kept): string | undefined {
+  if (status >= 500) return `answered ${status}`;
+  if (status >= 400) return undefined;
+  if (!isDeepStrictEqual(came, expected)) return 'came back as something else';
+  return came !== undefined && HALF_OF_A_PAIR.test(text) ? 'half a character was taken' : undefined;
 }
