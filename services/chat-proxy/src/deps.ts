@@ -1,14 +1,17 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Closers,
   createClosers,
   createHealth,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
+  NEVER,
   packageVersion,
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
+import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
@@ -18,6 +21,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
@@ -42,12 +46,14 @@ export interface Deps {
   readonly logger: Logger;
   readonly health: AppOptions['health'];
   /** Begins the background tasks. */
-  start(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
   /** Nothing new is accepted: sockets end, with the last of their answers. */
   draining(): void;
   /** Tells every running answer to end now. */
   endAnswers(): void;
-  close(): Promise<void>;
+  /** Writes down how far the running answers are. */
+  checkpoint(): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }
 
 const SAVE_EVERY_MS = 2000;
@@ -56,16 +62,17 @@ const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const clock = overrides.clock ?? { now: () => Date.now() };
+  const clock = overrides.clock ?? createServiceClock(config.CLOCK_OFFSET_FILE);
   const logger = overrides.logger ?? createOwnLogger(config);
   const metrics = createMetrics({ service: 'chat-proxy' });
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
-  const stores = openStores(config, logger, closers);
+  const tampering = createTampering(config.FAILPOINTS);
+  const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock, closers);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
+  const upstreams = tampering.upstreams(closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell })));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
@@ -87,7 +94,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
-  const reports = createRefusalReports(config, { closers, tell });
+  const reports = createRefusalReports(config, { closers, tell, clock });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
   closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
@@ -107,9 +114,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
-    async start() {
+    async start(stopping = NEVER) {
       admission.revocations.start();
-      if (config.MIGRATE_ON_START) await migrate(mongo, logger);
+      if (config.MIGRATE_ON_START) await migrate(mongo, logger, stopping);
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       // Right after the start the database may still be on its way.
       const synchronise = () => mongo.connected.then(() => library.synchronise());
@@ -117,19 +125,21 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
-    async close() {
+    checkpoint: () => answering.keeper.note(),
+    async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
       answering.endAnswers();
-      await answering.idle();
-      await closers.closeAll(CLOSING_MS);
+      // What is not settled by then stays in the journal, for whoever lives.
+      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
   };
 }
 
-async function migrate(mongo: Stores['mongo'], logger: Logger): Promise<void> {
-  await mongo.connected;
-  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
+async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
+  await untilConnected(mongo, stopping);
+  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
 }
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
@@ -156,7 +166,9 @@ function backgroundRounds(
   ];
 }
 
-function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
+
+function connectNeighbours(config: Config, { clock, closers, tampering }: Connecting) {
   const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
@@ -165,14 +177,14 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     breakAfter: config.ACCOUNTING_BREAK_AFTER,
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting', clock),
   });
   const auth = authClient({
     baseUrl: config.AUTH_API_URL,
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
   });
-  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+  return { auth: closers.add('auth', auth), accounting: tampering.accounting(closers.add('accounting', accounting)) };
 }
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({

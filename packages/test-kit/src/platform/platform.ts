@@ -7,9 +7,8 @@ import { type Books, type BooksOfUser, openBooks } from './books.ts';
 import { eventually } from './eventually.ts';
 import { createPerson, expectOk, seededAdmin } from './people.ts';
 import type { Person, Urls } from './person.ts';
-import type { ServiceEnvironments } from './service-environments.ts';
 import type { ServiceProcess } from './service-process.ts';
-import { startWorld, type WorldOptions } from './world.ts';
+import { startWorld, type World, type WorldOptions } from './world.ts';
 
 export type PlatformOptions = WorldOptions;
 
@@ -23,8 +22,9 @@ export interface Platform {
   readonly openai: FakeOpenAi;
   readonly mails: SmtpSink;
   readonly books: Books;
-  /** What each service was started with: where its database is, for whoever looks into it from outside. */
-  readonly environments: ServiceEnvironments;
+  /** Accounting's database, and what each service was started with. */
+  readonly database: World['database'];
+  readonly environments: World['environments'];
   readonly admin: Person;
   /** Tokens signed with this platform's secrets, for callers that need no account. */
   readonly tokens: TestTokens;
