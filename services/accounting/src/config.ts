@@ -263,7 +263,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
-    metricsToken: read.METRICS_TOKEN,
+    metricsTokens: read.METRICS_TOKEN,
     shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
     callsPerMinute: read.RATE_LIMITS ? read.RATE_LIMIT_PER_USER : undefined,
     voucherTriesPerHour: read.RATE_LIMITS ? read.VOUCHER_TRIES_PER_HOUR : undefined,
