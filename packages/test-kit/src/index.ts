@@ -20,9 +20,12 @@ export { type Fleet, type FleetOptions, type ServiceKey, startFleet } from './pl
 export { heal, LINKS, type LinkName } from './platform/fleet/links.ts';
 export type { OwnDatabase } from './platform/fleet/own-database.ts';
 export { freePorts } from './platform/free-ports.ts';
+export { createPerson, expectOk, seededAdmin } from './platform/people.ts';
 export { Person, type Urls } from './platform/person.ts';
 export { type Platform, type PlatformOptions, startPlatform } from './platform/platform.ts';
 export { ServiceProcess } from './platform/service-process.ts';
 export { cellsOf, isUnjudged, MATRIX_CALLERS, REACHES } from './permission-matrix.ts';
 export { type BadCall, badCallsOf, examplePath } from './rejects-bad-callers.ts';
 export { createTestTokens, newUserId, type TestTokens, type TestTokensOptions } from './tokens.ts';
+export { type JsonText, JSON_TEXTS } from './texts/json-texts.ts';
+export { COMBINED_10_KB, NAUGHTY_STRINGS } from './texts/naughty-strings.ts';

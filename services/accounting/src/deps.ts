@@ -8,6 +8,7 @@ import {
   createRounds,
   createServiceClock,
   migrateOnceReachable,
+  NEVER,
   openAccessKeys,
   packageVersion,
   type RateLimiter,
@@ -69,11 +70,9 @@ export type Deps = Readonly<{
   /** Where events are delivered, each in rounds of its own. */
   channels: Ports['channels'];
   /** Migrates when that is wanted and begins the rounds; requests are answered before, with 503 when the database is away. */
-  start(): Promise<void>;
-  close(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }>;
-
-const CLOSE_MS = 8000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
@@ -115,14 +114,16 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       { points: config.callsPerMinute, windowSeconds: SECONDS_PER_MINUTE },
       postgres,
     ),
-    async start() {
+    async start(stopping = NEVER) {
       revocations?.start();
       reports?.start();
-      if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
+      if (config.migrateOnStart)
+        await migrateOnceReachable(() => migrate(config), { troubleOf: databaseTrouble, logger, stopping });
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       memberships?.start();
     },
-    close: () => closers.closeAll(CLOSE_MS),
+    close: closers.closeAll,
   };
 }
 

@@ -95,7 +95,7 @@ export const AuthEnvironment = z
   .object({
     ...serviceVariables,
     ...portVariable(3000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 20 }),
     ...serviceTokenVariables,
 
     ...signingVariables(readPrivateKeys),
@@ -211,6 +211,7 @@ export function readAuthConfig(env: Environment = process.env) {
     logLevel: read.LOG_LEVEL,
     clockOffsetFile: read.CLOCK_OFFSET_FILE,
     mongoUrl: read.MONGODB_URI,
+    mongo: { poolSize: read.MONGO_POOL_SIZE, operationTimeoutMs: read.MONGO_OPERATION_TIMEOUT },
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
       accessKeys: accessKeys(read),

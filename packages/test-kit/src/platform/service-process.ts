@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
-/** A start takes a second; on a machine that does ten other things, many. */
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
 const MAX_LOG_CHARACTERS = 200_000;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceName } from '@tollgate/contracts';
@@ -47,6 +47,8 @@ export interface Fleet {
   readonly openai: FakeOpenAi;
   readonly mails: SmtpSink;
   readonly tokens: TestTokens;
+  /** Moves the clock of one process so far from the real time. */
+  setClock(service: ServiceKey, instance: number, offsetMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -90,7 +92,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const instances = (key: ServiceKey): ServiceProcess[] =>
     ports[key].map((port, at) => {
       const own = serviceEnvironments(installation(at, true))[key];
-      const env = { ...own, ...peersOf(key, links), ...options.env?.[key] };
+      const clock = { CLOCK_OFFSET_FILE: clockFile(folder, key, at) };
+      const env = { ...own, ...peersOf(key, links), ...clock, ...options.env?.[key] };
       return new ServiceProcess({ name: NAMES[key], port, env });
     });
   const services = { auth: instances('auth'), accounting: instances('accounting'), chatProxy: instances('chatProxy') };
@@ -117,6 +120,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
       refreshSecret: secrets.refresh,
       serviceSecret: secrets.service,
     }),
+    setClock: (service, instance, offsetMs) => writeFile(clockFile(folder, service, instance), String(offsetMs)),
     async stop() {
       for (const service of all) service.signal('SIGCONT');
       for (const database of [postgres, mongo]) database.signal('SIGCONT');
@@ -127,6 +131,9 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     },
   };
 }
+
+const clockFile = (folder: string, service: ServiceKey, instance: number): string =>
+  join(folder, `clock-${service}-${instance}`);
 
 async function portsOf({ instances }: FleetOptions): Promise<Record<ServiceKey, number[]>> {
   const { auth = 1, accounting = 1, chatProxy = 1 } = instances ?? {};
