@@ -99,7 +99,7 @@ export const AccountingEnvironment = z
     ALLOCATE_OPENS_ACCOUNTS: bool()
       .prefault('false')
       .describe('Whether allocating to an unknown user id opens the account'),
-    IDEMPOTENCY_RETENTION: duration({ min: '24h' })
+    IDEMPOTENCY_RETENTION: duration({ min: '24h', max: '90d' })
       .prefault('3d')
       .describe('How long answers are kept for repeated keys'),
 
