@@ -20,7 +20,7 @@ export async function ask(stage: Stage, chat: Chat): Promise<Outcome> {
     return patience.aborted ? { ...heard, code: 'hung' } : heard;
   };
   const all = chat.way.how === 'repeat' ? await repeated(chat.way.copies, once) : [await once()];
-  return judgeHeard(chat, payer, all);
+  return judgeHeard(chat, all);
 }
 
 /** Side by side, and then one after the other until one is told the end. */
@@ -56,7 +56,7 @@ function questionOf(
     void payer.person().then(({ accessToken }) => callOnce({ method: 'DELETE', url, token: accessToken }));
   };
   return {
-    text: `${payer.canary} ${directive(scenarioOf(chat, payer))}`,
+    text: `Question ${id} ${directive(scenarioOf(chat))}`,
     chatflowId: chatflows[chat.upstream],
     patience,
     ...(way.how === 'leave' && { leave: { afterTokens: way.after } }),
@@ -66,13 +66,14 @@ function questionOf(
   };
 }
 
-export const textOf = ({ tokens }: Chat, { canary }: Payer): string[] =>
-  Array.from({ length: tokens }, (_, at) => (at === 0 ? canary : ` t${at + 1}`));
+/** Every word names its answer, so that a word of another's is seen; and is short enough to be counted as one token. */
+const wordsOf = ({ id, tokens }: Chat): string[] =>
+  Array.from({ length: tokens }, (_, at) => `${id.toString(36).padStart(4, '0')}.${at.toString(36)} `);
 
-function scenarioOf(chat: Chat, payer: Payer): Scenario {
+function scenarioOf(chat: Chat): Scenario {
   const { tokenDelayMs, firstTokenDelayMs, fault, faultAfter } = chat;
   return {
-    tokens: textOf(chat, payer),
+    tokens: wordsOf(chat),
     tokenDelayMs,
     firstTokenDelayMs,
     // What a whole answer costs; one that breaks off is charged for the tokens that came.
@@ -86,8 +87,8 @@ function scenarioOf(chat: Chat, payer: Payer): Scenario {
 
 const isComplete = ({ status, isWhole, code }: Heard): boolean => status === 200 && isWhole && code === undefined;
 
-function judgeHeard(chat: Chat, payer: Payer, all: readonly Heard[]): Outcome {
-  const whole = textOf(chat, payer).join('');
+function judgeHeard(chat: Chat, all: readonly Heard[]): Outcome {
+  const whole = wordsOf(chat).join('');
   const wrong: string[] = [];
   for (const heard of all) {
     const { text, usage } = heard;

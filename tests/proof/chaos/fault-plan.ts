@@ -95,7 +95,7 @@ const DECK: readonly Card[] = [
 ];
 
 const FIRST_FAULT_MS = 500;
-const LONGEST_GAP_MS = 2000;
+const LONGEST_GAP_MS = 5000;
 
 /** Faults one after the other and over each other, but never two at the same target. */
 export function drawFaults(
@@ -106,7 +106,7 @@ export function drawFaults(
   const busyUntil = new Map<string, number>();
   let deck: Card[] = [];
   // The last ones are undone before the end.
-  for (let at = FIRST_FAULT_MS; at < seconds * 1000 - LONGEST_GAP_MS; at += between(draw, 100, LONGEST_GAP_MS)) {
+  for (let at = FIRST_FAULT_MS; at < seconds * 1000 - LONGEST_GAP_MS; at += between(draw, 200, LONGEST_GAP_MS)) {
     if (deck.length === 0) deck = shuffled(draw, DECK);
     const card = deck.pop();
     const drawn = card?.({ draw, instances });

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ServiceName } from '@tollgate/contracts';
 import { openServiceRole } from '@tollgate/dev-databases';
 import { type FakeFlowise, startFakeFlowise } from '../../fakes/fake-flowise.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../../fakes/fake-openai.ts';
 import { type SmtpSink, startSmtpSink } from '../../mail/smtp-sink.ts';
 import { createTestTokens, type TestTokens } from '../../tokens.ts';
-import { freePorts } from '../free-ports.ts';
+import { keptPorts } from '../free-ports.ts';
 import type { Urls } from '../person.ts';
 import { type Installation, type ServiceEnvironments, serviceEnvironments } from '../service-environments.ts';
 import { ServiceProcess } from '../service-process.ts';
@@ -124,7 +125,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     async stop() {
       for (const service of all) service.signal('SIGCONT');
       for (const database of [postgres, mongo]) database.signal('SIGCONT');
-      await Promise.all(all.map((service) => service.end('SIGTERM')));
+      await Promise.all(all.map(endInTime));
       await Promise.all([...Object.values(links), ...fakes].map((each) => each.stop()));
       await Promise.all([postgres.stop(), mongo.stop()]);
       await rm(folder, { recursive: true, force: true });
@@ -132,12 +133,24 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   };
 }
 
+/** A service ends within 45 s of a SIGTERM, whatever has happened to it. */
+const END_WITHIN_MS = 60_000;
+
+async function endInTime(service: ServiceProcess): Promise<void> {
+  const late = pause(END_WITHIN_MS, 'late', { ref: false });
+  if ((await Promise.race([service.end('SIGTERM'), late])) !== 'late') return;
+  await service.end('SIGKILL');
+  throw new Error(
+    `${service.name} did not end within ${END_WITHIN_MS / 1000} s of SIGTERM:\n${service.log.slice(-4000)}`,
+  );
+}
+
 const clockFile = (folder: string, service: ServiceKey, instance: number): string =>
   join(folder, `clock-${service}-${instance}`);
 
 async function portsOf({ instances }: FleetOptions): Promise<Record<ServiceKey, number[]>> {
   const { auth = 1, accounting = 1, chatProxy = 1 } = instances ?? {};
-  const ports = await freePorts(auth + accounting + chatProxy);
+  const ports = await keptPorts(auth + accounting + chatProxy);
   return {
     auth: ports.slice(0, auth),
     accounting: ports.slice(auth, auth + accounting),
