@@ -107,13 +107,13 @@ describe('the judge', () => {
       ...good.facts,
       journalRows: 2,
       verdicts: [{ invariant: 'I9', title: 'The chain is whole', offenders: 1, first: 'row' }],
-      processes: [{ name: 'auth', isAlive: false, residentMegabytes: 0, openFiles: 0 }],
+      processes: [{ name: 'auth', trouble: 'away', residentMegabytes: 0, openFiles: 0 }],
     };
     expect(told({ ...good, outcomes, facts })).toEqual([
       'I9 The chain is whole: 1 do not',
       'answered a client got neither an answer nor an end',
       'I4 proxies still owe 2 ends',
-      'alive auth does not answer',
+      'alive auth is not ready again',
       'answered an operation has no outcome',
     ]);
   });

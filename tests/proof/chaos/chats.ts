@@ -88,16 +88,6 @@ function scenarioOf(chat: Chat): Scenario {
 const isComplete = ({ status, isWhole, code }: Heard): boolean => status === 200 && isWhole && code === undefined;
 
 function judgeHeard(chat: Chat, all: readonly Heard[]): Outcome {
-  const whole = wordsOf(chat).join('');
-  const wrong: string[] = [];
-  for (const heard of all) {
-    const { text, usage } = heard;
-    const isOwn = chat.way.how === 'stop' || !isComplete(heard) ? whole.startsWith(text) : text === whole;
-    if (!isOwn) wrong.push(`heard ${JSON.stringify(text.slice(0, 200))} and not its own answer`);
-    const told = usage?.credits;
-    if (chat.way.how !== 'stop' && isComplete(heard) && told !== undefined && told !== 2 ** chat.bit)
-      wrong.push(`was told that it costs ${told} and not ${2 ** chat.bit}`);
-  }
   const last = all.at(-1);
   // A stop may come before the last token or after it.
   const isDone = chat.way.how !== 'stop' && all.some(isComplete);
@@ -108,9 +98,23 @@ function judgeHeard(chat: Chat, all: readonly Heard[]): Outcome {
     isHung: all.some(({ code }) => code === 'hung'),
     ending: last ? endingOf(last) : 'nothing',
     requestIds: [...new Set(all.flatMap(({ requestId }) => requestId ?? []))],
-    wrong,
+    wrong: all.flatMap((heard) => faultsOf(chat, heard)),
   };
 }
+
+/** Whether it is its own answer, and at its own price. */
+function faultsOf(chat: Chat, heard: Heard): string[] {
+  const whole = wordsOf(chat).join('');
+  const { text, usage } = heard;
+  if (chat.way.how === 'stop' || !isComplete(heard)) return whole.startsWith(text) ? [] : [notOwn(text)];
+  const price = 2 ** chat.bit;
+  return [
+    ...(text === whole ? [] : [notOwn(text)]),
+    ...(usage && usage.credits !== price ? [`was told that it costs ${usage.credits} and not ${price}`] : []),
+  ];
+}
+
+const notOwn = (text: string): string => `heard ${JSON.stringify(text.slice(0, 200))} and not its own answer`;
 
 function endingOf(heard: Heard): string {
   if (heard.hasLeft) return 'left';

@@ -32,7 +32,7 @@ export interface Payer {
 
 /** More than all powers of two together, and than what open holds reserve meanwhile. */
 export const GRANT = 2 ** 30;
-const AT_ONCE = 16;
+const AT_ONCE = 6;
 const TOKEN_LIFE_MS = 300_000;
 /** Bounds of the services, so short that none of them lasts longer than a client's patience. */
 const SECONDS = 5;
