@@ -10,7 +10,17 @@ export const testVariables = {
     .describe('For tests: a file with the milliseconds that the clock of the service is ahead; refused in production'),
 };
 
-const TEST_ONLY = ['CLOCK_OFFSET_FILE'] as const;
+/** For services that a test can kill at a certain step. */
+export const failpointVariables = {
+  FAILPOINTS: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('For tests: a file that says at which step the service shall wait or die; refused in production'),
+};
+
+const TEST_ONLY = ['CLOCK_OFFSET_FILE', 'FAILPOINTS'] as const;
 
 type Read = Readonly<{ NODE_ENV: string } & Partial<Record<(typeof TEST_ONLY)[number], unknown>>>;
 

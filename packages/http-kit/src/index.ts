@@ -4,11 +4,11 @@ export * from './app-error.ts';
 
 export * from './authenticate.ts';
 export * from './caller.ts';
+export * from './closers.ts';
 export * from './health.ts';
 export { callerOfKey } from './keys/caller-of-key.ts';
 export type { VerifyKey } from './keys/key-verifier.ts';
 export { drawKey, drawKeyId, idOfKey, keyPrefix } from './keys/key-text.ts';
-export * from './lifecycle.ts';
 export * from './package-version.ts';
 export * from './problem.ts';
 export * from './rate-limit.ts';

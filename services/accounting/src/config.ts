@@ -6,6 +6,7 @@ import {
   distinctKeys,
   duration,
   durationMs,
+  failpointVariables,
   type Environment,
   keyCacheVariables,
   keyRing,
@@ -44,6 +45,7 @@ export const AccountingEnvironment = z
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
     ...keyCacheVariables,
     ...workspaceVariables,
+    ...failpointVariables,
     MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
       .prefault('2s')
       .describe('How often auth is asked who belongs to which workspace'),
@@ -211,6 +213,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
     clockOffsetFile: read.CLOCK_OFFSET_FILE,
+    failpoints: read.FAILPOINTS,
     database: {
       ...addresses,
       poolSize: read.DB_POOL_SIZE,

@@ -8,6 +8,7 @@ import {
   createRounds,
   createServiceClock,
   migrateOnceReachable,
+  NEVER,
   openAccessKeys,
   packageVersion,
   type RateLimiter,
@@ -20,6 +21,7 @@ import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgat
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
+import { tamperedHolds } from './failpoints-deps.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { createSweepSteadily } from './flows/sweep-steadily.ts';
 import { openChannels, outboxRounds } from './outbox-deps.ts';
@@ -68,11 +70,9 @@ export type Deps = Readonly<{
   /** Where events are delivered, each in rounds of its own. */
   channels: Ports['channels'];
   /** Migrates when that is wanted and begins the rounds; requests are answered before, with 503 when the database is away. */
-  start(): Promise<void>;
-  close(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }>;
-
-const CLOSE_MS = 8000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
@@ -114,14 +114,16 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       { points: config.callsPerMinute, windowSeconds: SECONDS_PER_MINUTE },
       postgres,
     ),
-    async start() {
+    async start(stopping = NEVER) {
       revocations?.start();
       reports?.start();
-      if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
+      if (config.migrateOnStart)
+        await migrateOnceReachable(() => migrate(config), { troubleOf: databaseTrouble, logger, stopping });
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       memberships?.start();
     },
-    close: () => closers.closeAll(CLOSE_MS),
+    close: closers.closeAll,
   };
 }
 
@@ -145,7 +147,7 @@ function openStore(
   closers.addClose('report connections', () => models.sequelize.close());
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
-    holds: reachable(createHolds(postgres.query), databaseTrouble),
+    holds: tamperedHolds(reachable(createHolds(postgres.query), databaseTrouble), config.failpoints),
     keyLimits: reachable(createKeyLimits(postgres), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),

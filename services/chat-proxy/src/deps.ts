@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Closers,
   createClosers,
@@ -5,11 +6,12 @@ import {
   createRounds,
   createServiceClock,
   migrateOnceReachable,
+  NEVER,
   packageVersion,
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
+import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
@@ -19,6 +21,7 @@ import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Facts } from './domain/facts.ts';
 import { createTell } from './events.ts';
+import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createLogIn } from './flows/log-in.ts';
@@ -43,12 +46,14 @@ export interface Deps {
   readonly logger: Logger;
   readonly health: AppOptions['health'];
   /** Begins the background tasks. */
-  start(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
   /** Nothing new is accepted: sockets end, with the last of their answers. */
   draining(): void;
   /** Tells every running answer to end now. */
   endAnswers(): void;
-  close(): Promise<void>;
+  /** Writes down how far the running answers are. */
+  checkpoint(): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }
 
 const SAVE_EVERY_MS = 2000;
@@ -63,10 +68,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const tell = createTell(logger, metrics);
   const closers = createClosers(logger);
 
-  const stores = openStores(config, logger, closers);
+  const tampering = createTampering(config.FAILPOINTS);
+  const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock, closers);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
+  const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
+  const upstreams = tampering.upstreams(closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell })));
   const files = createFileFlows(config, { stores, clock, tell });
   const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
@@ -108,9 +114,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
       metrics: () => metrics.text(),
     },
-    async start() {
+    async start(stopping = NEVER) {
       admission.revocations.start();
-      if (config.MIGRATE_ON_START) await migrate(mongo, logger);
+      if (config.MIGRATE_ON_START) await migrate(mongo, logger, stopping);
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       // Right after the start the database may still be on its way.
       const synchronise = () => mongo.connected.then(() => library.synchronise());
@@ -118,19 +125,21 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
-    async close() {
+    checkpoint: () => answering.keeper.note(),
+    async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
       answering.endAnswers();
-      await answering.idle();
-      await closers.closeAll(CLOSING_MS);
+      // What is not settled by then stays in the journal, for whoever lives.
+      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
   };
 }
 
-async function migrate(mongo: Stores['mongo'], logger: Logger): Promise<void> {
-  await mongo.connected;
-  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
+async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
+  await untilConnected(mongo, stopping);
+  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
 }
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
@@ -157,7 +166,9 @@ function backgroundRounds(
   ];
 }
 
-function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
+
+function connectNeighbours(config: Config, { clock, closers, tampering }: Connecting) {
   const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
@@ -173,7 +184,7 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
   });
-  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+  return { auth: closers.add('auth', auth), accounting: tampering.accounting(closers.add('accounting', accounting)) };
 }
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({

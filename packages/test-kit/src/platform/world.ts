@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly fakePorts?: { readonly flowise: number; readonly openai: number };
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
+  /** Puts something between the services and what they depend on: gives the environments to start them with. */
+  readonly reroute?: (environments: ServiceEnvironments) => Promise<ServiceEnvironments>;
 }
 
 /** Three service processes, their databases, and fakes for the world outside. */
@@ -48,7 +50,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   ]);
   const [auth = 0, accounting = 0, chatProxy = 0] = ports;
   const secrets = randomSecrets();
-  const environments = serviceEnvironments({
+  const direct = serviceEnvironments({
     ports: { auth, accounting, chatProxy },
     secrets: { ...secrets, ...namedSecrets(secrets) },
     postgres: { service: database.serviceUrl, owner: database.url },
@@ -58,6 +60,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     openai: { url: openai.url, apiKey: 'fake', models: MODELS },
     test: { leaseSeconds: options.leaseSeconds ?? 60 },
   });
+  const environments = (await options.reroute?.(direct)) ?? direct;
   const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
     new ServiceProcess({ name, port, env: { ...environments[key], ...keysOf(key, options, auth), ...options[key] } });
   const services = {
@@ -81,9 +84,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       ...(options.privateKeys !== undefined && { privateKeys: options.privateKeys }),
     }),
     stop: async () => {
-      await Promise.all(Object.values(services).map((service) => service.end('SIGTERM')));
+      const ends = await Promise.allSettled(Object.values(services).map((service) => service.end('SIGTERM')));
       await Promise.all([flowise.stop(), openai.stop(), mails.stop()]);
       await database.drop();
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
   };
 }
