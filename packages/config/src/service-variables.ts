@@ -72,11 +72,15 @@ export const keyCacheVariables = {
 };
 
 /** For services whose store is MongoDB. */
-export const mongoVariables = {
+export const mongoVariables = ({ connections }: { connections: number }) => ({
   MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(
     'The MongoDB database of the service, with its name',
   ),
-};
+  MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(connections).describe('Connections to the database'),
+  MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
+    .prefault('3s')
+    .describe('Longest wait for one database operation'),
+});
 
 /** The port a service listens on; each has a standard one. */
 export const portVariable = (standard: number) => ({

@@ -27,3 +27,5 @@ export { ServiceProcess } from './platform/service-process.ts';
 export { cellsOf, isUnjudged, MATRIX_CALLERS, REACHES } from './permission-matrix.ts';
 export { type BadCall, badCallsOf, examplePath } from './rejects-bad-callers.ts';
 export { createTestTokens, newUserId, type TestTokens, type TestTokensOptions } from './tokens.ts';
+export { type JsonText, JSON_TEXTS } from './texts/json-texts.ts';
+export { COMBINED_10_KB, NAUGHTY_STRINGS } from './texts/naughty-strings.ts';

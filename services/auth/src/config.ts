@@ -11,7 +11,6 @@ import {
   portVariable,
   readConfig,
   refusesTestHooks,
-  secret,
   serviceTokenVariables,
   serviceVariables,
   signingVariables,
@@ -96,7 +95,7 @@ export const AuthEnvironment = z
   .object({
     ...serviceVariables,
     ...portVariable(3000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 20 }),
     ...serviceTokenVariables,
 
     ...signingVariables(readPrivateKeys),
@@ -118,7 +117,9 @@ export const AuthEnvironment = z
       .describe('Who may found workspaces; who leads one is a supervisor only where an administrator has founded it'),
 
     PASSWORD_PEPPER: keyRing().describe('Keys of password digests, current one first'),
-    TOKEN_HASH_SECRET: secret().describe('Key of the stored hashes of mailed codes'),
+    TOKEN_HASH_SECRET: keyRing().describe(
+      'Keys of the stored hashes of mailed codes and backup codes, current one first; what a key has made ends with it',
+    ),
     BCRYPT_COST: whole({ min: LEAST_BCRYPT_COST.test, max: 15 })
       .prefault('12')
       .describe('Work per password hash; at least 12 in production'),
@@ -210,6 +211,7 @@ export function readAuthConfig(env: Environment = process.env) {
     logLevel: read.LOG_LEVEL,
     clockOffsetFile: read.CLOCK_OFFSET_FILE,
     mongoUrl: read.MONGODB_URI,
+    mongo: { poolSize: read.MONGO_POOL_SIZE, operationTimeoutMs: read.MONGO_OPERATION_TIMEOUT },
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
       accessKeys: accessKeys(read),
@@ -248,7 +250,7 @@ export function readAuthConfig(env: Environment = process.env) {
         giveUpMs: read.MAIL_GIVE_UP * MILLISECONDS,
       },
     },
-    tokenHashSecret: read.TOKEN_HASH_SECRET,
+    tokenHashKeys: read.TOKEN_HASH_SECRET,
     codeLives: {
       'verify-email': read.VERIFICATION_TTL * MILLISECONDS,
       'change-email': read.EMAIL_CHANGE_TTL * MILLISECONDS,

@@ -43,6 +43,7 @@ import { createAdminRoster } from './store/admin-roster.ts';
 import { createApiKeys } from './store/api-keys.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
+import { createKeyUse } from './store/key-use.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -123,7 +124,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
-    checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
+    checks: { database: () => mongo.ping(), schema: schemaCheck(mongo) },
     version: await packageVersion(import.meta.url),
     async start(stopping = NEVER) {
       await untilConnected(mongo, stopping);
@@ -138,14 +139,22 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   };
 }
 
-/** Traffic comes only after the migrations: without the unique indexes two accounts could share a name. */
-async function requireSchema(mongo: Mongo): Promise<void> {
-  if (!(await hasNewestSchema(mongo.db(), MIGRATIONS))) throw new Error('migrations are missing');
+/**
+ * Traffic comes only after the migrations: without the unique indexes two accounts could share a name. What was there once is not
+ * asked for again.
+ */
+function schemaCheck(mongo: Mongo): Check {
+  let isThere = false;
+  return async () => {
+    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+    if (!isThere) throw new Error('migrations are missing');
+  };
 }
 
 function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
   const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
-  return closers.add('database', openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: DATABASE, onFault }));
+  const url = config.mongoUrl.reveal();
+  return closers.add('database', openMongo({ url, defaultDatabase: DATABASE, onFault, ...config.mongo }));
 }
 
 type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
@@ -155,35 +164,37 @@ async function createPorts(
   { mongo, closers, logger, metrics, clock }: Surroundings,
 ): Promise<Omit<Ports, 'tokens'> & AuditPorts & { events: AuditedEvents }> {
   const { connection } = mongo;
+  const open = <Store extends object>(store: Store): Store => reachable(mongo.bounded(store), troubleOf);
   const audit = createAuditPorts(config, mongo);
   const defaultWorkspaceId = config.tokens.workspaceId;
   return {
     clock,
-    users: reachable(createUsers(connection), troubleOf),
-    sessions: reachable(createSessions(connection), troubleOf),
-    mailedCodes: reachable(createMailedCodes(connection), troubleOf),
-    challenges: reachable(createChallenges(connection), troubleOf),
-    apiKeys: reachable(createApiKeys(connection), troubleOf),
+    users: open(createUsers(connection)),
+    sessions: open(createSessions(connection)),
+    mailedCodes: open(createMailedCodes(connection)),
+    challenges: open(createChallenges(connection)),
+    apiKeys: open(createApiKeys(connection)),
     keySecrets: createKeySecrets(),
     keyLimitBook: openKeyLimitBook(config, closers, clock),
-    endedAccess: reachable(createEndedAccess(connection), troubleOf),
-    revocations: reachable(createRevocations(connection), troubleOf),
-    workspaces: reachable(createWorkspaces(connection), troubleOf),
-    memberships: reachable(createMemberships(connection), troubleOf),
-    invitations: reachable(createInvitations(connection), troubleOf),
-    secondFactors: reachable(createSecondFactors(connection), troubleOf),
+    endedAccess: open(createEndedAccess(connection)),
+    revocations: open(createRevocations(connection)),
+    workspaces: open(createWorkspaces(connection)),
+    memberships: open(createMemberships(connection)),
+    invitations: open(createInvitations(connection)),
+    secondFactors: open(createSecondFactors(connection)),
+    keyUse: open(createKeyUse(connection)),
     totp: createTotp(),
-    backupCodes: createBackupCodes(config.tokenHashSecret),
+    backupCodes: createBackupCodes(config.tokenHashKeys),
     fieldCipher: createFieldCipher(config.mfaKeys),
-    devices: createTrustedDevices(config.tokenHashSecret),
-    mailQueue: reachable(createMailQueue(connection), troubleOf),
-    adminRoster: reachable(createAdminRoster(connection), troubleOf),
+    devices: createTrustedDevices(config.tokenHashKeys),
+    mailQueue: open(createMailQueue(connection)),
+    adminRoster: open(createAdminRoster(connection)),
     ...audit,
     events: createAuditedEvents({ ...audit, clock, logger, metrics, defaultWorkspaceId }),
     limits: config.limits ? reachable(createLimits(mongo, config.limits), troubleOf) : NO_LIMITS,
     mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
-    secrets: createMailedSecrets(config.tokenHashSecret, clock),
+    secrets: createMailedSecrets(config.tokenHashKeys, clock),
   };
 }
 

@@ -39,16 +39,11 @@ export const Variables = z
   .object({
     ...serviceVariables,
     ...portVariable(8000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 50 }),
     ...serviceTokenVariables,
     ...workspaceVariables,
     ...failpointVariables,
     ...verifyingVariables(readPublicKeys),
-
-    MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
-    MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
-      .prefault('3s')
-      .describe('Longest wait for one database operation'),
 
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).describe('The auth service'),
     AUTH_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
