@@ -46,6 +46,9 @@ export const serviceVariables = {
     .prefault('5s')
     .describe('How long requests are still taken after the signal to stop'),
   SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+  SHUTDOWN_CLOSE: durationMs({ min: '1s', max: '5m' })
+    .prefault('8s')
+    .describe('How long answers that were told to end may take to be settled after that, and everything to close'),
   ...testVariables,
 };
 

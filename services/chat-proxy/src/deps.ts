@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { once } from 'node:events';
 import {
+  type Check,
   type Closers,
   createClosers,
   createHealth,
@@ -11,7 +12,7 @@ import {
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
+import { hasNewestSchema, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
@@ -92,7 +93,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
+  const health = createHealth({
+    service: 'chat-proxy',
+    checks: { mongo: () => mongo.ping(), schema: schemaCheck(mongo), ...admission.checks },
+  });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell, clock });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
@@ -130,7 +134,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       sockets.leave();
       answering.endAnswers();
       // What is not settled by then stays in the journal, for whoever lives.
-      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      const enough = AbortSignal.timeout(Math.floor(deadlineMs / 2));
+      await Promise.race([answering.settled(enough), once(enough, 'abort')]);
       await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
@@ -140,6 +145,15 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
   await untilConnected(mongo, stopping);
   await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
+}
+
+/** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
+function schemaCheck(mongo: Stores['mongo']): Check {
+  let isThere = false;
+  return async () => {
+    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+    if (!isThere) throw new Error('migrations are missing');
+  };
 }
 
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>

@@ -24,6 +24,7 @@ import { createStreams, openSharing } from './streams.ts';
 import type { Upstreams } from './upstream.ts';
 
 const SOON_MS = 50;
+const LAST_REPEAT_MS = 100;
 
 interface Neighbours {
   readonly stores: Stores;
@@ -91,9 +92,13 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     chat: streams.requests.chat,
     stop: streams.requests.stop,
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
-    /** Resolves when every answer has been settled, or is kept for a later attempt. */
-    idle: async () => {
+    /** Resolves when every answer has been settled; what does not go through is repeated until it has, or this aborts. */
+    async settled(enough: AbortSignal) {
       await settler.idle();
+      while (settler.waiting > settler.parked && !enough.aborted) {
+        await pause(LAST_REPEAT_MS, undefined, { signal: enough }).catch(() => undefined);
+        await settler.repeat();
+      }
       await saveLater.tick();
     },
   };

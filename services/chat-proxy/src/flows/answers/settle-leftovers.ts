@@ -32,6 +32,8 @@ export interface Settler {
   endLater(closing: Closing): void;
   /** One turn of the background task: repeats what is due and takes over what dead owners left. */
   tick(): Promise<void>;
+  /** Repeats what is due. */
+  repeat(): Promise<void>;
   /** Holds this process still owes an end. */
   readonly waiting: number;
   /** Those of them whose end accounting refuses. */
@@ -99,12 +101,16 @@ class LeftoverSettler implements Settler {
 
   async tick(): Promise<void> {
     const { clock, journal } = this.#deps;
-    const now = clock.now();
-    const due = [...this.#waiting.values()].filter((closing) => this.#isDue(closing, now));
-    await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
+    await this.repeat();
     const lease = new Date(clock.now() + this.#deps.journalLeaseMs);
     const orphans = await journal.adopt(new Date(clock.now()), lease, ADOPTED_AT_ONCE);
     await Promise.all(orphans.filter(({ holdId }) => !this.#waiting.has(holdId)).map((row) => this.#recover(row)));
+  }
+
+  async repeat(): Promise<void> {
+    const now = this.#deps.clock.now();
+    const due = [...this.#waiting.values()].filter((closing) => this.#isDue(closing, now));
+    await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
   }
 
   get waiting(): number {
