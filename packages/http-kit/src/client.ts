@@ -11,6 +11,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
 import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
+import { inSpan } from './tracing/in-span.ts';
 
 export interface ClientOptions {
   /** With or without a trailing slash or `/api`. */
@@ -75,7 +76,8 @@ export function createClient<const Operations extends Readonly<Record<string, Op
   const baseUrl = options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, '');
   const calls = Object.entries(operations).map(([name, operation]) => [
     name,
-    (input: AnyInput = {}, call: CallOptions = {}) => callTwice({ operation, options, agent, baseUrl }, input, call),
+    (input: AnyInput = {}, call: CallOptions = {}) =>
+      inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, baseUrl }, input, call)),
   ]);
   return { ...Object.fromEntries(calls), close: () => agent.destroy() } as Client<Operations>;
 }
@@ -229,7 +231,7 @@ const isToken = (onBehalfOf: string | undefined): boolean =>
 
 async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
   const token = call.token ?? (await options.token?.());
-  const requestId = requestContext.get()?.requestId;
+  const { requestId, traceparent } = requestContext.origin() ?? {};
   return {
     accept: 'application/json',
     ...(input.body !== undefined && { 'content-type': 'application/json' }),
@@ -237,6 +239,7 @@ async function headersOf(options: ClientOptions, input: AnyInput, call: CallOpti
     ...(call.onBehalfOf !== undefined && { 'x-on-behalf-of': call.onBehalfOf }),
     ...(call.idempotencyKey !== undefined && { 'idempotency-key': call.idempotencyKey }),
     ...(requestId !== undefined && { 'x-request-id': requestId }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 

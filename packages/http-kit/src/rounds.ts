@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { requestContext } from './request-context.ts';
+
 export interface Rounds {
   /** Begins, once; `delayMs` later the first round. */
   start(): void;
@@ -37,14 +40,16 @@ export function createRounds(turn: () => Promise<unknown>, { everyMs, delayMs = 
     wait(everyMs - ((performance.now() - began) % everyMs));
   }
 
-  async function foundMore(): Promise<boolean> {
-    try {
-      return (await turn()) === true;
-    } catch (error) {
-      failed(error);
-      return false;
-    }
-  }
+  /** Under an id of its own: the request that has nudged it, or made its timer, has nothing to do with what is done here. */
+  const foundMore = (): Promise<boolean> =>
+    requestContext.run({ requestId: randomUUID() }, async () => {
+      try {
+        return (await turn()) === true;
+      } catch (error) {
+        failed(error);
+        return false;
+      }
+    });
 
   function wait(ms: number): void {
     clearTimeout(timer);

@@ -11,6 +11,7 @@ import {
   packageVersion,
   type RateLimiter,
   reachable,
+  requestContext,
   type Rounds,
   type VerifyKey,
 } from '@tollgate/http-kit';
@@ -75,7 +76,8 @@ const CLOSE_MS = 8000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const logger = overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel });
+  const logger =
+    overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel, context: requestContext.fields });
   const metrics = createMetrics({ service: 'accounting' });
   const closers = createClosers(logger);
   const reports = createAuditReporting(config, { closers, logger, metrics });

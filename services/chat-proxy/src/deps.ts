@@ -67,7 +67,15 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const { auth, accounting } = connectNeighbours(config, clock, closers);
   const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell }));
   const files = createFileFlows(config, { stores, clock, tell });
-  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
+  const answering = createAnswering(config, {
+    stores,
+    accounting,
+    upstreams,
+    clock,
+    tell,
+    tracer,
+    files: files.inChats,
+  });
   const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
   const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
 

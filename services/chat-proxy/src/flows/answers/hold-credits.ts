@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@tollgate/contracts';
-import { AppError, unavailable } from '@tollgate/http-kit';
+import { AppError, type Origin, unavailable } from '@tollgate/http-kit';
 import type { Access } from '../../domain/access.ts';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import {
@@ -56,6 +56,8 @@ export interface HoldsDeps {
   readonly keeper: Pick<LeaseKeeper, 'add' | 'remove' | 'noteSoon'>;
   readonly settler: Pick<Settler, 'end' | 'endLater'>;
   readonly clock: Clock;
+  /** The request under way. */
+  readonly origin: () => Origin | undefined;
   readonly journalLeaseMs: number;
   /** Output tokens of an answer when nothing else is said. */
   readonly defaultOutput: number;
@@ -88,6 +90,7 @@ class JournalledHolds implements Holds {
       id: holdId,
       userId: caller.userId,
       access: accessOf(caller),
+      origin: this.#deps.origin(),
       reply,
       place: chatflow,
       choices,
@@ -150,7 +153,8 @@ class JournalledHolds implements Holds {
 
   #end(hold: OpenHold): Promise<ClosedHold | undefined> {
     this.#deps.keeper.remove(hold.id);
-    return this.#deps.settler.end({ holdId: hold.id, userId: hold.userId, ending: endingOf(hold) });
+    const { id: holdId, userId, origin } = hold;
+    return this.#deps.settler.end({ holdId, userId, origin, ending: endingOf(hold) });
   }
 
   async #grant(
@@ -170,7 +174,8 @@ class JournalledHolds implements Holds {
     try {
       return extendedHold(await this.#deps.accounting.extend(caller.userId, flat, { units: most }), most);
     } catch (error) {
-      this.#deps.settler.endLater({ holdId, userId: caller.userId, ending: voided('not covered') });
+      const { settler, origin } = this.#deps;
+      settler.endLater({ holdId, userId: caller.userId, origin: origin(), ending: voided('not covered') });
       throw error;
     }
   }
@@ -182,7 +187,8 @@ class JournalledHolds implements Holds {
 
   async #holdAndJournal(caller: Asker, request: HoldRequest): Promise<Hold> {
     const { accounting, journal, clock, journalLeaseMs, settler } = this.#deps;
-    const owner = { holdId: request.holdId, userId: caller.userId };
+    const origin = this.#deps.origin();
+    const owner = { holdId: request.holdId, userId: caller.userId, ...(origin && { origin }) };
     const { workspaceId } = caller;
     const [granted, journalled] = await Promise.allSettled([
       accounting.hold(caller, request),
