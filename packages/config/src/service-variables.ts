@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessTokenVariables } from './token-variables.ts';
+import { tracingVariables } from './tracing-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
 
 /** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
@@ -25,6 +26,7 @@ export const serviceVariables = {
   METRICS_TOKEN: secret()
     .optional()
     .describe('Bearer token for /metrics from outside; without it only private addresses read it'),
+  ...tracingVariables,
   MIGRATE_ON_START: bool()
     .prefault('false')
     .describe('Whether a service brings its database to the newest schema at start'),

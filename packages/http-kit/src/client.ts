@@ -11,6 +11,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
 import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
+import { type Connections, connectionsOf } from './outbound/connections.ts';
 import { inSpan } from './tracing/in-span.ts';
 
 export interface ClientOptions {
@@ -44,7 +45,11 @@ export type Client<Operations extends Readonly<Record<string, OperationSpec>>> =
   readonly [Name in keyof Operations]: (
     ...input: Arguments<Operations[Name]>
   ) => Promise<ClientResult<Operations[Name]>>;
-} & { close(): Promise<void> };
+} & {
+  /** How many connections are open and idle, and how many calls wait for one. */
+  connections(): Connections;
+  close(): Promise<void>;
+};
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 2;
@@ -79,8 +84,14 @@ export function createClient<const Operations extends Readonly<Record<string, Op
     (input: AnyInput = {}, call: CallOptions = {}) =>
       inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, baseUrl }, input, call)),
   ]);
-  return { ...Object.fromEntries(calls), close: () => agent.destroy() } as Client<Operations>;
+  return {
+    ...Object.fromEntries(calls),
+    connections: () => connectionsOf(agent),
+    close: () => agent.destroy(),
+  } as Client<Operations>;
 }
+
+export { type Connections, connectionsOf } from './outbound/connections.ts';
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, unknown>>;

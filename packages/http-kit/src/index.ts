@@ -5,7 +5,7 @@ export * from './app-error.ts';
 export * from './authenticate.ts';
 export * from './caller.ts';
 export * from './health.ts';
-export { asPartOf, inSpan } from './tracing/in-span.ts';
+export { asPartOf, faultNameOf, inSpan } from './tracing/in-span.ts';
 export type { Span, SpanFields, Tracer } from './tracing/span.ts';
 export { callerOfKey } from './keys/caller-of-key.ts';
 export type { VerifyKey } from './keys/key-verifier.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, Mongoose, mongo } from 'mongoose';
+import { type PoolState, watchPool } from './pool-state.ts';
 import { TookTooLong } from './faults.ts';
 
 export interface MongoOptions {
@@ -27,6 +28,8 @@ export interface Mongo {
   /** Resolves at the first connection, or when the connection is closed before it. */
   readonly connected: Promise<void>;
   ping(): Promise<void>;
+  /** How many connections there are, and how many operations wait for one. */
+  pool(): PoolState;
   close(): Promise<void>;
 }
 
@@ -66,6 +69,7 @@ export function openMongo(options: MongoOptions): Mongo {
     collection: (name) => db().collection(name),
     run,
     ping: () => run(async () => void (await db().command({ ping: 1 }))),
+    pool: watchPool(connection),
     async close() {
       closing.abort();
       await connection.close();

@@ -11,4 +11,12 @@ export {
   type Metrics,
   type MetricsOptions,
 } from './metrics.ts';
+export {
+  createHeartbeats,
+  createRequestObserver,
+  type PoolFigures,
+  watchDependencies,
+  watchPools,
+} from './service-metrics.ts';
+export { openTracing, type Tracing } from './tracing.ts';
 export { redact, type RedactOptions } from './redact.ts';

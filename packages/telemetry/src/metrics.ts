@@ -31,6 +31,8 @@ export type GaugeMetric<Rules extends LabelRules> = {
   add(amount: number, ...labels: LabelArguments<Rules>): void;
 };
 
+type Each<Rules extends LabelRules> = readonly Readonly<{ labels: Labels<Rules>; value: number }>[];
+
 export type Metrics = Readonly<{
   counter<const Rules extends LabelRules = NoLabels>(metric: Described<CounterName, Rules>): CounterMetric<Rules>;
   /** `buckets` are upper bounds in the unit of the name, ascending. */
@@ -41,7 +43,7 @@ export type Metrics = Readonly<{
   gauge<const Rules extends LabelRules = NoLabels>(
     metric: Described<GaugeName, Rules> & {
       readonly read?: () => number | Promise<number>;
-      readonly readEach?: () => readonly Readonly<{ labels: Labels<Rules>; value: number }>[];
+      readonly readEach?: () => Each<Rules> | Promise<Each<Rules>>;
     },
   ): GaugeMetric<Rules>;
   /** The exposition text for `/metrics`, of type {@link contentType}. */
@@ -88,8 +90,8 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
           },
         }),
         ...(readEach && {
-          collect() {
-            for (const each of readEach()) gauge.set(bound(each.labels), each.value);
+          async collect() {
+            for (const each of await readEach()) gauge.set(bound(each.labels), each.value);
           },
         }),
       });

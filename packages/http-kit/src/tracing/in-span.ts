@@ -42,7 +42,7 @@ async function ended<T>(span: Span | undefined, work: () => Promise<T>): Promise
 }
 
 /** What may be said of an error where its text must not go: its code, or the name of its class. */
-const faultNameOf = (error: unknown): string => {
+export const faultNameOf = (error: unknown): string => {
   if (error instanceof AppError) return wireCode(error.code);
   return error instanceof Error && /^\w{1,60}$/.test(error.name) ? error.name : 'Error';
 };

@@ -6,17 +6,17 @@ export interface TraceParent {
   /** As it is sent on: always of version 00. */
   readonly text: string;
   readonly traceId: string;
-  readonly spanId: string;
-  readonly isSampled: boolean;
 }
 
 /** The `traceparent` of a request (W3C Trace Context, section 3.2); undefined when it is absent or not well formed. */
 export function traceParentIn(header: unknown): TraceParent | undefined {
-  if (typeof header !== 'string' || header.length < LENGTH || header.length > LONGEST) return undefined;
-  // A later version may say more after a dash; what is known of it keeps its place.
-  const isOurs = header.length === LENGTH || (!header.startsWith('00') && header[LENGTH] === '-');
-  const [, traceId = '', spanId = '', flags = ''] = (isOurs && SHAPE.exec(header.slice(0, LENGTH))) || [];
-  if (traceId === '') return undefined;
+  if (typeof header !== 'string' || !hasOneLength(header)) return undefined;
+  const [, traceId, spanId, flags = ''] = SHAPE.exec(header.slice(0, LENGTH)) ?? [];
+  if (traceId === undefined || spanId === undefined) return undefined;
   const isSampled = (Number.parseInt(flags, 16) & 1) === 1;
-  return { text: `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`, traceId, spanId, isSampled };
+  return { text: `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`, traceId };
 }
+
+/** A later version may say more after a dash; what is known of it keeps its place. */
+const hasOneLength = (header: string): boolean =>
+  header.length === LENGTH || (header.length <= LONGEST && !header.startsWith('00') && header[LENGTH] === '-');

@@ -21,6 +21,7 @@ export const BACKGROUND_TASKS = [
   'listen',
   'share',
   'files',
+  'measure',
 ] as const;
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */

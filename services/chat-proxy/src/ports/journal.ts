@@ -30,4 +30,6 @@ export interface Journal {
   /** Whether the end of a hold is still owed. */
   has(holdId: HoldId): Promise<boolean>;
   count(): Promise<number>;
+  /** When the lease ends that ends first; undefined when nothing is owed. */
+  firstLeaseEnd(): Promise<Date | undefined>;
 }

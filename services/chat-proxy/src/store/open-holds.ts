@@ -87,6 +87,12 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
     has: (holdId) => mongo.run(async () => (await rows().countDocuments({ _id: holdId }, { limit: 1 })) > 0),
 
     count: () => mongo.run(() => rows().countDocuments({})),
+
+    firstLeaseEnd: () =>
+      mongo.run(async () => {
+        const row = await rows().findOne({}, { sort: { lease_until: 1 }, projection: { lease_until: 1 } });
+        return row?.lease_until;
+      }),
   };
 }
 
