@@ -1,12 +1,15 @@
 // Proofs that take longer than a test may, on a platform of their own:
 // `node --conditions=tollgate scripts/prove.ts credits [--requests 10000] [--seed 1] [--at-once 40]`
 // `node --conditions=tollgate scripts/prove.ts faults [--report docs/reports/fault-catalogue.md]`
+// `node --conditions=tollgate scripts/prove.ts kills [--cycles 500] [--seed 1] [--worlds 2] [--report docs/reports/kills.md]`
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Platform, type PlatformOptions, startPlatform } from '@tollgate/test-kit';
 import startDatabases from '../packages/test-kit/src/global-setup.ts';
 import stopDatabases from '../packages/test-kit/src/global-teardown.ts';
 import { FIRST_BYTE_MS, IDLE_MS, playFaults, priceByToken, summary } from '../tests/proof/faults.ts';
+import { playKills } from '../tests/proof/kills/kills.ts';
+import { isClean, killReport, lineOf } from '../tests/proof/kills/report.ts';
 import { askAtRandom, isSame } from '../tests/proof/same-credits.ts';
 
 const { values, positionals } = parseArgs({
@@ -16,6 +19,8 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '40' },
     report: { type: 'string' },
+    cycles: { type: 'string', default: '500' },
+    worlds: { type: 'string', default: '2' },
   },
 });
 
@@ -36,13 +41,24 @@ const PROOFS: Readonly<Record<string, () => Promise<boolean>>> = {
     return onPlatform({ ...env, UPSTREAM_BREAK_AFTER: '1000' }, async (platform) => {
       await priceByToken(platform);
       const seen = await playFaults(platform);
-      const text = `# Faults of upstreams, as they end\n\nWritten by \`scripts/prove.ts faults\`; time limits of the upstream are ${FIRST_BYTE_MS} ms here.\n\n${summary(seen)}`;
-      if (values.report === undefined) process.stdout.write(text);
-      else await writeFile(values.report, text);
+      await write(
+        `# Faults of upstreams, as they end\n\nWritten by \`scripts/prove.ts faults\`; time limits of the upstream are ${FIRST_BYTE_MS} ms here.\n\n${summary(seen)}`,
+      );
       return seen.every(({ wrong }) => wrong === '');
     });
   },
+  kills: async () => {
+    const options = { seed: Number(values.seed), cycles: Number(values.cycles), worlds: Number(values.worlds) };
+    const played = await playKills({ ...options, told: (report) => process.stderr.write(`${lineOf(report)}\n`) });
+    await write(killReport(options, played));
+    return isClean(played);
+  },
 };
+
+async function write(text: string): Promise<void> {
+  if (values.report === undefined) process.stdout.write(text);
+  else await writeFile(values.report, text);
+}
 
 async function onPlatform(
   env: NonNullable<PlatformOptions['chatProxy']>,

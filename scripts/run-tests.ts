@@ -47,6 +47,8 @@ async function tests(): Promise<Count> {
     '--conditions=tollgate',
     // Modules of past files stay in a worker's memory until it is replaced (jest.config.ts).
     '--max-old-space-size=8192',
+    '--import',
+    './packages/test-kit/jest/unhandled.mjs',
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',

@@ -5,7 +5,8 @@ import { readAccountingConfig } from '../services/accounting/src/config.ts';
 import { readAuthConfig } from '../services/auth/src/config.ts';
 import { readEnvironment } from '../services/chat-proxy/src/config.ts';
 
-// No service begins in production with a secret that is missing, short, known to everybody, or used for two things.
+// No service begins in production with a secret that is missing, short, known to everybody, or used for two things,
+// nor with anything that is there for tests alone.
 
 type Env = Readonly<Record<string, string>>;
 
@@ -70,6 +71,12 @@ const SERVICES: Readonly<Record<string, Service>> = {
   },
 };
 
+const HOOKS: Readonly<Record<string, Env>> = {
+  auth: { CLOCK_OFFSET_FILE: '/tmp/offset' },
+  'chat-proxy': { CLOCK_OFFSET_FILE: '/tmp/offset', FAILPOINTS: '/tmp/failpoints' },
+  accounting: { CLOCK_OFFSET_FILE: '/tmp/offset', FAILPOINTS: '/tmp/failpoints' },
+};
+
 function faultsOf({ read }: Service, env: Env): string[] {
   try {
     read(env);
@@ -80,13 +87,18 @@ function faultsOf({ read }: Service, env: Env): string[] {
   }
 }
 
-describe.each(Object.entries(SERVICES))('%s in production', (_name, service) => {
+describe.each(Object.entries(SERVICES))('%s in production', (called, service) => {
   const { env, secrets, eddsa } = service;
   // Keys that serve two purposes would let one kind of token, or of stored digest, pass for the other.
   const pairs = secrets.flatMap((one, at) => secrets.slice(at + 1).map((other) => [one, other] as const));
 
   it('starts with good secrets', () => {
     expect(faultsOf(service, env)).toEqual([]);
+  });
+
+  it.each(Object.entries(HOOKS[called] ?? {}))('does not start with %s, which only tests use', (hook, value) => {
+    expect(faultsOf(service, { ...env, [hook]: value })).toEqual([hook]);
+    expect(faultsOf(service, { ...env, [hook]: '' })).toEqual([]);
   });
 
   it.each(secrets)('does not start when %s is missing, short or a sample', (name) => {

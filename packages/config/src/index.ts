@@ -18,6 +18,7 @@ export {
   serviceVariables,
   workspaceVariables,
 } from './service-variables.ts';
+export { failpointVariables, refusesTestHooks } from './test-variables.ts';
 export {
   signingVariables,
   signsWithOneAlgorithm,

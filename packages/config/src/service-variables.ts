@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { testVariables } from './test-variables.ts';
 import { accessTokenVariables } from './token-variables.ts';
 import { tracingVariables } from './tracing-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
@@ -45,6 +46,7 @@ export const serviceVariables = {
     .prefault('5s')
     .describe('How long requests are still taken after the signal to stop'),
   SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+  ...testVariables,
 };
 
 /** For services that call each other. */
@@ -69,11 +71,15 @@ export const keyCacheVariables = {
 };
 
 /** For services whose store is MongoDB. */
-export const mongoVariables = {
+export const mongoVariables = ({ connections }: { connections: number }) => ({
   MONGODB_URI: alias(databaseUrl(['mongodb:', 'mongodb+srv:']), ['MONGO_URI', 'MONGODB_URL']).describe(
     'The MongoDB database of the service, with its name',
   ),
-};
+  MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(connections).describe('Connections to the database'),
+  MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
+    .prefault('3s')
+    .describe('Longest wait for one database operation'),
+});
 
 /** The port a service listens on; each has a standard one. */
 export const portVariable = (standard: number) => ({

@@ -17,6 +17,8 @@ export type StartOptions = {
   dataDir: string;
   /** false (tests): trades crash safety for speed, and the servers end with the process that started them. */
   durable: boolean;
+  /** Whether they do so although they are durable: for tests that kill them. */
+  endsWithCaller?: boolean;
   /** The caller's environment, usually process.env: DATABASE_URL, MONGODB_URI, DOCKER_HOST, PATH, HOME, XDG_CACHE_HOME. */
   env: Environment;
   /** One line per step that takes time or was skipped. */
@@ -27,6 +29,9 @@ export type StartOptions = {
 
 /** One way to get a database. `start` throws Unavailable when that way is closed on this machine. */
 export type Link = { name: string; start: (options: StartOptions) => Promise<DevDatabase> };
+
+export const endsWithCaller = (options: Pick<StartOptions, 'durable' | 'endsWithCaller'>): boolean =>
+  options.endsWithCaller ?? !options.durable;
 
 /** This way is closed on this machine; the message says why in one line. Any other error ends the search. */
 export class Unavailable extends Error {

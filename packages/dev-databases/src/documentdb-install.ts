@@ -20,7 +20,7 @@ import type { Environment, StartOptions } from './dev-database.ts';
 import { unpackDocumentDb } from './documentdb-packages.ts';
 import { withLock } from './locks.ts';
 import { startCluster } from './postgres-cluster.ts';
-import { run } from './processes.ts';
+import { type Command, run } from './processes.ts';
 
 /** Grows when the steps below change, so that an older result is not taken for a newer one. */
 const RECIPE = '1';
@@ -73,6 +73,20 @@ export async function installDocumentDb(options: StartOptions): Promise<Installa
 export const isDocumentDbInstalled = async (env: Environment): Promise<boolean> =>
   (await readInstallation(folderIn(env))) !== undefined;
 
+/**
+ * A program of the PostgreSQL that the double brings, such as pg_dump, if it is installed: its command, to which arguments
+ * are added. It needs the loader and the libraries it came with, as `wrap` says.
+ */
+export async function documentDbProgram(name: string, env: Environment): Promise<Command | undefined> {
+  const installed = await readInstallation(folderIn(env));
+  if (!installed) return undefined;
+  const root = join(folderIn(env), 'programs');
+  const loader = await findLoader(root).catch(() => undefined);
+  if (loader === undefined) return undefined;
+  const libraries = [dirname(loader), join(root, 'usr/lib', POSTGRES, 'lib')].join(':');
+  return { file: loader, args: ['--library-path', libraries, join(installed.binaries, name)] };
+}
+
 const folderIn = (env: Environment) => join(cacheFolder(env), `documentdb-${RECIPE}`);
 
 async function install(folder: string, options: StartOptions): Promise<Installation> {
@@ -111,6 +125,7 @@ async function makeTemplate(draft: string, binaries: string, options: StartOptio
     binaries,
     folder: join(draft, 'template'),
     durable: false,
+    endsWithCaller: true,
     env: options.env,
     settings: DOCUMENTDB_SETTINGS,
     connectsToItself: true,

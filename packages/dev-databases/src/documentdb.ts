@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { nodeProgram } from './child-program.ts';
-import { firstLine, once, REPLICA_SET, Unavailable } from './dev-database.ts';
+import { endsWithCaller, firstLine, once, REPLICA_SET, Unavailable } from './dev-database.ts';
 import type { DevDatabase, StartOptions } from './dev-database.ts';
 import { DOCUMENTDB_SETTINGS, installDocumentDb } from './documentdb-install.ts';
 import type { Installation } from './documentdb-install.ts';
@@ -32,6 +32,7 @@ export async function startDocumentDb(options: StartOptions): Promise<DevDatabas
       binaries: installation.binaries,
       folder,
       durable: options.durable,
+      endsWithCaller: endsWithCaller(options),
       env: options.env,
       settings: DOCUMENTDB_SETTINGS,
       connectsToItself: true,
@@ -74,7 +75,7 @@ async function startGateway(options: StartOptions, folder: string, settings: Gat
   const stop = once(() => end(child.pid, ['SIGTERM', 'SIGKILL'], GATEWAY_STOP_MS));
   try {
     await writeFile(join(folder, 'gateway.pid'), String(child.pid));
-    child.stdin?.write(`${JSON.stringify({ ...settings, endsWithCaller: !options.durable })}\n`);
+    child.stdin?.write(`${JSON.stringify({ ...settings, endsWithCaller: endsWithCaller(options) })}\n`);
     const lines = createInterface({ input: child.stdout ?? process.stdin });
     const [port] = await event(lines, 'line', { signal: AbortSignal.timeout(GATEWAY_START_MS) });
     for (const pipe of [child.stdin, child.stdout]) (pipe as unknown as { unref(): void } | null)?.unref();

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { firstLine, once, REPLICA_SET, Unavailable } from './dev-database.ts';
+import { endsWithCaller, firstLine, once, REPLICA_SET, Unavailable } from './dev-database.ts';
 import type { DevDatabase, StartOptions } from './dev-database.ts';
 import { withOwnedFolder } from './owned-folder.ts';
 import { commandLine, end, freePort, isRunning, launch, run } from './processes.ts';
@@ -38,8 +38,8 @@ async function startServer(
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
     const command = { file: binary, args: argumentsFor(options, join(folder, 'data'), port) };
-    const endsWithCaller = options.durable ? undefined : 'TERM';
-    const { pid } = await launch(command, { cwd: folder, env: options.env, logFile, endsWithCaller });
+    const ending = endsWithCaller(options) ? 'TERM' : undefined;
+    const { pid } = await launch(command, { cwd: folder, env: options.env, logFile, endsWithCaller: ending });
     try {
       await openUnlessEnded(port, pid);
       return { pid, port };

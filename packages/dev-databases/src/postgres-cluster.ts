@@ -33,6 +33,7 @@ export type ClusterOptions = {
   /** Holds `data`, `password` and `postgres.log`. */
   folder: string;
   durable: boolean;
+  endsWithCaller: boolean;
   env: Environment;
   port?: number;
   settings?: Record<string, string>;
@@ -132,7 +133,7 @@ async function tryToStart(options: ClusterOptions, account: ServerAccount, port:
     cwd: '/',
     env: { ...serverEnvironment(options.env), ...password },
     logFile,
-    endsWithCaller: options.durable ? undefined : 'QUIT',
+    endsWithCaller: options.endsWithCaller ? 'QUIT' : undefined,
   });
   const status = async () => {
     if (!(await isRunning(pid))) return false;

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 
 import { postgresInDocker } from './containers.ts';
-import { firstAvailable, firstLine, Unavailable } from './dev-database.ts';
+import { endsWithCaller, firstAvailable, firstLine, Unavailable } from './dev-database.ts';
 import type { DevDatabase, StartOptions } from './dev-database.ts';
 import { withOwnedFolder } from './owned-folder.ts';
 import { startCluster } from './postgres-cluster.ts';
@@ -66,7 +66,14 @@ async function local(options: StartOptions, binaries: string, origin: string): P
   if (Number(major) < OLDEST_MAJOR) throw new Unavailable(`PostgreSQL ${version} is older than ${OLDEST_MAJOR}`);
   return withOwnedFolder(join(options.dataDir, `postgres-${major}`), async (folder) => {
     const { env, durable, port } = options;
-    const cluster = await startCluster({ binaries, folder, env, durable, ...(port !== undefined && { port }) });
+    const cluster = await startCluster({
+      binaries,
+      folder,
+      env,
+      durable,
+      endsWithCaller: endsWithCaller(options),
+      ...(port !== undefined && { port }),
+    });
     await createDatabase(cluster.url('postgres')).catch(async (error: unknown) => {
       await cluster.stop();
       throw error;

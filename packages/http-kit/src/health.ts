@@ -30,6 +30,7 @@ export function createHealth(options: HealthOptions): Health {
   const { timeoutMs = 2000, freshMs = 1000 } = options;
   let draining = false;
   let cached: { at: number; result: Promise<Record<string, 'ok' | 'failed'>> } | undefined;
+  let last: Record<string, 'ok' | 'failed'> = {};
 
   const checkAll = async (): Promise<Record<string, 'ok' | 'failed'>> =>
     Object.fromEntries(
@@ -47,8 +48,11 @@ export function createHealth(options: HealthOptions): Health {
     }),
     live: () => ({ status: 'ok' }),
     async ready() {
+      // At once, also when a dependency hangs: load balancers must not wait to hear that they shall go elsewhere.
+      if (draining) return { ready: false, status: 'draining', checks: last };
       if (!cached || performance.now() - cached.at > freshMs) cached = { at: performance.now(), result: checkAll() };
       const checks = await cached.result;
+      last = checks;
       const ready = !draining && Object.values(checks).every((state) => state === 'ok');
       return { ready, status: draining ? 'draining' : ready ? 'ready' : 'unavailable', checks };
     },

@@ -1,50 +1,11 @@
+// Imports nothing that takes time to load: until it runs, a signal would find nobody.
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import closeWithGrace from 'close-with-grace';
+import { setTimeout as timer } from 'node:timers/promises';
 import type { Health } from './health.ts';
 import type { Logger } from './server/service-options.ts';
 
-type Close = () => unknown;
-
-/** Resources in the order they were opened; they close in reverse, each with a share of the deadline. */
-export interface Closers {
-  add<T extends { close(): unknown }>(name: string, resource: T): T;
-  addClose(name: string, close: Close): void;
-  /** Never throws: a resource that fails or hangs is reported and passed over. */
-  closeAll(deadlineMs?: number): Promise<void>;
-}
-
-export function createClosers(logger?: Logger): Closers {
-  const open: { name: string; close: Close }[] = [];
-  return {
-    add(name, resource) {
-      open.push({ name, close: () => resource.close() });
-      return resource;
-    },
-    addClose(name, close) {
-      open.push({ name, close });
-    },
-    async closeAll(deadlineMs = 10_000) {
-      const end = performance.now() + deadlineMs;
-      for (const { name, close } of open.splice(0).reverse()) {
-        await closeInTime(close, Math.max(100, end - performance.now())).catch((error: unknown) =>
-          logger?.warn('resource did not close cleanly', { resource: name, error }),
-        );
-      }
-    },
-  };
-}
-
-async function closeInTime(close: Close, timeoutMs: number): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`not closed after ${Math.round(timeoutMs)} ms`)), timeoutMs);
-  try {
-    await Promise.race([Promise.resolve(close()), promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
+/** A service that is built, and what begins and ends it. */
 export interface RunOptions {
   /** Made by createHttpServer, which sets its limits. */
   readonly server: Server;
@@ -57,84 +18,174 @@ export interface RunOptions {
   readonly acceptMs: number;
   /** Milliseconds running answers get to finish before they are told `server_shutdown`. */
   readonly drainMs: number;
+  /** What begins once requests are taken; when the signal aborts it ends soon, and begins nothing more. */
+  readonly start?: (stopping: AbortSignal) => Promise<void>;
   /** Nothing new is accepted from now on; for connections that are no requests, which nobody else would end. */
   readonly draining?: () => void;
   /** Tells running answers to end; called when `drainMs` is over. */
   readonly endAnswers?: () => void;
-  /** Closes everything else, after the last connection. */
-  readonly close: () => Promise<void>;
+  /** Writes down how far running answers are, for whoever has to end them instead. */
+  readonly checkpoint?: () => Promise<unknown>;
+  /** Closes everything else, after the last connection, in so many milliseconds. */
+  readonly close: (deadlineMs: number) => Promise<void>;
 }
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Milliseconds after the drain within which answers settle and resources close. */
 const CLOSING_MS = 8000;
+/** Of them, for answers that were told to end. */
+const ENDING_MS = 3000;
+/** From a second signal to the end of the process. */
+const HURRIED_MS = 2500;
+const HURRIED_ENDING_MS = 1000;
+/** What is left to the process after its resources. */
+const LAST_MS = 200;
+
+type Why = { readonly signal: string } | { readonly error: unknown };
 
 /**
- * Listens, and stops gracefully on SIGTERM or SIGINT: not ready, accept a little longer, drain, close, exit 0.
- * A second signal ends the process at once. Resolves with the port when listening.
+ * Builds a service, listens, and stops gracefully on a signal: not ready, accept a little longer, drain, close, exit 0. A second
+ * signal ends the answers at once, notes how far they were, and exits within three seconds; docs/adr/0028-graceful-life.md.
+ * Resolves with the port when everything has begun.
  */
-export async function runService(options: RunOptions): Promise<number> {
-  const { server, logger } = options;
-  const closeSilent = watchSilent(server);
-  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(options.port, options.host, resolve);
-  await listening;
-  server.off('error', reject);
-  const address = server.address();
-  const port = typeof address === 'object' && address ? address.port : options.port;
-  logger.info('listening', { host: options.host, port });
+export async function runService(build: () => Promise<RunOptions>): Promise<number> {
+  // Until it listens a service has begun nothing that would have to be ended.
+  let stop: (why: Why) => void = () => process.exit(0);
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop({ signal }));
+  const options = await build();
+  const { server, logger, host } = options;
+  const sockets = trackSockets(server);
+  const port = await listen(options);
+  logger.info('listening', { host, port });
 
-  const delay = options.acceptMs + options.drainMs + CLOSING_MS;
-  closeWithGrace(
-    { delay, logger: { error: (message) => logger.error('stop failed', { error: message }) } },
-    async ({ signal, err }) => {
-      if (err) logger.error('stopping after an error nobody handled', { error: err });
-      else logger.info('stopping', { signal });
-      await stopGracefully({ ...options, closeSilent });
-      logger.info('stopped');
-    },
-  );
+  const stopping = new AbortController();
+  const hurried = new AbortController();
+  let code = 0;
+  stop = (why) => {
+    if ('error' in why) {
+      code = 1;
+      logger.error('stopping after an error nobody handled', { error: why.error });
+    }
+    if (stopping.signal.aborted) return hurry(why, { hurried, logger });
+    if ('signal' in why) logger.info('stopping', why);
+    stopping.abort();
+    exitAfter(options.acceptMs + options.drainMs + CLOSING_MS, logger);
+    void stopGracefully({ options, sockets, started, hurried: hurried.signal })
+      .catch((error: unknown) => {
+        code = 1;
+        logger.error('the stop failed', { error });
+      })
+      .finally(() => {
+        logger.info('stopped');
+        process.exit(code);
+      });
+  };
+  process.on('uncaughtException', (error) => stop({ error }));
+  const started = begin(options, stopping.signal, stop);
+  await started;
   return port;
 }
 
-/** Milliseconds between two looks for connections whose last answer is out. */
-const IDLE_CHECK_MS = 50;
-
-/**
- * Connections that were opened and on which nothing was ever sent, as browsers and load balancers keep them ready. Node counts
- * them as busy, and no longer looks at their time when the server closes.
- */
-function watchSilent(server: Server): () => void {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  return () => {
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  };
+async function listen({ server, port, host }: RunOptions): Promise<number> {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(port, host, resolve);
+  await listening;
+  server.off('error', reject);
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : port;
 }
 
-async function stopGracefully(options: RunOptions & { closeSilent: () => void }): Promise<void> {
-  const { server, health, acceptMs, drainMs, endAnswers, close, closeSilent } = options;
+/** Never rejects: a start that fails is the end of the service, and one that was broken off by its end is none. */
+async function begin({ start }: RunOptions, stopping: AbortSignal, stop: (why: Why) => void): Promise<void> {
+  try {
+    await start?.(stopping);
+  } catch (error) {
+    if (!stopping.aborted) stop({ error });
+  }
+}
+
+function hurry(why: Why, { hurried, logger }: { hurried: AbortController; logger: Logger }): void {
+  // Errors of its own must not keep a service from its last words.
+  if ('error' in why || hurried.signal.aborted) return;
+  logger.warn('stopping at once', why);
+  hurried.abort();
+  exitAfter(HURRIED_MS, logger);
+}
+
+function exitAfter(ms: number, logger: Logger): void {
+  setTimeout(() => {
+    logger.error('the stop took too long', { ms });
+    process.exit(1);
+  }, ms).unref();
+}
+
+interface Stopping {
+  readonly options: RunOptions;
+  readonly sockets: Sockets;
+  readonly started: Promise<void>;
+  readonly hurried: AbortSignal;
+}
+
+async function stopGracefully({ options, sockets, started, hurried }: Stopping): Promise<void> {
+  const { server, health, acceptMs, drainMs, draining, endAnswers, checkpoint, close } = options;
   health.drain();
   // Whoever asks now is told to use another connection for the next request.
   server.prependListener('request', (_request, response: ServerResponse) => {
     response.shouldKeepAlive = false;
   });
-  if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs));
+  await pause(acceptMs, hurried);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  options.draining?.();
-  // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
+  draining?.();
   const idle = setInterval(() => {
+    // Node closes what is idle at this moment only; a connection that is still answering would stay open after its answer.
     server.closeIdleConnections();
-    closeSilent();
+    sockets.closeSilent();
   }, IDLE_CHECK_MS);
-  const drained = setTimeout(() => endAnswers?.(), drainMs);
-  const cut = setTimeout(() => server.closeAllConnections(), drainMs + CLOSING_MS / 2);
-  await closed;
+  await Promise.race([closed, pause(drainMs, hurried)]);
+  endAnswers?.();
+  const noted = checkpoint?.().catch(() => undefined);
+  await Promise.race([closed, pause(ENDING_MS, hurried)]);
+  if (hurried.aborted) await Promise.race([closed, timer(HURRIED_ENDING_MS)]);
   clearInterval(idle);
-  clearTimeout(drained);
-  clearTimeout(cut);
-  await close();
+  sockets.closeAll();
+  await closed;
+  const leftMs = (hurried.aborted ? HURRIED_MS - HURRIED_ENDING_MS : CLOSING_MS - ENDING_MS) - LAST_MS;
+  // Migrations under way end by themselves; the half of one would keep the next process waiting for its lock.
+  await Promise.race([Promise.all([noted, started]), pause(leftMs / 2, hurried)]);
+  await close(leftMs / 2);
+}
+
+/** Ends early, without an error, when the signal aborts. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  ms > 0 && !signal.aborted ? timer(ms, undefined, { signal }).catch(() => undefined) : Promise.resolve();
+
+/** Milliseconds between two looks for connections whose last answer is out. */
+const IDLE_CHECK_MS = 50;
+
+interface Sockets {
+  closeSilent(): void;
+  closeAll(): void;
+}
+
+/** All connections, also those that have become something else than HTTP, which Node's server no longer counts as its own. */
+function trackSockets(server: Server): Sockets {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return {
+    /**
+     * Connections that were opened and on which nothing was ever sent, as browsers and load balancers keep them ready. Node
+     * counts them as busy, and no longer looks at their time when the server closes.
+     */
+    closeSilent() {
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    },
+    closeAll() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }

@@ -37,18 +37,25 @@ function asAppError(error: unknown, troubleOf: TroubleOf): unknown {
   return unavailable(trouble === 'full' ? 'STORAGE_FULL' : 'DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error);
 }
 
-const MIGRATION_RETRY_MS = 2000;
+const MIGRATION_RETRY_MS = 1000;
+/** Of what is not stopped. */
+export const NEVER: AbortSignal = new AbortController().signal;
+
+interface Migrating {
+  readonly troubleOf: TroubleOf;
+  readonly logger: Logger;
+  readonly stopping?: AbortSignal;
+}
 
 /**
- * Migrates at the start of a service, again and again while its database is away.
+ * Migrates at the start of a service, again and again while its database is away, until the service is stopping.
  * @throws what `migrate` throws for any other reason: a service with a wrong schema must not start.
  */
 export async function migrateOnceReachable(
   migrate: () => Promise<readonly string[]>,
-  troubleOf: TroubleOf,
-  logger: Logger,
+  { troubleOf, logger, stopping = NEVER }: Migrating,
 ): Promise<void> {
-  for (;;) {
+  while (!stopping.aborted) {
     try {
       const steps = await migrate();
       logger.info('the database has the newest schema', { steps });
@@ -56,7 +63,7 @@ export async function migrateOnceReachable(
     } catch (error) {
       if (troubleOf(error) === undefined) throw error;
       logger.error('a migration failed and will be tried again', { error });
-      await pause(MIGRATION_RETRY_MS);
+      await pause(MIGRATION_RETRY_MS, undefined, { signal: stopping }).catch(() => undefined);
     }
   }
 }

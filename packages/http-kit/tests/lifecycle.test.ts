@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -19,6 +20,8 @@ interface Process {
   readonly events: Event[];
   /** Resolves with the exit code. */
   readonly exited: Promise<number | null>;
+  /** Resolves when it has said this. */
+  readonly said: (event: string) => Promise<Event>;
 }
 
 const children = new Set<ChildProcess>();
@@ -27,7 +30,20 @@ afterEach(() => {
   children.clear();
 });
 
-async function launch(framework: string, { acceptMs = 0, drainMs = 2000, fault = '' } = {}): Promise<Process> {
+interface Manner {
+  readonly acceptMs?: number;
+  readonly drainMs?: number;
+  readonly fault?: string;
+}
+
+/** Until it listens. */
+async function launch(framework: string, manner: Manner = {}): Promise<Process> {
+  const service = spawnService(framework, manner);
+  const { port = 0 } = await service.said('ready');
+  return { ...service, url: `http://127.0.0.1:${port}`, port };
+}
+
+function spawnService(framework: string, { acceptMs = 0, drainMs = 2000, fault = '' }: Manner): Process {
   const file = join(import.meta.dirname, 'fixtures', 'service.ts');
   const child = spawn(
     process.execPath,
@@ -38,19 +54,25 @@ async function launch(framework: string, { acceptMs = 0, drainMs = 2000, fault =
   );
   children.add(child);
   const events: Event[] = [];
-  const ready = Promise.withResolvers<number>();
   const exited = Promise.withResolvers<number | null>();
+  const change = new EventEmitter();
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const event = JSON.parse(line) as Event;
-    events.push(event);
-    if (event.event === 'ready' && event.port !== undefined) ready.resolve(event.port);
+    events.push(JSON.parse(line) as Event);
+    change.emit('line');
   });
   child.once('close', (code) => {
     exited.resolve(code);
-    ready.reject(new Error(`the service ended with ${code}`));
+    change.emit('line');
   });
-  const port = await ready.promise;
-  return { child, url: `http://127.0.0.1:${port}`, port, events, exited: exited.promise };
+  const said = async (name: string): Promise<Event> => {
+    for (;;) {
+      const found = events.find(({ event }) => event === name);
+      if (found) return found;
+      if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode} and never said ${name}`);
+      await once(change, 'line');
+    }
+  };
+  return { child, url: '', port: 0, events, exited: exited.promise, said };
 }
 
 const listenTo = (service: Process, count: number): Wire =>
@@ -78,7 +100,7 @@ describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (f
     await story.until('tick 1\n');
     const began = performance.now();
     service.child.kill('SIGTERM');
-    await eventually(() => names(service).includes('stopping'));
+    await service.said('stopping');
     const ready = await call(service, 'GET /health/ready');
     expect([ready.status, ready.json['status']]).toEqual([503, 'draining']);
     expect((await call(service, 'GET /health/live')).status).toBe(200);
@@ -111,24 +133,62 @@ describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (f
     const story = listenTo(service, 100_000);
     await story.until('tick 1\n');
     service.child.kill('SIGTERM');
-    await eventually(() => names(service).includes('stopping'));
+    await service.said('stopping');
     await expect(call(service, 'GET /health/live')).rejects.toMatchObject({
       code: expect.stringMatching(/ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/),
     });
     expect(await story.until('0\r\n\r\n')).toContain('server_shutdown');
     expect(await within(3000, service.exited)).toBe(0);
   });
+});
 
-  it('twice ends at once', async () => {
-    const service = await launch(framework, { drainMs: 20_000 });
+describe('A service that is told to stop', () => {
+  it('twice tells its answers at once, notes how far they are, closes and exits with 0', async () => {
+    const service = await launch('Fastify', { acceptMs: 20_000, drainMs: 20_000 });
     const story = listenTo(service, 100_000);
     await story.until('tick 1\n');
     service.child.kill('SIGTERM');
-    await eventually(() => names(service).includes('stopping'));
-    const began = performance.now();
+    await service.said('stopping');
     service.child.kill('SIGINT');
-    expect(await within(2000, service.exited)).toBe(1);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(await story.until('0\r\n\r\n')).toContain('server_shutdown');
+    expect(await within(10_000, service.exited)).toBe(0);
+    expect(names(service)).toEqual(expect.arrayContaining(['stopping at once', 'checkpoint', 'database closed']));
+  });
+
+  it('twice does not wait for answers that do not hear it', async () => {
+    const service = await launch('Express', { drainMs: 60_000, fault: 'deaf' });
+    const story = listenTo(service, 100_000);
+    await story.until('tick 1\n');
+    service.child.kill('SIGTERM');
+    await service.said('stopping');
+    service.child.kill('SIGTERM');
+    await story.ended();
+    expect(await within(10_000, service.exited)).toBe(0);
+    expect(names(service)).toEqual(expect.arrayContaining(['checkpoint', 'database closed']));
+  });
+
+  it('ends connections that are no HTTP any more and do not close', async () => {
+    const service = await launch('Express', { fault: 'upgrade', drainMs: 100 });
+    const upgraded = wire(service.port, 'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n');
+    await upgraded.until('101');
+    service.child.kill('SIGTERM');
+    expect(await within(20_000, service.exited)).toBe(0);
+  });
+
+  it('while it is being built exits at once with 0', async () => {
+    const service = spawnService('Express', { fault: 'slow-build' });
+    await service.said('building');
+    service.child.kill('SIGTERM');
+    expect(await within(10_000, service.exited)).toBe(0);
+  });
+
+  it('while it starts breaks that off, closes and exits with 0', async () => {
+    const service = spawnService('Express', { fault: 'slow-start' });
+    await service.said('starting');
+    service.child.kill('SIGTERM');
+    expect(await within(10_000, service.exited)).toBe(0);
+    expect(names(service)).toEqual(expect.arrayContaining(['start broken off', 'database closed', 'stopped']));
+    expect(names(service)).not.toContain('stopping after an error nobody handled');
   });
 });
 

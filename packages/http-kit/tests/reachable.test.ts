@@ -45,7 +45,7 @@ describe('A store whose database may go away', () => {
 describe('A migration at the start of a service', () => {
   it('is told when it is done', async () => {
     const logger = memoryLogger();
-    await migrateOnceReachable(async () => ['0001'], troubleOf, logger);
+    await migrateOnceReachable(async () => ['0001'], { troubleOf, logger });
     expect(logger.lines).toMatchObject([{ level: 'info', fields: { steps: ['0001'] } }]);
   });
 
@@ -53,7 +53,7 @@ describe('A migration at the start of a service', () => {
     const logger = memoryLogger();
     const faults = [away, new Error('the database is newer')];
     const migrate = () => Promise.reject(faults.shift());
-    await expect(migrateOnceReachable(migrate, troubleOf, logger)).rejects.toThrow('newer');
+    await expect(migrateOnceReachable(migrate, { troubleOf, logger })).rejects.toThrow('newer');
     expect(logger.lines).toMatchObject([{ level: 'error', fields: { error: away } }]);
   });
 });

@@ -25,8 +25,11 @@ export interface Mongo {
   collection<Row extends mongo.Document>(name: string): mongo.Collection<Row>;
   /** Waits for an operation no longer than its time; {@link troubleOf} knows the error that follows. */
   run<T>(operation: () => Promise<T>): Promise<T>;
+  /** The same store, each of whose functions is one operation of {@link run}. All of them must be asynchronous. */
+  bounded<Store extends object>(store: Store): Store;
   /** Resolves at the first connection, or when the connection is closed before it. */
   readonly connected: Promise<void>;
+  /** Asks on a connection of its own, which busy ones cannot keep away. */
   ping(): Promise<void>;
   /** How many connections there are, and how many operations wait for one. */
   pool(): PoolState;
@@ -35,11 +38,14 @@ export interface Mongo {
 
 const RECONNECT_MS = 1000;
 const SOCKET_TIMEOUT_MS = 15_000;
-/** An operation on a database that is away fails within two seconds. */
+/** An operation on a database that is away, or without a connection that is free, fails within two seconds. */
 const TIMEOUTS = {
   serverSelectionTimeoutMS: 2000,
+  waitQueueTimeoutMS: 2000,
   connectTimeoutMS: 2000,
   socketTimeoutMS: SOCKET_TIMEOUT_MS,
+  // The driver's own 10 s are also the longest time in which it does not see that a database is back.
+  heartbeatFrequencyMS: 1000,
 } as const;
 const POOL_SIZE = 20;
 
@@ -62,17 +68,25 @@ export function openMongo(options: MongoOptions): Mongo {
     return connection.db;
   }
   const run: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);
+  let probe: mongo.MongoClient | undefined;
   return {
     connection,
     connected,
     db,
     collection: (name) => db().collection(name),
     run,
-    ping: () => run(async () => void (await db().command({ ping: 1 }))),
     pool: watchPool(connection),
+    bounded: (store) => boundedBy(run, store),
+    ping: () =>
+      run(async () => {
+        db();
+        // Connects with the first question, and again after every loss.
+        probe ??= new mongo.MongoClient(options.url, { ...TIMEOUTS, maxPoolSize: 1 });
+        await probe.db().command({ ping: 1 });
+      }),
     async close() {
       closing.abort();
-      await connection.close();
+      await Promise.all([connection.close(), probe?.close()]);
     },
   };
 }
@@ -94,6 +108,24 @@ async function connect(connection: Connection, options: MongoOptions, closing: A
       await pause(RECONNECT_MS, undefined, { signal: closing }).catch(() => undefined);
     }
   }
+}
+
+/** Resolves at the first connection, or when nobody wants one any more. */
+export async function untilConnected({ connected }: Pick<Mongo, 'connected'>, stopping: AbortSignal): Promise<void> {
+  if (stopping.aborted) return;
+  const { promise: stopped, resolve } = Promise.withResolvers<void>();
+  stopping.addEventListener('abort', () => resolve(), { once: true });
+  await Promise.race([connected, stopped]);
+}
+
+function boundedBy<Store extends object>(run: Mongo['run'], store: Store): Store {
+  return new Proxy(store, {
+    get(target, name, receiver) {
+      const operation: unknown = Reflect.get(target, name, receiver);
+      if (typeof operation !== 'function') return operation;
+      return (...inputs: unknown[]) => run(async () => Reflect.apply(operation, target, inputs) as unknown);
+    },
+  });
 }
 
 /** `mongodb://host:port/name?options`; several hosts and `mongodb+srv` included. */

@@ -2,8 +2,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createStopSignal, createWaitingRoom, pause, type WaitingRoom } from './waiting.ts';
 
 export type ChaosProxyOptions = {
-  /** Where connections go: a URL, or a port of 127.0.0.1. */
-  target: string | number;
+  /** Where connections go: a URL, or a port of 127.0.0.1. Of several each takes its turn, and one that refuses is passed over. */
+  target: string | number | readonly (string | number)[];
   /** 0 or absent: chosen by the system. */
   port?: number;
 };
@@ -42,7 +42,7 @@ type Settings = {
   isHole: boolean;
   swallowedBytes: number;
 };
-type Pair = { client: Socket; target: Socket };
+type Pair = { client: Socket; target: Socket | undefined };
 type Direction = Omit<Shared, 'pairs'> & { from: Socket; to: Socket; send(bytes: Buffer): boolean };
 
 const HELD_BYTES = 1024 * 1024;
@@ -50,8 +50,10 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** A TCP proxy on 127.0.0.1 whose faults a test switches on and off. */
 export async function startChaosProxy(options: ChaosProxyOptions): Promise<ChaosProxy> {
-  const target = new URL(typeof options.target === 'number' ? `http://127.0.0.1:${options.target}` : options.target);
-  if (target.port === '') throw new RangeError('the target of a chaos proxy needs a port');
+  const targets = [options.target].flat().map(addressOf);
+  const [target] = targets;
+  if (!target) throw new RangeError('a chaos proxy needs a target');
+  let turn = 0;
   const settings: Settings = {
     latencyMs: 0,
     bytesPerSecond: 0,
@@ -65,9 +67,11 @@ export async function startChaosProxy(options: ChaosProxyOptions): Promise<Chaos
   const stopping = createStopSignal();
   // Half-open, because an end of one side must travel with the same delay as its bytes.
   const open = () =>
-    createServer({ allowHalfOpen: true, noDelay: true }, (client) =>
-      join(client, target, { settings, pairs, room, signal: stopping.signal }),
-    );
+    createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+      const at = turn++ % targets.length;
+      const inTurn = [...targets.slice(at), ...targets.slice(0, at)];
+      void admit(client, inTurn, { settings, pairs, room, signal: stopping.signal });
+    });
   let server = open();
   const port = await listenOn(server, options.port ?? 0);
 
@@ -95,7 +99,7 @@ export async function startChaosProxy(options: ChaosProxyOptions): Promise<Chaos
       stopping.abort(new Error('the proxy was stopped'));
       room.close();
       const isClosed = server.listening ? new Promise<void>((resolve) => server.close(() => resolve())) : undefined;
-      for (const { client, target: far } of pairs) for (const socket of [client, far]) socket.destroy();
+      for (const { client, target: far } of pairs) for (const socket of [client, far]) socket?.destroy();
       await isClosed;
     },
   };
@@ -103,20 +107,44 @@ export async function startChaosProxy(options: ChaosProxyOptions): Promise<Chaos
 
 type Shared = { settings: Settings; pairs: Set<Pair>; room: WaitingRoom; signal: AbortSignal };
 
-/** Connects a client to the target and passes both directions on. */
-function join(client: Socket, url: URL, shared: Shared): void {
-  const { settings, pairs } = shared;
-  const target = connect({ port: Number(url.port), host: url.hostname, allowHalfOpen: true, noDelay: true });
-  const pair: Pair = { client, target };
-  pairs.add(pair);
-  for (const socket of [client, target]) {
-    socket.on('error', () => reset(pair));
-    socket.on('close', () => {
-      if (client.destroyed && target.destroyed) pairs.delete(pair);
-      // An end is passed on in its turn; whatever else closes one side closes the other at once.
-      if (!socket.readableEnded) reset(pair);
-    });
+/** Connects a client to the first target that takes it. */
+async function admit(client: Socket, targets: readonly URL[], shared: Shared): Promise<void> {
+  const pair: Pair = { client, target: undefined };
+  shared.pairs.add(pair);
+  watch(client, pair, shared);
+  for (const url of targets) {
+    const target = connect({ port: Number(url.port), host: url.hostname, allowHalfOpen: true, noDelay: true });
+    pair.target = target;
+    if (!(await isTaken(target)) && !client.destroyed) continue;
+    watch(target, pair, shared);
+    return client.destroyed || target.destroyed ? reset(pair) : join({ client, target }, pair, shared);
   }
+  reset(pair);
+}
+
+function isTaken(target: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      target.off('connect', done).off('close', done);
+      resolve(!target.destroyed);
+    };
+    target.on('error', () => undefined);
+    target.on('connect', done).on('close', done);
+  });
+}
+
+function watch(socket: Socket, pair: Pair, { pairs }: Shared): void {
+  socket.on('error', () => reset(pair));
+  socket.on('close', () => {
+    if (pair.client.destroyed && pair.target?.destroyed !== false) pairs.delete(pair);
+    // An end is passed on in its turn; whatever else closes one side closes the other at once.
+    if (!socket.readableEnded) reset(pair);
+  });
+}
+
+/** Passes both directions on. */
+function join({ client, target }: { client: Socket; target: Socket }, pair: Pair, shared: Shared): void {
+  const { settings } = shared;
   let passed = 0;
   const sendBack = (bytes: Buffer) => {
     const left = Math.max(0, settings.resetAfter - passed);
@@ -186,7 +214,7 @@ function hold({ from, settings, room }: Direction) {
 }
 
 function reset({ client, target }: Pair): void {
-  for (const socket of [client, target]) if (!socket.destroyed) socket.resetAndDestroy();
+  for (const socket of [client, target]) if (socket?.destroyed === false) socket.resetAndDestroy();
 }
 
 function piecesOf(bytes: Buffer, { sliceBytes, bytesPerSecond }: Settings): Buffer[] {
@@ -208,6 +236,12 @@ function drained(socket: Socket): Promise<void> {
     };
     socket.on('drain', done).on('close', done);
   });
+}
+
+function addressOf(target: string | number): URL {
+  const url = new URL(typeof target === 'number' ? `http://127.0.0.1:${target}` : target);
+  if (url.port === '') throw new RangeError('the target of a chaos proxy needs a port');
+  return url;
 }
 
 function urlWith(target: URL, port: number): string {

@@ -6,12 +6,14 @@ import {
   distinctKeys,
   duration,
   durationMs,
+  failpointVariables,
   type Environment,
   keyCacheVariables,
   keyRing,
   port,
   portVariable,
   readConfig,
+  refusesTestHooks,
   Secret,
   secret,
   serviceTokenVariables,
@@ -44,6 +46,7 @@ export const AccountingEnvironment = z
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).optional().describe('The auth service'),
     ...keyCacheVariables,
     ...workspaceVariables,
+    ...failpointVariables,
     MEMBERSHIPS_POLL: durationMs({ min: '50ms', max: '1m' })
       .prefault('2s')
       .describe('How often auth is asked who belongs to which workspace'),
@@ -136,6 +139,7 @@ export const AccountingEnvironment = z
     { path: ['DATABASE_URL'], error: 'is required, or DB_HOST, DB_NAME and DB_USER' },
   )
   .superRefine(verifiesOneAlgorithm)
+  .superRefine(refusesTestHooks)
   .refine((env) => hasSecret(env, 'stripe'), {
     path: ['STRIPE_WEBHOOK_SECRET'],
     error: 'is required, because PAYMENT_PROVIDERS names stripe',
@@ -209,6 +213,8 @@ export function readAccountingConfig(env: Environment = process.env) {
     isProduction: read.NODE_ENV === 'production',
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
+    clockOffsetFile: read.CLOCK_OFFSET_FILE,
+    failpoints: read.FAILPOINTS,
     database: {
       ...addresses,
       poolSize: read.DB_POOL_SIZE,

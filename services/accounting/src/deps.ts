@@ -5,7 +5,9 @@ import {
   type Closers,
   createClosers,
   createRateLimiter,
+  createServiceClock,
   migrateOnceReachable,
+  NEVER,
   openAccessKeys,
   packageVersion,
   type RateLimiter,
@@ -13,7 +15,7 @@ import {
   requestContext,
   type VerifyKey,
 } from '@tollgate/http-kit';
-import { createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
+import { type Clock, createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
 import {
   createHeartbeats,
   createLogger,
@@ -26,6 +28,7 @@ import {
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
+import { tamperedHolds } from './failpoints-deps.ts';
 import { createFlows, type Flows } from './flows.ts';
 import { openChannels } from './outbox-deps.ts';
 import { membershipRounds } from './memberships-deps.ts';
@@ -57,7 +60,7 @@ import { createTenants } from './store/tenants.ts';
 import { createTransaction } from './store/unit-of-work.ts';
 import { createWorkspaces } from './store/workspaces.ts';
 
-export type Overrides = Readonly<{ logger?: Logger }>;
+export type Overrides = Readonly<{ clock?: Clock; logger?: Logger }>;
 export type Deps = Readonly<{
   config: Config;
   version: string;
@@ -77,30 +80,29 @@ export type Deps = Readonly<{
   /** Where events are delivered, each in rounds of its own. */
   channels: Ports['channels'];
   /** Migrates when that is wanted and begins the rounds; requests are answered before, with 503 when the database is away. */
-  start(): Promise<void>;
-  close(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }>;
-
-const CLOSE_MS = 8000;
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const logger =
     overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel, context: requestContext.fields });
+  const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'accounting' });
   const closers = createClosers(logger);
   const version = await packageVersion(import.meta.url);
   const { tracer } = closers.add('traces', await openTracing({ service: 'accounting', version, ...config.tracing }));
-  const reports = createAuditReporting(config, { closers, logger, metrics });
-  const { postgres, ports } = openStore(config, { closers, logger, metrics, reports });
+  const reports = createAuditReporting(config, { closers, logger, metrics, clock });
+  const { postgres, ports } = openStore(config, { closers, logger, metrics, reports, clock });
   const flows = createFlows(ports);
   const rounds = scheduledRounds(config, { flows, ports, logger, beat: createHeartbeats(metrics) });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
-  const access = openAccessKeys(config.tokens.access, logger);
-  const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics });
+  const access = openAccessKeys(config.tokens.access, logger, clock);
+  const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics, clock });
   if (revocations) closers.add('revocations', revocations);
   if (keys) closers.add('keys', keys);
-  const memberships = membershipRounds(config, { members: ports.members, logger, metrics });
+  const memberships = membershipRounds(config, { members: ports.members, logger, metrics, clock });
   if (memberships) closers.add('memberships', memberships);
   return {
     config,
@@ -113,7 +115,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     tracer,
     verifyAccess,
     verifyKey: keys?.verifyKey,
-    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting' }).verifyService,
+    verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting', clock })
+      .verifyService,
     checks: {
       database: () => postgres.ping(),
       schema: schemaCheck(postgres),
@@ -125,22 +128,30 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       { points: config.callsPerMinute, windowSeconds: SECONDS_PER_MINUTE },
       postgres,
     ),
-    async start() {
+    async start(stopping = NEVER) {
       revocations?.start();
       reports?.start();
-      if (config.migrateOnStart) await migrateOnceReachable(() => migrate(config), databaseTrouble, logger);
+      if (config.migrateOnStart)
+        await migrateOnceReachable(() => migrate(config), { troubleOf: databaseTrouble, logger, stopping });
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       memberships?.start();
     },
-    close: () => closers.closeAll(CLOSE_MS),
+    close: closers.closeAll,
   };
 }
 
-type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics; reports: AuditReports | undefined };
+type Surroundings = {
+  closers: Closers;
+  logger: Logger;
+  metrics: Metrics;
+  reports: AuditReports | undefined;
+  clock: Clock;
+};
 
 function openStore(
   config: Config,
-  { closers, logger, metrics, reports }: Surroundings,
+  { closers, logger, metrics, reports, clock }: Surroundings,
 ): { postgres: Postgres; ports: Ports } {
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
@@ -151,7 +162,7 @@ function openStore(
   watchInside(metrics, { postgres, models, reports });
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
-    holds: reachable(createHolds(postgres.query), databaseTrouble),
+    holds: tamperedHolds(reachable(createHolds(postgres.query), databaseTrouble), config.failpoints),
     keyLimits: reachable(createKeyLimits(postgres), databaseTrouble),
     limits: reachable(createLimits(postgres.query), databaseTrouble),
     workspaces: reachable(createWorkspaces(postgres.query), databaseTrouble),
@@ -163,7 +174,7 @@ function openStore(
     chores: reachable(createChores(postgres), databaseTrouble),
     tenants: reachable(createTenants(postgres.query), databaseTrouble),
     outbox: reachable(createOutbox(postgres.query), databaseTrouble),
-    channels: openChannels(config, closers, logger),
+    channels: openChannels(config, { closers, logger, clock }),
     deliveryPace: config.outbox.pace,
     random: Math.random,
     transaction: reachable({ run: createTransaction(postgres) }, databaseTrouble).run,

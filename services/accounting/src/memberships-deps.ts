@@ -1,4 +1,5 @@
 import { createRounds } from '@tollgate/http-kit';
+import type { Clock } from '@tollgate/jwt-claims';
 import type { Logger, Metrics } from '@tollgate/telemetry';
 import { membershipsOf } from './clients/memberships.ts';
 import { serviceToken } from './clients/service-token.ts';
@@ -6,16 +7,16 @@ import type { Config } from './config.ts';
 import { createFollowMemberships } from './flows/workspaces/follow-memberships.ts';
 import type { Members } from './ports.ts';
 
-type Surroundings = { members: Members; logger: Logger; metrics: Metrics };
+type Surroundings = { members: Members; logger: Logger; metrics: Metrics; clock: Clock };
 
 /** Follows auth's memberships. Absent where no auth service is configured: then there is only the default workspace. */
-export function membershipRounds({ auth, tokens }: Config, { members, logger, metrics }: Surroundings) {
+export function membershipRounds({ auth, tokens }: Config, { members, logger, metrics, clock }: Surroundings) {
   if (auth.url === undefined) return undefined;
-  const client = membershipsOf({ baseUrl: auth.url, token: serviceToken(tokens.serviceKeys, 'auth') });
+  const client = membershipsOf({ baseUrl: auth.url, token: serviceToken(tokens.serviceKeys, 'auth', clock) });
   const follow = createFollowMemberships({
     members,
     askMemberships: client.ask,
-    clock: { now: () => Date.now() },
+    clock,
   });
   let heardAt = performance.now();
   metrics.gauge({

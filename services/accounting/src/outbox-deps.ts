@@ -1,4 +1,5 @@
 import { type Closers, createRounds, type Rounds } from '@tollgate/http-kit';
+import type { Clock } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
 import type { createHeartbeats, Logger } from '@tollgate/telemetry';
 import { createMailChannel } from './clients/mail-channel.ts';
@@ -7,10 +8,14 @@ import type { Config } from './config.ts';
 import type { Flows } from './flows.ts';
 import type { Channel } from './ports.ts';
 
+type Surroundings = { closers: Closers; logger: Logger; clock: Clock };
+
 /** Where this installation tells its events; nothing connects before the first one. */
-export function openChannels({ webhooks, mail }: Config, closers: Closers, logger: Logger): Channel[] {
+export function openChannels({ webhooks, mail }: Config, { closers, logger, clock }: Surroundings): Channel[] {
   const { urls, ...manner } = webhooks;
-  const receivers = urls.map((url) => closers.add('webhooks', createWebhookChannel({ url, ...manner })));
+  const receivers = urls.map((url) =>
+    closers.add('webhooks', createWebhookChannel({ url, ...manner, now: clock.now })),
+  );
   if (!mail) {
     logger.info('no mail is sent: SMTP_URL is not set');
     return receivers;

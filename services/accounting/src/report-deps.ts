@@ -1,17 +1,18 @@
 import { auditLogClient } from '@tollgate/http-kit/audit-log';
 import { type AuditReports, type Closers, createAuditReports, requestContext } from '@tollgate/http-kit';
 import { UserId } from '@tollgate/contracts';
+import type { Clock } from '@tollgate/jwt-claims';
 import type { Logger, Metrics } from '@tollgate/telemetry';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
 import type { Events } from './ports.ts';
 
-type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics };
+type Surroundings = { closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
 
 /** Brings refusals, corrections and exports to auth's audit log; undefined where no auth service is configured. */
 export function createAuditReporting(
   config: Config,
-  { closers, logger, metrics }: Surroundings,
+  { closers, logger, metrics, clock }: Surroundings,
 ): AuditReports | undefined {
   if (config.auth.url === undefined) return undefined;
   const lost = metrics.counter({
@@ -20,7 +21,7 @@ export function createAuditReporting(
   });
   const client = auditLogClient({
     baseUrl: config.auth.url,
-    token: serviceToken(config.tokens.serviceKeys, 'auth'),
+    token: serviceToken(config.tokens.serviceKeys, 'auth', clock),
   });
   closers.add('audit log', client);
   const reports = createAuditReports({

@@ -10,7 +10,7 @@ import {
   parseDuration,
   portVariable,
   readConfig,
-  secret,
+  refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
   tracingConfig,
@@ -96,7 +96,7 @@ export const AuthEnvironment = z
   .object({
     ...serviceVariables,
     ...portVariable(3000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 20 }),
     ...serviceTokenVariables,
 
     ...signingVariables(readPrivateKeys),
@@ -118,7 +118,9 @@ export const AuthEnvironment = z
       .describe('Who may found workspaces; who leads one is a supervisor only where an administrator has founded it'),
 
     PASSWORD_PEPPER: keyRing().describe('Keys of password digests, current one first'),
-    TOKEN_HASH_SECRET: secret().describe('Key of the stored hashes of mailed codes'),
+    TOKEN_HASH_SECRET: keyRing().describe(
+      'Keys of the stored hashes of mailed codes and backup codes, current one first; what a key has made ends with it',
+    ),
     BCRYPT_COST: whole({ min: LEAST_BCRYPT_COST.test, max: 15 })
       .prefault('12')
       .describe('Work per password hash; at least 12 in production'),
@@ -181,6 +183,7 @@ export const AuthEnvironment = z
     path: ['REFRESH_IDLE_TTL'],
     error: 'must not be longer than REFRESH_ABSOLUTE_TTL',
   })
+  .superRefine(refusesTestHooks)
   .superRefine(
     distinctKeys([
       'JWT_ACCESS_SECRET',
@@ -207,7 +210,9 @@ export function readAuthConfig(env: Environment = process.env) {
     isProduction,
     listen: { host: read.HOST, port: read.PORT },
     logLevel: read.LOG_LEVEL,
+    clockOffsetFile: read.CLOCK_OFFSET_FILE,
     mongoUrl: read.MONGODB_URI,
+    mongo: { poolSize: read.MONGO_POOL_SIZE, operationTimeoutMs: read.MONGO_OPERATION_TIMEOUT },
     migrateOnStart: read.MIGRATE_ON_START,
     tokens: {
       accessKeys: accessKeys(read),
@@ -246,7 +251,7 @@ export function readAuthConfig(env: Environment = process.env) {
         giveUpMs: read.MAIL_GIVE_UP * MILLISECONDS,
       },
     },
-    tokenHashSecret: read.TOKEN_HASH_SECRET,
+    tokenHashKeys: read.TOKEN_HASH_SECRET,
     codeLives: {
       'verify-email': read.VERIFICATION_TTL * MILLISECONDS,
       'change-email': read.EMAIL_CHANGE_TTL * MILLISECONDS,

@@ -5,7 +5,9 @@ import {
   createClosers,
   createRateLimiter,
   createRounds,
+  createServiceClock,
   migrateOnceReachable,
+  NEVER,
   packageVersion,
   type RateLimiter,
   reachable,
@@ -14,7 +16,7 @@ import {
 } from '@tollgate/http-kit';
 import { createServiceVerifier, type ServiceVerifier } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
-import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf } from '@tollgate/mongo-kit';
+import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import {
   createHeartbeats,
   createLogger,
@@ -50,6 +52,7 @@ import { createAdminRoster } from './store/admin-roster.ts';
 import { createApiKeys } from './store/api-keys.ts';
 import { createChallenges } from './store/challenges.ts';
 import { createEndedAccess } from './store/ended-access.ts';
+import { createKeyUse } from './store/key-use.ts';
 import { createLimits } from './store/limits.ts';
 import { createMailQueue } from './store/mail-queue.ts';
 import { createMailedCodes } from './store/mailed-codes.ts';
@@ -85,11 +88,10 @@ export type Deps = Readonly<{
   /** Resolves when the database answers. */
   connected: Promise<void>;
   /** Begins what needs the database, when it is there; requests are answered before, with 503. */
-  start(): Promise<void>;
-  close(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }>;
 
-const CLOSE_MS = 8000;
 const CALLS_PER_SERVICE = { name: 'calls-per-service', points: 120_000, windowSeconds: 60 };
 const COMPLETE_EVERY_MS = 10_000;
 
@@ -97,7 +99,7 @@ const COMPLETE_EVERY_MS = 10_000;
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
   const logger =
     overrides.logger ?? createLogger({ service: 'auth', level: config.logLevel, context: requestContext.fields });
-  const clock = overrides.clock ?? { now: () => Date.now() };
+  const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
   const version = await packageVersion(import.meta.url);
@@ -143,30 +145,39 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     keySet,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
-    checks: { database: () => mongo.ping(), schema: () => requireSchema(mongo) },
+    checks: { database: () => mongo.ping(), schema: schemaCheck(mongo) },
     version,
     tracer,
-    async start() {
-      await mongo.connected;
+    async start(stopping = NEVER) {
+      await untilConnected(mongo, stopping);
       if (config.migrateOnStart)
-        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
+        await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
+      if (stopping.aborted) return;
       mailRounds.start();
       measuring.start();
       auditRounds.start();
       revocationRounds.start();
     },
-    close: () => closers.closeAll(CLOSE_MS),
+    close: closers.closeAll,
   };
 }
 
-/** Traffic comes only after the migrations: without the unique indexes two accounts could share a name. */
-async function requireSchema(mongo: Mongo): Promise<void> {
-  if (!(await hasNewestSchema(mongo.db(), MIGRATIONS))) throw new Error('migrations are missing');
+/**
+ * Traffic comes only after the migrations: without the unique indexes two accounts could share a name. What was there once is not
+ * asked for again.
+ */
+function schemaCheck(mongo: Mongo): Check {
+  let isThere = false;
+  return async () => {
+    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+    if (!isThere) throw new Error('migrations are missing');
+  };
 }
 
 function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
   const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
-  return closers.add('database', openMongo({ url: config.mongoUrl.reveal(), defaultDatabase: DATABASE, onFault }));
+  const url = config.mongoUrl.reveal();
+  return closers.add('database', openMongo({ url, defaultDatabase: DATABASE, onFault, ...config.mongo }));
 }
 
 type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
@@ -176,41 +187,43 @@ async function createPorts(
   { mongo, closers, logger, metrics, clock }: Surroundings,
 ): Promise<Omit<Ports, 'tokens'> & AuditPorts & { events: AuditedEvents; passwords: PasswordPool }> {
   const { connection } = mongo;
+  const open = <Store extends object>(store: Store): Store => reachable(mongo.bounded(store), troubleOf);
   const audit = createAuditPorts(config, mongo);
   const defaultWorkspaceId = config.tokens.workspaceId;
   return {
     clock,
-    users: reachable(createUsers(connection), troubleOf),
-    sessions: reachable(createSessions(connection), troubleOf),
-    mailedCodes: reachable(createMailedCodes(connection), troubleOf),
-    challenges: reachable(createChallenges(connection), troubleOf),
-    apiKeys: reachable(createApiKeys(connection), troubleOf),
+    users: open(createUsers(connection)),
+    sessions: open(createSessions(connection)),
+    mailedCodes: open(createMailedCodes(connection)),
+    challenges: open(createChallenges(connection)),
+    apiKeys: open(createApiKeys(connection)),
     keySecrets: createKeySecrets(),
-    keyLimitBook: openKeyLimitBook(config, closers),
-    endedAccess: reachable(createEndedAccess(connection), troubleOf),
-    revocations: reachable(createRevocations(connection), troubleOf),
-    workspaces: reachable(createWorkspaces(connection), troubleOf),
-    memberships: reachable(createMemberships(connection), troubleOf),
-    invitations: reachable(createInvitations(connection), troubleOf),
-    secondFactors: reachable(createSecondFactors(connection), troubleOf),
+    keyLimitBook: openKeyLimitBook(config, closers, clock),
+    endedAccess: open(createEndedAccess(connection)),
+    revocations: open(createRevocations(connection)),
+    workspaces: open(createWorkspaces(connection)),
+    memberships: open(createMemberships(connection)),
+    invitations: open(createInvitations(connection)),
+    secondFactors: open(createSecondFactors(connection)),
+    keyUse: open(createKeyUse(connection)),
     totp: createTotp(),
-    backupCodes: createBackupCodes(config.tokenHashSecret),
+    backupCodes: createBackupCodes(config.tokenHashKeys),
     fieldCipher: createFieldCipher(config.mfaKeys),
-    devices: createTrustedDevices(config.tokenHashSecret),
-    mailQueue: reachable(createMailQueue(connection), troubleOf),
-    adminRoster: reachable(createAdminRoster(connection), troubleOf),
+    devices: createTrustedDevices(config.tokenHashKeys),
+    mailQueue: open(createMailQueue(connection)),
+    adminRoster: open(createAdminRoster(connection)),
     ...audit,
     events: createAuditedEvents({ ...audit, clock, logger, metrics, defaultWorkspaceId }),
     limits: config.limits ? reachable(createLimits(mongo, config.limits), troubleOf) : NO_LIMITS,
     mailer: closers.add('mailer', createMailer({ url: config.mail.url.reveal(), from: config.mail.from })),
     passwords: closers.add('password pool', await createPasswordPool(config.passwords)),
-    secrets: createMailedSecrets(config.tokenHashSecret, clock),
+    secrets: createMailedSecrets(config.tokenHashKeys, clock),
   };
 }
 
-function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers) {
+function openKeyLimitBook({ accountingUrl, tokens }: Config, closers: Closers, clock: Clock) {
   if (accountingUrl === undefined) return undefined;
-  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys) };
+  const options = { baseUrl: accountingUrl, token: accountingToken(tokens.serviceKeys, clock) };
   return closers.add('accounting', createKeyLimitBook(options));
 }
 

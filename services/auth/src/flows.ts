@@ -39,6 +39,7 @@ import {
   createResetSecondFactor,
 } from './flows/mfa/manage-second-factor.ts';
 import { createConfirmTotp, createEnrolTotp } from './flows/mfa/enrol-totp.ts';
+import { createRenewSecrets } from './flows/mfa/renew-secrets.ts';
 import { createSecondFactorDue } from './flows/mfa/second-factor-due.ts';
 import { createRequireStepUp, createStepUp } from './flows/mfa/step-up.ts';
 import { createEnrolAtLogIn, createVerifySecondFactor } from './flows/mfa/verify-second-factor.ts';
@@ -109,6 +110,7 @@ export function createFlows(
     enrolAtLogIn: createEnrolAtLogIn(deps),
     stepUp: createStepUp(deps),
     readSecondFactor: createReadSecondFactor(deps),
+    renewSecrets: createRenewSecrets(deps),
     enrolTotp: createEnrolTotp(deps),
     confirmTotp: createConfirmTotp(deps),
     disableTotp: createDisableTotp(deps),

@@ -10,7 +10,8 @@ import type { ApiKeys, KeyLimitBook, KeySecrets } from './ports/api-keys.ts';
 import type { Challenges } from './ports/challenges.ts';
 import type { EndedAccess, Revocations } from './ports/revocations.ts';
 import type { WorkspacePorts } from './ports/workspaces.ts';
-import type { BackupCodes, FieldCipher, SecondFactors, Totp } from './ports/second-factors.ts';
+import type { Hashes } from './ports/hashes.ts';
+import type { BackupCodes, FieldCipher, KeyUse, SecondFactors, Totp } from './ports/second-factors.ts';
 import type { TrustedDevices } from './ports/trusted-devices.ts';
 
 export type Clock = {
@@ -112,7 +113,7 @@ export type Sessions = {
 export type MailedCodes = {
   /** False when another code has the same hash: draw again. */
   insert(code: MailedCode): Promise<boolean>;
-  find(kind: CodeKind, hash: string, now: Date): Promise<MailedCode | undefined>;
+  find(kind: CodeKind, hashes: Hashes, now: Date): Promise<MailedCode | undefined>;
   /** Uses the code up; undefined for everybody but the first. */
   take(kind: CodeKind, hash: string, now: Date): Promise<MailedCode | undefined>;
   hasOutstanding(kind: CodeKind, userId: UserId, now: Date): Promise<boolean>;
@@ -193,10 +194,10 @@ export type Tokens = {
 export type MailedSecrets = {
   /** A new secret and the keyed hash to store. */
   create(kind: CodeKind): { secret: string; hash: string };
-  hash(kind: CodeKind, secret: string): string;
+  hashes(kind: CodeKind, secret: string): Hashes;
   /** 256 random bits for a client to bring back, and the hash to store. */
   challenge(): { secret: string; hash: string };
-  hashChallenge(secret: string): string;
+  challengeHashes(secret: string): Hashes;
   /** Tells identifiers apart that are not to be kept: people type passwords where a name belongs. */
   hashIdentifier(key: string): string;
   /** A password nobody has to remember: random, easy to read out. */
@@ -257,6 +258,7 @@ export type Ports = WorkspacePorts & {
   keyLimitBook: KeyLimitBook | undefined;
   endedAccess: EndedAccess;
   secondFactors: SecondFactors;
+  keyUse: KeyUse;
   totp: Totp;
   backupCodes: BackupCodes;
   fieldCipher: FieldCipher;

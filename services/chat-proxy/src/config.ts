@@ -3,12 +3,14 @@ import {
   baseUrl,
   bool,
   distinctKeys,
+  failpointVariables,
   durationMs,
   type Environment,
   keyCacheVariables,
   mongoVariables,
   portVariable,
   readConfig,
+  refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
   verifiesOneAlgorithm,
@@ -37,15 +39,11 @@ export const Variables = z
   .object({
     ...serviceVariables,
     ...portVariable(8000),
-    ...mongoVariables,
+    ...mongoVariables({ connections: 50 }),
     ...serviceTokenVariables,
     ...workspaceVariables,
+    ...failpointVariables,
     ...verifyingVariables(readPublicKeys),
-
-    MONGO_POOL_SIZE: whole({ min: 1, max: 1000 }).default(50).describe('Connections to the database'),
-    MONGO_OPERATION_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
-      .prefault('3s')
-      .describe('Longest wait for one database operation'),
 
     AUTH_API_URL: alias(baseUrl(), ['EXTERNAL_AUTH_URL']).describe('The auth service'),
     AUTH_TIMEOUT: durationMs({ min: '50ms', max: '60s' })
@@ -121,6 +119,7 @@ export const Variables = z
       .describe('How long another process’s change of access may stay unseen'),
   })
   .superRefine(verifiesOneAlgorithm)
+  .superRefine(refusesTestHooks)
   .refine((env) => env.SESSION_LEASE > 2 * env.HOLD_RENEW_INTERVAL, {
     path: ['SESSION_LEASE'],
     message: 'must be more than twice HOLD_RENEW_INTERVAL, which keeps it alive',

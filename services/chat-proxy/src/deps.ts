@@ -1,5 +1,6 @@
-import { type Closers, createHealth, migrateOnceReachable } from '@tollgate/http-kit';
-import { runMigrations, troubleOf } from '@tollgate/mongo-kit';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Closers, createHealth, migrateOnceReachable, NEVER } from '@tollgate/http-kit';
+import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import type { Logger } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import { backgroundRounds } from './deps/background.ts';
@@ -8,6 +9,7 @@ import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
+import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createMeasureJournal } from './flows/answers/measure-journal.ts';
@@ -29,12 +31,14 @@ export interface Deps {
   readonly logger: Logger;
   readonly health: AppOptions['health'];
   /** Begins the background tasks. */
-  start(): Promise<void>;
+  start(stopping?: AbortSignal): Promise<void>;
   /** Nothing new is accepted: sockets end, with the last of their answers. */
   draining(): void;
   /** Tells every running answer to end now. */
   endAnswers(): void;
-  close(): Promise<void>;
+  /** Writes down how far the running answers are. */
+  checkpoint(): Promise<void>;
+  close(deadlineMs?: number): Promise<void>;
 }
 
 const CLOSING_MS = 8000;
@@ -44,11 +48,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const instruments = await openInstruments(config, overrides);
   const { clock, logger, metrics, tell, closers } = instruments;
 
-  const stores = openStores(config, logger, closers);
+  const tampering = createTampering(config.FAILPOINTS);
+  const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
-  const { auth, accounting } = connectNeighbours(config, clock, closers);
+  const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
   const firstPart = createFirstPartObserver(metrics);
-  const upstreams = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell, firstPart }));
+  const connected = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell, firstPart }));
+  const upstreams = tampering.upstreams(connected);
   const files = createFileFlows(config, { stores, ...instruments });
   const outside = { stores, accounting, auth, upstreams };
   const answering = createAnswering(config, { ...instruments, ...outside, files: files.inChats });
@@ -70,7 +76,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     flowise: flowise.flows,
   };
   const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
-  const reports = createRefusalReports(config, { closers, tell });
+  const reports = createRefusalReports(config, { closers, tell, clock });
   const measured = createMeasureJournal({ journal: stores.journal, clock });
   const background = backgroundRounds(config, { ...instruments, ...answering, measured });
   const rounds = [...background, ...library.rounds, ...files.rounds, reports];
@@ -92,9 +98,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       refused: reports.refused,
       observe,
     },
-    async start() {
+    async start(stopping = NEVER) {
       admission.revocations.start();
-      if (config.MIGRATE_ON_START) await migrate(mongo, logger);
+      if (config.MIGRATE_ON_START) await migrate(mongo, logger, stopping);
+      if (stopping.aborted) return;
       for (const round of rounds) round.start();
       // Right after the start the database may still be on its way.
       const synchronise = () => mongo.connected.then(() => library.synchronise());
@@ -105,22 +112,26 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
-    async close() {
+    checkpoint: () => answering.keeper.note(),
+    async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
       answering.endAnswers();
-      await answering.idle();
-      await closers.closeAll(CLOSING_MS);
+      // What is not settled by then stays in the journal, for whoever lives.
+      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
   };
 }
 
-async function migrate(mongo: Stores['mongo'], logger: Logger): Promise<void> {
-  await mongo.connected;
-  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), troubleOf, logger);
+async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
+  await untilConnected(mongo, stopping);
+  await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
 }
 
-function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
+type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
+
+function connectNeighbours(config: Config, { clock, closers, tampering }: Connecting) {
   const accounting = accountingClient({
     baseUrl: config.ACCOUNTING_API_URL,
     timeoutMs: config.ACCOUNTING_TIMEOUT,
@@ -129,14 +140,14 @@ function connectNeighbours(config: Config, clock: Clock, closers: Closers) {
     breakAfter: config.ACCOUNTING_BREAK_AFTER,
     breakMs: config.ACCOUNTING_BREAK_TIME,
     clock,
-    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting'),
+    token: serviceToken(config.JWT_SERVICE_SECRET, 'accounting', clock),
   });
   const auth = authClient({
     baseUrl: config.AUTH_API_URL,
     timeoutMs: config.AUTH_TIMEOUT,
     defaultWorkspaceId: config.DEFAULT_WORKSPACE_ID,
   });
-  return { auth: closers.add('auth', auth), accounting: closers.add('accounting', accounting) };
+  return { auth: closers.add('auth', auth), accounting: tampering.accounting(closers.add('accounting', accounting)) };
 }
 
 const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] => ({

@@ -1,23 +1,27 @@
-import { runService } from '@tollgate/http-kit';
-import { buildApp } from './app.ts';
-import { readEnvironment } from './config.ts';
-import { createDeps } from './deps.ts';
+import { runService } from '@tollgate/http-kit/lifecycle';
 
-const config = readEnvironment();
-const deps = await createDeps(config);
-const app = await buildApp(deps.app);
-await app.ready();
+// Loaded while signals are already heard.
+await runService(async () => {
+  const { buildApp } = await import('./app.ts');
+  const { readEnvironment } = await import('./config.ts');
+  const { createDeps } = await import('./deps.ts');
 
-await runService({
-  server: app.server,
-  host: config.HOST,
-  port: config.PORT,
-  health: deps.health,
-  logger: deps.logger,
-  acceptMs: config.SHUTDOWN_ACCEPT,
-  drainMs: config.SHUTDOWN_DRAIN,
-  draining: deps.draining,
-  endAnswers: deps.endAnswers,
-  close: deps.close,
+  const config = readEnvironment();
+  const deps = await createDeps(config);
+  const app = await buildApp(deps.app);
+  await app.ready();
+  return {
+    server: app.server,
+    host: config.HOST,
+    port: config.PORT,
+    health: deps.health,
+    logger: deps.logger,
+    acceptMs: config.SHUTDOWN_ACCEPT,
+    drainMs: config.SHUTDOWN_DRAIN,
+    start: deps.start,
+    draining: deps.draining,
+    endAnswers: deps.endAnswers,
+    checkpoint: deps.checkpoint,
+    close: deps.close,
+  };
 });
-await deps.start();

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Person, Platform } from '@tollgate/test-kit';
 
 /** One question as every door can put it. */
@@ -9,6 +10,13 @@ export interface Question {
   readonly leave?: { readonly afterTokens: number; readonly when?: Promise<unknown> };
   /** Hangs up at the first event of this name. */
   readonly leaveAt?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Called once, when so many tokens have come. */
+  readonly after?: { readonly tokens: number; readonly act: (requestId: string | undefined) => void };
+  /** Waits so long before it reads on. */
+  readonly paceMs?: number;
+  /** On a line that may break: then what was heard is told, and not the error. Aborts when the client has waited too long. */
+  readonly patience?: AbortSignal;
 }
 
 /** What became of it at the client's side of the socket. */
@@ -23,6 +31,8 @@ export interface Heard {
   readonly requestId: string | undefined;
   readonly usage: Usage | undefined;
   readonly hasLeft: boolean;
+  /** The connection broke, or was never made. */
+  readonly isCut: boolean;
 }
 
 export interface Usage {
@@ -69,6 +79,7 @@ export class Listening {
       requestId: undefined,
       usage: undefined,
       hasLeft: false,
+      isCut: false,
     };
   }
 
@@ -92,7 +103,8 @@ export class Listening {
       ...(event === 'end' && { isWhole: true }),
     });
     if (event === 'token') this.#tokens += 1;
-    const { leave, leaveAt } = this.#question;
+    const { leave, leaveAt, after } = this.#question;
+    if (event === 'token' && this.#tokens === after?.tokens) after.act(this.#heard.requestId);
     const mustLeave =
       event === leaveAt || (leave !== undefined && leave.afterTokens > 0 && this.#tokens >= leave.afterTokens);
     if (mustLeave) this.note({ hasLeft: true });
@@ -128,17 +140,22 @@ export const httpDoor = ({ post, read, codeIn = codeOf, ...door }: HttpDoor): Do
           authorization: `Bearer ${accessToken}`,
           'content-type': 'application/json',
           ...(accept !== undefined && { accept }),
+          ...question.headers,
         },
         body: JSON.stringify(body),
-        signal: leaving.signal,
+        signal: question.patience ? AbortSignal.any([leaving.signal, question.patience]) : leaving.signal,
       });
       listening.note({ status: response.status, retryAfter: response.headers.get('retry-after') ?? undefined });
       if (response.status !== 200) return listening.note({ code: codeIn(await response.json()) });
       const texts = door.isStreamed ? linesOf(response) : [await response.text()];
-      for await (const text of texts) if (read(text).some((event) => listening.hear(event))) break;
+      for await (const text of texts) {
+        if (read(text).some((event) => listening.hear(event))) break;
+        if (question.paceMs !== undefined) await pause(question.paceMs);
+      }
     } catch (error) {
-      if (!leaving.signal.aborted) throw error;
-      listening.note({ hasLeft: true });
+      if (leaving.signal.aborted) listening.note({ hasLeft: true });
+      else if (question.patience) listening.note({ isCut: true });
+      else throw error;
     }
     return listening.heard;
   },

@@ -17,9 +17,15 @@ export const SOCKET: Door = {
     const listening = new Listening(question);
     const url = `${urls.chatProxy.replace('http', 'ws')}/api/v1/chat/ws`;
     const socket = new WebSocket(url, ['tollgate.v1', `bearer.${accessToken}`]);
+    question.patience?.addEventListener('abort', () => socket.terminate(), { once: true });
     const { promise: closed, resolve, reject } = Promise.withResolvers<void>();
-    socket.on('close', () => resolve());
-    socket.on('error', (error) => (listening.heard.hasLeft ? resolve() : reject(error)));
+    let isOver = false;
+    socket.on('close', () => {
+      const { hasLeft } = listening.heard;
+      if (question.patience && !isOver && !hasLeft) listening.note({ isCut: true });
+      resolve();
+    });
+    socket.on('error', (error) => (question.patience || listening.heard.hasLeft ? resolve() : reject(error)));
     const leave = (): void => {
       listening.note({ hasLeft: true });
       socket.terminate();
@@ -35,8 +41,12 @@ export const SOCKET: Door = {
       } else if (problem) {
         const retryAfter = problem.retry_after === undefined ? undefined : String(problem.retry_after);
         listening.note({ status: problem.status, code: problem.code, retryAfter });
+        isOver = true;
         socket.close();
-      } else socket.close();
+      } else {
+        isOver = true;
+        socket.close();
+      }
     });
     await closed;
     return listening.heard;

@@ -13,6 +13,7 @@ export interface RemoteKeysOptions {
   /** How long a good answer is believed, in milliseconds. */
   readonly goodMs: number;
   readonly isRevoked: (subject: RevocationSubject) => boolean;
+  readonly clock?: { now(): number };
 }
 
 export interface RemoteKeys {
@@ -26,7 +27,7 @@ const RETRY_AFTER_SECONDS = 2;
 const MILLISECONDS = 1000;
 
 /** API keys for a service that asks auth about them. While auth is away, what is remembered counts until it ends. */
-export function createRemoteKeys({ baseUrl, token, goodMs, isRevoked }: RemoteKeysOptions): RemoteKeys {
+export function createRemoteKeys({ baseUrl, token, goodMs, isRevoked, clock }: RemoteKeysOptions): RemoteKeys {
   const { verifyApiKey } = operations;
   const client = createClient({ verifyApiKey }, { baseUrl, token, timeoutMs: TIMEOUT_MS, connections: CONNECTIONS });
   const ask = async (key: string, ip: string | undefined) => {
@@ -38,7 +39,12 @@ export function createRemoteKeys({ baseUrl, token, goodMs, isRevoked }: RemoteKe
       throw unavailable('DEPENDENCY_UNAVAILABLE', RETRY_AFTER_SECONDS, error);
     }
   };
-  const verifyKey = createKeyVerifier({ ask, goodMs, isRevoked: (caller) => isRevoked(subjectOf(caller)) });
+  const verifyKey = createKeyVerifier({
+    ask,
+    goodMs,
+    isRevoked: (caller) => isRevoked(subjectOf(caller)),
+    ...(clock && { clock }),
+  });
   return { verifyKey, close: () => client.close() };
 }
 

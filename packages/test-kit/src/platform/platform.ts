@@ -8,7 +8,7 @@ import { eventually } from './eventually.ts';
 import { createPerson, expectOk, seededAdmin } from './people.ts';
 import type { Person, Urls } from './person.ts';
 import type { ServiceProcess } from './service-process.ts';
-import { startWorld, type WorldOptions } from './world.ts';
+import { startWorld, type World, type WorldOptions } from './world.ts';
 
 export type PlatformOptions = WorldOptions;
 
@@ -22,6 +22,9 @@ export interface Platform {
   readonly openai: FakeOpenAi;
   readonly mails: SmtpSink;
   readonly books: Books;
+  /** Accounting's database, and what each service was started with. */
+  readonly database: World['database'];
+  readonly environments: World['environments'];
   readonly admin: Person;
   /** Tokens signed with this platform's secrets, for callers that need no account. */
   readonly tokens: TestTokens;

@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
 const MAX_LOG_CHARACTERS = 200_000;
+/** What a service logs, or Node prints at the end, when an error has reached the process. */
+const UNHANDLED = /stopping after an error nobody handled|^Node\.js v\d/m;
+const LONGEST_SIGN = 100;
 
 export interface ServiceProcessOptions {
   readonly name: 'auth' | 'chat-proxy' | 'accounting';
@@ -20,6 +23,7 @@ export class ServiceProcess {
   readonly #options: ServiceProcessOptions;
   #child: ChildProcess | undefined;
   #log = '';
+  #fault: string | undefined;
 
   constructor(options: ServiceProcessOptions) {
     this.#options = options;
@@ -59,6 +63,7 @@ export class ServiceProcess {
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => {
         this.#log = (this.#log + text).slice(-MAX_LOG_CHARACTERS);
+        if (UNHANDLED.test(this.#log.slice(-text.length - LONGEST_SIGN))) this.#fault ??= this.#log.slice(-4000);
       });
     }
     this.#child = child;
@@ -86,8 +91,22 @@ export class ServiceProcess {
     throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.#log.slice(-4000)}`);
   }
 
-  /** Sends the signal and waits for the end. SIGKILL gives the process no chance to tidy up. */
+  /** Sends a signal and waits for nothing: SIGSTOP and SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal);
+  }
+
+  /**
+   * Sends the signal and waits for the end. SIGKILL gives the process no chance to tidy up.
+   * @throws when an error that nobody handled has stopped the process, now or in an earlier life: no test may pass over that.
+   */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    const code = await this.#endOf(signal);
+    if (this.#fault !== undefined) throw new Error(`${this.name} met an error that nobody handled:\n${this.#fault}`);
+    return code;
+  }
+
+  async #endOf(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
     const exit = once(child, 'exit');

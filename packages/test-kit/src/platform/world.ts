@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ServiceName } from '@tollgate/contracts';
 import { type FakeFlowise, startFakeFlowise } from '../fakes/fake-flowise.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/fake-openai.ts';
@@ -9,6 +8,7 @@ import { freePorts } from './free-ports.ts';
 import type { Urls } from './person.ts';
 import { type ServiceEnvironments, serviceEnvironments } from './service-environments.ts';
 import { ServiceProcess } from './service-process.ts';
+import { namedSecrets, randomSecrets } from './world-secrets.ts';
 
 export interface WorldOptions {
   /** Extra environment of single services. */
@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly fakePorts?: { readonly flowise: number; readonly openai: number };
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
+  /** Puts something between the services and what they depend on: gives the environments to start them with. */
+  readonly reroute?: (environments: ServiceEnvironments) => Promise<ServiceEnvironments>;
 }
 
 /** Three service processes, their databases, and fakes for the world outside. */
@@ -37,7 +39,6 @@ export interface World {
 }
 
 const MODELS = ['fake-small', 'priced'];
-const KID = 'k1';
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const [database, ports, flowise, openai, mails] = await Promise.all([
@@ -49,9 +50,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   ]);
   const [auth = 0, accounting = 0, chatProxy = 0] = ports;
   const secrets = randomSecrets();
-  const environments = serviceEnvironments({
+  const direct = serviceEnvironments({
     ports: { auth, accounting, chatProxy },
-    secrets: { ...secrets, ...named(secrets) },
+    secrets: { ...secrets, ...namedSecrets(secrets) },
     postgres: { service: database.serviceUrl, owner: database.url },
     mongo: { auth: mongoDatabaseUrl(), chatProxy: mongoDatabaseUrl() },
     smtpUrl: mails.smtpUrl,
@@ -59,6 +60,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     openai: { url: openai.url, apiKey: 'fake', models: MODELS },
     test: { leaseSeconds: options.leaseSeconds ?? 60 },
   });
+  const environments = (await options.reroute?.(direct)) ?? direct;
   const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
     new ServiceProcess({ name, port, env: { ...environments[key], ...keysOf(key, options, auth), ...options[key] } });
   const services = {
@@ -82,9 +84,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       ...(options.privateKeys !== undefined && { privateKeys: options.privateKeys }),
     }),
     stop: async () => {
-      await Promise.all(Object.values(services).map((service) => service.end('SIGTERM')));
+      const ends = await Promise.allSettled(Object.values(services).map((service) => service.end('SIGTERM')));
       await Promise.all([flowise.stop(), openai.stop(), mails.stop()]);
       await database.drop();
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
   };
 }
@@ -98,23 +101,3 @@ function keysOf(service: keyof ServiceEnvironments, { privateKeys }: WorldOption
       : { JWT_JWKS_URL: `http://127.0.0.1:${authPort}/.well-known/jwks.json` };
   return { JWT_ALG: 'EdDSA', JWT_ACCESS_SECRET: '', ...keys };
 }
-
-const randomSecret = (): string => randomBytes(48).toString('base64url');
-const randomSecrets = () => ({
-  access: randomSecret(),
-  refresh: randomSecret(),
-  service: randomSecret(),
-  pepper: randomSecret(),
-  tokenHash: randomSecret(),
-  mfaEncryption: randomSecret(),
-  ledgerSigning: randomSecret(),
-  auditChain: randomSecret(),
-  auditAnchor: randomSecret(),
-});
-
-/** Test tokens carry a key id, and services must know the secret under it. */
-const named = ({ access, refresh, service }: ReturnType<typeof randomSecrets>) => ({
-  access: `${KID}:${access}`,
-  refresh: `${KID}:${refresh}`,
-  service: `${KID}:${service}`,
-});

@@ -1,8 +1,8 @@
 import { createServiceTokenSource } from '@tollgate/jwt-claims/sign';
-import type { KeyRing } from '@tollgate/jwt-claims';
+import type { Clock, KeyRing } from '@tollgate/jwt-claims';
 
 /** Tokens with which this service calls a neighbour. */
-export function serviceToken(keys: KeyRing, neighbour: 'auth'): () => Promise<string> {
-  const source = createServiceTokenSource({ service: 'accounting', keys });
+export function serviceToken(keys: KeyRing, neighbour: 'auth', clock: Clock): () => Promise<string> {
+  const source = createServiceTokenSource({ service: 'accounting', keys, clock });
   return () => source.tokenFor(neighbour);
 }

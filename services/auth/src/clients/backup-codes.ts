@@ -1,5 +1,6 @@
-import { createHmac, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { BackupCodes } from '../ports/second-factors.ts';
+import { createKeyedHashes, type HashKeys } from './keyed-hashes.ts';
 
 const CODES = 10;
 /** Crockford's base 32: without letters that look like digits. 12 of them are 60 bits. */
@@ -7,18 +8,16 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const GROUPS = 3;
 const GROUP_LENGTH = 4;
 
-/** Codes for the day the phone is lost. Their hashes are keyed and bound to the user. */
-export function createBackupCodes(key: { reveal(): string }): BackupCodes {
-  const hash: BackupCodes['hash'] = (userId, code) =>
-    createHmac('sha256', key.reveal())
-      .update(`backup-code:${userId}:${canonical(code)}`)
-      .digest('base64url');
+/** Codes for the day the phone is lost. Their hashes are keyed and bound to the user; the first key of the ring makes new ones. */
+export function createBackupCodes(ring: HashKeys): BackupCodes {
+  const hashesOf = createKeyedHashes(ring);
+  const hashes: BackupCodes['hashes'] = (userId, code) => hashesOf(`backup-code:${userId}:${canonical(code)}`);
   return {
     create(userId) {
       const codes = Array.from({ length: CODES }, newCode);
-      return { codes, hashes: codes.map((code) => hash(userId, code)) };
+      return { codes, hashes: codes.map((code) => hashes(userId, code)[0]) };
     },
-    hash,
+    hashes,
   };
 }
 

@@ -1,7 +1,8 @@
-import { createHmac, randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { UserId } from '@tollgate/contracts';
 import type { CodeKind } from '../domain/mailed-code.ts';
 import type { Clock, MailedSecrets } from '../ports.ts';
+import { createKeyedHashes, type HashKeys } from './keyed-hashes.ts';
 
 /** 24 bits are typed by hand; 256 bits are followed as a link. */
 const BYTES: Readonly<Record<CodeKind, number>> = {
@@ -21,27 +22,22 @@ const IDENTIFIER_CHARACTERS = 16;
 const HEX_DIGITS_OF_TIME = 8;
 
 /** Random secrets from the system's generator. Hashes are keyed: 24 bits alone would be found by trying them all. */
-export function createMailedSecrets(key: { reveal(): string }, clock: Clock): MailedSecrets {
-  const hash = (kind: CodeKind, secret: string): string =>
-    createHmac('sha256', key.reveal()).update(`${kind}:${secret}`).digest('base64url');
-  const hashChallenge = (secret: string): string =>
-    createHmac('sha256', key.reveal()).update(`challenge:${secret}`).digest('base64url');
+export function createMailedSecrets(ring: HashKeys, clock: Clock): MailedSecrets {
+  const hashesOf = createKeyedHashes(ring);
+  const hashes: MailedSecrets['hashes'] = (kind, secret) => hashesOf(`${kind}:${secret}`);
+  const challengeHashes: MailedSecrets['challengeHashes'] = (secret) => hashesOf(`challenge:${secret}`);
   return {
     create(kind) {
       const secret = randomBytes(BYTES[kind]).toString('hex');
-      return { secret, hash: hash(kind, secret) };
+      return { secret, hash: hashes(kind, secret)[0] };
     },
-    hash,
+    hashes,
     challenge() {
       const secret = randomBytes(CHALLENGE_BYTES).toString('base64url');
-      return { secret, hash: hashChallenge(secret) };
+      return { secret, hash: challengeHashes(secret)[0] };
     },
-    hashChallenge,
-    hashIdentifier: (name) =>
-      createHmac('sha256', key.reveal())
-        .update(`identifier:${name}`)
-        .digest('base64url')
-        .slice(0, IDENTIFIER_CHARACTERS),
+    challengeHashes,
+    hashIdentifier: (name) => hashesOf(`identifier:${name}`)[0].slice(0, IDENTIFIER_CHARACTERS),
     password: () => Array.from({ length: PASSWORD_LENGTH }, () => READABLE[randomInt(READABLE.length)]).join(''),
     userId: () => UserId.parse(secondsInHex(clock.now()) + randomBytes(RANDOM_ID_BYTES).toString('hex')),
     uuid: () => randomUUID(),

@@ -86,13 +86,15 @@ export async function createPasswordPool(options: PasswordPoolOptions): Promise<
       return false;
     },
     async check(password, storedHash) {
-      const parts = STORED.exec(storedHash ?? nobody)?.groups;
+      const isKnown = pepperOf(STORED.exec(storedHash ?? '')?.groups?.['kid']) !== undefined;
+      // Under a pepper that is gone no password is right any more, and whoever had it is told no more than anybody else.
+      const parts = STORED.exec(isKnown && storedHash !== undefined ? storedHash : nobody)?.groups;
       const pepper = pepperOf(parts?.['kid']);
-      if (!parts?.['bcrypt'] || !pepper) throw new Error('a stored password hash has an unknown form or pepper');
+      if (!parts?.['bcrypt'] || !pepper) throw new Error('the hash of nobody has an unknown form or pepper');
       const prepared = prepare(password, pepper);
       const isMatch = await run<boolean>({ prepared, hashed: parts['bcrypt'] }, 'comparePassword');
       await makeUp(prepared, Number(parts['cost']));
-      const matches = isMatch && storedHash !== undefined;
+      const matches = isMatch && isKnown;
       return { matches, outdated: pepper !== current || Number(parts['cost']) < cost };
     },
     pool() {

@@ -1,5 +1,6 @@
 import type { UserId } from '@tollgate/contracts';
 import type { SecondFactor } from '../domain/second-factor.ts';
+import type { Hashes } from './hashes.ts';
 
 export type SecondFactors = {
   find(userId: UserId): Promise<SecondFactor | undefined>;
@@ -14,13 +15,22 @@ export type SecondFactors = {
   /** Uses a time step up, with a newly sealed secret when one is given; false when it or a later one was used. */
   useStep(userId: UserId, used: { sealedSecret: string; resealed?: string; step: number }): Promise<boolean>;
   /** False when no such code is left. */
-  useBackupCode(userId: UserId, hash: string): Promise<boolean>;
+  useBackupCode(userId: UserId, hashes: Hashes): Promise<boolean>;
+  /** Secrets in force, a page of them in the order of their owners. */
+  sealedAfter(owner: UserId | undefined, limit: number): Promise<{ userId: UserId; sealedSecret: string }[]>;
+  /** Puts the same secret, sealed anew, in the place of the old; false when it is no longer there. */
+  reseal(userId: UserId, from: string, to: string): Promise<boolean>;
   /** Voids the old set; false without a factor. */
   replaceBackupCodes(userId: UserId, hashes: readonly string[]): Promise<boolean>;
   /** False when there was nothing in force. */
   remove(userId: UserId): Promise<boolean>;
   /** What belonged to accounts that are no more. */
   removeOf(userIds: readonly UserId[]): Promise<void>;
+};
+
+export type KeyUse = {
+  /** By the key that the passwords of accounts were hashed with. */
+  peppers(): Promise<{ kid: string; accounts: number }[]>;
 };
 
 /** Where a sealed field stands. */
@@ -46,5 +56,5 @@ export type Totp = {
 export type BackupCodes = {
   /** A fresh set and the hashes to store. */
   create(userId: UserId): { codes: string[]; hashes: string[] };
-  hash(userId: UserId, code: string): string;
+  hashes(userId: UserId, code: string): Hashes;
 };

@@ -1,5 +1,6 @@
 import type { UserId } from '@tollgate/contracts';
 import type { Invitation, MemberRole, Membership, Workspace } from '../domain/workspace.ts';
+import type { Hashes } from './hashes.ts';
 
 type TimeAndId = Readonly<{ at: Date; id: string }>;
 
@@ -63,9 +64,9 @@ export type Invitations = {
   list(workspaceId: string, page: { after?: string | undefined; limit: number; now: Date }): Promise<Invitation[]>;
   /** Stores the hash of the token that is about to be mailed; false when the invitation is over. */
   setHash(id: string, hash: string, now: Date): Promise<boolean>;
-  findByHash(hash: string, now: Date): Promise<Invitation | undefined>;
+  findByHash(hashes: Hashes, now: Date): Promise<Invitation | undefined>;
   /** Uses the invitation up; undefined for everybody but the first, and for a token that was replaced meanwhile. */
-  take(hash: string, emailKey: string, now: Date): Promise<Invitation | undefined>;
+  take(hashes: Hashes, emailKey: string, now: Date): Promise<Invitation | undefined>;
   revoke(workspaceId: string, id: string): Promise<boolean>;
 };
 

@@ -29,7 +29,8 @@ export function createChallenges(connection: Connection): Challenges {
     async insert({ hash, userId, ...challenge }) {
       await model.create({ _id: hash, userId: objectId(userId), ...challenge });
     },
-    find: async (kind, hash, now) => toChallenge(await model.findOne({ _id: hash, kind, ...open(now) }).lean()),
+    find: async (kind, hashes, now) =>
+      toChallenge(await model.findOne({ _id: trusted({ $in: [...hashes] }), kind, ...open(now) }).lean()),
     take: async (kind, hash, now) =>
       toChallenge(await model.findOneAndDelete({ _id: hash, kind, ...open(now) }).lean()),
   };

@@ -27,11 +27,12 @@ export function createLimits(mongo: Mongo, rules: LimitRules): Limits {
     return created;
   }
 
-  const spend = async (name: LimitName, key: string): Promise<void> => void (await limiter(name).consume(hashed(key)));
+  const spend = async (name: LimitName, key: string): Promise<void> =>
+    void (await mongo.run(() => limiter(name).consume(hashed(key))));
 
   return {
     spend,
-    check: (name, key) => limiter(name).check(hashed(key)),
+    check: (name, key) => mongo.run(() => limiter(name).check(hashed(key))),
     async tryOut(name, key, guess) {
       // Spent before the guess, as below, and given back when it was none or a right one.
       await spend(name, key);
@@ -41,7 +42,7 @@ export function createLimits(mongo: Mongo, rules: LimitRules): Limits {
         isWrong = found === undefined;
         return found;
       } finally {
-        if (!isWrong) await limiter(name).giveBack(hashed(key));
+        if (!isWrong) await mongo.run(() => limiter(name).giveBack(hashed(key)));
       }
     },
     guess: (name, key, guess) =>
@@ -49,7 +50,7 @@ export function createLimits(mongo: Mongo, rules: LimitRules): Limits {
         // Spent before the guess, so that guesses at several instances cannot outrun the count either.
         await spend(name, key);
         const found = await guess();
-        if (found !== undefined) await limiter(name).reset(hashed(key));
+        if (found !== undefined) await mongo.run(() => limiter(name).reset(hashed(key)));
         return found;
       }),
   };

@@ -1,3 +1,4 @@
+import { UserId } from '@tollgate/contracts';
 import { unlessDuplicate } from '@tollgate/mongo-kit';
 import { type Connection, Schema, trusted, type Types } from 'mongoose';
 import type { SecondFactor } from '../domain/second-factor.ts';
@@ -55,10 +56,29 @@ export function createSecondFactors(connection: Connection): SecondFactors {
       const put = { 'active.lastStep': step, ...(resealed !== undefined && { 'active.sealedSecret': resealed }) };
       return (await model.updateOne({ _id: objectId(userId), ...unused }, { $set: put })).modifiedCount === 1;
     },
-    async useBackupCode(userId, hash) {
-      const filter = { _id: objectId(userId), ...IN_FORCE, backupHashes: hash };
-      return (await model.updateOne(filter, { $pull: { backupHashes: hash } })).modifiedCount === 1;
+    async useBackupCode(userId, hashes) {
+      const among = trusted({ $in: [...hashes] });
+      const filter = { _id: objectId(userId), ...IN_FORCE, backupHashes: among };
+      return (await model.updateOne(filter, { $pull: { backupHashes: among } })).modifiedCount === 1;
     },
+    async sealedAfter(owner, limit) {
+      const behind = owner === undefined ? {} : { _id: trusted({ $gt: objectId(owner) }) };
+      const records = await model
+        .find({ ...IN_FORCE, ...behind }, { active: 1 })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .lean();
+      return records.flatMap(({ _id, active: inForce }) =>
+        inForce ? [{ userId: UserId.parse(_id.toHexString()), sealedSecret: inForce.sealedSecret }] : [],
+      );
+    },
+    reseal: async (userId, from, to) =>
+      (
+        await model.updateOne(
+          { _id: objectId(userId), 'active.sealedSecret': from },
+          { $set: { 'active.sealedSecret': to } },
+        )
+      ).modifiedCount === 1,
     async replaceBackupCodes(userId, hashes) {
       const update = { $set: { backupHashes: [...hashes] } };
       return (await model.updateOne({ _id: objectId(userId), ...IN_FORCE }, update)).matchedCount === 1;

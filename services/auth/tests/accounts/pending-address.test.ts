@@ -51,3 +51,20 @@ it.each([
   expect(auth.mails.mails(email)).toHaveLength(1);
   expect((await auth.logIn(alice.email, NEW_PASSWORD)).status).toBe(200);
 });
+
+it.each([
+  ['a workspace that is not theirs', { defaultWorkspaceId: 'elsewhere' }, 404],
+  ['a name that is taken', { username: 'ROOT' }, 400],
+])(
+  'a change that names %s as well is refused as a whole: nothing waits, nothing is mailed',
+  async (_what, wrong, status) => {
+    const alice = await auth.loggedIn();
+    const { email, username } = newPerson('renamed');
+    const taken = 'username' in wrong ? { username: root.username } : { username, ...wrong };
+    const before = await auth.db.collection('users').findOne({ username: alice.username });
+    const body = { email, currentPassword: PASSWORD, ...taken };
+    expect((await auth.call('PUT', '/api/profile', { token: alice.accessToken, body })).status).toBe(status);
+    expect(await auth.db.collection('users').findOne({ username: alice.username })).toEqual(before);
+    expect(await auth.db.collection('mail_queue').countDocuments({ email })).toBe(0);
+  },
+);

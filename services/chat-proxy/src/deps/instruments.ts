@@ -1,5 +1,5 @@
 import { tracingConfig } from '@tollgate/config';
-import { type Closers, createClosers, packageVersion, requestContext } from '@tollgate/http-kit';
+import { type Closers, createClosers, createServiceClock, packageVersion, requestContext } from '@tollgate/http-kit';
 import {
   createHeartbeats,
   createLogger,
@@ -42,7 +42,7 @@ export async function openInstruments(config: Config, overrides: Overrides): Pro
   const { tracer } = closers.add('traces', tracing);
   return {
     version,
-    clock: overrides.clock ?? { now: () => Date.now() },
+    clock: overrides.clock ?? createServiceClock(config.CLOCK_OFFSET_FILE),
     logger,
     metrics,
     closers,

@@ -47,9 +47,10 @@ export function createAdmission(
   const trusted = openAccessKeys(
     { secrets: config.JWT_ACCESS_SECRET, publicKeys: config.JWT_PUBLIC_KEYS, jwksUrl: config.JWT_JWKS_URL },
     logger,
+    clock,
   );
   const baseUrl = config.AUTH_API_URL;
-  const token = serviceToken(config.JWT_SERVICE_SECRET, 'auth');
+  const token = serviceToken(config.JWT_SERVICE_SECRET, 'auth', clock);
   const ended: LeaseKeeper['endRevoked'][] = [keeper.endRevoked];
   const revocations = followRevocations({
     baseUrl,
@@ -74,9 +75,10 @@ export function createAdmission(
     audience: 'chat-proxy',
     profile: config.JWT_CLAIMS_PROFILE,
     isRevoked: revocations.isRevoked,
+    clock,
   });
   const { isRevoked } = revocations;
-  const { verifyKey, close } = createRemoteKeys({ baseUrl, token, goodMs: config.KEY_CACHE, isRevoked });
+  const { verifyKey, close } = createRemoteKeys({ baseUrl, token, goodMs: config.KEY_CACHE, isRevoked, clock });
   closers.add('revocations', revocations);
   closers.addClose('keys', close);
   const { verifyAccess } = verifier;

@@ -32,8 +32,8 @@ export const createResetPassword = (deps: ResetDeps) =>
   async function resetPassword(token: string, newPassword: string, origin: Origin): Promise<void> {
     const { users, mailedCodes, sessions, mailQueue, clock, revocations } = deps;
     await deps.limits.spend('reset-per-address', siteOf(origin.ip));
-    const hash = deps.secrets.hash('reset-password', token);
-    const code = await mailedCodes.find('reset-password', hash, new Date(clock.now()));
+    const hashes = deps.secrets.hashes('reset-password', token);
+    const code = await mailedCodes.find('reset-password', hashes, new Date(clock.now()));
     const user = code && (await users.find(code.userId));
     if (!user || !mayLogIn(user) || user.emailKey !== code.emailKey) throw failed();
     await requireUnlocked(deps, user);
@@ -41,7 +41,7 @@ export const createResetPassword = (deps: ResetDeps) =>
 
     const passwordHash = await deps.passwords.hash(newPassword);
     const now = new Date(clock.now());
-    if (!(await mailedCodes.take('reset-password', hash, now))) throw failed();
+    if (!(await mailedCodes.take('reset-password', code.hash, now))) throw failed();
     const changed = await users.setPassword(user.id, { hash: passwordHash, replaces: user.passwordHash }, now);
     if (!changed) throw failed();
     // After the password: whoever signed up with this address must not be left with a verified account and theirs.

@@ -31,19 +31,36 @@ export const createSignUp = (deps: SignUpDeps) =>
     const isKnown = (await users.findByEmail(account.emailKey)) !== undefined;
     const isOpened = !isKnown && (await users.insert(account));
     // A refused insert means that the name is taken, or that somebody else signed up with the address at this moment.
-    if (!isOpened && !(await users.insert(decoyOf(account)))) throw new AppError('DUPLICATE_USERNAME');
+    const isNew = isOpened || (await users.insert(decoyOf(account)));
+    const opened = isNew ? { id: account.id, ownsAddress: isOpened } : await openedBefore(deps, form, account);
+    if (!opened) throw new AppError('DUPLICATE_USERNAME');
 
     await mailQueue.add(
-      { kind: isOpened ? 'verification' : 'already-registered', email: form.email },
+      { kind: opened.ownsAddress ? 'verification' : 'already-registered', email: form.email },
       new Date(clock.now()),
     );
     await events.record({
-      action: isOpened ? 'account.signed-up' : 'account.sign-up-refused',
-      targetId: account.id,
+      action: opened.ownsAddress ? 'account.signed-up' : 'account.sign-up-refused',
+      targetId: opened.id,
       origin,
     });
-    return account.id;
+    return opened.id;
   };
+
+/**
+ * The account of this very form, when its first answer or mail was lost: whoever repeats a sign-up is answered as the first time,
+ * whether that opened an account or a decoy. A name taken by anybody else takes the same work.
+ */
+async function openedBefore(
+  { users, passwords }: SignUpDeps,
+  { username, email, password }: Form,
+  { usernameKey }: NewUser,
+): Promise<{ id: UserId; ownsAddress: boolean } | undefined> {
+  const taken = usernameKey === undefined ? undefined : await users.findByName(usernameKey);
+  const { matches } = await passwords.check(password, taken?.passwordHash);
+  const isSame = taken?.username === displayName(username) && taken.email === email && matches && !taken.isVerified;
+  return isSame ? { id: taken.id, ownsAddress: taken.emailKey !== undefined } : undefined;
+}
 
 async function describeAccount(
   deps: SignUpDeps,

@@ -31,30 +31,47 @@ export const createReadProfile = ({ users }: Pick<Ports, 'users'>) =>
 export const createUpdateProfile = (deps: ProfileDeps) =>
   async function updateProfile(caller: UserCaller, changes: Changes, origin: Origin): Promise<User> {
     let user = await createReadProfile(deps)(caller);
-    if (changes.email !== undefined && keyOf(changes.email) !== user.emailKey) {
-      // The address is a way to a new password: with a second factor it is moved by whoever has that factor too.
-      if ((await deps.secondFactors.find(user.id))?.active) await deps.requireStepUp(caller);
-      user = await requestNewAddress(deps, user, { ...changes, email: changes.email }, origin);
-    }
-    if (changes.username !== undefined && displayName(changes.username) !== user.username) {
-      user = await rename(deps, user, changes.username, origin);
-    }
-    if (changes.defaultWorkspaceId !== undefined && changes.defaultWorkspaceId !== (user.defaultWorkspaceId ?? null)) {
-      user = await beginIn(deps, user, changes.defaultWorkspaceId, origin);
-    }
+    const { email, username, defaultWorkspaceId: workspaceId } = changes;
+    const isMoved = email !== undefined && keyOf(email) !== user.emailKey;
+    const isRenamed = username !== undefined && displayName(username) !== user.username;
+    const beginsElsewhere = workspaceId !== undefined && workspaceId !== (user.defaultWorkspaceId ?? null);
+    // Whatever may refuse one change is asked before any is made: what is refused has changed nothing.
+    const proven = isMoved ? await provenFor(deps, caller, user, changes) : user;
+    if (isMoved) await deps.limits.spend('mail-per-recipient', keyOf(email));
+    if (beginsElsewhere && workspaceId !== null) await requirePlace(deps, user, workspaceId);
+    // The name may be taken, which only the change itself can tell.
+    if (isRenamed) user = await rename(deps, user, username, origin);
+    if (isMoved) user = await requestNewAddress(deps, proven, email, origin);
+    if (beginsElsewhere) user = await beginIn(deps, user, workspaceId, origin);
     return user;
   };
 
+/** Somebody who has proven to be the owner: the address is a way to a new password. */
+async function provenFor(
+  deps: ProfileDeps,
+  caller: UserCaller,
+  user: User,
+  { currentPassword }: Changes,
+): Promise<User> {
+  // With a second factor the address is moved by whoever has that factor too.
+  if ((await deps.secondFactors.find(user.id))?.active) await deps.requireStepUp(caller);
+  if (currentPassword === undefined) {
+    throw new AppError('WRONG_PASSWORD', 'Current password is required to change the e-mail address');
+  }
+  return proveOwnPassword(deps, user.id, currentPassword);
+}
+
 /** Only where the user may be now; a login asks again. */
+async function requirePlace({ places }: ProfileDeps, user: User, workspaceId: string): Promise<void> {
+  if (!(await places.find(user, workspaceId))) throw new AppError('NOT_FOUND', 'Workspace not found');
+}
+
 async function beginIn(
-  { users, places, events, clock }: ProfileDeps,
+  { users, events, clock }: ProfileDeps,
   user: User,
   workspaceId: string | null,
   origin: Origin,
 ): Promise<User> {
-  if (workspaceId !== null && !(await places.find(user, workspaceId))) {
-    throw new AppError('NOT_FOUND', 'Workspace not found');
-  }
   const changed = await users.setDefaultWorkspace(user.id, workspaceId, new Date(clock.now()));
   if (!changed) throw new AppError('NOT_FOUND');
   const facts = workspaceId === null ? {} : { workspaceId };
@@ -85,21 +102,12 @@ async function rename(
   return renamed;
 }
 
-async function requestNewAddress(
-  deps: ProfileDeps,
-  user: User,
-  { email, currentPassword }: Changes & { email: string },
-  origin: Origin,
-): Promise<User> {
-  if (currentPassword === undefined) {
-    throw new AppError('WRONG_PASSWORD', 'Current password is required to change the e-mail address');
-  }
-  const proven = await proveOwnPassword(deps, user.id, currentPassword);
-  await deps.limits.spend('mail-per-recipient', keyOf(email));
-  const now = new Date(deps.clock.now());
-  const changed = await deps.users.setPendingEmail(proven, email, now);
+async function requestNewAddress(deps: ProfileDeps, proven: User, email: string, origin: Origin): Promise<User> {
+  const { users, mailQueue, events, clock } = deps;
+  const now = new Date(clock.now());
+  const changed = await users.setPendingEmail(proven, email, now);
   if (!changed) throw new AppError('INVALID_TOKEN');
-  await deps.mailQueue.add({ kind: 'email-change', userId: user.id, email }, now);
-  await deps.events.record({ action: 'email.change-requested', actorId: user.id, targetId: user.id, origin });
+  await mailQueue.add({ kind: 'email-change', userId: proven.id, email }, now);
+  await events.record({ action: 'email.change-requested', actorId: proven.id, targetId: proven.id, origin });
   return changed;
 }

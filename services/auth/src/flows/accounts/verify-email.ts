@@ -31,7 +31,7 @@ export const createVerifyEmail = (deps: VerifyDeps) =>
 function findByCode({ limits, mailedCodes, secrets, clock }: VerifyDeps, token: string) {
   return limits.tryOut('verify-misses', EVERYBODY, () => {
     const kind = kindOfVerification(token);
-    return mailedCodes.find(kind, secrets.hash(kind, token), new Date(clock.now()));
+    return mailedCodes.find(kind, secrets.hashes(kind, token), new Date(clock.now()));
   });
 }
 
@@ -39,7 +39,7 @@ function guessFor({ limits, mailedCodes, secrets, clock }: VerifyDeps, token: st
   const emailKey = keyOf(email);
   return limits.guess('verify-per-account', emailKey, async () => {
     const kind = kindOfVerification(token);
-    const code = await mailedCodes.find(kind, secrets.hash(kind, token), new Date(clock.now()));
+    const code = await mailedCodes.find(kind, secrets.hashes(kind, token), new Date(clock.now()));
     return code?.emailKey === emailKey ? code : undefined;
   });
 }

@@ -1,7 +1,7 @@
 import type { UserId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
 import type { Origin } from '../../domain/audit-event.ts';
-import { bareCode, isTotpCode, type SecondFactor } from '../../domain/second-factor.ts';
+import { bareCode, isTotpCode } from '../../domain/second-factor.ts';
 import type { Ports } from '../../ports.ts';
 
 export type UseFactorDeps = Pick<
@@ -23,12 +23,10 @@ export async function useSecondFactor(
   origin: Origin,
 ): Promise<void> {
   const used = await deps.limits.guess('second-factor-per-user', userId, async () => {
-    const factor = await deps.secondFactors.find(userId);
-    if (!factor?.active) return undefined;
     const isTotp = isTotpCode(bareCode(code));
     const isRight = await (isTotp
-      ? useTotp(deps, userId, factor.active, bareCode(code))
-      : deps.secondFactors.useBackupCode(userId, deps.backupCodes.hash(userId, code)));
+      ? useTotp(deps, userId, bareCode(code))
+      : deps.secondFactors.useBackupCode(userId, deps.backupCodes.hashes(userId, code)));
     return isRight ? { isTotp } : undefined;
   });
   if (!used) {
@@ -40,15 +38,18 @@ export async function useSecondFactor(
   }
 }
 
-async function useTotp(
-  { clock, fieldCipher, secondFactors, totp }: UseFactorDeps,
-  userId: UserId,
-  { sealedSecret }: NonNullable<SecondFactor['active']>,
-  code: string,
-): Promise<boolean> {
-  const { text: secret, isOutdated } = fieldCipher.open(sealedSecret, secretPlace(userId));
-  const step = totp.stepOf(secret, code, clock.now());
-  if (step === undefined) return false;
-  const resealed = isOutdated ? { resealed: fieldCipher.seal(secret, secretPlace(userId)) } : {};
-  return secondFactors.useStep(userId, { sealedSecret, step, ...resealed });
+async function useTotp(deps: UseFactorDeps, userId: UserId, code: string): Promise<boolean> {
+  const { clock, fieldCipher, secondFactors, totp } = deps;
+  let tried: string | undefined;
+  for (;;) {
+    const sealedSecret = (await secondFactors.find(userId))?.active?.sealedSecret;
+    // The same one again: its step was used up, and not its seal renewed meanwhile.
+    if (sealedSecret === undefined || sealedSecret === tried) return false;
+    const { text: secret, isOutdated } = fieldCipher.open(sealedSecret, secretPlace(userId));
+    const step = totp.stepOf(secret, code, clock.now());
+    if (step === undefined) return false;
+    const resealed = isOutdated ? { resealed: fieldCipher.seal(secret, secretPlace(userId)) } : {};
+    if (await secondFactors.useStep(userId, { sealedSecret, step, ...resealed })) return true;
+    tried = sealedSecret;
+  }
 }

@@ -71,7 +71,7 @@ async function findOpen(
   kind: ChallengeKind,
   secret: string,
 ): Promise<Open | undefined> {
-  const challenge = await challenges.find(kind, secrets.hashChallenge(secret), new Date(clock.now()));
+  const challenge = await challenges.find(kind, secrets.challengeHashes(secret), new Date(clock.now()));
   const user = challenge && (await users.find(challenge.userId));
   if (!user || !mayLogIn(user) || user.tokenVersion !== challenge.tokenVersion) return undefined;
   const isInForce = (await secondFactors.find(user.id))?.active !== undefined;

@@ -17,13 +17,13 @@ const isOver = () => new AppError('INVALID_CHALLENGE');
 export const createSelectWorkspace = (deps: SelectDeps) =>
   async function selectWorkspace(selectionToken: string, workspaceId: string, origin: Origin): Promise<LoggedIn> {
     await deps.limits.spend('log-in-per-address', siteOf(origin.ip));
-    const hash = deps.secrets.hashChallenge(selectionToken);
+    const hashes = deps.secrets.challengeHashes(selectionToken);
     const now = new Date(deps.clock.now());
-    const challenge = await deps.challenges.find('workspace', hash, now);
+    const challenge = await deps.challenges.find('workspace', hashes, now);
     const user = challenge && (await deps.users.find(challenge.userId));
     if (!user || !mayLogIn(user) || user.tokenVersion !== challenge.tokenVersion) throw isOver();
     if (!(await deps.places.find(user, workspaceId))) throw new AppError('NOT_FOUND', 'Workspace not found');
-    if (!(await deps.challenges.take('workspace', hash, now))) throw isOver();
+    if (!(await deps.challenges.take('workspace', challenge.hash, now))) throw isOver();
     const { hasSecondFactor } = challenge;
     const outcome = await deps.continueLogIn({ user, origin, hasSecondFactor, workspaceId });
     if (outcome.kind !== 'done') throw isOver();

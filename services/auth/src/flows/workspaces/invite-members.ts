@@ -4,6 +4,7 @@ import type { Origin } from '../../domain/audit-event.ts';
 import type { CodeLives } from '../../domain/mailed-code.ts';
 import { keyOf } from '../../domain/user.ts';
 import { type Invitation, type MemberRole, mayInWorkspace } from '../../domain/workspace.ts';
+import type { Hashes } from '../../ports/hashes.ts';
 import type { Ports } from '../../ports.ts';
 import { requireRoom, type SeenWorkspace, seen } from './administer-workspaces.ts';
 import { type PermissionDeps, requirePermission } from './require-permission.ts';
@@ -92,22 +93,22 @@ const failed = () => new AppError('INVALID_CODE');
 export const createAcceptInvitation = (deps: InviteDeps) =>
   async function acceptInvitation(caller: UserCaller, token: string, origin: Origin): Promise<SeenWorkspace> {
     await deps.limits.spend('join-per-user', caller.userId);
-    const hash = deps.secrets.hash('invitation', token);
-    const { invitation, workspace } = await findOpen(deps, caller, hash);
+    const hashes = deps.secrets.hashes('invitation', token);
+    const { invitation, workspace } = await findOpen(deps, caller, hashes);
     if (workspace.status === 'disabled') throw new AppError('WORKSPACE_DISABLED');
     const present = await deps.places.seatIn(caller.userId, workspace.id);
     if (!present) await requireRoom(deps, caller.userId);
-    if (!(await deps.invitations.take(hash, invitation.emailKey, new Date(deps.clock.now())))) throw failed();
+    if (!(await deps.invitations.take(hashes, invitation.emailKey, new Date(deps.clock.now())))) throw failed();
     // Who was a member before stays what they were: a role is changed where that is audited.
     if (!present) await join(deps, caller, invitation, origin);
     return seen(workspace, present?.role ?? invitation.role);
   };
 
 /** The invitation of a token in the hands of whom it was meant for. */
-async function findOpen(deps: InviteDeps, caller: UserCaller, hash: string) {
+async function findOpen(deps: InviteDeps, caller: UserCaller, hashes: Hashes) {
   const [user, invitation] = await Promise.all([
     deps.users.find(caller.userId),
-    deps.invitations.findByHash(hash, new Date(deps.clock.now())),
+    deps.invitations.findByHash(hashes, new Date(deps.clock.now())),
   ]);
   if (!user?.isVerified || !invitation || user.emailKey !== invitation.emailKey) throw failed();
   const workspace = await deps.workspaces.find(invitation.workspaceId);

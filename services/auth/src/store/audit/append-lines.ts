@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError, unavailable } from '@tollgate/http-kit';
-import { isDuplicate } from '@tollgate/mongo-kit';
+import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { ChainEnd, LineDraft, LineKeys } from '../../domain/audit-line.ts';
-import { type AuditRow, rowOf, type Rows } from './audit-rows.ts';
+import { AUDIT_COLLECTION, type AuditRow, rowOf, type Rows } from './audit-rows.ts';
 
 type Waiting = Readonly<{ draft: LineDraft; written: () => void; failed: (error: unknown) => void }>;
 type Queue = { readonly waiting: Waiting[] };
@@ -20,7 +20,11 @@ const RETRY_AFTER_SECONDS = 2;
  * second looks where the chain ends now and tries again. Lines of one process wait in a queue per chain and are written
  * together: with n instances, n batches compete for a place and not hundreds of requests.
  */
-export function createAppend(rows: () => Rows, keys: LineKeys): (draft: LineDraft) => Promise<void> {
+export function createAppend(
+  { collection, run }: Pick<Mongo, 'collection' | 'run'>,
+  keys: LineKeys,
+): (draft: LineDraft) => Promise<void> {
+  const rows = (): Rows => collection<AuditRow>(AUDIT_COLLECTION);
   const queues = new Map<string, Queue>();
   const ends = new Map<string, ChainEnd>();
   let waitingInAll = 0;
@@ -69,10 +73,10 @@ export function createAppend(rows: () => Rows, keys: LineKeys): (draft: LineDraf
 
   async function writeOnce(chain: string, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
     const drafts = batch.map(({ draft }) => draft);
-    const lines = keys.seal(drafts, ends.get(chain) ?? (await endOf(rows(), chain)));
+    const lines = keys.seal(drafts, ends.get(chain) ?? (await run(() => endOf(rows(), chain))));
     let fault: unknown;
     try {
-      await rows().insertMany(lines.map(rowOf), { ordered: true, writeConcern: { w: 'majority' } });
+      await run(() => rows().insertMany(lines.map(rowOf), { ordered: true, writeConcern: { w: 'majority' } }));
       remember(lines.at(-1));
       for (const { written } of batch) written();
       return [];
@@ -81,7 +85,7 @@ export function createAppend(rows: () => Rows, keys: LineKeys): (draft: LineDraf
     }
     // How much of it was stored is only known by looking: a part may be, and an answer may have been lost.
     ends.delete(chain);
-    const stored = await storedAmong(rows(), drafts);
+    const stored = await run(() => storedAmong(rows(), drafts));
     for (const { draft, written } of batch) if (stored.has(draft.eventId)) written();
     const open = batch.filter(({ draft }) => !stored.has(draft.eventId));
     if (open.length > 0 && !isDuplicate(fault)) throw fault;

@@ -10,7 +10,7 @@ import { AUDIT_COLLECTION, type AuditRow, idOf, lineOf, type Rows } from './audi
 export function createAuditLog(mongo: Mongo, keys: LineKeys): AuditLog {
   const rows = (): Rows => mongo.collection<AuditRow>(AUDIT_COLLECTION);
   return {
-    append: createAppend(rows, keys),
+    append: createAppend(mongo, keys),
     async search(filter, { after, limit }) {
       const found = await rows()
         .find(filterOf(filter, after), { sort: { at: -1, chain: -1, seq: -1 }, limit })

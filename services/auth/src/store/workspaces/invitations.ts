@@ -63,8 +63,9 @@ export function createInvitations(connection: Connection): Invitations {
     },
     setHash: async (id, hash, now) =>
       (await model.updateOne({ invitationId: id, ...open(now) }, { $set: { hash } })).matchedCount === 1,
-    findByHash: (hash, now) => one(model.findOne({ hash, ...open(now) }).lean()),
-    take: (hash, emailKey, now) => one(model.findOneAndDelete({ hash, emailKey, ...open(now) }).lean()),
+    findByHash: (hashes, now) => one(model.findOne({ hash: trusted({ $in: [...hashes] }), ...open(now) }).lean()),
+    take: (hashes, emailKey, now) =>
+      one(model.findOneAndDelete({ hash: trusted({ $in: [...hashes] }), emailKey, ...open(now) }).lean()),
     revoke: async (workspaceId, id) => (await model.deleteOne({ invitationId: id, workspaceId })).deletedCount === 1,
   };
 }

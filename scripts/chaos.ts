@@ -1,0 +1,60 @@
+// Breaks the platform on purpose and proves that nothing is lost and nothing doubled:
+// `pnpm chaos [--seed 1] [--minutes 30] [--rate 50] [--proxies 2] [--accountings 2] [--auths 2] [--lease 6] [--report file.md] [--history file.ndjson]`.
+// Ends with 0 when every invariant holds, with 1 and the first offending rows when not.
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { createHistory } from '../tests/proof/chaos/history.ts';
+import { reportOf, trouble } from '../tests/proof/chaos/report.ts';
+import { play } from '../tests/proof/chaos/run.ts';
+import { drawSchedule } from '../tests/proof/chaos/schedule.ts';
+import { setStage } from '../tests/proof/chaos/stage.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '30' },
+    rate: { type: 'string', default: '50' },
+    proxies: { type: 'string', default: '2' },
+    accountings: { type: 'string', default: '2' },
+    auths: { type: 'string', default: '2' },
+    lease: { type: 'string', default: '6' },
+    report: { type: 'string' },
+    history: { type: 'string' },
+  },
+});
+
+const say = (text: string): void => void process.stderr.write(`• ${text}\n`);
+
+async function main(): Promise<boolean> {
+  const schedule = drawSchedule({
+    seed: Number(values.seed),
+    seconds: Number(values.minutes) * 60,
+    rate: Number(values.rate),
+    instances: {
+      auth: Number(values.auths),
+      accounting: Number(values.accountings),
+      chatProxy: Number(values.proxies),
+    },
+  });
+  const leaseSeconds = Number(values.lease);
+  say(`seed ${values.seed}: ${schedule.operations.length} operations, ${schedule.faults.length} faults`);
+  const stage = await setStage(schedule, leaseSeconds);
+  const file = values.history === undefined ? undefined : createWriteStream(values.history);
+  const history = createHistory(file);
+  try {
+    say(`${schedule.payers} payers are ready`);
+    const ran = await play(stage, schedule, { history, leaseSeconds });
+    const command = `pnpm chaos --seed ${values.seed} --minutes ${values.minutes} --rate ${values.rate}`;
+    const report = reportOf(schedule, ran, command);
+    if (values.report === undefined) process.stdout.write(report);
+    else await writeFile(values.report, report);
+    if (ran.violations.length > 0) process.stdout.write(`\n${trouble(ran.violations, history)}\n`);
+    return ran.violations.length === 0;
+  } finally {
+    file?.end();
+    await stage.stop();
+  }
+}
+
+process.exitCode = (await main()) ? 0 : 1;

@@ -1,0 +1,177 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Books, callJson, eventually, type Fleet } from '@tollgate/test-kit';
+import { MongoClient } from 'mongodb';
+import type { Stage } from './stage.ts';
+
+/** A hold as the books have it. */
+export interface BookedHold {
+  readonly id: string;
+  readonly userId: string;
+  readonly status: string;
+  readonly held: number;
+  readonly charged: number;
+  readonly overrun: number;
+  readonly writtenOff: number;
+  readonly outcome: string | null;
+  /** What the payer's account lost for it, by the ledger. */
+  readonly ledger: number;
+  /** Transactions that charged it: a settlement and its correction. */
+  readonly settlements: number;
+  /** What the log of usage says, and in how many lines. */
+  readonly logged: number;
+  readonly logLines: number;
+}
+
+export interface Account {
+  readonly userId: string;
+  readonly available: number;
+  readonly held: number;
+  /** As the owner is told. */
+  readonly told: number;
+}
+
+/** One check of `ledger:verify`, of `audit:verify`, or of our own. */
+export interface Verdict {
+  readonly invariant: string;
+  readonly title: string;
+  readonly offenders: number;
+  readonly first: unknown;
+}
+
+export interface ProcessFacts {
+  readonly name: string;
+  readonly isAlive: boolean;
+  readonly residentMegabytes: number;
+  readonly openFiles: number;
+}
+
+/** What there is to see when all is over. */
+export interface Facts {
+  readonly holds: readonly BookedHold[];
+  readonly accounts: readonly Account[];
+  readonly verdicts: readonly Verdict[];
+  /** Rows that proxies keep of holds they still owe an end. */
+  readonly journalRows: number;
+  readonly processes: readonly ProcessFacts[];
+  /** Milliseconds until no hold was open and no end was owed. */
+  readonly quietAfterMs: number;
+}
+
+const HOLDS = `
+  SELECT h.id::text, h.user_id AS "userId", h.status, h.held_credits::float8 AS held, h.charged_credits::float8 AS charged,
+    h.overrun_credits::float8 AS overrun, h.written_off_credits::float8 AS "writtenOff", h.outcome,
+    (SELECT coalesce(-sum(t.available_change + t.held_change - t.debt_change), 0)::float8
+       FROM credit_transactions t WHERE t.hold_id = h.id) AS ledger,
+    (SELECT count(*)::int FROM credit_transactions t WHERE t.hold_id = h.id AND t.type IN ('settle', 'late_settle')) AS settlements,
+    (SELECT coalesce(sum(u.credits), 0)::float8 FROM usage_logs u WHERE u.hold_id = h.id) AS logged,
+    (SELECT count(*)::int FROM usage_logs u WHERE u.hold_id = h.id) AS "logLines"
+  FROM streaming_sessions h`;
+
+/** Longest wait of a proxy between two attempts to settle, and a margin. */
+const QUIET_WITHIN_MS = 120_000;
+
+/** Waits until nothing is under way any more, and then looks at everything. */
+export async function gather(stage: Stage, healedAt: number): Promise<Facts> {
+  const { fleet, books, payers } = stage;
+  const journal = new MongoClient(fleet.environments.chatProxy.MONGODB_URI ?? '');
+  try {
+    const rows = journal.db().collection('open_holds');
+    const quietAfterMs = await untilQuiet(books, rows, healedAt);
+    return {
+      holds: await books.query<BookedHold & Record<string, unknown>>(HOLDS),
+      accounts: await Promise.all(payers.map((payer) => accountOf(stage, payer))),
+      verdicts: [...(await verifyLedger(stage)), await verifyAudit(stage), ...(await ownChecks(books))],
+      journalRows: await rows.countDocuments(),
+      processes: await Promise.all(processesOf(fleet)),
+      quietAfterMs,
+    };
+  } finally {
+    await journal.close();
+  }
+}
+
+interface Counted {
+  countDocuments(): Promise<number>;
+}
+
+/** A wait that ends: what is still open then is told by the checks. */
+async function untilQuiet(books: Books, rows: Counted, healedAt: number): Promise<number> {
+  const since = (): number => Math.round(performance.now() - healedAt);
+  while (since() < QUIET_WITHIN_MS) {
+    const open = (await books.openHolds()) + (await rows.countDocuments());
+    if (open === 0) break;
+    await pause(100);
+  }
+  return since();
+}
+
+async function accountOf({ books, fleet }: Stage, payer: Stage['payers'][number]): Promise<Account> {
+  const { available, held } = await books.ofUser(payer.userId);
+  const { accessToken: token } = await payer.person();
+  const { body } = await callJson<{ totalCredits: number }>('GET', `${fleet.urls.accounting}/api/credits/balance`, {
+    token,
+  });
+  return { userId: payer.userId, available, held, told: body.totalCredits };
+}
+
+async function verifyLedger({ admin, fleet }: Stage): Promise<Verdict[]> {
+  await admin.logIn();
+  // A repetition, because an answer that was given up while all was broken says nothing.
+  const { body } = await eventually(async () => {
+    const answer = await callJson<{ checks: Verdict[] }>('GET', `${fleet.urls.accounting}/api/credits/ledger/verify`, {
+      token: admin.accessToken,
+    });
+    return answer.status === 200 ? answer : undefined;
+  }, 'the ledger to be verified');
+  return body.checks.map(({ invariant, title, offenders, first }) => ({ invariant, title, offenders, first }));
+}
+
+async function verifyAudit({ admin, fleet }: Stage): Promise<Verdict> {
+  const { status, body } = await callJson<{ ok: boolean; offenders: number; faults: unknown[] }>(
+    'GET',
+    `${fleet.urls.auth}/api/admin/audit/verify`,
+    { token: admin.accessToken },
+  );
+  const offenders = status === 200 ? body.offenders : 1;
+  return { invariant: 'I10', title: 'The audit log is as it was written', offenders, first: body.faults?.[0] ?? body };
+}
+
+const COUNTS: readonly (readonly [string, string, string])[] = [
+  ['I2', 'All entries together are 0', 'SELECT sum(amount)::text AS row FROM credit_entries HAVING sum(amount) <> 0'],
+  [
+    'I3',
+    'Nobody has less than nothing',
+    'SELECT id AS row FROM user_accounts WHERE total_credits < 0 OR held_credits < 0 LIMIT 5',
+  ],
+  [
+    'I4',
+    'Every hold has one end',
+    `SELECT id::text || ' ' || status AS row FROM streaming_sessions WHERE status NOT IN ('settled', 'voided', 'expired')`,
+  ],
+];
+
+const ownChecks = (books: Books): Promise<Verdict[]> =>
+  Promise.all(
+    COUNTS.map(async ([invariant, title, sql]) => {
+      const rows = await books.query<{ row: string }>(sql);
+      return { invariant, title, offenders: rows.length, first: rows[0]?.row ?? null };
+    }),
+  );
+
+const processesOf = (fleet: Fleet): Promise<ProcessFacts>[] =>
+  Object.values(fleet.services)
+    .flat()
+    .map(async ({ name, pid = 0, url }) => {
+      const live = await fetch(`${url}/health/live`).catch(() => undefined);
+      await live?.body?.cancel();
+      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+      const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+      const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+      return {
+        name,
+        isAlive: live?.ok === true,
+        residentMegabytes: Math.round(kilobytes / 1024),
+        openFiles: files.length,
+      };
+    });

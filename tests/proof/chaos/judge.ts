@@ -1,0 +1,195 @@
+import type { Account, BookedHold, Facts } from './facts.ts';
+import type { Outcome } from './outcome.ts';
+import { type Chat, FIRST_BIT, type Operation, type Schedule } from './schedule.ts';
+
+/** Something that must not be, with the rows that show it. */
+export interface Violation {
+  readonly invariant: string;
+  readonly what: string;
+  readonly payer?: number;
+  readonly operation?: number;
+  readonly rows: readonly unknown[];
+}
+
+export interface Case {
+  readonly schedule: Schedule;
+  readonly outcomes: readonly Outcome[];
+  readonly facts: Facts;
+  /** Ids of the payers, by their number in the schedule. */
+  readonly userIds: readonly string[];
+  /** What each was granted before the first operation. */
+  readonly granted: number;
+}
+
+type Paid = Extract<Operation, { bit: number }>;
+interface Judged {
+  readonly operation: Paid;
+  readonly outcome: Outcome | undefined;
+}
+/** One payer with everything that was done in its name, and everything the books say. */
+interface File {
+  readonly payer: number;
+  readonly judged: readonly Judged[];
+  readonly holds: readonly BookedHold[];
+  readonly account: Account | undefined;
+  readonly granted: number;
+}
+
+/** Compares what clients know with what the books say. Pure: the same case gives the same verdict. */
+export function judge(given: Case): Violation[] {
+  const files = filesOf(given);
+  return [
+    ...given.facts.verdicts
+      .filter(({ offenders }) => offenders > 0)
+      .map(({ invariant, title, offenders, first }) => ({
+        invariant,
+        what: `${title}: ${offenders} do not`,
+        rows: [first],
+      })),
+    ...given.outcomes.flatMap(ofClients),
+    ...(given.facts.journalRows === 0
+      ? []
+      : [{ invariant: 'I4', what: `proxies still owe ${given.facts.journalRows} ends`, rows: [] }]),
+    ...given.facts.processes
+      .filter(({ isAlive }) => !isAlive)
+      .map((dead) => ({ invariant: 'alive', what: `${dead.name} does not answer`, rows: [dead] })),
+    ...missing(given),
+    ...files.flatMap(ofBalance),
+    ...files.flatMap(ofHolds),
+  ];
+}
+
+function filesOf({ schedule, outcomes, facts, userIds, granted }: Case): File[] {
+  const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]));
+  const holds = Map.groupBy(facts.holds, ({ userId }) => userId);
+  const accounts = new Map(facts.accounts.map((account) => [account.userId, account]));
+  const paid = schedule.operations.filter((operation): operation is Paid => 'bit' in operation);
+  const byPayer = Map.groupBy(paid, ({ payer }) => payer);
+  return userIds.map((userId, payer) => ({
+    payer,
+    judged: (byPayer.get(payer) ?? []).map((operation) => ({ operation, outcome: byId.get(operation.id) })),
+    holds: holds.get(userId) ?? [],
+    account: accounts.get(userId),
+    granted,
+  }));
+}
+
+const ofClients = ({ id: operation, isHung, ending, wrong }: Outcome): Violation[] => [
+  ...(isHung ? [{ invariant: 'answered', what: 'a client got neither an answer nor an end', operation, rows: [ending] }] : []),
+  ...wrong.map((what) => ({ invariant: 'answered', what, operation, rows: [] })),
+];
+
+/** Every operation has come to an end that its client knows of, if only that its line was cut. */
+const missing = ({ schedule, outcomes }: Case): Violation[] => {
+  const known = new Set(outcomes.map(({ id }) => id));
+  return schedule.operations
+    .filter(({ id }) => !known.has(id))
+    .map(({ id }) => ({ invariant: 'answered', what: 'an operation has no outcome', operation: id, rows: [] }));
+};
+
+const DUST = 2 ** FIRST_BIT;
+
+/** The balance names the operations that were booked: each costs another power of two, and what broke off is less than the first. */
+function ofBalance(file: File): Violation[] {
+  const { payer, account, judged, granted } = file;
+  if (!account) return [{ invariant: 'I1', what: 'a payer has no account', payer, rows: [] }];
+  const { available, told, held } = account;
+  const violations: Violation[] = [];
+  const found = (invariant: string, what: string, operation?: Paid): void =>
+    void violations.push({
+      invariant,
+      what,
+      payer,
+      ...(operation && { operation: operation.id }),
+      rows: [account, ...(operation ? [operation] : [])],
+    });
+  if (held !== 0) found('I3', `${held} credits are still held`);
+  if (told !== available) found('I1', `the owner is told ${told}, the books say ${available}`);
+
+  const booked = decode(available - granted, judged.map(({ operation }) => operation));
+  if (booked.rest !== 0) found('I6', `the balance is off by ${booked.rest}, which no operation explains`);
+  const mostDust = judged.reduce((sum, { operation }) => sum + dustOf(operation), 0);
+  if (booked.dust > mostDust) found('I6', `broken answers cost ${booked.dust}, and at most ${mostDust} was produced`);
+  for (const { operation, outcome } of judged) {
+    const isBooked = booked.bits.has(operation.bit);
+    if (outcome?.verdict === 'done' && !isBooked) found('I6', 'was acknowledged, and the balance does not know it', operation);
+    if (outcome?.verdict === 'not' && isBooked) found('I6', 'was refused, and the balance is charged for it', operation);
+  }
+  return violations;
+}
+
+const isGrant = ({ kind }: Paid): boolean => kind === 'allocate';
+const dustOf = (operation: Paid): number => {
+  if (operation.kind === 'chat') return operation.tokens;
+  // A renewal tells of one unit; the sweeper charges it when nobody settles.
+  return operation.kind === 'deliver' ? 1 : 0;
+};
+
+/** Which powers of two a change of a balance consists of: grants raise it, everything else lowers it. */
+export function decode(change: number, operations: readonly Paid[]): { bits: Set<number>; dust: number; rest: number } {
+  const spends = operations.filter((operation) => !isGrant(operation));
+  // As if all had been spent, so that every bit of the sum stands for one operation.
+  const raised = change + spends.reduce((sum, { bit }) => sum + 2 ** bit, 0);
+  const whole = Math.ceil(raised / DUST) * DUST;
+  let left = whole;
+  const bits = new Set<number>();
+  for (const operation of operations.toSorted((one, other) => other.bit - one.bit)) {
+    const amount = 2 ** operation.bit;
+    const isThere = left >= amount;
+    if (isThere) left -= amount;
+    // For a spend: it is still in the balance, so it was not spent.
+    if (isThere === isGrant(operation)) bits.add(operation.bit);
+  }
+  return { bits, dust: whole - raised, rest: left };
+}
+
+/** Each hold by itself: what it costs, in its row, in the ledger and in the log. */
+function ofHolds({ payer, judged, holds }: File): Violation[] {
+  const byId = new Map(holds.map((hold) => [hold.id, hold]));
+  const mostTokens = Math.max(1, ...judged.map(({ operation }) => dustOf(operation)));
+  const amounts = new Set(judged.map(({ operation }) => 2 ** operation.bit));
+  const seen = new Map<number, BookedHold>();
+  const violations: Violation[] = [];
+  const found = (invariant: string, what: string, ...rows: unknown[]): void =>
+    void violations.push({ invariant, what, payer, rows });
+  for (const hold of holds) {
+    const { charged, ledger, logged, held, overrun, settlements, status, writtenOff } = hold;
+    if (status === 'active') found('I4', 'a hold is open', hold);
+    if (charged !== ledger || charged !== logged)
+      found('I6', `charged ${charged}, ledger ${ledger}, log of usage ${logged}`, hold);
+    if (charged - overrun > held) found('I5', 'more was settled than held', hold);
+    if (writtenOff > 0) found('I5', 'something was written off although everybody can pay', hold);
+    if (settlements > 2) found('I6', `${settlements} settlements of one hold`, hold);
+    if (charged >= DUST && !amounts.has(charged)) found('I6', 'a charge that no operation explains', hold);
+    if (charged < DUST && charged > mostTokens) found('I6', 'more was charged than was produced', hold);
+    const twin = charged >= DUST ? seen.get(charged) : undefined;
+    if (twin) found('I7', 'one operation was charged twice', twin, hold);
+    seen.set(charged, hold);
+  }
+  for (const { operation, outcome } of judged) violations.push(...ofAnswer(operation, outcome, { payer, byId }));
+  return violations;
+}
+
+/** A whole answer is settled once, for exactly its figure; one with a key has one hold that was paid. */
+function ofAnswer(
+  operation: Paid,
+  outcome: Outcome | undefined,
+  { payer, byId }: { payer: number; byId: ReadonlyMap<string, BookedHold> },
+): Violation[] {
+  if (outcome?.verdict !== 'done' || operation.kind !== 'chat') return [];
+  const paid = outcome.requestIds.flatMap((id) => byId.get(id) ?? []).filter(({ charged }) => charged > 0);
+  const isRight = paid.filter(({ charged }) => charged === 2 ** operation.bit).length === 1;
+  if (isRight || isWithoutId(operation)) return [];
+  return [
+    {
+      invariant: 'I6',
+      what: `a whole answer is to cost ${2 ** operation.bit} once`,
+      payer,
+      operation: operation.id,
+      rows: [outcome, ...paid],
+    },
+  ];
+}
+
+/** Its client was told no id. The balance tells of it all the same. */
+const isWithoutId = ({ door }: Chat): boolean => door === '';

@@ -1,0 +1,121 @@
+import {
+  type Books,
+  callJson,
+  createPerson,
+  expectOk,
+  type Fleet,
+  newUserId,
+  openBooks,
+  Person,
+  seededAdmin,
+  startFleet,
+} from '@tollgate/test-kit';
+import type { Schedule } from './schedule.ts';
+
+/** A fleet with everybody and everything the schedule speaks of. */
+export interface Stage {
+  readonly fleet: Fleet;
+  readonly books: Books;
+  readonly admin: Person;
+  readonly payers: readonly Payer[];
+  readonly sessions: readonly Person[];
+  /** By upstream: output tokens cost a credit each, and nothing else does. */
+  readonly chatflows: Readonly<Record<'openai' | 'flowise', string>>;
+  stop(): Promise<void>;
+}
+
+export interface Payer {
+  readonly userId: string;
+  /** In every answer this user is given, and in no other. */
+  readonly canary: string;
+  /** With a token that is fresh enough. */
+  person(): Promise<Person>;
+}
+
+/** More than all powers of two together, and than what open holds reserve meanwhile. */
+export const GRANT = 2 ** 30;
+const AT_ONCE = 16;
+const TOKEN_LIFE_MS = 300_000;
+/** Bounds of the services, so short that none of them lasts longer than a client's patience. */
+const SECONDS = 5;
+
+export async function setStage(schedule: Schedule, leaseSeconds: number): Promise<Stage> {
+  const { instances } = schedule.options;
+  const fleet = await startFleet({
+    instances,
+    leaseSeconds,
+    models: ['priced'],
+    env: {
+      auth: { REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
+      accounting: { ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },
+      chatProxy: {
+        OPENAI_MODELS_PUBLIC: 'true',
+        DEFAULT_OUTPUT_TOKENS: '1000000',
+        DISCONNECT_STRIKES: '0',
+        UPSTREAM_FIRST_BYTE_TIMEOUT: `${SECONDS}s`,
+        UPSTREAM_IDLE_TIMEOUT: `${SECONDS}s`,
+        UPSTREAM_TOTAL_TIMEOUT: `${3 * SECONDS}s`,
+        CLIENT_STALL_TIMEOUT: `${SECONDS}s`,
+        KEEP_RUNNING_MAX: `${SECONDS}s`,
+        HEARTBEAT_INTERVAL: '1s',
+      },
+    },
+  });
+  const books = openBooks(fleet.databaseUrl);
+  const admin = await seededAdmin(fleet.environments.auth, fleet.urls);
+  const chatflows = { openai: 'model:priced', flowise: fleet.flowise.agentflow.id };
+  await expectOk(admin.chatProxy('POST', '/api/v1/admin/chatflows/sync'));
+  await expectOk(admin.chatProxy('PATCH', `/api/v1/admin/chatflows/${chatflows.flowise}`, { is_public: true }));
+  for (const [upstream, model] of [['openai', 'priced'], ['flowise', 'AGENTFLOW']] as const) {
+    const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
+    await expectOk(admin.accounting('POST', '/api/pricing', price));
+  }
+  const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
+  await eachOf(payers, ({ userId }) =>
+    expectOk(callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
+      body: { userId, credits: GRANT },
+      token: admin.accessToken,
+    })),
+  );
+  const sessions = await Promise.all(
+    Array.from({ length: schedule.sessions }, () => createPerson(admin, fleet.urls, 'enduser')),
+  );
+  return {
+    fleet,
+    books,
+    admin,
+    payers,
+    sessions,
+    chatflows,
+    async stop() {
+      await books.close();
+      await fleet.stop();
+    },
+  };
+}
+
+function createPayer({ tokens, urls }: Fleet): Payer {
+  const userId = newUserId();
+  const person = new Person({ userId, username: `u-${userId}`, email: `${userId}@example.test`, password: '' }, urls);
+  let signedAt = -TOKEN_LIFE_MS;
+  return {
+    userId,
+    canary: `canary-${userId}`,
+    async person() {
+      if (performance.now() - signedAt > TOKEN_LIFE_MS) {
+        signedAt = performance.now();
+        person.accessToken = await tokens.access({ userId });
+      }
+      return person;
+    },
+  };
+}
+
+export async function eachOf<T>(all: readonly T[], act: (one: T) => Promise<unknown>): Promise<void> {
+  const left = [...all];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) await act(next);
+    }),
+  );
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import {
+  type ChaosProxy,
+  directive,
+  eventually,
+  type Person,
+  type Platform,
+  type ServiceProcess,
+  startChaosProxy,
+  startPlatform,
+} from '@tollgate/test-kit';
+import { type MongoLine, startMongoLine } from './mongo-line.ts';
+
+/** A platform of which every way to something else can be disturbed. */
+export interface Stage {
+  readonly platform: Platform;
+  /** TCP lines, by where they lead. */
+  readonly lines: Readonly<Record<'authMongo' | 'proxyMongo' | 'postgres' | 'smtp' | 'accounting', ChaosProxy>>;
+  /** Behind the lines to MongoDB. */
+  readonly mongo: Readonly<Record<'auth' | 'proxy', MongoLine>>;
+  stop(): Promise<void>;
+}
+
+export const LEASE_SECONDS = 20;
+/** The server of this name is looked for in vain (RFC 6761, section 6.4). */
+export const NOWHERE = 'nowhere';
+
+export async function setStage(): Promise<Stage> {
+  const opened: { stop(): Promise<void> }[] = [];
+  const kept = async <T extends { stop(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+    const one = await opening;
+    opened.push(one);
+    return one;
+  };
+  let around: Pick<Stage, 'lines' | 'mongo'> | undefined;
+  const platform = await startPlatform({
+    leaseSeconds: LEASE_SECONDS,
+    reroute: async ({ auth, accounting, chatProxy }) => {
+      const mongoLine = (url = '') => kept(startMongoLine(Number(new URL(url).port)));
+      const line = (target: string | number = '') => kept(startChaosProxy({ target }));
+      const mongo = { auth: await mongoLine(auth['MONGODB_URI']), proxy: await mongoLine(chatProxy['MONGODB_URI']) };
+      const lines = {
+        authMongo: await line(mongo.auth.port),
+        proxyMongo: await line(mongo.proxy.port),
+        postgres: await line(accounting['DATABASE_URL']),
+        smtp: await line(auth['SMTP_URL']),
+        accounting: await line(chatProxy['ACCOUNTING_API_URL']),
+      };
+      around = { lines, mongo };
+      const smtp = { SMTP_URL: at(auth['SMTP_URL'], lines.smtp) };
+      return {
+        auth: { ...auth, ...smtp, MONGODB_URI: direct(auth['MONGODB_URI'], lines.authMongo), MAIL_RETRY_FIRST: '1s' },
+        accounting: {
+          ...accounting,
+          DATABASE_URL: at(accounting['DATABASE_URL'], lines.postgres),
+          DATABASE_OWNER_URL: at(accounting['DATABASE_OWNER_URL'], lines.postgres),
+        },
+        chatProxy: {
+          ...chatProxy,
+          MONGODB_URI: direct(chatProxy['MONGODB_URI'], lines.proxyMongo),
+          ACCOUNTING_API_URL: `http://127.0.0.1:${lines.accounting.port}`,
+          ACCOUNTING_BREAK_TIME: '100ms',
+          UPSTREAMS: JSON.stringify({
+            servers: [
+              { name: NOWHERE, kind: 'openai', baseUrl: 'http://nowhere.invalid/v1', models: ['lost'], public: true },
+            ],
+          }),
+        },
+      };
+    },
+  });
+  if (!around) throw new Error('the platform did not ask for its routes');
+  return {
+    platform,
+    ...around,
+    async stop() {
+      await platform.stop();
+      await Promise.all(opened.map((one) => one.stop()));
+    },
+  };
+}
+
+function at(url: string | undefined, { port }: { port: number }): string {
+  const moved = new URL(url ?? '');
+  moved.port = String(port);
+  return moved.href;
+}
+
+/** A driver that asks who else belongs to the set would find its way around the line. */
+function direct(url: string | undefined, line: { port: number }): string {
+  const moved = new URL(at(url, line));
+  moved.searchParams.set('directConnection', 'true');
+  return moved.href;
+}
+
+export interface Heard {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers: Headers;
+  readonly ms: number;
+}
+
+/** One call with everything of its answer. */
+export async function call(
+  method: string,
+  url: string,
+  { token, body }: { token?: string; body?: object } = {},
+): Promise<Heard> {
+  const began = performance.now();
+  const response = await fetch(url, {
+    method,
+    headers: {
+      'idempotency-key': crypto.randomUUID(),
+      ...(body && { 'content-type': 'application/json' }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const ms = Math.round(performance.now() - began);
+  return { status: response.status, body: text === '' ? {} : JSON.parse(text), headers: response.headers, ms };
+}
+
+/** A short answer at a credit for each of its tokens. */
+export const ask = (platform: Platform, person: Person, { tokens = 5, delayMs = 0 } = {}) =>
+  person.chat({ question: directive({ tokens, tokenDelayMs: delayMs }), chatflow_id: platform.chatflows.priced });
+
+export async function refusedChat(platform: Platform, person: Person, code: string): Promise<number> {
+  const asked = platform.openai.calls();
+  const began = performance.now();
+  const chat = await ask(platform, person);
+  const ms = Math.round(performance.now() - began);
+  assert.deepEqual([chat.status, chat.problem?.code], [503, code]);
+  assert.ok(Number(chat.headers['retry-after']) > 0, 'a refusal says when to come back');
+  assert.equal(platform.openai.calls(), asked, 'nothing is asked of the model');
+  return ms;
+}
+
+export function assertRefused({ status, body, headers }: Heard, code: string): void {
+  assert.deepEqual([status, body['code']], [503, code]);
+  assert.ok(Number(headers.get('retry-after')) > 0, 'a refusal says when to come back');
+}
+
+/** Nothing of an earlier fault is left in the way. */
+export const untilAnswered = (platform: Platform, person: Person): Promise<true> =>
+  eventually(async () => {
+    const chat = await (await ask(platform, person, { tokens: 1 })).toEnd();
+    return chat.status === 200 && chat.events.at(-1)?.event === 'end' ? true : undefined;
+  }, 'an answer');
+
+export const readiness = async ({ url }: ServiceProcess): Promise<number> =>
+  (await call('GET', `${url}/health/ready`)).status;
+export const untilReady = (service: ServiceProcess, wanted: number): Promise<true> =>
+  eventually(async () => ((await readiness(service)) === wanted ? true : undefined), `readiness ${wanted}`);

@@ -1,0 +1,88 @@
+import { type Door, DOORS } from '../doors.ts';
+import { createDraw, type Draw } from '../draw.ts';
+import { type Place, PLACES, STEPS, type Victim, VICTIMS } from './steps.ts';
+
+/** One answer of a cycle, and where it stands when something is killed. */
+export interface Asked {
+  readonly person: number;
+  readonly place: Place;
+  readonly door: Door;
+  readonly upstream: 'openai' | 'flowise';
+  readonly tokens: number;
+  readonly tokenDelayMs: number;
+  /** Comes with an Idempotency-Key, and is repeated with it. */
+  readonly hasKey: boolean;
+}
+
+/** Everything that happens in one cycle, decided before it begins. */
+export interface Cycle {
+  readonly id: number;
+  readonly victim: Victim;
+  /** The first one stands where this cycle is about; the others wait at other places meanwhile. */
+  readonly answers: readonly [Asked, ...Asked[]];
+  /** Whether the process kills itself at the place, without a moment's delay. */
+  readonly isSudden: boolean;
+  /** Between the place and the kill. */
+  readonly lingerMs: number;
+  /** Between the kill and the restart. */
+  readonly downMs: number;
+}
+
+/** Doors whose answers go into the history, and those that take an Idempotency-Key as a header. */
+const isStoring = ({ name }: Door): boolean => !name.startsWith('OpenAI') && name !== 'native, in one piece';
+const takesKey = ({ name }: Door): boolean => name !== 'WebSocket';
+
+const MOST_OTHERS = 3;
+const PARTS_BEFORE_S5 = 21;
+
+/** The same cycles for the same seed: each victim at each step equally often. */
+export function drawCycles({ seed, count, people }: { seed: number; count: number; people: number }): Cycle[] {
+  const draw = createDraw(seed);
+  const cycles: Cycle[] = [];
+  while (cycles.length < count) {
+    const round = shuffled(draw, VICTIMS.flatMap((victim) => STEPS.map((step) => ({ victim, step }))));
+    for (const { victim, step } of round) cycles.push(drawCycle(draw, { id: cycles.length, victim, step, people }));
+  }
+  return cycles.slice(0, count);
+}
+
+interface Wanted {
+  readonly id: number;
+  readonly victim: Victim;
+  readonly step: string;
+  readonly people: number;
+}
+
+function drawCycle(draw: Draw, { id, victim, step, people }: Wanted): Cycle {
+  const persons = shuffled(draw, Array.from({ length: people }, (_, at) => at));
+  const main = draw.one(PLACES.filter((place) => place.step === step));
+  const others = Array.from({ length: draw.whole(MOST_OTHERS + 1) }, () => draw.one(PLACES));
+  const [first, ...rest] = [main, ...others].map((place, at) => drawAsked(draw, place, persons[at] ?? at));
+  if (!first) throw new RangeError('a cycle has an answer');
+  return {
+    id,
+    victim,
+    answers: [first, ...rest],
+    isSudden: main.of === victim && draw.percent(50),
+    lingerMs: draw.one([0, 0, 20, 150, 400]),
+    downMs: draw.one([0, 0, 100, 700, 1500]),
+  };
+}
+
+function drawAsked(draw: Draw, place: Place, person: number): Asked {
+  const door = draw.one(place.isStored ? DOORS.filter(isStoring) : DOORS);
+  return {
+    person,
+    place,
+    door,
+    upstream: draw.one(['openai', 'openai', 'flowise']),
+    tokens: PARTS_BEFORE_S5 + 1 + draw.whole(40),
+    tokenDelayMs: draw.one([0, 0, 2, 8]),
+    hasKey: takesKey(door) && draw.percent(60),
+  };
+}
+
+function shuffled<T>(draw: Draw, of: readonly T[]): T[] {
+  const left = [...of];
+  return Array.from(of, () => left.splice(draw.whole(left.length), 1)).flat();
+}
