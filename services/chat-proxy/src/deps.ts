@@ -9,13 +9,14 @@ import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
+import type { Tell } from './domain/facts.ts';
 import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
 import { createMeasureJournal } from './flows/answers/measure-journal.ts';
 import { createLogIn } from './flows/log-in.ts';
 import { type Instruments, openInstruments, type Overrides } from './deps/instruments.ts';
-import { createLibrary } from './deps/library.ts';
+import { createLibrary, type Library } from './deps/library.ts';
 import { createFirstPartObserver, watch } from './deps/metrics.ts';
 import { createOpenAiFlows } from './deps/openai.ts';
 import type { Clock } from './ports.ts';
@@ -103,12 +104,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       if (config.MIGRATE_ON_START) await migrate(mongo, logger, stopping);
       if (stopping.aborted) return;
       for (const round of rounds) round.start();
-      // Right after the start the database may still be on its way.
-      const synchronise = () => mongo.connected.then(() => library.synchronise());
-      if (config.SYNC_ON_START)
-        void synchronise().catch((error: unknown) =>
-          tell('background_failed', { task: 'sync', reason: String(error) }),
-        );
+      if (config.SYNC_ON_START) synchroniseSoon(mongo, library, tell);
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
@@ -122,6 +118,13 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       await logger.close();
     },
   };
+}
+
+/** Right after the start the database may still be on its way. */
+function synchroniseSoon({ connected }: Stores['mongo'], { synchronise }: Library, tell: Tell): void {
+  void connected
+    .then(synchronise)
+    .catch((error: unknown) => tell('background_failed', { task: 'sync', reason: String(error) }));
 }
 
 async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
