@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { KEY_SCOPES, PERMISSIONS } from '@tollgate/contracts';
 import {
   type CollectedSpan,
@@ -11,6 +11,9 @@ import {
   startTraceCollector,
   type TraceCollector,
 } from '@tollgate/test-kit';
+
+/** Starting a service again takes what the machine takes. */
+jest.setTimeout(120_000);
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
@@ -159,7 +162,13 @@ describe('a trace', () => {
     const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');
     expect(root).toMatchObject({ parentSpanId: '00f067aa0ba902b7', failed: false });
     expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
+    const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
+    expect(new Set(databases.map(({ service }) => service))).toEqual(
+      new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
+    );
+    expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
     const steps = spans
+      .filter((span) => !databases.includes(span))
       .filter(({ service, parentSpanId }) => service !== 'tollgate-chat-proxy' || parentSpanId === root?.spanId)
       .map((span) => {
         const { name, service } = parentOf(spans, span) ?? { name: '', service: '' };

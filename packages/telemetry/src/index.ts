@@ -7,6 +7,7 @@ export {
   type GaugeMetric,
   type HistogramMetric,
   type LabelRules,
+  type MetricRow,
   type Labels,
   type Metrics,
   type MetricsOptions,

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from 'prom-client';
 
 /**
  * What a label may say: a closed list, or the first `atMost` different values (for names that an operator configures,
@@ -46,10 +46,15 @@ export type Metrics = Readonly<{
       readonly readEach?: () => Each<Rules> | Promise<Each<Rules>>;
     },
   ): GaugeMetric<Rules>;
+  /** Every metric that is registered, in the order of their names. */
+  describe(): MetricRow[];
   /** The exposition text for `/metrics`, of type {@link contentType}. */
   text(): Promise<string>;
   readonly contentType: string;
 }>;
+
+/** What a metric is, without its values. */
+export type MetricRow = Readonly<{ name: string; help: string; type: string; labels: readonly string[] }>;
 
 export type MetricsOptions = Readonly<{
   service: string;
@@ -100,10 +105,19 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
         add: (amount, ...given) => gauge.inc(bound(given[0]), amount),
       };
     },
+    describe: () => registry.getMetricsAsArray().map(rowOf).toSorted(byName),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
 }
+
+function rowOf(metric: MetricObject): MetricRow {
+  // Its types do not have the labels.
+  const { name, help, type, labelNames = [] } = metric as MetricObject & { labelNames?: readonly string[] };
+  return { name, help, type: String(type), labels: labelNames };
+}
+
+const byName = (one: MetricRow, other: MetricRow): number => (one.name < other.name ? -1 : 1);
 
 const OTHER = 'other';
 const MOST_KNOWN_SERIES = 50;

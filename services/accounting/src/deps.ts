@@ -57,6 +57,7 @@ import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
 import { createPrices } from './store/prices.ts';
 import { createReports } from './store/reports.ts';
 import { createTenants } from './store/tenants.ts';
+import { tracedPostgres } from './tracing-deps.ts';
 import { createTransaction } from './store/unit-of-work.ts';
 import { createWorkspaces } from './store/workspaces.ts';
 
@@ -156,7 +157,8 @@ function openStore(
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
   const settings = ledgerSettings(config);
-  const postgres = closers.add('database', openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault }));
+  const opened = openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault });
+  const postgres = tracedPostgres(closers.add('database', opened));
   const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs });
   closers.addClose('report connections', () => models.sequelize.close());
   watchInside(metrics, { postgres, models, reports });

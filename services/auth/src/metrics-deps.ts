@@ -34,7 +34,10 @@ export function measuringRounds(
   { beat, failed }: Round,
 ): Rounds {
   const waiting = metrics.gauge({ name: 'tollgate_mails_waiting', help: 'Mails that are not sent yet, 1,000 at most' });
-  const oldest = metrics.gauge({ name: 'tollgate_mail_oldest_seconds', help: 'How long the oldest of them waits' });
+  const oldest = metrics.gauge({
+    name: 'tollgate_mail_oldest_seconds',
+    help: 'How long a mail waits to be sent, of the one that waits longest',
+  });
   const measureMail = createMeasureMail(ports, (depth) => {
     waiting.set(depth.waiting);
     oldest.set(depth.oldestSeconds);

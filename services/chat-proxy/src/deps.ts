@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Closers, createHealth, migrateOnceReachable, NEVER } from '@tollgate/http-kit';
 import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
-import type { Logger } from '@tollgate/telemetry';
+import type { Logger, Metrics } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import { backgroundRounds } from './deps/background.ts';
 import type { AppFlows, AppOptions } from './app.ts';
@@ -31,6 +31,7 @@ export interface Deps {
   readonly app: AppOptions;
   readonly logger: Logger;
   readonly health: AppOptions['health'];
+  readonly metrics: Pick<Metrics, 'describe'>;
   /** Begins the background tasks. */
   start(stopping?: AbortSignal): Promise<void>;
   /** Nothing new is accepted: sockets end, with the last of their answers. */
@@ -89,6 +90,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   return {
     logger,
     health,
+    metrics,
     app: {
       ...appSettings(config, admission, instruments),
       health,

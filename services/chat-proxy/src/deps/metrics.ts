@@ -60,7 +60,7 @@ export function watch(metrics: Metrics, watched: Watched): ObserveRequest {
   });
   metrics.gauge({
     name: 'tollgate_accounting_breaker',
-    help: 'The same of accounting: while it is left alone (2), new answers are refused',
+    help: 'Whether accounting is asked (0), is to be tried by one request (1), or is left alone because it has failed (2): then new answers are refused',
     read: () => breakerOf(accounting.breaker),
   });
   return createRequestObserver(metrics, BUCKETS);
@@ -80,12 +80,12 @@ function watchQueues(metrics: Metrics, { keeper, settler, saveLater, journal, ..
   });
   metrics.gauge({
     name: 'tollgate_parked_holds',
-    help: 'Those of them whose end accounting refuses',
+    help: 'Holds whose end accounting refuses; somebody has to look at them',
     read: () => settler.parked,
   });
   metrics.gauge({
     name: 'tollgate_settle_lag_seconds',
-    help: 'How long the oldest of them waits',
+    help: 'How long the end of a hold waits for accounting to acknowledge it, of the one that waits longest',
     read: () => settler.lagMs() / MILLISECONDS,
   });
   metrics.gauge({
@@ -100,7 +100,7 @@ function watchQueues(metrics: Metrics, { keeper, settler, saveLater, journal, ..
   });
   metrics.gauge({
     name: 'tollgate_journal_overdue_seconds',
-    help: 'How long one of them has been without an owner, of the one that waits longest to be taken over',
+    help: 'How long a row of the journal has been without an owner, of the one that waits longest to be taken over',
     read: () => journal.figures.overdueMs / MILLISECONDS,
   });
   metrics.gauge({
