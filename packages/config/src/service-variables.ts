@@ -23,9 +23,11 @@ export const serviceVariables = {
   TRUST_PROXY_HOPS: alias(whole({ max: 10 }), ['TRUST_PROXY'])
     .prefault('0')
     .describe('How many reverse proxies stand before the service'),
-  METRICS_TOKEN: secret()
+  METRICS_TOKEN: keyRing()
     .optional()
-    .describe('Bearer token for /metrics from outside; without it only private addresses read it'),
+    .describe(
+      'Bearer token for /metrics from outside, or several between commas; without it only private addresses read it',
+    ),
   MIGRATE_ON_START: bool()
     .prefault('false')
     .describe('Whether a service brings its database to the newest schema at start'),

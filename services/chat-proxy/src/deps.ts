@@ -202,6 +202,6 @@ async function appSettings(config: Config, { authenticate }: Admission) {
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',
     stallMs: config.CLIENT_STALL_TIMEOUT,
-    ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN.reveal() }),
+    ...(config.METRICS_TOKEN && { metricsTokens: config.METRICS_TOKEN.map(({ secret }) => secret.reveal()) }),
   };
 }

@@ -163,6 +163,7 @@ describe('leftovers', () => {
       tell,
       random: () => 0.5,
       journalLeaseMs: 30_000,
+      retry: { firstMs: 500, longestMs: 30_000 },
       mostRemembered: 2,
     });
     const ids = [holdId(), holdId(), holdId()];

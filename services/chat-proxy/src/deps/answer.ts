@@ -106,7 +106,15 @@ function createHolding(
 ) {
   const { sessions, journal } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
-  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
+  const settler = createSettler({
+    accounting,
+    journal,
+    clock,
+    tell,
+    random: Math.random,
+    journalLeaseMs,
+    retry: { firstMs: config.SETTLE_RETRY_FIRST, longestMs: config.SETTLE_RETRY_LONGEST },
+  });
   const soon = (work: () => void) => void setTimeout(work, SOON_MS);
   const keeper = createLeaseKeeper({
     accounting,
