@@ -1,12 +1,15 @@
 // Proofs that take longer than a test may, on a platform of their own:
 // `node --conditions=tollgate scripts/prove.ts credits [--requests 10000] [--seed 1] [--at-once 40]`
 // `node --conditions=tollgate scripts/prove.ts faults [--report docs/reports/fault-catalogue.md]`
+// `node --conditions=tollgate scripts/prove.ts dependencies [--report docs/reports/dependency-faults.md]`
 // `node --conditions=tollgate scripts/prove.ts kills [--cycles 500] [--seed 1] [--worlds 2] [--report docs/reports/kills.md]`
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Platform, type PlatformOptions, startPlatform } from '@tollgate/test-kit';
 import startDatabases from '../packages/test-kit/src/global-setup.ts';
 import stopDatabases from '../packages/test-kit/src/global-teardown.ts';
+import { dependencyReport, playAll } from '../tests/proof/dependencies/rows.ts';
+import { setStage } from '../tests/proof/dependencies/stage.ts';
 import { FIRST_BYTE_MS, IDLE_MS, playFaults, priceByToken, summary } from '../tests/proof/faults.ts';
 import { playKills } from '../tests/proof/kills/kills.ts';
 import { isClean, killReport, lineOf } from '../tests/proof/kills/report.ts';
@@ -47,6 +50,18 @@ const PROOFS: Readonly<Record<string, () => Promise<boolean>>> = {
       );
       return seen.every(({ wrong }) => wrong === '');
     });
+  },
+  dependencies: async () => {
+    await startDatabases();
+    const stage = await setStage();
+    try {
+      const played = await playAll(stage);
+      await write(dependencyReport(played));
+      return played.every(({ wrong }) => wrong === '');
+    } finally {
+      await stage.stop();
+      await stopDatabases();
+    }
   },
   kills: async () => {
     const only = values.only === undefined ? undefined : Number(values.only);
