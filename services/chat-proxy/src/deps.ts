@@ -150,7 +150,7 @@ type BackgroundTask = Facts['background_failed']['task'];
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 function backgroundRounds(
   config: Config,
-  { keeper, settler, saveLater, streams }: ReturnType<typeof createAnswering>,
+  { keeper, settler, comparer, saveLater, streams }: ReturnType<typeof createAnswering>,
   failed: (task: BackgroundTask, error: unknown) => void,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
@@ -159,6 +159,7 @@ function backgroundRounds(
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
     every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
     every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
     every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),

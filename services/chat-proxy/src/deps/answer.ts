@@ -13,6 +13,7 @@ import { createConversations } from '../flows/answers/hold-conversation.ts';
 import { createHolds } from '../flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
 import { createSaveBuffer } from '../flows/answers/save-later.ts';
+import { createJournalComparer } from '../flows/answers/compare-journal.ts';
 import { createSettler } from '../flows/answers/settle-leftovers.ts';
 import type { Sharing } from '../flows/streams/share-recordings.ts';
 import { createMetering } from './metering.ts';
@@ -40,7 +41,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   const stopping = new AbortController();
 
   const sharing = openSharing(config, { ...stores, clock });
-  const { settler, keeper, holds } = createHolding(config, { ...neighbours, sharing });
+  const { settler, keeper, holds, comparer } = createHolding(config, { ...neighbours, sharing });
   const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
@@ -82,6 +83,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   return {
     settler,
     keeper,
+    comparer,
     saveLater,
     /** For answers of another kind that are held and settled the same way. */
     chatDeps: deps,
@@ -104,7 +106,15 @@ function createHolding(
 ) {
   const { sessions, journal } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
-  const settler = createSettler({ accounting, journal, clock, tell, random: Math.random, journalLeaseMs });
+  const settler = createSettler({
+    accounting,
+    journal,
+    clock,
+    tell,
+    random: Math.random,
+    journalLeaseMs,
+    retry: { firstMs: config.SETTLE_RETRY_FIRST, longestMs: config.SETTLE_RETRY_LONGEST },
+  });
   const soon = (work: () => void) => void setTimeout(work, SOON_MS);
   const keeper = createLeaseKeeper({
     accounting,
@@ -135,7 +145,10 @@ function createHolding(
     minOutput: config.MIN_OUTPUT_TOKENS,
     absentUsage: config.ABSENT_USAGE,
   });
-  return { settler, keeper, holds };
+  // Within three leases whoever lives has taken over what a dead owner left.
+  const graceMs = 3 * journalLeaseMs;
+  const comparer = createJournalComparer({ accounting, journal, clock, tell, graceMs });
+  return { settler, keeper, holds, comparer };
 }
 
 export type Answering = ReturnType<typeof createAnswering>;
