@@ -68,4 +68,4 @@ async function keepLogs({ fleet }: Stage): Promise<void> {
   }
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+process.exit((await main()) ? 0 : 1);
