@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { once } from 'node:events';
 import {
+  type Check,
   type Closers,
   createClosers,
   createHealth,
@@ -11,7 +12,7 @@ import {
   requestContext,
   type Rounds,
 } from '@tollgate/http-kit';
-import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
+import { hasNewestSchema, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import type { AppFlows, AppOptions } from './app.ts';
@@ -92,7 +93,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
+  const health = createHealth({
+    service: 'chat-proxy',
+    checks: { mongo: () => mongo.ping(), schema: schemaCheck(mongo), ...admission.checks },
+  });
   const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
   const reports = createRefusalReports(config, { closers, tell, clock });
   const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
@@ -130,7 +134,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       sockets.leave();
       answering.endAnswers();
       // What is not settled by then stays in the journal, for whoever lives.
-      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      const enough = AbortSignal.timeout(Math.floor(deadlineMs / 2));
+      await Promise.race([answering.settled(enough), once(enough, 'abort')]);
       await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
@@ -142,6 +147,15 @@ async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSi
   await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
 }
 
+/** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
+function schemaCheck(mongo: Stores['mongo']): Check {
+  let isThere = false;
+  return async () => {
+    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+    if (!isThere) throw new Error('migrations are missing');
+  };
+}
+
 const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
   createLogger({ service: 'chat-proxy', level, context: requestContext.fields });
 
@@ -150,7 +164,7 @@ type BackgroundTask = Facts['background_failed']['task'];
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 function backgroundRounds(
   config: Config,
-  { keeper, settler, saveLater, streams }: ReturnType<typeof createAnswering>,
+  { keeper, settler, comparer, saveLater, streams }: ReturnType<typeof createAnswering>,
   failed: (task: BackgroundTask, error: unknown) => void,
 ): Rounds[] {
   const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
@@ -159,6 +173,7 @@ function backgroundRounds(
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
     every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
     every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
     every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),
@@ -201,6 +216,6 @@ async function appSettings(config: Config, { authenticate }: Admission) {
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',
     stallMs: config.CLIENT_STALL_TIMEOUT,
-    ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN.reveal() }),
+    ...(config.METRICS_TOKEN && { metricsTokens: config.METRICS_TOKEN.map(({ secret }) => secret.reveal()) }),
   };
 }
