@@ -4,6 +4,7 @@ import {
   createPerson,
   expectOk,
   type Fleet,
+  type FleetOptions,
   newUserId,
   openBooks,
   Person,
@@ -39,16 +40,27 @@ const TOKEN_LIFE_MS = 300_000;
 /** Bounds of the services, so short that none of them lasts longer than a client's patience. */
 const SECONDS = 5;
 
-export async function setStage(schedule: Schedule, leaseSeconds: number): Promise<Stage> {
+export interface StageOptions extends Pick<FleetOptions, 'front'> {
+  /** Extra environment of all services. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function setStage(
+  schedule: Schedule,
+  leaseSeconds: number,
+  { env = {}, front }: StageOptions = {},
+): Promise<Stage> {
   const { instances } = schedule.options;
   const fleet = await startFleet({
     instances,
     leaseSeconds,
     models: ['priced'],
+    ...(front && { front }),
     env: {
-      auth: { REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
-      accounting: { ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },
+      auth: { ...env, REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
+      accounting: { ...env, ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },
       chatProxy: {
+        ...env,
         OPENAI_MODELS_PUBLIC: 'true',
         DEFAULT_OUTPUT_TOKENS: '1000000',
         DISCONNECT_STRIKES: '0',
@@ -66,16 +78,21 @@ export async function setStage(schedule: Schedule, leaseSeconds: number): Promis
   const chatflows = { openai: 'model:priced', flowise: fleet.flowise.agentflow.id };
   await expectOk(admin.chatProxy('POST', '/api/v1/admin/chatflows/sync'));
   await expectOk(admin.chatProxy('PATCH', `/api/v1/admin/chatflows/${chatflows.flowise}`, { is_public: true }));
-  for (const [upstream, model] of [['openai', 'priced'], ['flowise', 'AGENTFLOW']] as const) {
+  for (const [upstream, model] of [
+    ['openai', 'priced'],
+    ['flowise', 'AGENTFLOW'],
+  ] as const) {
     const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
     await expectOk(admin.accounting('POST', '/api/pricing', price));
   }
   const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
   await eachOf(payers, ({ userId }) =>
-    expectOk(callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
-      body: { userId, credits: GRANT },
-      token: admin.accessToken,
-    })),
+    expectOk(
+      callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
+        body: { userId, credits: GRANT },
+        token: admin.accessToken,
+      }),
+    ),
   );
   const sessions = await Promise.all(
     Array.from({ length: schedule.sessions }, () => createPerson(admin, fleet.urls, 'enduser')),

@@ -127,5 +127,8 @@ async function historyFaults({ debts }: KillWorld, { asked, person }: Played, { 
   if (!charged || !asked.place.isStored) return faults;
   const messages = await debts.messagesOf(charged.id);
   const roles = messages.map(({ role }) => role).toSorted();
-  return [...faults, ...fault(roles.join() !== 'assistant,user', 'history', `the history has ${roles.join() || 'nothing'}`)];
+  return [
+    ...faults,
+    ...fault(roles.join() !== 'assistant,user', 'history', `the history has ${roles.join() || 'nothing'}`),
+  ];
 }

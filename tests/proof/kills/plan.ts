@@ -40,7 +40,10 @@ export function drawCycles({ seed, count, people }: { seed: number; count: numbe
   const draw = createDraw(seed);
   const cycles: Cycle[] = [];
   while (cycles.length < count) {
-    const round = shuffled(draw, VICTIMS.flatMap((victim) => STEPS.map((step) => ({ victim, step }))));
+    const round = shuffled(
+      draw,
+      VICTIMS.flatMap((victim) => STEPS.map((step) => ({ victim, step }))),
+    );
     for (const { victim, step } of round) cycles.push(drawCycle(draw, { id: cycles.length, victim, step, people }));
   }
   return cycles.slice(0, count);
@@ -54,7 +57,10 @@ interface Wanted {
 }
 
 function drawCycle(draw: Draw, { id, victim, step, people }: Wanted): Cycle {
-  const persons = shuffled(draw, Array.from({ length: people }, (_, at) => at));
+  const persons = shuffled(
+    draw,
+    Array.from({ length: people }, (_, at) => at),
+  );
   const main = draw.one(PLACES.filter((place) => place.step === step));
   const others = Array.from({ length: draw.whole(MOST_OTHERS + 1) }, () => draw.one(PLACES));
   const [first, ...rest] = [main, ...others].map((place, at) => drawAsked(draw, place, persons[at] ?? at));

@@ -1,7 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Books, createPerson, expectOk, type Fleet, openBooks, type Person, seededAdmin, startFleet } from '@tollgate/test-kit';
+import {
+  type Books,
+  createPerson,
+  expectOk,
+  type Fleet,
+  openBooks,
+  type Person,
+  seededAdmin,
+  startFleet,
+} from '@tollgate/test-kit';
 import { type Debts, openDebts } from './debts.ts';
 import { type FailpointFile, openFailpointFile } from './failpoint-file.ts';
 import type { Victim } from './steps.ts';
