@@ -163,6 +163,7 @@ const mailRow = (what: string, disturb: (stage: Stage) => Promise<() => Promise<
   row: 'SMTP down / slow / garbage',
   service: 'auth',
   what,
+  isLong: what.startsWith('slow'),
   async play(stage) {
     const mend = await disturb(stage);
     const body = newcomer();

@@ -124,6 +124,21 @@ describe('a transaction that PostgreSQL undid for another', () => {
   });
 });
 
+describe('a connection that breaks while nobody uses it', () => {
+  it('is told without what it is made of, which would fill the log', async () => {
+    const database = await createPostgresDatabase();
+    const cut = await startChaosProxy({ target: database.url });
+    const told = Promise.withResolvers<Error>();
+    const postgres = openPostgres({ url: cut.url, poolSize: 2, acquireMs: 1000, onFault: told.resolve });
+    await postgres.query('SELECT 1');
+    cut.resetAll();
+    expect(Object.keys(await told.promise)).not.toContain('client');
+    await postgres.close();
+    await cut.stop();
+    await database.drop();
+  });
+});
+
 describe('a database that is away', () => {
   let accounting: Accounting;
   let cut: Awaited<ReturnType<typeof startChaosProxy>>;
