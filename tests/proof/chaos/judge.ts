@@ -75,7 +75,9 @@ function filesOf({ schedule, outcomes, facts, userIds, granted }: Case): File[] 
 }
 
 const ofClients = ({ id: operation, isHung, ending, wrong }: Outcome): Violation[] => [
-  ...(isHung ? [{ invariant: 'answered', what: 'a client got neither an answer nor an end', operation, rows: [ending] }] : []),
+  ...(isHung
+    ? [{ invariant: 'answered', what: 'a client got neither an answer nor an end', operation, rows: [ending] }]
+    : []),
   ...wrong.map((what) => ({ invariant: 'answered', what, operation, rows: [] })),
 ];
 
@@ -106,14 +108,19 @@ function ofBalance(file: File): Violation[] {
   if (held !== 0) found('I3', `${held} credits are still held`);
   if (told !== available) found('I1', `the owner is told ${told}, the books say ${available}`);
 
-  const booked = decode(available - granted, judged.map(({ operation }) => operation));
+  const booked = decode(
+    available - granted,
+    judged.map(({ operation }) => operation),
+  );
   if (booked.rest !== 0) found('I6', `the balance is off by ${booked.rest}, which no operation explains`);
   const mostDust = judged.reduce((sum, { operation }) => sum + dustOf(operation), 0);
   if (booked.dust > mostDust) found('I6', `broken answers cost ${booked.dust}, and at most ${mostDust} was produced`);
   for (const { operation, outcome } of judged) {
     const isBooked = booked.bits.has(operation.bit);
-    if (outcome?.verdict === 'done' && !isBooked) found('I6', 'was acknowledged, and the balance does not know it', operation);
-    if (outcome?.verdict === 'not' && isBooked) found('I6', 'was refused, and the balance is charged for it', operation);
+    if (outcome?.verdict === 'done' && !isBooked)
+      found('I6', 'was acknowledged, and the balance does not know it', operation);
+    if (outcome?.verdict === 'not' && isBooked)
+      found('I6', 'was refused, and the balance is charged for it', operation);
   }
   return violations;
 }

@@ -66,16 +66,21 @@ export async function setStage(schedule: Schedule, leaseSeconds: number): Promis
   const chatflows = { openai: 'model:priced', flowise: fleet.flowise.agentflow.id };
   await expectOk(admin.chatProxy('POST', '/api/v1/admin/chatflows/sync'));
   await expectOk(admin.chatProxy('PATCH', `/api/v1/admin/chatflows/${chatflows.flowise}`, { is_public: true }));
-  for (const [upstream, model] of [['openai', 'priced'], ['flowise', 'AGENTFLOW']] as const) {
+  for (const [upstream, model] of [
+    ['openai', 'priced'],
+    ['flowise', 'AGENTFLOW'],
+  ] as const) {
     const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
     await expectOk(admin.accounting('POST', '/api/pricing', price));
   }
   const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
   await eachOf(payers, ({ userId }) =>
-    expectOk(callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
-      body: { userId, credits: GRANT },
-      token: admin.accessToken,
-    })),
+    expectOk(
+      callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
+        body: { userId, credits: GRANT },
+        token: admin.accessToken,
+      }),
+    ),
   );
   const sessions = await Promise.all(
     Array.from({ length: schedule.sessions }, () => createPerson(admin, fleet.urls, 'enduser')),
