@@ -11,6 +11,8 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
 import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
+import { type Connections, connectionsOf } from './outbound/connections.ts';
+import { inSpan } from './tracing/in-span.ts';
 
 export interface ClientOptions {
   /** With or without a trailing slash or `/api`. */
@@ -43,7 +45,11 @@ export type Client<Operations extends Readonly<Record<string, OperationSpec>>> =
   readonly [Name in keyof Operations]: (
     ...input: Arguments<Operations[Name]>
   ) => Promise<ClientResult<Operations[Name]>>;
-} & { close(): Promise<void> };
+} & {
+  /** How many connections are open and idle, and how many calls wait for one. */
+  connections(): Connections;
+  close(): Promise<void>;
+};
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 2;
@@ -75,10 +81,17 @@ export function createClient<const Operations extends Readonly<Record<string, Op
   const baseUrl = options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, '');
   const calls = Object.entries(operations).map(([name, operation]) => [
     name,
-    (input: AnyInput = {}, call: CallOptions = {}) => callTwice({ operation, options, agent, baseUrl }, input, call),
+    (input: AnyInput = {}, call: CallOptions = {}) =>
+      inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, baseUrl }, input, call)),
   ]);
-  return { ...Object.fromEntries(calls), close: () => agent.destroy() } as Client<Operations>;
+  return {
+    ...Object.fromEntries(calls),
+    connections: () => connectionsOf(agent),
+    close: () => agent.destroy(),
+  } as Client<Operations>;
 }
+
+export { type Connections, connectionsOf } from './outbound/connections.ts';
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, unknown>>;
@@ -116,10 +129,17 @@ async function callTwice(target: Target, input: AnyInput, call: CallOptions): Pr
 /** What came of one attempt: an answer, or the fault that kept it away. */
 type Attempt =
   | { readonly fault: unknown }
-  | { readonly status: number; readonly body: unknown; readonly headers: Readonly<Record<string, string>> };
+  | {
+      readonly status: number;
+      readonly body: unknown;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly refusesUs: boolean;
+    };
 
 /** What a refused caller may be told of the neighbour's headers: when to come back, and which limit it met. */
 const PASSED_HEADERS = ['retry-after', 'ratelimit', 'ratelimit-policy'] as const;
+/** How authenticate.ts refuses a service token. */
+const REFUSES_SERVICE = /^Bearer realm="service"/;
 
 /** A refusal stays a refusal; only silence and the neighbour's own failures may pass. */
 const mayHelpToRepeat = (attempted: Attempt): boolean => 'fault' in attempted || attempted.status >= 500;
@@ -154,7 +174,12 @@ async function attempt(
       signal: deadline.signal,
       ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
     });
-    return { status: response.statusCode, body: await jsonOf(response), headers: passedHeaders(response.headers) };
+    return {
+      status: response.statusCode,
+      body: await jsonOf(response),
+      headers: passedHeaders(response.headers),
+      refusesUs: REFUSES_SERVICE.test(String(response.headers['www-authenticate'])),
+    };
   } catch (fault) {
     // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
     call.signal?.throwIfAborted();
@@ -195,7 +220,7 @@ function resultOf({ operation, options }: Target, attempted: Attempt, call: Call
 
 function refusal(
   operation: OperationSpec,
-  { status, body, headers }: Exclude<Attempt, { fault: unknown }>,
+  { status, body, headers, refusesUs }: Exclude<Attempt, { fault: unknown }>,
   call: CallOptions,
   onUnavailable: ErrorCode,
 ): AppError {
@@ -203,7 +228,7 @@ function refusal(
   const code = codeFromWire(wire);
   const named = typeof wire === 'string' ? wire.slice(0, 100) : 'without a code';
   const sentence = typeof detail === 'string' ? detail : undefined;
-  if (code && (operation.errors?.includes(code) || isPassedOn(code, call)))
+  if (code && (operation.errors?.includes(code) || (!refusesUs && isPassedOn(code, call))))
     return new AppError(code, sentence, { headers, extra: LimitDetails.safeParse(body).data ?? {} });
   const cause = new Error(`${operation.id} answered ${status} ${named}: ${sentence ?? ''}`);
   return status >= 500
@@ -229,7 +254,7 @@ const isToken = (onBehalfOf: string | undefined): boolean =>
 
 async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
   const token = call.token ?? (await options.token?.());
-  const requestId = requestContext.get()?.requestId;
+  const { requestId, traceparent } = requestContext.origin() ?? {};
   return {
     accept: 'application/json',
     ...(input.body !== undefined && { 'content-type': 'application/json' }),
@@ -237,6 +262,7 @@ async function headersOf(options: ClientOptions, input: AnyInput, call: CallOpti
     ...(call.onBehalfOf !== undefined && { 'x-on-behalf-of': call.onBehalfOf }),
     ...(call.idempotencyKey !== undefined && { 'idempotency-key': call.idempotencyKey }),
     ...(requestId !== undefined && { 'x-request-id': requestId }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 
