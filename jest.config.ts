@@ -3,18 +3,12 @@ import type { Config } from 'jest';
 const config: Config = {
   testMatch: ['<rootDir>/{packages,services}/*/tests/**/*.test.ts', '<rootDir>/tests/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.tollgate/'],
-  extensionsToTreatAsEsm: ['.ts'],
-  testEnvironmentOptions: { customExportConditions: ['tollgate', 'node', 'node-addons'] },
-  transform: {
-    '\\.ts$': [
-      '@swc/jest',
-      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' }, sourceMaps: 'inline' },
-    ],
-  },
+  transform: {},
+  testRunner: '<rootDir>/packages/test-kit/jest/run-file.mjs',
   globalSetup: '<rootDir>/packages/test-kit/jest/setup.mjs',
   globalTeardown: '<rootDir>/packages/test-kit/jest/teardown.mjs',
   testTimeout: 30_000,
-  // A worker keeps every module of every file it has run: beyond this it is replaced before the next file.
+  // A worker that has come to more than this is replaced before the next file.
   workerIdleMemoryLimit: '2GB',
 };
 

@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
     'at-once': { type: 'string', default: '40' },
     report: { type: 'string' },
     cycles: { type: 'string', default: '500' },
+    only: { type: 'string' },
     worlds: { type: 'string', default: '2' },
   },
 });
@@ -48,7 +49,8 @@ const PROOFS: Readonly<Record<string, () => Promise<boolean>>> = {
     });
   },
   kills: async () => {
-    const options = { seed: Number(values.seed), cycles: Number(values.cycles), worlds: Number(values.worlds) };
+    const only = values.only === undefined ? undefined : Number(values.only);
+    const options = { seed: Number(values.seed), cycles: Number(values.cycles), worlds: Number(values.worlds), only };
     const played = await playKills({ ...options, told: (report) => process.stderr.write(`${lineOf(report)}\n`) });
     await write(killReport(options, played));
     return isClean(played);

@@ -1,6 +1,6 @@
 // Runs the checks and the tests and adds them up. Arguments are passed on to jest (for example a path).
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 interface Count {
@@ -45,11 +45,8 @@ async function tests(): Promise<Count> {
   const report = join(results, 'jest.json');
   const code = await run(process.execPath, [
     '--conditions=tollgate',
-    // Modules of past files stay in a worker's memory until it is replaced (jest.config.ts).
-    '--max-old-space-size=8192',
     '--import',
     './packages/test-kit/jest/unhandled.mjs',
-    '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',
     '-w',
@@ -66,6 +63,7 @@ async function tests(): Promise<Count> {
 }
 
 rmSync(results, { recursive: true, force: true });
+mkdirSync(results, { recursive: true });
 const began = performance.now();
 const counts = jestArguments.length > 0 ? [await tests()] : [await checks(), await tests()];
 const passed = counts.reduce((sum, count) => sum + count.passed, 0);

@@ -11,7 +11,7 @@ export interface EndedAccess {
 
 /**
  * An older copy of auth knows nothing of what was revoked since: every session, access token, code and, unless they are kept,
- * API key of it ends, before a service reads it.
+ * API key of it ends, before a service reads it. What it counts goes on above every number that was given out meanwhile.
  */
 export function endAccess(url: string, now: Date, { keepsApiKeys }: { keepsApiKeys: boolean }): Promise<EndedAccess> {
   return withDatabase('auth', url, async (db) => {
@@ -28,6 +28,9 @@ export function endAccess(url: string, now: Date, { keepsApiKeys }: { keepsApiKe
       { revokedAt: { $exists: false } },
       { $set: { revokedAt: now, endReason: 'signed-out' } },
     );
+    // Accounting keeps the newest version that it was told: an older one of the copy would be passed over for ever.
+    await db.collection('memberships').updateMany({}, { $set: { version, changedAt: now } });
+    await keys.updateMany({}, { $set: { limitsRevision: version } });
     for (const spent of ['challenges', 'mailed_codes']) await db.collection(spent).deleteMany({});
     const disabled = keepsApiKeys
       ? undefined

@@ -78,8 +78,8 @@ a fault does not start.
 - Any \`NAME\` may be given as \`NAME_FILE\`: the path of a file that holds the value. Use this for secrets.
 - An empty variable counts as absent.
 - Durations are a whole number with a unit, such as \`500ms\`, \`30s\`, \`15m\`, \`12h\`, \`7d\`; a number alone is seconds.
-- Keys (\`JWT_…_SECRET\`, peppers) are one secret or a list \`name:secret,name:secret\`, the current one first. To rotate, put the
-  new key in front, restart, and drop the old one when what it signed has expired.
+- Keys (\`JWT_…_SECRET\`, peppers) are one secret or a list \`name:secret,name:secret\`, the current one first. To replace one, list
+  the new key behind the old one everywhere, then put it in front, then drop the old one: [step by step](runbook.md#replacing-secrets).
 - A secret has at least 32 random bytes (\`openssl rand -base64 48\`). Secrets have no default, and two keys are never equal.
 
 This page is made from the schemas: \`${UPDATE}\`.

@@ -60,7 +60,7 @@ const postgres = await startPostgres({
 });
 
 async function passes(): Promise<boolean> {
-  const jest = ['--conditions=tollgate', '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const jest = ['--conditions=tollgate', '--disable-warning=ExperimentalWarning'];
   try {
     await promisify(execFile)(
       process.execPath,

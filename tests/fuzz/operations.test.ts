@@ -1,11 +1,18 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Platform, startPlatform } from '@tollgate/test-kit';
 import { fuzzOperations } from './operations.ts';
+import { fuzzRaw } from './raw/fuzz-raw.ts';
 import { allDoors } from './requests/doors.ts';
 import { fuzzSettings } from './settings.ts';
 import { closeConnections } from './stage/send.ts';
+import { judgeJsonTexts } from './texts/json-verdicts.ts';
+import { keepTexts } from './texts/keep-texts.ts';
 
 const { seed, runs } = fuzzSettings(4);
+
+/** Of so many naughty texts one is tried here; `pnpm fuzz` tries all. */
+const EVERY = 12;
+const RAW_RUNS = 40;
 
 let platform: Platform;
 beforeAll(async () => {
@@ -20,3 +27,15 @@ it(`every operation answers whatever it is sent in its own words and stores noth
   const { found } = await fuzzOperations(platform, allDoors(), { seed, broken: runs, valid: 2 });
   expect(found).toEqual([]);
 }, 300_000);
+
+it('whatever people write is kept letter by letter or refused', async () => {
+  expect((await keepTexts(platform, EVERY, seed)).found).toEqual([]);
+}, 120_000);
+
+it('all three services take the same texts for JSON', async () => {
+  expect(await judgeJsonTexts(platform)).toEqual([]);
+}, 120_000);
+
+it('bytes that are no good HTTP end in a refusal, and nobody gets an answer that is not theirs', async () => {
+  expect((await fuzzRaw(platform, { seed, runs: RAW_RUNS })).found).toEqual([]);
+}, 120_000);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Secret } from '@tollgate/config';
+import { type Db, MongoClient } from 'mongodb';
 import {
   callJson,
   createPostgresDatabase,
@@ -62,6 +63,28 @@ const settingsOf = (
   key: KEY,
   programs: undefined,
 });
+
+const rowsOf = (url: string, collection: string) => onDatabase(url, (db) => db.collection(collection).find().toArray());
+
+/** By collection, without what a server adds of its own. */
+const indexesOf = (urls: BackupSettings['mongo']) =>
+  Promise.all(
+    Object.values(urls).map((url) =>
+      onDatabase(url, async (db) => {
+        const names = (await db.listCollections().toArray()).map(({ name }) => name).sort();
+        return Promise.all(names.map(async (name) => [name, await db.collection(name).listIndexes().toArray()]));
+      }),
+    ),
+  );
+
+async function onDatabase<T>(url: string, look: (db: Db) => Promise<T>): Promise<T> {
+  const client = await MongoClient.connect(url);
+  try {
+    return await look(client.db());
+  } finally {
+    await client.close();
+  }
+}
 
 const ask = (person: Person, question: string) => person.chat({ question, chatflow_id: platform.chatflows.priced });
 
@@ -138,6 +161,9 @@ describe('a saved platform, put back into new databases', () => {
     const options = { parts: PARTS, force: false, keepsApiKeys: false, now: new Date() };
     const { ended } = await restore(copy, backup.folder, options);
     expect(ended?.apiKeys).toBe(1);
+    const [key] = await rowsOf(copy.mongo.auth, 'api_keys');
+    expect(Number(key?.['limitsRevision'])).toBeGreaterThanOrEqual(Number(key?.['endedAt']) / 1000 - 1);
+    expect(await indexesOf(copy.mongo)).toEqual(await indexesOf(settings.mongo));
     await expect(restore(copy, backup.folder, options)).rejects.toThrow('not empty');
     const ledger = createLedgerAuditor(readAccountingConfig(environments.accounting));
     const auditLog = await createAuditLogAuditor(readAuthConfig(environments.auth));

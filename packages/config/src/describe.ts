@@ -9,6 +9,8 @@ export type VariableRow = Readonly<{
   default?: string;
   secret: boolean;
   text: string;
+  /** Of a number or a duration: what is allowed, as written in the environment. */
+  range?: Readonly<{ least: string; most?: string }>;
 }>;
 
 /** The rows of a configuration schema, in its order. */
@@ -31,8 +33,12 @@ function rowOf(name: string, variable: z.core.$ZodType): VariableRow {
     ...(fallback !== undefined && { default: fallback }),
     secret,
     text: typeof meta.description === 'string' ? meta.description : '',
+    ...(isRange(meta.range) && { range: meta.range }),
   };
 }
+
+const isRange = (value: unknown): value is NonNullable<VariableRow['range']> =>
+  typeof value === 'object' && value !== null && 'least' in value;
 
 type Wrapper =
   | z.core.$ZodOptional

@@ -24,9 +24,11 @@ export const serviceVariables = {
   TRUST_PROXY_HOPS: alias(whole({ max: 10 }), ['TRUST_PROXY'])
     .prefault('0')
     .describe('How many reverse proxies stand before the service'),
-  METRICS_TOKEN: secret()
+  METRICS_TOKEN: keyRing()
     .optional()
-    .describe('Bearer token for /metrics from outside; without it only private addresses read it'),
+    .describe(
+      'Bearer token for /metrics from outside, or several between commas; without it only private addresses read it',
+    ),
   ...tracingVariables,
   MIGRATE_ON_START: bool()
     .prefault('false')
@@ -46,6 +48,9 @@ export const serviceVariables = {
     .prefault('5s')
     .describe('How long requests are still taken after the signal to stop'),
   SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+  SHUTDOWN_CLOSE: durationMs({ min: '1s', max: '5m' })
+    .prefault('8s')
+    .describe('How long answers that were told to end may take to be settled after that, and everything to close'),
   ...testVariables,
 };
 

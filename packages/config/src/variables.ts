@@ -26,7 +26,7 @@ export function whole({ min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number
     const number = Number(text);
     if (!/^-?\d{1,16}$/.test(text) || number < min || number > max) throw new RangeError(wholeRange(min, max));
     return number;
-  });
+  }).meta({ range: { least: String(min), ...(max !== Number.MAX_SAFE_INTEGER && { most: String(max) }) } });
 }
 
 const wholeRange = (min: number, max: number) =>
@@ -40,13 +40,18 @@ export function duration(bounds: { min?: string; max?: string } = {}) {
     const seconds = durationWithin(text, bounds) / 1000;
     if (!Number.isInteger(seconds)) throw new RangeError('must be whole seconds');
     return seconds;
-  });
+  }).meta({ range: rangeOf(bounds) });
 }
 
 /** A duration such as `500ms`, as milliseconds. */
 export function durationMs(bounds: { min?: string; max?: string } = {}) {
-  return parsed(Text, (text) => durationWithin(text, bounds));
+  return parsed(Text, (text) => durationWithin(text, bounds)).meta({ range: rangeOf(bounds) });
 }
+
+const rangeOf = ({ min = '0s', max }: { min?: string; max?: string }) => ({
+  least: min,
+  ...(max !== undefined && { most: max }),
+});
 
 function durationWithin(text: string, { min = '0s', max }: { min?: string; max?: string }): number {
   const span = parseDuration(text);

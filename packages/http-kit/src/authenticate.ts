@@ -40,6 +40,8 @@ export interface AuthenticatorOptions {
   readonly defaultWorkspaceId?: string;
 }
 
+/** What a refused service token is told to belong to. */
+const SERVICE_REALM = 'service';
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -111,7 +113,7 @@ async function userCaller(options: AuthenticatorOptions, token: string): Promise
 async function serviceCaller(options: AuthenticatorOptions, token: string, headers: Headers): Promise<ServiceCaller> {
   const { verifyService } = options;
   if (!verifyService) throw new AppError('INVALID_TOKEN');
-  const { sub: service } = await verified(() => verifyService(token));
+  const { sub: service } = await verified(() => verifyService(token), SERVICE_REALM);
   const subject = single(headers, 'x-on-behalf-of')?.replace(/^Bearer /i, '');
   if (subject === undefined) return { kind: 'service', service };
   const id = UserId.safeParse(subject);
@@ -132,7 +134,8 @@ async function keyCaller({ verifyKey }: AuthenticatorOptions, key: string, ip?: 
   return { ...found, token: key };
 }
 
-async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
+/** Tells the service that it is itself what was refused, and not the user it acts for (RFC 9110, section 11.5). */
+async function verified<T>(verify: () => T | Promise<T>, realm?: string): Promise<T> {
   try {
     return await verify();
   } catch (error) {
@@ -141,7 +144,9 @@ async function verified<T>(verify: () => T | Promise<T>): Promise<T> {
     const { proven } = Object(error) as { proven?: { sub: string; wid?: string } };
     if (proven) requestContext.nameSubject({ userId: proven.sub, workspaceId: proven.wid });
     const { code, headers } = refusalOf(error) ?? REFUSALS.invalid;
-    throw new AppError(code, undefined, { cause: error, headers });
+    const challenge = headers['www-authenticate']?.replace(/^Bearer ?/, `Bearer realm="${realm}", `);
+    const named = realm !== undefined && challenge !== undefined && { 'www-authenticate': challenge };
+    throw new AppError(code, undefined, { cause: error, headers: { ...headers, ...named } });
   }
 }
 

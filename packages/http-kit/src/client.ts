@@ -129,10 +129,17 @@ async function callTwice(target: Target, input: AnyInput, call: CallOptions): Pr
 /** What came of one attempt: an answer, or the fault that kept it away. */
 type Attempt =
   | { readonly fault: unknown }
-  | { readonly status: number; readonly body: unknown; readonly headers: Readonly<Record<string, string>> };
+  | {
+      readonly status: number;
+      readonly body: unknown;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly refusesUs: boolean;
+    };
 
 /** What a refused caller may be told of the neighbour's headers: when to come back, and which limit it met. */
 const PASSED_HEADERS = ['retry-after', 'ratelimit', 'ratelimit-policy'] as const;
+/** How authenticate.ts refuses a service token. */
+const REFUSES_SERVICE = /^Bearer realm="service"/;
 
 /** A refusal stays a refusal; only silence and the neighbour's own failures may pass. */
 const mayHelpToRepeat = (attempted: Attempt): boolean => 'fault' in attempted || attempted.status >= 500;
@@ -167,7 +174,12 @@ async function attempt(
       signal: deadline.signal,
       ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
     });
-    return { status: response.statusCode, body: await jsonOf(response), headers: passedHeaders(response.headers) };
+    return {
+      status: response.statusCode,
+      body: await jsonOf(response),
+      headers: passedHeaders(response.headers),
+      refusesUs: REFUSES_SERVICE.test(String(response.headers['www-authenticate'])),
+    };
   } catch (fault) {
     // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
     call.signal?.throwIfAborted();
@@ -208,7 +220,7 @@ function resultOf({ operation, options }: Target, attempted: Attempt, call: Call
 
 function refusal(
   operation: OperationSpec,
-  { status, body, headers }: Exclude<Attempt, { fault: unknown }>,
+  { status, body, headers, refusesUs }: Exclude<Attempt, { fault: unknown }>,
   call: CallOptions,
   onUnavailable: ErrorCode,
 ): AppError {
@@ -216,7 +228,7 @@ function refusal(
   const code = codeFromWire(wire);
   const named = typeof wire === 'string' ? wire.slice(0, 100) : 'without a code';
   const sentence = typeof detail === 'string' ? detail : undefined;
-  if (code && (operation.errors?.includes(code) || isPassedOn(code, call)))
+  if (code && (operation.errors?.includes(code) || (!refusesUs && isPassedOn(code, call))))
     return new AppError(code, sentence, { headers, extra: LimitDetails.safeParse(body).data ?? {} });
   const cause = new Error(`${operation.id} answered ${status} ${named}: ${sentence ?? ''}`);
   return status >= 500

@@ -171,6 +171,15 @@ describe.each(ADAPTERS)('%s callers', (_name, adapter) => {
       });
   });
 
+  it('that are services are told when it is their own token that is refused, and not their user’s', async () => {
+    const challengeOf = async (service: string, user: string) =>
+      (await pay({ ...bearer(service), 'x-on-behalf-of': `Bearer ${user}` })).headers['www-authenticate'];
+    const badService = token({ type: 'service', sub: 'chat-proxy' }, 'bad');
+    expect(await challengeOf(badService, userToken())).toBe('Bearer realm="service", error="invalid_token"');
+    const badUser = token({ type: 'access', sub: bob }, 'bad');
+    expect(await challengeOf(serviceToken(), badUser)).toBe('Bearer error="invalid_token"');
+  });
+
   it('that are users gain nothing by naming another user', async () => {
     const answer = await call(service, 'POST /api/things', {
       headers: { ...bearer(userToken()), 'x-on-behalf-of': bob },

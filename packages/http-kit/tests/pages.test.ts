@@ -79,10 +79,10 @@ describe.each(ADAPTERS)('%s shows', (_name, adapter) => {
   });
 
   it('metrics to whoever has the token, once there is one, and to nobody else', async () => {
-    const guarded = await start(adapter, { metrics: async () => 'up 1\n', metricsToken: 'scrape-me' });
+    const guarded = await start(adapter, { metrics: async () => 'up 1\n', metricsTokens: ['scrape-me', 'scraped-me'] });
     const status = async (authorization?: string) =>
       (await call(guarded, 'GET /metrics', { headers: authorization === undefined ? {} : { authorization } })).status;
-    expect(await status('Bearer scrape-me')).toBe(200);
+    for (const token of ['scrape-me', 'scraped-me']) expect(await status(`Bearer ${token}`)).toBe(200);
     for (const other of [undefined, 'Bearer ', 'Bearer scrape-m', 'Bearer scrape-me2', 'scrape-me'])
       expect(await status(other)).toBe(404);
     expect((await call(await start(adapter), 'GET /metrics')).status).toBe(404);

@@ -41,7 +41,7 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     allowedOrigins: config.allowedOrigins,
     trustProxyHops: config.trustProxyHops,
     production: config.isProduction,
-    ...(config.metricsToken && { metricsToken: config.metricsToken.reveal() }),
+    ...(config.metricsTokens && { metricsTokens: config.metricsTokens.map(({ secret }) => secret.reveal()) }),
   });
   return { app, health };
 }

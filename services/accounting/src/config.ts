@@ -100,7 +100,7 @@ export const AccountingEnvironment = z
     ALLOCATE_OPENS_ACCOUNTS: bool()
       .prefault('false')
       .describe('Whether allocating to an unknown user id opens the account'),
-    IDEMPOTENCY_RETENTION: duration({ min: '24h' })
+    IDEMPOTENCY_RETENTION: duration({ min: '24h', max: '90d' })
       .prefault('3d')
       .describe('How long answers are kept for repeated keys'),
 
@@ -264,9 +264,9 @@ export function readAccountingConfig(env: Environment = process.env) {
     priceMaxAgeMs: read.PRICE_MAX_AGE,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
-    metricsToken: read.METRICS_TOKEN,
+    metricsTokens: read.METRICS_TOKEN,
+    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN, closeMs: read.SHUTDOWN_CLOSE },
     tracing: tracingConfig(read),
-    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
     callsPerMinute: read.RATE_LIMITS ? read.RATE_LIMIT_PER_USER : undefined,
     voucherTriesPerHour: read.RATE_LIMITS ? read.VOUCHER_TRIES_PER_HOUR : undefined,
   };

@@ -39,14 +39,16 @@ export const outboxVariables = {
   OUTBOX_LEASE: duration({ min: '1s', max: '1h' })
     .prefault('2m')
     .describe('After so long another process takes over a delivery; longer than WEBHOOK_TIMEOUT'),
-  OUTBOX_RETRY_FIRST: duration({ min: '1s' })
+  OUTBOX_RETRY_FIRST: duration({ min: '1s', max: '1h' })
     .prefault('5s')
     .describe('Pause after a first failed delivery of an event; doubles each time'),
-  OUTBOX_RETRY_LONGEST: duration({ min: '1s' }).prefault('1h').describe('Longest pause between two deliveries'),
-  OUTBOX_GIVE_UP: duration({ min: '1m' })
+  OUTBOX_RETRY_LONGEST: duration({ min: '1s', max: '24h' })
+    .prefault('1h')
+    .describe('Longest pause between two deliveries'),
+  OUTBOX_GIVE_UP: duration({ min: '1m', max: '30d' })
     .prefault('3d')
     .describe('An event that cannot be delivered for so long is given up; at least 24h in production'),
-  OUTBOX_RETENTION: duration({ min: '1m' }).prefault('30d').describe('How long delivered events are kept'),
+  OUTBOX_RETENTION: duration({ min: '1m', max: '366d' }).prefault('30d').describe('How long delivered events are kept'),
 };
 
 type Read = z.output<z.ZodObject<typeof outboxVariables>>;

@@ -102,14 +102,16 @@ export const AuthEnvironment = z
     ...signingVariables(readPrivateKeys),
     JWT_REFRESH_SECRET: keyRing().describe('Keys of refresh tokens, current one first; of this service alone'),
     ACCESS_TOKEN_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of an access token'),
-    REFRESH_IDLE_TTL: duration({ min: '1m' })
+    REFRESH_IDLE_TTL: duration({ min: '1m', max: '365d' })
       .prefault('7d')
       .describe('A session that is not refreshed for so long ends'),
-    SESSION_IDLE: duration({ min: '1m' }).prefault('60m').describe('The same for sessions of browsers, with cookies'),
-    ADMIN_SESSION_IDLE: duration({ min: '1m' })
+    SESSION_IDLE: duration({ min: '1m', max: '365d' })
+      .prefault('60m')
+      .describe('The same for sessions of browsers, with cookies'),
+    ADMIN_SESSION_IDLE: duration({ min: '1m', max: '7d' })
       .prefault('15m')
       .describe('The same for sessions of administrators; their access tokens live a third of it'),
-    REFRESH_ABSOLUTE_TTL: duration({ min: '1m' }).prefault('30d').describe('Longest life of a session'),
+    REFRESH_ABSOLUTE_TTL: duration({ min: '1m', max: '365d' }).prefault('30d').describe('Longest life of a session'),
     REFRESH_GRACE: duration({ max: '60s' }).prefault('10s').describe('Time in which a refresh may be repeated'),
     ...workspaceVariables,
     WORKSPACE_CREATION: z
@@ -129,21 +131,27 @@ export const AuthEnvironment = z
 
     PUBLIC_BASE_URL: baseUrl().prefault('http://localhost:3000').describe('Where links in mails lead'),
     ...mailVariables,
-    MAIL_POLL: duration({ min: '1s' }).prefault('5s').describe('How often the mail queue is looked at when idle'),
-    MAIL_LEASE: duration({ min: '60s' }).prefault('2m').describe('How long a process may take for one mail'),
-    MAIL_RETRY_FIRST: duration({ min: '1s' })
+    MAIL_POLL: duration({ min: '1s', max: '10m' })
+      .prefault('5s')
+      .describe('How often the mail queue is looked at when idle'),
+    MAIL_LEASE: duration({ min: '60s', max: '1h' }).prefault('2m').describe('How long a process may take for one mail'),
+    MAIL_RETRY_FIRST: duration({ min: '1s', max: '1h' })
       .prefault('5s')
       .describe('Pause after a first failed delivery; doubles each time'),
-    MAIL_RETRY_LONGEST: duration({ min: '1s' }).prefault('30m').describe('Longest pause between two tries'),
-    MAIL_GIVE_UP: duration({ min: '1m' })
+    MAIL_RETRY_LONGEST: duration({ min: '1s', max: '24h' }).prefault('30m').describe('Longest pause between two tries'),
+    MAIL_GIVE_UP: duration({ min: '1m', max: '30d' })
       .prefault('24h')
       .describe('A mail that cannot be delivered for so long is dropped'),
-    VERIFICATION_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of a verification code'),
-    EMAIL_CHANGE_TTL: duration({ min: '1m' }).prefault('24h').describe('Life of the confirmation of a new address'),
+    VERIFICATION_TTL: duration({ min: '1m', max: '30d' }).prefault('24h').describe('Life of a verification code'),
+    EMAIL_CHANGE_TTL: duration({ min: '1m', max: '30d' })
+      .prefault('24h')
+      .describe('Life of the confirmation of a new address'),
     PASSWORD_RESET_TTL: duration({ min: '1m', max: '1h' }).prefault('15m').describe('Life of a reset token'),
     INVITATION_TTL: duration({ min: '1m', max: '90d' }).prefault('7d').describe('Life of an invitation to a workspace'),
-    WELCOME_TTL: duration({ min: '1m' }).prefault('3d').describe('Life of the link to choose a first password'),
-    UNVERIFIED_TTL: duration({ min: '1h' })
+    WELCOME_TTL: duration({ min: '1m', max: '30d' })
+      .prefault('3d')
+      .describe('Life of the link to choose a first password'),
+    UNVERIFIED_TTL: duration({ min: '1h', max: '365d' })
       .prefault('7d')
       .describe('An account not verified for so long gives its name free'),
 
@@ -265,9 +273,9 @@ export function readAuthConfig(env: Environment = process.env) {
     abandonMs: read.UNVERIFIED_TTL * MILLISECONDS,
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
-    metricsToken: read.METRICS_TOKEN,
+    metricsTokens: read.METRICS_TOKEN,
+    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN, closeMs: read.SHUTDOWN_CLOSE },
     tracing: tracingConfig(read),
-    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };

@@ -21,6 +21,7 @@ import {
 import { libraryVariables } from './config/library.ts';
 import { readPublicKeys } from '@tollgate/jwt-claims';
 import { z } from 'zod';
+import { leftoverVariables } from './config/leftovers.ts';
 import { limitVariables } from './config/limits.ts';
 import { streamVariables } from './config/streams.ts';
 import { fileVariables } from './config/files.ts';
@@ -92,9 +93,7 @@ export const Variables = z
     SESSION_LEASE: durationMs({ min: '50ms', max: '10m' })
       .prefault('60s')
       .describe('After this silence of a process its conversations are free again'),
-    LEFTOVERS_INTERVAL: durationMs({ min: '10ms', max: '60s' })
-      .prefault('1s')
-      .describe('How often unfinished settlements are looked at'),
+    ...leftoverVariables,
     HEARTBEAT_INTERVAL: durationMs({ min: '10ms', max: '10m' })
       .prefault('15s')
       .describe('How often a quiet stream is kept alive'),
@@ -127,6 +126,10 @@ export const Variables = z
   .refine((env) => env.JOURNAL_LEASE > 2 * env.CHECKPOINT_INTERVAL, {
     path: ['JOURNAL_LEASE'],
     message: 'must be more than twice CHECKPOINT_INTERVAL, which keeps it alive',
+  })
+  .refine((env) => env.SETTLE_RETRY_LONGEST >= env.SETTLE_RETRY_FIRST, {
+    path: ['SETTLE_RETRY_LONGEST'],
+    message: 'must not be less than SETTLE_RETRY_FIRST',
   })
   .superRefine(upstreamsFit)
   .superRefine(distinctKeys(['JWT_ACCESS_SECRET', 'JWT_SERVICE_SECRET']));

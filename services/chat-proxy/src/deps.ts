@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { type Closers, createHealth, migrateOnceReachable, NEVER } from '@tollgate/http-kit';
-import { runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
+import { once } from 'node:events';
+import { type Check, type Closers, createHealth, migrateOnceReachable, NEVER } from '@tollgate/http-kit';
+import { hasNewestSchema, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
 import type { Logger, Metrics } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
 import { backgroundRounds } from './deps/background.ts';
@@ -77,7 +77,10 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { mongo: () => mongo.ping(), ...admission.checks } });
+  const health = createHealth({
+    service: 'chat-proxy',
+    checks: { mongo: () => mongo.ping(), schema: schemaCheck(mongo), ...admission.checks },
+  });
   const reports = createRefusalReports(config, { closers, tell, clock });
   const measured = createMeasureJournal({ journal: stores.journal, clock });
   const background = backgroundRounds(config, { ...instruments, ...answering, measured });
@@ -115,7 +118,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       sockets.leave();
       answering.endAnswers();
       // What is not settled by then stays in the journal, for whoever lives.
-      await Promise.race([answering.idle(), pause(deadlineMs / 2, undefined, { ref: false })]);
+      const enough = AbortSignal.timeout(Math.floor(deadlineMs / 2));
+      await Promise.race([answering.settled(enough), once(enough, 'abort')]);
       await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
@@ -132,6 +136,15 @@ function synchroniseSoon({ connected }: Stores['mongo'], { synchronise }: Librar
 async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
   await untilConnected(mongo, stopping);
   await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
+}
+
+/** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
+function schemaCheck(mongo: Stores['mongo']): Check {
+  let isThere = false;
+  return async () => {
+    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+    if (!isThere) throw new Error('migrations are missing');
+  };
 }
 
 type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
@@ -172,6 +185,6 @@ function appSettings(config: Config, { authenticate }: Admission, { version, log
     trustProxyHops: config.TRUST_PROXY_HOPS,
     production: config.NODE_ENV === 'production',
     stallMs: config.CLIENT_STALL_TIMEOUT,
-    ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN.reveal() }),
+    ...(config.METRICS_TOKEN && { metricsTokens: config.METRICS_TOKEN.map(({ secret }) => secret.reveal()) }),
   };
 }

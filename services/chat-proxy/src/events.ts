@@ -37,6 +37,12 @@ const EVENTS = {
     fields: ['holdId', 'userId'],
     level: 'warn',
   },
+  journal_drift: {
+    help: 'Journal rows that nobody brings to an end although accounting has closed the hold (closed), does not know it (unknown), or waits for its end (owed)',
+    labels: { how: ['closed', 'unknown', 'owed'] },
+    fields: ['holdId', 'userId'],
+    level: 'error',
+  },
   hold_lost: {
     help: 'Running answers that were ended because their hold was closed elsewhere, or (stopped) because who pays was disabled',
     labels: { how: ['closed', 'fenced', 'unknown', 'stopped'] },

@@ -44,6 +44,17 @@ describe('a neighbour that is away', () => {
     expect([await call(), neighbour.calls]).toEqual(['closed for 1', 5]);
   });
 
+  it('is left alone for no longer than the pause when the clock is put back in the meantime', async () => {
+    const { neighbour, call, calls } = createNeighbour();
+    neighbour.isAway = true;
+    await calls(5);
+    neighbour.clock.set(neighbour.clock.now() - 120_000);
+    expect(await call()).toBe('closed for 10000');
+    neighbour.clock.advance(PAUSE_MS);
+    neighbour.isAway = false;
+    expect(await call()).toBe('fine');
+  });
+
   it('is then asked by one caller only, whose success lets all others in', async () => {
     const { neighbour, call, calls } = createNeighbour();
     neighbour.isAway = true;

@@ -169,6 +169,18 @@ describe('leftovers', () => {
     expect([stage.accounting.openHolds(), stage.settler.waiting]).toEqual([0, 0]);
   });
 
+  it('wait no longer for their next attempt because the clock is put back in the meantime', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    stage.accounting.isAway = true;
+    stage.settler.endLater({ holdId: id, userId: BOB, ending: VOID });
+    await stage.settler.tick();
+    stage.clock.set(stage.clock.now() - 120_000);
+    stage.accounting.isAway = false;
+    await stage.settler.tick();
+    expect([stage.accounting.openHolds(), stage.settler.waiting]).toEqual([0, 0]);
+  });
+
   it('cost one round of attempts a turn while accounting is away', async () => {
     const stage = createStage();
     for (let at = 0; at < 100; at += 1) stage.settler.endLater({ holdId: holdId(), userId: BOB, ending: VOID });
@@ -188,6 +200,7 @@ describe('leftovers', () => {
       random: () => 0.5,
       asPartOf: (_origin, work) => work(),
       journalLeaseMs: 30_000,
+      retry: { firstMs: 500, longestMs: 30_000 },
       mostRemembered: 2,
     });
     const ids = [holdId(), holdId(), holdId()];

@@ -27,7 +27,9 @@ export function reportOf(schedule: Schedule, ran: Ran, command: string): string 
   return `# Chaos, seed ${options.seed}
 
 Written by \`${command}\`: ${options.seconds} seconds at ${options.rate} operations a second,
-${Object.entries(options.instances).map(([name, count]) => `${count} × ${name}`).join(', ')}; ${faults.length} faults.
+${Object.entries(options.instances)
+  .map(([name, count]) => `${count} × ${name}`)
+  .join(', ')}; ${faults.length} faults.
 
 **${ran.violations.length === 0 ? 'Clean: nothing lost, nothing doubled.' : `${ran.violations.length} violations.`}**
 
@@ -58,14 +60,17 @@ ${table(['fault', 'times'], counted(faultNames))}
 ## Operations
 
 ${table(['kind', 'times'], counted(operations.map(kindOf)))}
-${table(['kind', 'how it ended for its client', 'times'], counted(endings).map(([name, times]) => [...name.split(' | '), times]))}
+${table(
+  ['kind', 'how it ended for its client', 'times'],
+  counted(endings).map(([name, times]) => [...name.split(' | '), times]),
+)}
 ## Processes at the end
 
 ${table(
-  ['process', 'alive', 'resident MB', 'open files'],
-  facts.processes.map(({ name, isAlive, residentMegabytes, openFiles }) => [
+  ['process', 'ready', 'resident MB', 'open files'],
+  facts.processes.map(({ name, trouble: said, residentMegabytes, openFiles }) => [
     name,
-    isAlive ? 'yes' : 'NO',
+    said === undefined ? 'yes' : 'NO',
     residentMegabytes,
     openFiles,
   ]),
@@ -102,6 +107,9 @@ function around(lines: readonly Line[], operation: number): Line[] {
   const from = (own[0]?.t ?? 0) - AROUND_MS;
   const to = (own.at(-1)?.t ?? 0) + AROUND_MS;
   return lines
-    .filter(({ t, operation: other, what }) => other === operation || (t >= from && t <= to && what !== 'invoke' && other === undefined))
+    .filter(
+      ({ t, operation: other, what }) =>
+        other === operation || (t >= from && t <= to && what !== 'invoke' && other === undefined),
+    )
     .slice(0, SHOWN_LINES);
 }

@@ -18,6 +18,8 @@ export interface ScheduleOptions {
   /** Operations a second. */
   readonly rate: number;
   readonly instances: Instances;
+  /** Between the beginnings of two faults. */
+  readonly longestGapMs?: number;
 }
 
 /** Operations cost a payer different powers of two, so that the balance names those that were paid. */
@@ -149,7 +151,8 @@ function drawOperation(draw: Draw, purses: Purses): Drawn {
 function drawChat(draw: Draw, paid: { readonly payer: number; readonly bit: number }): Omit<Chat, 'id' | 'at'> {
   const tokens = draw.percent(75) ? 1 + draw.whole(12) : 12 + draw.whole(MOST_TOKENS - 11);
   const way = drawWay(draw, tokens);
-  const fault = way.how === 'read' && draw.percent(15) ? draw.one(['reset', 'cut', 'error', 'status'] as const) : undefined;
+  const fault =
+    way.how === 'read' && draw.percent(15) ? draw.one(['reset', 'cut', 'error', 'status'] as const) : undefined;
   return {
     kind: 'chat',
     ...paid,
@@ -180,6 +183,8 @@ const doorsFor = ({ how }: Way) =>
 const drawDelivery = (draw: Draw, paid: { readonly payer: number; readonly bit: number }): Drawn => ({
   kind: 'deliver',
   ...paid,
-  messages: Array.from({ length: 1 + draw.whole(5) }, () => draw.one(['settle', 'settle', 'settle', 'renew', 'void'] as const)),
+  messages: Array.from({ length: 1 + draw.whole(5) }, () =>
+    draw.one(['settle', 'settle', 'settle', 'renew', 'void'] as const),
+  ),
   sideBySide: draw.percent(60),
 });

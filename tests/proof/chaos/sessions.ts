@@ -12,7 +12,10 @@ export async function refresh(stage: Stage, { id, session }: Refresh): Promise<O
   const person = stage.sessions[session];
   if (!person) throw new RangeError('the schedule names a session that is not there');
   const turn = (busy.get(person) ?? Promise.resolve()).then(() => renew(stage, person, id));
-  busy.set(person, turn.catch(() => undefined));
+  busy.set(
+    person,
+    turn.catch(() => undefined),
+  );
   return turn;
 }
 

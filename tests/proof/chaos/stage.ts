@@ -26,15 +26,13 @@ export interface Stage {
 
 export interface Payer {
   readonly userId: string;
-  /** In every answer this user is given, and in no other. */
-  readonly canary: string;
   /** With a token that is fresh enough. */
   person(): Promise<Person>;
 }
 
 /** More than all powers of two together, and than what open holds reserve meanwhile. */
 export const GRANT = 2 ** 30;
-const AT_ONCE = 16;
+const AT_ONCE = 6;
 const TOKEN_LIFE_MS = 300_000;
 /** Bounds of the services, so short that none of them lasts longer than a client's patience. */
 const SECONDS = 5;
@@ -66,16 +64,21 @@ export async function setStage(schedule: Schedule, leaseSeconds: number): Promis
   const chatflows = { openai: 'model:priced', flowise: fleet.flowise.agentflow.id };
   await expectOk(admin.chatProxy('POST', '/api/v1/admin/chatflows/sync'));
   await expectOk(admin.chatProxy('PATCH', `/api/v1/admin/chatflows/${chatflows.flowise}`, { is_public: true }));
-  for (const [upstream, model] of [['openai', 'priced'], ['flowise', 'AGENTFLOW']] as const) {
+  for (const [upstream, model] of [
+    ['openai', 'priced'],
+    ['flowise', 'AGENTFLOW'],
+  ] as const) {
     const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
     await expectOk(admin.accounting('POST', '/api/pricing', price));
   }
   const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
   await eachOf(payers, ({ userId }) =>
-    expectOk(callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
-      body: { userId, credits: GRANT },
-      token: admin.accessToken,
-    })),
+    expectOk(
+      callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
+        body: { userId, credits: GRANT },
+        token: admin.accessToken,
+      }),
+    ),
   );
   const sessions = await Promise.all(
     Array.from({ length: schedule.sessions }, () => createPerson(admin, fleet.urls, 'enduser')),
@@ -100,7 +103,6 @@ function createPayer({ tokens, urls }: Fleet): Payer {
   let signedAt = -TOKEN_LIFE_MS;
   return {
     userId,
-    canary: `canary-${userId}`,
     async person() {
       if (performance.now() - signedAt > TOKEN_LIFE_MS) {
         signedAt = performance.now();

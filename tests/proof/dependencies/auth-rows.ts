@@ -86,7 +86,7 @@ const SLOW: Row = {
   what: '4 s for each operation',
   async play(stage) {
     const { platform, lines } = stage;
-    const person = await platform.user({ credits: 0, assign: false });
+    const person = stage.person();
     lines.authMongo.latency(2000);
     const refused = await logIn(stage, person);
     lines.authMongo.latency(0);
@@ -123,7 +123,7 @@ const EXHAUSTED: Row = {
   what: 'every connection waits for an answer',
   async play(stage) {
     const { platform, mongo } = stage;
-    const person = await platform.user({ credits: 0, assign: false });
+    const person = stage.person();
     mongo.auth.meet('hold', ({ name, collection }) => name === 'find' && collection === 'users');
     const waiting = Array.from({ length: 40 }, () => logIn(stage, person));
     await eventually(async () => (mongo.auth.met() >= 20 ? true : undefined), 'a full pool');
@@ -145,7 +145,7 @@ const FULL: Row = {
   what: 'MongoDB refuses every write',
   async play(stage) {
     const { platform, mongo } = stage;
-    const person = await platform.user({ credits: 0, assign: false });
+    const person = stage.person();
     const body = newcomer();
     mongo.auth.meet(OUT_OF_DISK_SPACE, isWrite);
     const refused = await signUp(stage, body);

@@ -1,4 +1,4 @@
-import type { Stage } from './stage.ts';
+import { heal, type LineName, type Stage } from './stage.ts';
 
 /** A row of the catalogue (acceptance.md, C.1 and C.3), as one service meets it. */
 export interface Row {
@@ -16,7 +16,7 @@ export interface Played extends Pick<Row, 'row' | 'service' | 'what'> {
 }
 
 /** One after the other, because each begins with everything in order. */
-export async function play(stage: Stage, rows: readonly Row[]): Promise<Played[]> {
+export async function play(stage: Stage, rows: readonly Row[], lines: readonly LineName[]): Promise<Played[]> {
   const played: Played[] = [];
   for (const { play: go, ...row } of rows) {
     const { seen, wrong } = await go(stage).then(
@@ -26,6 +26,7 @@ export async function play(stage: Stage, rows: readonly Row[]): Promise<Played[]
         wrong: error instanceof Error ? (error.stack ?? error.message) : String(error),
       }),
     );
+    await heal(stage, lines);
     played.push({ ...row, seen, wrong });
   }
   return played;

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   type ChaosProxy,
   directive,
   eventually,
   type Person,
   type Platform,
+  type PlatformOptions,
   type ServiceProcess,
   startChaosProxy,
   startPlatform,
@@ -18,66 +22,114 @@ export interface Stage {
   readonly lines: Readonly<Record<'authMongo' | 'proxyMongo' | 'postgres' | 'smtp' | 'accounting', ChaosProxy>>;
   /** Behind the lines to MongoDB. */
   readonly mongo: Readonly<Record<'auth' | 'proxy', MongoLine>>;
+  /** Somebody with 5,000 credits whom no other row has had; made before the faults begin. */
+  person(): Person;
+  /** Sets the clock of a service ahead, or back with a negative number. */
+  setAhead(service: ServiceKey, milliseconds: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-export const LEASE_SECONDS = 20;
-/** The server of this name is looked for in vain (RFC 6761, section 6.4). */
-export const NOWHERE = 'nowhere';
+export type ServiceKey = 'auth' | 'accounting' | 'chatProxy';
+
+const LEASE_SECONDS = 20;
+const PEOPLE = 36;
+/** Of a server whose name is looked for in vain (RFC 6761, section 6.4). */
+export const LOST_MODEL = 'lost';
 
 export async function setStage(): Promise<Stage> {
-  const opened: { stop(): Promise<void> }[] = [];
-  const kept = async <T extends { stop(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
-    const one = await opening;
-    opened.push(one);
-    return one;
-  };
-  let around: Pick<Stage, 'lines' | 'mongo'> | undefined;
+  const folder = await mkdtemp(join(tmpdir(), 'tollgate-clocks-'));
+  const clockOf = (service: ServiceKey) => ({ CLOCK_OFFSET_FILE: join(folder, service) });
+  let around: Around | undefined;
   const platform = await startPlatform({
     leaseSeconds: LEASE_SECONDS,
-    reroute: async ({ auth, accounting, chatProxy }) => {
-      const mongoLine = (url = '') => kept(startMongoLine(Number(new URL(url).port)));
-      const line = (target: string | number = '') => kept(startChaosProxy({ target }));
-      const mongo = { auth: await mongoLine(auth['MONGODB_URI']), proxy: await mongoLine(chatProxy['MONGODB_URI']) };
-      const lines = {
-        authMongo: await line(mongo.auth.port),
-        proxyMongo: await line(mongo.proxy.port),
-        postgres: await line(accounting['DATABASE_URL']),
-        smtp: await line(auth['SMTP_URL']),
-        accounting: await line(chatProxy['ACCOUNTING_API_URL']),
-      };
-      around = { lines, mongo };
-      const smtp = { SMTP_URL: at(auth['SMTP_URL'], lines.smtp) };
+    async reroute(direct) {
+      around = await openLines(direct);
+      const { auth, accounting, chatProxy } = throughLines(direct, around);
       return {
-        auth: { ...auth, ...smtp, MONGODB_URI: direct(auth['MONGODB_URI'], lines.authMongo), MAIL_RETRY_FIRST: '1s' },
-        accounting: {
-          ...accounting,
-          DATABASE_URL: at(accounting['DATABASE_URL'], lines.postgres),
-          DATABASE_OWNER_URL: at(accounting['DATABASE_OWNER_URL'], lines.postgres),
-        },
-        chatProxy: {
-          ...chatProxy,
-          MONGODB_URI: direct(chatProxy['MONGODB_URI'], lines.proxyMongo),
-          ACCOUNTING_API_URL: `http://127.0.0.1:${lines.accounting.port}`,
-          ACCOUNTING_BREAK_TIME: '100ms',
-          UPSTREAMS: JSON.stringify({
-            servers: [
-              { name: NOWHERE, kind: 'openai', baseUrl: 'http://nowhere.invalid/v1', models: ['lost'], public: true },
-            ],
-          }),
-        },
+        auth: { ...auth, ...clockOf('auth') },
+        accounting: { ...accounting, ...clockOf('accounting') },
+        chatProxy: { ...chatProxy, ...clockOf('chatProxy') },
       };
     },
   });
   if (!around) throw new Error('the platform did not ask for its routes');
+  const { lines, mongo } = around;
+  const price = { upstream: 'nowhere', model: LOST_MODEL, mode: 'metered', unitPrices: { output: 1_000_000 } };
+  assert.ok((await platform.admin.accounting('POST', '/api/pricing', price)).status < 300);
+  const people = await Promise.all(Array.from({ length: PEOPLE }, () => platform.user({ credits: 5000 })));
   return {
     platform,
-    ...around,
+    lines,
+    mongo,
+    person() {
+      const next = people.pop();
+      if (!next) throw new Error(`there are only ${PEOPLE} people`);
+      return next;
+    },
+    setAhead: (service, milliseconds) => writeFile(clockOf(service).CLOCK_OFFSET_FILE, String(milliseconds)),
     async stop() {
       await platform.stop();
-      await Promise.all(opened.map((one) => one.stop()));
+      await Promise.all([...Object.values(lines), ...Object.values(mongo)].map((line) => line.stop()));
+      await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+type Environments = Parameters<NonNullable<PlatformOptions['reroute']>>[0];
+type Around = Pick<Stage, 'lines' | 'mongo'>;
+
+async function openLines({ auth, accounting, chatProxy }: Environments): Promise<Around> {
+  const mongoLine = (url = '') => startMongoLine(Number(new URL(url).port));
+  const line = (target: string | number = '') => startChaosProxy({ target });
+  const mongo = { auth: await mongoLine(auth['MONGODB_URI']), proxy: await mongoLine(chatProxy['MONGODB_URI']) };
+  const lines = {
+    authMongo: await line(mongo.auth.port),
+    proxyMongo: await line(mongo.proxy.port),
+    postgres: await line(accounting['DATABASE_URL']),
+    smtp: await line(auth['SMTP_URL']),
+    accounting: await line(chatProxy['ACCOUNTING_API_URL']),
+  };
+  return { lines, mongo };
+}
+
+function throughLines({ auth, accounting, chatProxy }: Environments, { lines }: Around): Environments {
+  const nowhere = { name: 'nowhere', kind: 'openai', baseUrl: 'http://nowhere.invalid/v1', models: [LOST_MODEL] };
+  return {
+    auth: {
+      ...auth,
+      SMTP_URL: at(auth['SMTP_URL'], lines.smtp),
+      MONGODB_URI: direct(auth['MONGODB_URI'], lines.authMongo),
+      MAIL_RETRY_FIRST: '1s',
+    },
+    accounting: {
+      ...accounting,
+      DATABASE_URL: at(accounting['DATABASE_URL'], lines.postgres),
+      DATABASE_OWNER_URL: at(accounting['DATABASE_OWNER_URL'], lines.postgres),
+    },
+    chatProxy: {
+      ...chatProxy,
+      MONGODB_URI: direct(chatProxy['MONGODB_URI'], lines.proxyMongo),
+      ACCOUNTING_API_URL: `http://127.0.0.1:${lines.accounting.port}`,
+      ACCOUNTING_BREAK_TIME: '100ms',
+      UPSTREAMS: JSON.stringify({ servers: [{ ...nowhere, public: true }] }),
+    },
+  };
+}
+
+export type LineName = keyof Stage['lines'] | keyof Stage['mongo'];
+
+/** Takes every fault away, also after a row that broke off in the middle. */
+export async function heal({ lines, mongo }: Stage, names: readonly LineName[]): Promise<void> {
+  for (const name of names) {
+    if (name === 'auth' || name === 'proxy') mongo[name].meet(undefined);
+    else {
+      const line = lines[name];
+      line.latency(0);
+      line.resetAfter(undefined);
+      line.blackhole(false);
+      await line.refuse(false);
+    }
+  }
 }
 
 function at(url: string | undefined, { port }: { port: number }): string {

@@ -23,6 +23,8 @@ export interface Debts {
   messagesOf(requestId: string): Promise<Kept[]>;
   /** Answers of the user that are believed to run, or whose question waits for its answer. */
   unfinished(userId: string): Promise<number>;
+  /** Holds of anybody that are to be ended. */
+  count(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,7 @@ export function openDebts(url: string): Debts {
         content: String(content),
       })),
     unfinished: (userId) => db.collection('sessions').countDocuments({ user_id: userId, pending: { $exists: true } }),
+    count: () => db.collection('open_holds').countDocuments(),
     close: () => client.close(),
   };
 }

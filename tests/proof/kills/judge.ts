@@ -1,7 +1,7 @@
-import type { Books, HoldRow } from './books-of-answer.ts';
+import type { BothBooks, HoldRow } from './both-books.ts';
 import type { Cycle } from './plan.ts';
 import type { Played } from './run-cycle.ts';
-import type { KillWorld } from './world.ts';
+import { GRANT, type KillWorld } from './world.ts';
 
 export type Kind = 'lost' | 'double' | 'negative' | 'open' | 'unsure' | 'history';
 
@@ -12,14 +12,15 @@ export interface Fault {
 }
 
 const NOTHING_PRODUCED: ReadonlySet<string> = new Set(['s0', 's1', 's2', 's3']);
-const SETTLED: ReadonlySet<string> = new Set(['s8', 's9']);
+/** The end of the hold is written down before anything of that happens. */
+const DECIDED: ReadonlySet<string> = new Set(['s6', 's7', 's8', 's9']);
 
 /** What must be true of an answer once everything runs again (acceptance.md, C.2 and I1-I10). */
 export async function judge(world: KillWorld, cycle: Cycle, played: Played): Promise<Fault[]> {
-  const { after, before } = played;
+  const { after } = played;
   if (!after) return [{ kind: 'open', what: 'nobody looked' }];
   return [
-    ...bookFaults(before, after),
+    ...bookFaults(after),
     ...(cycle.victim === 'P' && played.hasReached ? killedFaults(played, after) : livingFaults(played, after)),
     ...repeatFaults(played, after),
     ...(await upstreamFaults(world, played, after)),
@@ -28,13 +29,13 @@ export async function judge(world: KillWorld, cycle: Cycle, played: Played): Pro
 }
 
 const fault = (isWrong: boolean, kind: Kind, what: string): Fault[] => (isWrong ? [{ kind, what }] : []);
-const chargeOf = ({ holds }: Pick<Books, 'holds'>): number => holds.reduce((sum, { charged }) => sum + charged, 0);
+const chargeOf = ({ holds }: Pick<BothBooks, 'holds'>): number => holds.reduce((sum, { charged }) => sum + charged, 0);
 const isCharged = ({ charged }: HoldRow): boolean => charged > 0;
 
 /** True of every answer, whatever was killed. */
-function bookFaults(before: Books, after: Books): Fault[] {
+function bookFaults(after: BothBooks): Fault[] {
   const { holds, available, debts } = after;
-  const spent = before.available - available;
+  const spent = GRANT - available;
   return [
     ...fault(
       holds.some(({ status }) => status === 'active'),
@@ -54,31 +55,44 @@ function bookFaults(before: Books, after: Books): Fault[] {
 }
 
 /** The process that gave the answer died at the place. */
-function killedFaults({ asked, atKill, first, again }: Played, after: Books): Fault[] {
-  const { place, tokens } = asked;
-  const [hold] = after.holds;
-  const [known] = atKill?.holds ?? [];
-  const [debt] = atKill?.debts ?? [];
-  // Which of the holds was the first one's, a repetition may have opened another.
-  const charged = hold?.charged ?? 0;
-  const checkpoint = Math.max(known?.output ?? 0, debt?.output ?? 0);
-  const isDecided = debt?.ending === 'settle' || known?.status === 'settled' || place.step === 's7';
-  if (first?.isWhole && !SETTLED.has(place.step))
-    return [{ kind: 'unsure', what: `a whole answer came out at ${place.name}` }];
-  if (NOTHING_PRODUCED.has(place.step)) {
-    const all = chargeOf(after);
-    const owed = again?.isWhole ? tokens : 0;
-    return fault(all !== owed, all > owed ? 'double' : 'lost', `${all} was charged for ${owed} at ${place.name}`);
-  }
+function killedFaults(played: Played, after: BothBooks): Fault[] {
+  const { place, tokens } = played.asked;
+  if (!NOTHING_PRODUCED.has(place.step)) return chargeFaults(played, after);
+  const charged = chargeOf(after);
+  const owed = played.again?.isWhole ? tokens : 0;
+  return fault(
+    charged !== owed,
+    charged > owed ? 'double' : 'lost',
+    `${charged} was charged for ${owed}, at ${place.name}`,
+  );
+}
+
+function chargeFaults({ asked, atKill, first }: Played, after: BothBooks): Fault[] {
+  const { tokens } = asked;
+  const { checkpoint, isDecided } = knownAtKill(asked, atKill);
+  // A repetition may have opened another one.
+  const charged = after.holds[0]?.charged ?? 0;
+  const wasTold = first?.isWhole === true;
   return [
+    ...fault(wasTold && charged !== tokens, 'lost', `${charged} was charged for a whole answer of ${tokens}`),
     ...fault(charged < checkpoint, 'lost', `${charged} was charged, and ${checkpoint} were noted`),
     ...fault(charged > tokens, 'double', `${charged} was charged for ${tokens} tokens`),
-    ...fault(isDecided && charged !== tokens, 'lost', `${charged} was charged for ${tokens} tokens that were counted`),
+    ...fault(isDecided && charged !== tokens, 'lost', `${charged} was charged, and ${tokens} were written down`),
   ];
 }
 
+/** What the books said of the answer when its process had died. */
+function knownAtKill({ place }: Played['asked'], { holds, debts }: BothBooks = { available: 0, holds: [], debts: [] }) {
+  const [hold] = holds;
+  const [debt] = debts;
+  return {
+    checkpoint: Math.max(hold?.output ?? 0, debt?.output ?? 0),
+    isDecided: debt?.ending === 'settle' || hold?.status === 'settled' || DECIDED.has(place.step),
+  };
+}
+
 /** The process that gave the answer lived on, so that it knows all of it. */
-function livingFaults({ asked, first, again }: Played, after: Books): Fault[] {
+function livingFaults({ asked, first, again }: Played, after: BothBooks): Fault[] {
   const { tokens, door } = asked;
   const charged = chargeOf(after);
   if (!first || first.isCut) return [{ kind: 'unsure', what: 'the client was told nothing' }];
@@ -96,7 +110,7 @@ function livingFaults({ asked, first, again }: Played, after: Books): Fault[] {
 }
 
 /** Repeated with its key, an answer is given and charged once. */
-function repeatFaults({ again, key }: Played, after: Books): Fault[] {
+function repeatFaults({ again, key }: Played, after: BothBooks): Fault[] {
   if (key === undefined) return [];
   const charged = chargeOf(after);
   return [
@@ -112,7 +126,7 @@ function repeatFaults({ again, key }: Played, after: Books): Fault[] {
 }
 
 /** One completion, one settlement. */
-async function upstreamFaults({ fleet }: KillWorld, { marker }: Played, { holds }: Books): Promise<Fault[]> {
+async function upstreamFaults({ fleet }: KillWorld, { marker }: Played, { holds }: BothBooks): Promise<Fault[]> {
   const calls = [...fleet.openai.requests, ...fleet.flowise.requests].filter(({ body }) =>
     JSON.stringify(body).includes(marker),
   ).length;
@@ -120,12 +134,15 @@ async function upstreamFaults({ fleet }: KillWorld, { marker }: Played, { holds 
 }
 
 /** What was charged is in the history, or is marked as incomplete there. */
-async function historyFaults({ debts }: KillWorld, { asked, person }: Played, { holds }: Books): Promise<Fault[]> {
+async function historyFaults({ debts }: KillWorld, { asked, person }: Played, { holds }: BothBooks): Promise<Fault[]> {
   const unfinished = await debts.unfinished(person.userId);
   const faults = fault(unfinished > 0, 'history', `${unfinished} questions wait for their answer`);
   const charged = holds.find(isCharged);
   if (!charged || !asked.place.isStored) return faults;
   const messages = await debts.messagesOf(charged.id);
   const roles = messages.map(({ role }) => role).toSorted();
-  return [...faults, ...fault(roles.join() !== 'assistant,user', 'history', `the history has ${roles.join() || 'nothing'}`)];
+  return [
+    ...faults,
+    ...fault(roles.join() !== 'assistant,user', 'history', `the history has ${roles.join() || 'nothing'}`),
+  ];
 }

@@ -1,48 +1,52 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { drawCycles } from './plan.ts';
+import type { Fault } from './judge.ts';
+import { type Cycle, drawCycles } from './plan.ts';
 import { type CycleReport, runCycle } from './run-cycle.ts';
-import { type KillWorld, SCALE, startKillWorld } from './world.ts';
+import { verify } from './verify.ts';
+import { LEASE_SECONDS, startKillWorld } from './world.ts';
 
 export interface KillOptions {
   readonly seed: number;
   readonly cycles: number;
   /** Installations side by side: most of a cycle is waiting. */
   readonly worlds: number;
+  /** One of the cycles alone, to look at what went wrong in it. */
+  readonly only?: number | undefined;
   readonly told: (report: CycleReport) => void;
 }
 
-const PEOPLE = 6;
-const LOG_IN_AGAIN_MS = 300_000;
-
-/** Plays the cycles of a seed, shared out among installations. */
-export async function playKills({ seed, cycles, worlds, told }: KillOptions): Promise<CycleReport[]> {
-  const drawn = drawCycles({ seed, count: cycles, people: PEOPLE });
-  const reports: CycleReport[] = [];
-  await Promise.all(
-    Array.from({ length: worlds }, async (_, at) => {
-      const world = await startKillWorld({ people: PEOPLE });
-      try {
-        const logIns = keepLoggedIn(world);
-        for (const cycle of drawn.filter(({ id }) => id % worlds === at)) {
-          await logIns();
-          const report = await runCycle(world, cycle);
-          reports.push(report);
-          told(report);
-        }
-        await pause(60_000 / SCALE);
-      } finally {
-        await world.stop();
-      }
-    }),
-  );
-  return reports.toSorted((one, other) => one.cycle.id - other.cycle.id);
+export interface Played {
+  readonly cycles: readonly CycleReport[];
+  /** What was wrong in all of the books, when everything was over. */
+  readonly faults: readonly Fault[];
+  readonly engines: readonly string[];
 }
 
-function keepLoggedIn({ people }: KillWorld): () => Promise<void> {
-  let at = performance.now();
-  return async () => {
-    if (performance.now() - at < LOG_IN_AGAIN_MS) return;
-    at = performance.now();
-    for (const person of people) await person.logIn();
+/** Plays the cycles of a seed, shared out among installations. */
+export async function playKills({ seed, cycles, worlds, only, told }: KillOptions): Promise<Played> {
+  const drawn = drawCycles({ seed, count: cycles }).filter(({ id }) => only === undefined || id === only);
+  const shares = Array.from({ length: worlds }, (_, at) => drawn.filter((__, turn) => turn % worlds === at));
+  const played = await Promise.all(shares.map((share) => playShare(share, told)));
+  return {
+    cycles: played.flatMap((one) => one.cycles).toSorted((one, other) => one.cycle.id - other.cycle.id),
+    faults: played.flatMap((one) => one.faults),
+    engines: [...new Set(played.flatMap((one) => one.engines))],
   };
+}
+
+export async function playShare(share: readonly Cycle[], told: KillOptions['told']): Promise<Played> {
+  const world = await startKillWorld();
+  const cycles: CycleReport[] = [];
+  try {
+    for (const cycle of share) {
+      const report = await runCycle(world, cycle);
+      cycles.push(report);
+      told(report);
+    }
+    // Nothing may move any more when the last lease is over.
+    await pause(LEASE_SECONDS * 1000);
+    return { cycles, faults: await verify(world), engines: [world.fleet.postgres.engine, world.fleet.mongo.engine] };
+  } finally {
+    await world.stop();
+  }
 }

@@ -4,7 +4,6 @@ import { type Place, PLACES, STEPS, type Victim, VICTIMS } from './steps.ts';
 
 /** One answer of a cycle, and where it stands when something is killed. */
 export interface Asked {
-  readonly person: number;
   readonly place: Place;
   readonly door: Door;
   readonly upstream: 'openai' | 'flowise';
@@ -36,12 +35,15 @@ const MOST_OTHERS = 3;
 const PARTS_BEFORE_S5 = 21;
 
 /** The same cycles for the same seed: each victim at each step equally often. */
-export function drawCycles({ seed, count, people }: { seed: number; count: number; people: number }): Cycle[] {
+export function drawCycles({ seed, count }: { readonly seed: number; readonly count: number }): Cycle[] {
   const draw = createDraw(seed);
   const cycles: Cycle[] = [];
   while (cycles.length < count) {
-    const round = shuffled(draw, VICTIMS.flatMap((victim) => STEPS.map((step) => ({ victim, step }))));
-    for (const { victim, step } of round) cycles.push(drawCycle(draw, { id: cycles.length, victim, step, people }));
+    const round = shuffled(
+      draw,
+      VICTIMS.flatMap((victim) => STEPS.map((step) => ({ victim, step }))),
+    );
+    for (const { victim, step } of round) cycles.push(drawCycle(draw, { id: cycles.length, victim, step }));
   }
   return cycles.slice(0, count);
 }
@@ -50,29 +52,24 @@ interface Wanted {
   readonly id: number;
   readonly victim: Victim;
   readonly step: string;
-  readonly people: number;
 }
 
-function drawCycle(draw: Draw, { id, victim, step, people }: Wanted): Cycle {
-  const persons = shuffled(draw, Array.from({ length: people }, (_, at) => at));
+function drawCycle(draw: Draw, { id, victim, step }: Wanted): Cycle {
   const main = draw.one(PLACES.filter((place) => place.step === step));
   const others = Array.from({ length: draw.whole(MOST_OTHERS + 1) }, () => draw.one(PLACES));
-  const [first, ...rest] = [main, ...others].map((place, at) => drawAsked(draw, place, persons[at] ?? at));
-  if (!first) throw new RangeError('a cycle has an answer');
   return {
     id,
     victim,
-    answers: [first, ...rest],
+    answers: [drawAsked(draw, main), ...others.map((place) => drawAsked(draw, place))],
     isSudden: main.of === victim && draw.percent(50),
     lingerMs: draw.one([0, 0, 20, 150, 400]),
     downMs: draw.one([0, 0, 100, 700, 1500]),
   };
 }
 
-function drawAsked(draw: Draw, place: Place, person: number): Asked {
+function drawAsked(draw: Draw, place: Place): Asked {
   const door = draw.one(place.isStored ? DOORS.filter(isStoring) : DOORS);
   return {
-    person,
     place,
     door,
     upstream: draw.one(['openai', 'openai', 'flowise']),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { directive, type Person } from '@tollgate/test-kit';
 import type { Heard } from '../doors.ts';
-import { type Books, booksOf, holdsOf } from './books-of-answer.ts';
+import { booksOf, type BothBooks } from './both-books.ts';
 import { type Fault, judge } from './judge.ts';
 import type { Asked, Cycle } from './plan.ts';
 import type { KillWorld } from './world.ts';
@@ -13,23 +13,22 @@ export interface Played {
   readonly person: Person;
   readonly marker: string;
   readonly key: string | undefined;
-  readonly before: Books;
-  readonly known: ReadonlySet<string>;
   /** Whether it stood at its place when something was killed. */
   hasReached: boolean;
   first: Heard | undefined;
   /** The books at the kill, when the proxy was killed. */
-  atKill?: Books;
+  atKill?: BothBooks;
   again?: Heard;
-  after?: Books;
+  after?: BothBooks;
 }
 
 export interface CycleReport {
   readonly cycle: Cycle;
   readonly faults: readonly Fault[];
   readonly answers: readonly Played[];
-  /** From the moment when everything ran again to the end of the last hold. */
+  /** From the moment when everything ran again to the end of the last hold, and to that of the last question in the history. */
   readonly settledMs: number;
+  readonly toldMs: number;
   readonly tookMs: number;
 }
 
@@ -57,31 +56,25 @@ export async function runCycle(world: KillWorld, cycle: Cycle): Promise<CycleRep
   const restarted = performance.now();
   await Promise.all(asking);
   await Promise.all(answers.map((played) => repeat(world, played)));
-  await untilSettled(world, answers);
+  await until(answers, async (played) => isSettled(await look(world, played)));
   const settledMs = performance.now() - restarted;
+  await until(answers, async ({ person }) => (await world.debts.unfinished(person.userId)) === 0);
+  const toldMs = performance.now() - restarted;
   for (const played of answers) played.after = await look(world, played);
   const faults = (await Promise.all(answers.map((played) => judge(world, cycle, played)))).flat();
-  return { cycle, faults, answers, settledMs, tookMs: performance.now() - began };
+  return { cycle, faults, answers, settledMs, toldMs, tookMs: performance.now() - began };
 }
 
 async function prepare(world: KillWorld, asked: Asked): Promise<Played> {
-  const person = world.people[asked.person];
-  if (!person) throw new RangeError('there are not so many people');
-  const known = new Set((await holdsOf(world, person.userId)).map(({ id }) => id));
   const marker = randomUUID();
-  return {
-    asked,
-    person,
-    marker,
-    key: asked.hasKey ? marker : undefined,
-    known,
-    before: await booksOf(world, person.userId, known),
-    hasReached: false,
-    first: undefined,
-  };
+  const key = asked.hasKey ? marker : undefined;
+  return { asked, person: await world.newcomer(), marker, key, hasReached: false, first: undefined };
 }
 
-const look = (world: KillWorld, { person, known }: Played): Promise<Books> => booksOf(world, person.userId, known);
+const look = (world: KillWorld, { person }: Played): Promise<BothBooks> => booksOf(world, person.userId);
+
+const isSettled = ({ holds, debts }: BothBooks): boolean =>
+  debts.length === 0 && holds.every(({ status }) => status !== 'active');
 
 async function begin(world: KillWorld, played: Played, action: 'pause' | 'abort'): Promise<void> {
   world.points.arm(played.asked.place.name, played.person.userId, action);
@@ -128,16 +121,8 @@ async function repeat(world: KillWorld, played: Played): Promise<void> {
   } while (performance.now() < end);
 }
 
-/** No hold is open, nothing is owed, and no question waits for its answer. */
-async function untilSettled(world: KillWorld, answers: readonly Played[]): Promise<void> {
+/** A wait that ends: what is not so by then is told by the checks. */
+async function until(answers: readonly Played[], isSo: (played: Played) => Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
-  for (const played of answers) {
-    for (;;) {
-      const { holds, debts } = await look(world, played);
-      const isOpen = holds.some(({ status }) => status === 'active') || debts.length > 0;
-      if (!isOpen && (await world.debts.unfinished(played.person.userId)) === 0) break;
-      if (performance.now() > end) return;
-      await pause(POLL_MS);
-    }
-  }
+  for (const played of answers) while (!(await isSo(played)) && performance.now() < end) await pause(POLL_MS);
 }

@@ -1,65 +1,99 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Books, createPerson, expectOk, type Fleet, openBooks, type Person, seededAdmin, startFleet } from '@tollgate/test-kit';
+import {
+  type Books,
+  callJson,
+  expectOk,
+  type Fleet,
+  newUserId,
+  openBooks,
+  Person,
+  seededAdmin,
+  startFleet,
+} from '@tollgate/test-kit';
 import { type Debts, openDebts } from './debts.ts';
 import { type FailpointFile, openFailpointFile } from './failpoint-file.ts';
 import type { Victim } from './steps.ts';
 
 /** The 60 s lease at one twentieth, and everything that depends on it. */
 export const SCALE = 20;
-const LEASE_SECONDS = 60 / SCALE;
-const MODEL = { upstream: 'openai', model: 'priced', mode: 'metered', unitPrices: { output: 1_000_000 } };
-const FLOW = { upstream: 'flowise', model: 'AGENTFLOW', mode: 'metered', unitPrices: { output: 1_000_000 } };
-const CREDITS = 1_000_000;
+export const LEASE_SECONDS = 60 / SCALE;
+/** A credit is an output token, at both upstreams. */
+const PRICES = [
+  ['openai', 'priced'],
+  ['flowise', 'AGENTFLOW'],
+] as const;
 
-/** An installation of its own, in which everything may be killed, and a credit is an output token. */
+/** An installation of its own, in which everything may be killed. */
 export interface KillWorld {
   readonly fleet: Fleet;
   readonly books: Books;
   readonly debts: Debts;
   readonly points: FailpointFile;
-  readonly people: readonly Person[];
+  readonly admin: Person;
   readonly chatflows: Readonly<Record<'openai' | 'flowise', string>>;
+  /** Somebody new who can pay for any answer. */
+  newcomer(): Promise<Person>;
   kill(victim: Victim): Promise<void>;
+  /** Resolves when everything runs. */
   restart(victim: Victim): Promise<void>;
   stop(): Promise<void>;
 }
 
-export async function startKillWorld({ people: count }: { readonly people: number }): Promise<KillWorld> {
+export const GRANT = 1_000_000;
+
+export async function startKillWorld(): Promise<KillWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-kills-'));
   const points = openFailpointFile(join(folder, 'failpoints'));
   const tampered = { FAILPOINTS: points.path };
   const fleet = await startFleet({
     leaseSeconds: LEASE_SECONDS,
-    env: { chatProxy: { ...tampered, DISCONNECT_STRIKES: '0' }, accounting: tampered },
+    env: {
+      accounting: { ...tampered, ALLOCATE_OPENS_ACCOUNTS: 'true' },
+      chatProxy: { ...tampered, OPENAI_MODELS_PUBLIC: 'true', DISCONNECT_STRIKES: '0' },
+    },
   });
   const { urls, services, flowise } = fleet;
   const admin = await seededAdmin(fleet.environments.auth, urls);
+  const flow = flowise.agentflow.id;
   await expectOk(admin.chatProxy('POST', '/api/v1/admin/chatflows/sync'));
-  for (const price of [MODEL, FLOW]) await expectOk(admin.accounting('POST', '/api/pricing', price));
-  const chatflows = { openai: 'model:priced', flowise: flowise.agentflow.id };
-  const people: Person[] = [];
-  while (people.length < count) people.push(await openPerson(fleet, admin, Object.values(chatflows)));
+  await expectOk(admin.chatProxy('PATCH', `/api/v1/admin/chatflows/${flow}`, { is_public: true }));
+  for (const [upstream, model] of PRICES) {
+    const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
+    await expectOk(admin.accounting('POST', '/api/pricing', price));
+  }
   const books = openBooks(fleet.databaseUrl);
   const debts = openDebts(fleet.environments.chatProxy['MONGODB_URI'] ?? '');
-  const process = { P: services.chatProxy[0], A: services.accounting[0] } as const;
-  const server = { D: fleet.postgres, M: fleet.mongo } as const;
+  const processes = { P: services.chatProxy[0], A: services.accounting[0] } as const;
+  const servers = { D: fleet.postgres, M: fleet.mongo } as const;
+  const treasurer = freshToken(() => fleet.tokens.access({ userId: admin.userId, role: 'admin' }));
   return {
     fleet,
     books,
     debts,
     points,
-    people,
-    chatflows,
+    admin,
+    chatflows: { openai: 'model:priced', flowise: flow },
+    async newcomer() {
+      const userId = newUserId();
+      const person = new Person(
+        { userId, username: `u-${userId}`, email: `${userId}@example.test`, password: '' },
+        urls,
+      );
+      person.accessToken = await fleet.tokens.access({ userId });
+      const body = { userId, credits: GRANT };
+      await expectOk(callJson('POST', `${urls.accounting}/api/credits/allocate`, { body, token: await treasurer() }));
+      return person;
+    },
     async kill(victim) {
-      if (victim === 'P' || victim === 'A') await process[victim]?.end('SIGKILL');
-      else server[victim].signal('SIGKILL');
+      if (victim === 'P' || victim === 'A') await processes[victim]?.end('SIGKILL');
+      else servers[victim].signal('SIGKILL');
     },
     async restart(victim) {
-      if (victim === 'P' || victim === 'A') await process[victim]?.start();
-      else await server[victim].restart();
-      for (const service of Object.values(services).flat()) await service.untilReady();
+      if (victim === 'P' || victim === 'A') await processes[victim]?.start();
+      else await servers[victim].restart();
+      await Promise.all(Object.values(services).flatMap((some) => some.map((service) => service.untilReady())));
     },
     async stop() {
       await Promise.all([books.close(), debts.close()]);
@@ -69,13 +103,17 @@ export async function startKillWorld({ people: count }: { readonly people: numbe
   };
 }
 
-async function openPerson({ urls }: Fleet, admin: Person, chatflows: readonly string[]): Promise<Person> {
-  const person = await createPerson(admin, urls, 'enduser');
-  for (const id of chatflows) {
-    const path = `/api/v1/admin/chatflows/${encodeURIComponent(id)}/users`;
-    await expectOk(admin.chatProxy('POST', path, { email: person.email }));
-  }
-  await person.balance();
-  await expectOk(admin.accounting('POST', '/api/credits/allocate', { userId: person.userId, credits: CREDITS }));
-  return person;
+const TOKEN_LIFE_MS = 300_000;
+
+/** A token that is not older than that. */
+function freshToken(sign: () => Promise<string>): () => Promise<string> {
+  let signedAt = Number.NEGATIVE_INFINITY;
+  let token = Promise.resolve('');
+  return () => {
+    if (performance.now() - signedAt > TOKEN_LIFE_MS) {
+      signedAt = performance.now();
+      token = sign();
+    }
+    return token;
+  };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ChatflowConfig, chatflowParams, UploadRules } from './chatflows.ts';
 import { ChatflowId, Email, Timestamp } from '../ids.ts';
 import { operation } from '../operation.ts';
+import { trimmedTextOf } from '../text.ts';
 
 const MOST_EMAILS = 100;
 
@@ -126,7 +127,7 @@ export const configureChatflow = operation({
     /** null: as the upstream says. */
     is_public: z.boolean().nullable().optional(),
     /** For models: stands before every conversation. */
-    system_prompt: z.string().trim().max(20_000).nullable().optional(),
+    system_prompt: trimmedTextOf({ max: 20_000 }).nullable().optional(),
     /** Names in `overrideConfig` that users may set; `vars.<name>` for a single variable. */
     allowed_overrides: z
       .array(

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Credits } from '../credits.ts';
 import { ChatflowId, FileId, HoldId, SessionId } from '../ids.ts';
 import { operation, withAliases } from '../operation.ts';
+import { textOf, trimmedTextOf } from '../text.ts';
 
 const LONGEST_QUESTION = 100_000;
 const LONGEST_TURN = 100_000;
@@ -12,13 +13,13 @@ const LONGEST_UPLOAD = 14_000_000;
 /** Bytes of a chat request: one file of 10 MiB as base64, the question and the history. */
 export const CHAT_BODY_BYTES = 15 * 1024 * 1024;
 
-export const Question = z.string().trim().min(1).max(LONGEST_QUESTION);
+export const Question = trimmedTextOf({ min: 1, max: LONGEST_QUESTION });
 
 /** One earlier message as Flowise names it, or in the spelling of older clients (`message`, `type`). */
 export const Turn = withAliases(
   z.strictObject({
     role: z.enum(['apiMessage', 'userMessage', 'assistant', 'user']),
-    content: z.string().max(LONGEST_TURN),
+    content: textOf({ max: LONGEST_TURN }),
   }),
   { message: 'content', type: 'role' },
 );
@@ -27,8 +28,8 @@ export const Turn = withAliases(
 export const Upload = z.strictObject({
   data: z.string().min(1).max(LONGEST_UPLOAD),
   type: z.enum(['file', 'file:full', 'file:rag', 'audio']).default('file'),
-  name: z.string().trim().min(1).max(255),
-  mime: z.string().trim().min(1).max(127),
+  name: trimmedTextOf({ min: 1, max: 255 }),
+  mime: trimmedTextOf({ min: 1, max: 127 }),
 });
 export type Upload = z.infer<typeof Upload>;
 

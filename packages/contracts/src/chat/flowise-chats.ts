@@ -3,6 +3,7 @@ import { ChatflowId, Timestamp, Uuid } from '../ids.ts';
 import { operation } from '../operation.ts';
 import { chatflowParams } from './chatflows.ts';
 import { ChatLabel } from './flowise.ts';
+import { textOf, trimmedTextOf } from '../text.ts';
 
 const LONGEST_COMMENT = 4000;
 
@@ -82,7 +83,7 @@ export const deleteFlowiseMessages = operation({
 });
 
 const Rating = z.enum(['THUMBS_UP', 'THUMBS_DOWN']);
-const Comment = z.string().max(LONGEST_COMMENT);
+const Comment = textOf({ max: LONGEST_COMMENT });
 
 const Feedback = z.object({
   id: Uuid,
@@ -141,9 +142,9 @@ const lead = {
   body: z.strictObject({
     chatflowid: ChatflowId,
     chatId: ChatLabel,
-    name: z.string().trim().max(200).nullish(),
-    email: z.string().trim().max(254).nullish(),
-    phone: z.string().trim().max(50).nullish(),
+    name: trimmedTextOf({ max: 200 }).nullish(),
+    email: trimmedTextOf({ max: 254 }).nullish(),
+    phone: trimmedTextOf({ max: 50 }).nullish(),
   }),
   dialect: 'flowise',
   result: z.object({

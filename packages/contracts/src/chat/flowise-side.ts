@@ -3,6 +3,7 @@ import { ChatflowId, Uuid } from '../ids.ts';
 import { operation } from '../operation.ts';
 import { chatflowParams } from './chatflows.ts';
 import { ChatLabel } from './flowise.ts';
+import { trimmedTextOf } from '../text.ts';
 
 const FILE_BYTES = 10 * 1024 * 1024;
 const MOST_FILES = 5;
@@ -79,7 +80,7 @@ export const speakFlowiseAnswer = operation({
   path: '/api/v1/text-to-speech/generate',
   summary: 'Read an own answer aloud; costs what an answer of this text costs at this chatflow',
   permission: 'chat:use',
-  body: Spoken.extend({ text: z.string().trim().min(1).max(LONGEST_SPEECH) }),
+  body: Spoken.extend({ text: trimmedTextOf({ min: 1, max: LONGEST_SPEECH }) }),
   answers: true,
   dialect: 'flowise',
   result: z.unknown(),

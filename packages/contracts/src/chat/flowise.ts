@@ -3,13 +3,14 @@ import { ChatflowId } from '../ids.ts';
 import { operation } from '../operation.ts';
 import { AnswerUsage, BEFORE_THE_FIRST_BYTE, CHAT_BODY_BYTES, Question, Turn, Upload } from './answers.ts';
 import { chatflowParams } from './chatflows.ts';
+import { textOf } from '../text.ts';
 
 const MOST_FIELDS = 100;
 const LONGEST_TEXT = 20_000;
-const Text = z.string().max(LONGEST_TEXT);
+const Text = textOf({ max: LONGEST_TEXT });
 
 /** A conversation as the client calls it: any text, which is a label within what the caller owns. */
-export const ChatLabel = z.string().min(1).max(200);
+export const ChatLabel = textOf({ min: 1, max: 200 });
 
 const Decision = z.strictObject({ type: z.string().max(50).optional(), label: z.string().max(500).optional() });
 
@@ -49,7 +50,7 @@ const Prediction = z.strictObject({
   overrideConfig: z.record(z.string().max(100), z.json()).nullish(),
   history: z.array(Turn).max(100).nullish(),
   uploads: z.array(Upload).max(10).nullish(),
-  leadEmail: z.string().max(254).nullish(),
+  leadEmail: textOf({ max: 254 }).nullish(),
   action: Action.nullish(),
   humanInput: HumanInput.nullish(),
   /** The path names the chatflow; both SDKs name it here too. */

@@ -93,9 +93,11 @@ const json = (status: number, body: unknown): PageAnswer => text(status, JSON_TY
 
 const docsFolder = (): string => dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-async function metricsPage({ metrics, metricsToken }: ServiceOptions, visit: Visit): Promise<PageAnswer> {
+async function metricsPage({ metrics, metricsTokens }: ServiceOptions, visit: Visit): Promise<PageAnswer> {
   const isAllowed =
-    metricsToken === undefined ? visit.isInternal : isSame(visit.authorization ?? '', `Bearer ${metricsToken}`);
+    metricsTokens === undefined
+      ? visit.isInternal
+      : metricsTokens.some((token) => isSame(visit.authorization ?? '', `Bearer ${token}`));
   if (!isAllowed || !metrics) throw new AppError('NOT_FOUND');
   return text(200, 'text/plain; version=0.0.4; charset=utf-8', await metrics());
 }

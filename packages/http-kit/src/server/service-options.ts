@@ -42,11 +42,11 @@ export interface ServiceOptions {
   /** Told of everybody proven who was not allowed something. Must not throw. */
   readonly refused?: (refusal: Refusal) => void;
   /**
-   * Prometheus text. Shown only to who sends `metricsToken` as a bearer; when that is not set, to loopback and private
+   * Prometheus text. Shown only to who sends one of `metricsTokens` as a bearer; when there are none, to loopback and private
    * addresses that call directly: a request which came through more reverse proxies than `trustProxyHops` is not internal.
    */
   readonly metrics?: () => Promise<string>;
-  readonly metricsToken?: string;
+  readonly metricsTokens?: readonly string[];
   readonly limit?: Limit;
   /** Origins that browsers may call from; empty: none. `*` is refused, because credentials are allowed. */
   readonly allowedOrigins: readonly string[];

@@ -154,6 +154,15 @@ describe('A refusal of a neighbour', () => {
       expect(await refusalOf(client.ping(undefined, options))).toMatchObject({ code: 'INTERNAL', status: 500 });
   });
 
+  it('of our own service token is never the user’s, whose credential was sent along', async () => {
+    const challenge = { 'www-authenticate': 'Bearer realm="service", error="invalid_token"' };
+    const { client } = await neighbour(json(401, { status: 401, code: 'invalid_token' }, challenge), {
+      token: serviceToken,
+    });
+    for (const onBehalfOf of [userToken(), alice])
+      expect(await refusalOf(client.ping(undefined, { onBehalfOf }))).toMatchObject({ code: 'INTERNAL', status: 500 });
+  });
+
   it.each([
     ['not listed', problem(409, 'hold_closed')],
     ['unknown', problem(418, 'teapot')],

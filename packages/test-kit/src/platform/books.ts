@@ -16,6 +16,8 @@ export interface Books {
   sumOfAllEntries(): Promise<number>;
   openHolds(): Promise<number>;
   query<T extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<T[]>;
+  /** One transaction beside those of the service, for locks. */
+  transaction<T>(work: (query: Books['query']) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -52,6 +54,18 @@ export function openBooks(url: string): Books {
     },
     sumOfAllEntries: () => number('SELECT coalesce(sum(amount), 0) AS value FROM credit_entries'),
     openHolds: () => number("SELECT count(*) AS value FROM streaming_sessions WHERE status = 'active'"),
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        const done = await work(async (sql, values = []) => (await client.query(sql, values)).rows);
+        await client.query('COMMIT');
+        return done;
+      } finally {
+        // A transaction that broke off ends with its connection.
+        client.release(true);
+      }
+    },
     close: () => pool.end(),
   };
 }

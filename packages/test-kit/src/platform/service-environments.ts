@@ -112,6 +112,9 @@ const proxyPace = (leaseSeconds: number): Record<string, string> => ({
   JOURNAL_LEASE: milliseconds(leaseSeconds / 2),
   SESSION_LEASE: milliseconds(leaseSeconds),
   LEFTOVERS_INTERVAL: milliseconds(leaseSeconds / 60),
+  SETTLE_RETRY_FIRST: milliseconds(leaseSeconds / 120),
+  SETTLE_RETRY_LONGEST: milliseconds(leaseSeconds / 2),
+  ABANDONED_INTERVAL: milliseconds(leaseSeconds / 4),
   ACCOUNTING_BREAK_TIME: '1s',
   // Tests make servers fail on purpose.
   UPSTREAM_BREAK_AFTER: '1000',

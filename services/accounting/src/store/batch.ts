@@ -4,6 +4,8 @@ export type BatchOptions<Item, Result> = Readonly<{
   /** Batches under way at a time. */
   lanes: number;
   mostItems: number;
+  /** Calls that wait for a turn; one more is refused at once as if the database were away. */
+  mostWaiting: number;
   /** An item that has waited longer for its turn, in ms, is refused as if the database were away. */
   waitMs: number;
   /** Whose lock an item needs. */
@@ -33,8 +35,10 @@ export function createBatch<Item, Result>(
   run: RunBatch<Item, Result>,
   options: BatchOptions<Item, Result>,
 ): (item: Item, signal?: AbortSignal) => Promise<Result> {
-  const { lanes, mostItems, ownerOf } = options;
+  const { lanes, mostItems, mostWaiting, ownerOf } = options;
   const queue: Waiting<Item, Result>[] = [];
+  /** Of both kinds of queue, those under way included. */
+  let open = 0;
   /** Items of busy owners, in the order in which the owners became busy. */
   const aside = new Map<string, Waiting<Item, Result>[]>();
   const turn = createTurn(run, { ...options, setAside });
@@ -67,13 +71,20 @@ export function createBatch<Item, Result>(
     if (line.length > 0) aside.set(owner, line);
   }
 
-  return (item, signal) =>
-    new Promise<Result>((resolve, reject) => {
-      const waiting = { item, signal, resolve, reject, since: performance.now() };
-      if (aside.has(ownerOf(item))) return setAside(waiting);
+  return async (item, signal) => {
+    if (open > mostWaiting) throw tooBusy('too many wait for a turn');
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const waiting = { item, signal, resolve, reject, since: performance.now() };
+    open += 1;
+    if (aside.has(ownerOf(item))) setAside(waiting);
+    else {
       queue.push(waiting);
       mainLanes.start();
+    }
+    return promise.finally(() => {
+      open -= 1;
     });
+  };
 }
 
 /** Does what `next` finds to do, so many things at a time, until it finds nothing. */
@@ -147,7 +158,8 @@ function mayHelpToRunAlone(error: unknown, isOneOwner: boolean): boolean {
 const TOO_BUSY = '53300';
 
 function refuse<Item, Result>({ reject, signal }: Waiting<Item, Result>): false {
-  const reason = signal?.aborted ? 'its caller has gone' : 'waited too long for a turn';
-  reject(Object.assign(new Error(reason), { code: TOO_BUSY }));
+  reject(tooBusy(signal?.aborted ? 'its caller has gone' : 'waited too long for a turn'));
   return false;
 }
+
+const tooBusy = (reason: string): Error => Object.assign(new Error(reason), { code: TOO_BUSY });

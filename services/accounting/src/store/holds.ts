@@ -14,7 +14,7 @@ type Pinned = Readonly<{ userId: string; payerId: string; ruleId: string | null 
 const MOST_POOLS = 10_000;
 
 /** A few connections with full batches do more on a busy account than many that wait for its lock. */
-const BATCHES = { lanes: 3, mostItems: 100, waitMs: 2000 };
+const BATCHES = { lanes: 3, mostItems: 100, mostWaiting: 10_000, waitMs: 2000 };
 
 type RenewalRow = {
   hold_id: string;

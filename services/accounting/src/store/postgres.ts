@@ -118,7 +118,8 @@ async function inTransaction<T>(pool: pg.Pool, begin: string, work: (query: Quer
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    fault ??= await rollBack(client);
+    // A server that has not answered in time would not answer this either: the transaction ends with its connection.
+    fault ??= isSilence(error) ? error : await rollBack(client);
     throw error;
   } finally {
     client.off('error', onBreak);
@@ -126,6 +127,8 @@ async function inTransaction<T>(pool: pg.Pool, begin: string, work: (query: Quer
     client.release(fault instanceof Error ? fault : undefined);
   }
 }
+
+const isSilence = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout';
 
 async function rollBack(client: pg.PoolClient): Promise<unknown> {
   try {

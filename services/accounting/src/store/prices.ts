@@ -43,10 +43,20 @@ const priceOf = (row: Row): Price => ({
   free: row.free,
 });
 
+/** Versions of prices that are read by their id; one more costs one statement. */
+const MOST_REMEMBERED = 10_000;
+
 /** Price rules. What is valid now is read again after `maxAgeMs`; a version never changes, so it is read once. */
 export function createPrices(query: Query, maxAgeMs: number): Prices {
+  /** The one that was read longest ago makes room. */
   const known = new Map<string, Price>();
   let current: { rules: Promise<PriceRule[]>; until: number } | undefined;
+
+  function remember(ruleId: string, price: Price): void {
+    known.set(ruleId, price);
+    const [oldest] = known.keys();
+    if (known.size > MOST_REMEMBERED && oldest !== undefined) known.delete(oldest);
+  }
 
   async function readCurrent(): Promise<PriceRule[]> {
     const rows = await query<Row>(
@@ -78,7 +88,7 @@ export function createPrices(query: Query, maxAgeMs: number): Prices {
       const price = known.get(ruleId);
       if (price) return price;
       const [row] = await query<Row>('SELECT * FROM price_rules WHERE id = $1', [ruleId]);
-      if (row) known.set(ruleId, priceOf(row));
+      if (row) remember(ruleId, priceOf(row));
       return row && priceOf(row);
     },
     async rule(ruleId) {

@@ -4,6 +4,7 @@ import { createBatch } from '../../src/store/batch.ts';
 const OPTIONS = {
   lanes: 1,
   mostItems: 3,
+  mostWaiting: 1000,
   waitMs: 60_000,
   ownerOf: (item: number) => `owner ${item % 100}`,
   isBusy: (result: number) => Number.isNaN(result),
@@ -43,6 +44,17 @@ describe('a batch', () => {
     openGate();
     expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
     expect(statements.map(({ items }) => items)).toEqual([[1], [2, 3, 4], [5]]);
+  });
+
+  it('refuses at once what finds the queue full, also behind one busy owner, and takes calls again when there is room', async () => {
+    const { run, openGate } = database();
+    const call = createBatch(run, { ...OPTIONS, mostWaiting: 3 });
+    const [first, ...others] = [1, 2, 3, 4, 5, 6].map((item) => call(item));
+    const refused = await Promise.allSettled(others.slice(3));
+    expect(refused.map((each) => each.status === 'rejected' && Object(each.reason).code)).toEqual(['53300', '53300']);
+    openGate();
+    expect(await Promise.all([first, ...others.slice(0, 3)])).toEqual([10, 20, 30, 40]);
+    expect(await Promise.all([7, 8].map((item) => call(item)))).toEqual([70, 80]);
   });
 
   it('lets a bad item fail alone', async () => {

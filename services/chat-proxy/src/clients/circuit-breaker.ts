@@ -43,7 +43,12 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
   }
 
   const isOpen = () => failedInARow >= failures;
-  const pauseLeft = () => Math.max(0, closedAgainAt - clock.now());
+  /** Never more than a pause, also when the clock has been put back since. */
+  function pauseLeft(): number {
+    const now = clock.now();
+    closedAgainAt = Math.min(closedAgainAt, now + pauseMs);
+    return Math.max(0, closedAgainAt - now);
+  }
 
   return {
     async run(work) {

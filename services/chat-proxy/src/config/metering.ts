@@ -9,6 +9,9 @@ export const meteringVariables = {
     .describe(
       'When an upstream that should report usage ends its answer without: charge our estimate, all that is reserved (hold), nothing (free), or end the answer as failed',
     ),
+  JOURNAL_COMPARE_INTERVAL: durationMs({ min: '50ms', max: '1h' })
+    .prefault('1m')
+    .describe('How often the journal of open holds is compared with accounting'),
   DRAIN_UPSTREAMS: list(z.string().max(64))
     .default([])
     .describe('Upstreams that bill on after a client has left: their answers are read to the end, for the exact usage'),

@@ -13,6 +13,7 @@ import { createConversations } from '../flows/answers/hold-conversation.ts';
 import { createHolds } from '../flows/answers/hold-credits.ts';
 import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
 import { createSaveBuffer } from '../flows/answers/save-later.ts';
+import { createJournalComparer } from '../flows/answers/compare-journal.ts';
 import { createSettler } from '../flows/answers/settle-leftovers.ts';
 import type { Sharing } from '../flows/streams/share-recordings.ts';
 import { createMetering } from './metering.ts';
@@ -23,6 +24,7 @@ import { createStreams, openSharing } from './streams.ts';
 import type { Upstreams } from './upstream.ts';
 
 const SOON_MS = 50;
+const LAST_REPEAT_MS = 100;
 
 interface Neighbours {
   readonly stores: Stores;
@@ -41,7 +43,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   const stopping = new AbortController();
 
   const sharing = openSharing(config, { ...stores, clock });
-  const { settler, keeper, holds } = createHolding(config, { ...neighbours, sharing });
+  const { settler, keeper, holds, comparer } = createHolding(config, { ...neighbours, sharing });
   const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
   const deps: ChatDeps = {
@@ -83,6 +85,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   return {
     settler,
     keeper,
+    comparer,
     saveLater,
     /** For answers of another kind that are held and settled the same way. */
     chatDeps: deps,
@@ -90,9 +93,13 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     chat: streams.requests.chat,
     stop: streams.requests.stop,
     endAnswers: () => stopping.abort(new AppError('SERVER_SHUTDOWN')),
-    /** Resolves when every answer has been settled, or is kept for a later attempt. */
-    idle: async () => {
+    /** Resolves when every answer has been settled; what does not go through is repeated until it has, or this aborts. */
+    async settled(enough: AbortSignal) {
       await settler.idle();
+      while (settler.waiting > settler.parked && !enough.aborted) {
+        await pause(LAST_REPEAT_MS, undefined, { signal: enough }).catch(() => undefined);
+        await settler.repeat();
+      }
       await saveLater.tick();
     },
   };
@@ -112,6 +119,7 @@ function createHolding(
     tell,
     random: Math.random,
     journalLeaseMs,
+    retry: { firstMs: config.SETTLE_RETRY_FIRST, longestMs: config.SETTLE_RETRY_LONGEST },
     asPartOf: (origin, work) => asPartOf(origin, { name: 'end hold', tracer }, work),
   });
   const soon = (work: () => void) => void setTimeout(work, SOON_MS);
@@ -145,7 +153,10 @@ function createHolding(
     minOutput: config.MIN_OUTPUT_TOKENS,
     absentUsage: config.ABSENT_USAGE,
   });
-  return { settler, keeper, holds };
+  // Within three leases whoever lives has taken over what a dead owner left.
+  const graceMs = 3 * journalLeaseMs;
+  const comparer = createJournalComparer({ accounting, journal, clock, tell, graceMs });
+  return { settler, keeper, holds, comparer };
 }
 
 export type Answering = ReturnType<typeof createAnswering>;

@@ -11,7 +11,7 @@ const BEATS_PER_LEASE = 4;
 
 type Task = Facts['background_failed']['task'];
 
-interface Neighbours extends Pick<Answering, 'keeper' | 'settler' | 'saveLater' | 'streams'> {
+interface Neighbours extends Pick<Answering, 'keeper' | 'settler' | 'comparer' | 'saveLater' | 'streams'> {
   readonly measured: MeasuredJournal;
   readonly tell: Tell;
   readonly beat: ReturnType<typeof createHeartbeats>;
@@ -20,7 +20,7 @@ interface Neighbours extends Pick<Answering, 'keeper' | 'settler' | 'saveLater' 
 /** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
 export function backgroundRounds(
   config: Config,
-  { keeper, settler, saveLater, streams, measured, tell, beat }: Neighbours,
+  { keeper, settler, comparer, saveLater, streams, measured, tell, beat }: Neighbours,
 ): Rounds[] {
   const every = (task: Task, everyMs: number, turn: () => Promise<unknown>) =>
     createRounds(turn, {
@@ -32,6 +32,7 @@ export function backgroundRounds(
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
     every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
+    every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
     every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
     every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
     every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),

@@ -23,7 +23,6 @@ import type { Stores } from './store.ts';
 import type { Upstreams } from './upstream.ts';
 
 const FORGET_EVERY_MS = 15_000;
-const ABANDONED_EVERY_MS = 15_000;
 const ERASURES_EVERY_MS = 60_000;
 const RETENTION_EVERY_MS = 600_000;
 /** Share of the pause between two rounds, which is never kept to the millisecond. */
@@ -100,7 +99,11 @@ export function createLibrary(config: Config, neighbours: Neighbours): Library {
     },
     rounds: [
       every('forget', FORGET_EVERY_MS, createForgetUpstream({ ...erasing, flowise: upstreams })),
-      every('abandoned', ABANDONED_EVERY_MS, createFinishAbandoned({ sessions, messages, newId: randomUUID, clock })),
+      every(
+        'abandoned',
+        config.ABANDONED_INTERVAL,
+        createFinishAbandoned({ sessions, messages, newId: randomUUID, clock }),
+      ),
       every(
         'retention',
         RETENTION_EVERY_MS,

@@ -20,9 +20,13 @@ export const BACKGROUND_TASKS = [
   'beat',
   'listen',
   'share',
+  'journal',
   'files',
   'measure',
 ] as const;
+
+/** Accounting has closed the hold, or has never heard of it, or has not yet been told how it ended. */
+export type JournalDrift = 'closed' | 'unknown' | 'owed';
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
@@ -38,6 +42,7 @@ export type Facts = Readonly<{
   hold_left_over: Owned & Readonly<{ reason: string }>;
   hold_parked: Owned & Readonly<{ reason: string }>;
   hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' }>;
+  journal_drift: Owned & Readonly<{ how: JournalDrift }>;
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   access_ended: Owned & Readonly<{ reason: string }>;
   answer_overdue: Owned;

@@ -78,7 +78,7 @@ export async function* chat(
     }
     if (!reply.hasBegun) yield* opening();
     reply.status = 'completed';
-    yield* closingEvents(hold.grant, await deps.holds.bill(hold));
+    yield* closingEvents(hold.grant, await deps.holds.conclude(hold));
   } catch (error) {
     failure = error;
     reply.status = statusAfter(error, signal);

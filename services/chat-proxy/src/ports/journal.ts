@@ -12,6 +12,13 @@ export interface JournalRow {
   readonly checkpoint?: Units;
 }
 
+/** A row that has stood for longer than it should. */
+export interface StandingRow {
+  readonly holdId: HoldId;
+  readonly userId: UserId;
+  readonly isEnding: boolean;
+}
+
 /** What this proxy owes accounting, kept in MongoDB so that a crash forgets none of it. */
 export interface Journal {
   /** The workspace is for those who look for an answer of theirs; closing a hold asks for its user only. */
@@ -27,6 +34,8 @@ export interface Journal {
    * from other readers until `leaseUntil`, because its owner may be alive and write again.
    */
   adopt(now: Date, leaseUntil: Date, limit: number): Promise<JournalRow[]>;
+  /** Rows made before a moment, by id from `after` on; without the answers that this process is giving. */
+  standing(before: Date, after: HoldId | undefined, limit: number): Promise<StandingRow[]>;
   /** Whether the end of a hold is still owed. */
   has(holdId: HoldId): Promise<boolean>;
   count(): Promise<number>;

@@ -84,6 +84,20 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         return adopted;
       }),
 
+    standing: (before, after, limit) =>
+      mongo.run(async () => {
+        const found = await rows()
+          .find({
+            ...(after !== undefined && { _id: { $gt: after } }),
+            created_at: { $lt: before },
+            $or: [{ state: 'ending' }, { instance: { $ne: instance } }],
+          })
+          .sort({ _id: 1 })
+          .limit(limit)
+          .toArray();
+        return found.map(({ _id, user_id, state }) => ({ holdId: _id, userId: user_id, isEnding: state === 'ending' }));
+      }),
+
     has: (holdId) => mongo.run(async () => (await rows().countDocuments({ _id: holdId }, { limit: 1 })) > 0),
 
     count: () => mongo.run(() => rows().countDocuments({})),

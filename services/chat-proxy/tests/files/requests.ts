@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { FormData, request } from 'undici';
+import { Agent, FormData, request } from 'undici';
 import type { Person, Proxy } from '../fixtures/proxy.ts';
+
+// The agent that undici shares with Node's own fetch knows no form of undici's.
+const agent = new Agent();
 
 export interface Bytes {
   readonly status: number;
@@ -18,7 +21,7 @@ export async function send(
     body,
   }: { method?: 'GET' | 'POST' | 'HEAD'; headers?: Record<string, string>; body?: FormData } = {},
 ): Promise<Bytes> {
-  const response = await request(url, { method, headers, ...(body && { body }) });
+  const response = await request(url, { method, dispatcher: agent, headers, ...(body && { body }) });
   const bytes = Buffer.from(await response.body.arrayBuffer());
   const isJson = String(response.headers['content-type']).includes('json');
   return {

@@ -1,5 +1,8 @@
-import { FormData, request } from 'undici';
+import { Agent, FormData, request } from 'undici';
 import type { Person } from '../fixtures/proxy.ts';
+
+// The agent that undici shares with Node's own fetch knows no form of undici's.
+const agent = new Agent();
 
 export interface Sent {
   readonly method?: 'GET' | 'POST' | 'OPTIONS' | 'PUT';
@@ -12,6 +15,7 @@ export async function send(url: string, { method = 'GET', headers = {}, body }: 
   const isForm = body instanceof FormData;
   const response = await request(url, {
     method,
+    dispatcher: agent,
     headers: { ...headers, ...(body && !isForm && { 'content-type': 'application/json' }) },
     ...(body && { body: isForm ? body : JSON.stringify(body) }),
   });

@@ -15,9 +15,9 @@ export const statusAfter = (error: unknown, left: AbortSignal): MessageStatus =>
 export async function* endStopped(
   error: unknown,
   { hold, opening }: { hold: OpenHold | undefined; opening: readonly AnswerEvent[] },
-  holds: Pick<Holds, 'bill'>,
+  holds: Pick<Holds, 'conclude'>,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   if (!hold || !isStop(error)) throw error;
   if (!hold.reply.hasBegun) yield* opening;
-  yield* stoppedEvents(hold.grant, await holds.bill(hold));
+  yield* stoppedEvents(hold.grant, await holds.conclude(hold));
 }

@@ -5,18 +5,17 @@ import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import {
   type AbsentUsage,
   type Bill,
-  billFor,
   chargesPerMessage,
   extendAtOutput,
   extendedHold,
   extendedUnits,
-  lacksUsage,
   mostUnits,
   reportsUsage,
 } from '../../domain/price.ts';
 import { type Reply, tokensOfBytes } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, Resource, Units } from '../../domain/wire-types.ts';
-import type { Accounting, Asker, Clock, Ending, HoldRequest, Journal } from '../../ports.ts';
+import type { Accounting, Asker, Clock, HoldRequest, Journal } from '../../ports.ts';
+import { billOf, endingOf, isUncounted, voided } from './ending-of-hold.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
 import type { OpenHold, Shortage } from './open-hold.ts';
 import type { Settler } from './settle-leftovers.ts';
@@ -46,6 +45,11 @@ export interface Holds {
   requote(hold: OpenHold, place: Chatflow): Promise<void>;
   /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
   bill(hold: OpenHold | undefined): Promise<Bill | undefined>;
+  /**
+   * The bill, written down as the end of the hold before anybody is told of it: our death cannot make the answer cheaper then.
+   * Nothing that is charged may be added to the answer any more.
+   */
+  conclude(hold: OpenHold): Promise<Bill | undefined>;
   /** Settles or voids, once. Never throws. */
   close(hold: OpenHold | undefined): Promise<ClosedHold | undefined>;
 }
@@ -54,7 +58,7 @@ export interface HoldsDeps {
   readonly accounting: Pick<Accounting, 'hold' | 'mayHaveHeld' | 'extend'>;
   readonly journal: Pick<Journal, 'open' | 'close'>;
   readonly keeper: Pick<LeaseKeeper, 'add' | 'remove' | 'noteSoon'>;
-  readonly settler: Pick<Settler, 'end' | 'endLater'>;
+  readonly settler: Pick<Settler, 'decide' | 'end' | 'endLater'>;
   readonly clock: Clock;
   /** The request under way. */
   readonly origin: () => Origin | undefined;
@@ -138,11 +142,19 @@ class JournalledHolds implements Holds {
 
   async bill(hold: OpenHold | undefined): Promise<Bill | undefined> {
     const own = hold && billOf(hold);
-    if (hold && absentUsageOf(hold) === 'fail' && lacksUsage(hold.reply))
-      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the upstream reported no usage');
+    if (hold && isUncounted(hold)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the upstream reported no usage');
     if (!own || own.credits <= hold.grant.heldCredits) return own;
     const closed = await this.close(hold);
     return closed ? { ...own, credits: closed.chargedCredits, remainingCredits: closed.availableCredits } : own;
+  }
+
+  async conclude(hold: OpenHold): Promise<Bill | undefined> {
+    const bill = await this.bill(hold);
+    if (!bill || hold.closing) return bill;
+    const ending = endingOf(hold);
+    const isWritten = await this.#deps.settler.decide({ holdId: hold.id, userId: hold.userId, ending });
+    hold.concluded = { ending, isWritten };
+    return bill;
   }
 
   async close(hold: OpenHold | undefined): Promise<ClosedHold | undefined> {
@@ -154,7 +166,8 @@ class JournalledHolds implements Holds {
   #end(hold: OpenHold): Promise<ClosedHold | undefined> {
     this.#deps.keeper.remove(hold.id);
     const { id: holdId, userId, origin } = hold;
-    return this.#deps.settler.end({ holdId, userId, origin, ending: endingOf(hold) });
+    const end = hold.concluded ?? { ending: endingOf(hold) };
+    return this.#deps.settler.end({ holdId, userId, origin, ...end });
   }
 
   async #grant(
@@ -240,8 +253,6 @@ const perChoice = (output: number, choices: number): number => Math.max(1, Math.
 
 const resourceOf = ({ upstream, model, id: chatflowId }: Chatflow): Resource => ({ upstream, model, chatflowId });
 
-const voided = (reason: string): Ending => ({ kind: 'void', reason });
-
 /** Neither balance nor budget pays for more: what is reserved is used up, and then the answer ends. */
 function runOut(hold: OpenHold, covered: number): void {
   hold.extendAt = Infinity;
@@ -271,23 +282,3 @@ function limitOf(hold: OpenHold): number {
 const firstLimitOf = (hold: OpenHold): number => (hold.grant.units.output === undefined ? Infinity : limitOf(hold));
 
 const progressOf = ({ isCapped, reply }: OpenHold): number => (isCapped ? reply.deltas : reply.meteredOutput);
-
-const billOf = (hold: OpenHold): Bill | undefined => billFor(hold.grant, hold.reply, absentUsageOf(hold));
-
-/** What never reports usage lacks nothing without it. */
-const absentUsageOf = ({ place, absentUsage }: OpenHold): AbsentUsage =>
-  reportsUsage(place) ? absentUsage : 'estimate';
-
-function endingOf(hold: OpenHold): Ending {
-  const { reply } = hold;
-  const bill = billOf(hold);
-  if (!bill)
-    return voided(reply.status === 'completed' ? 'nothing was produced' : `${reply.status} before the first token`);
-  return {
-    kind: 'settle',
-    outcome: reply.status,
-    units: bill.units,
-    usageSource: bill.usageSource,
-    ...(reply.rawUsage !== undefined && { rawUsage: reply.rawUsage }),
-  };
-}

@@ -4,6 +4,7 @@ import type { Chatflow } from '../../domain/chatflow.ts';
 import type { AbsentUsage } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
+import type { Ending } from '../../ports.ts';
 
 export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
 
@@ -38,5 +39,7 @@ export interface OpenHold {
   readonly openedAt: number;
   checkpointedOutput: number;
   checkpointedAt: number;
+  /** How it ends, once that is decided, and whether the journal knows it. */
+  concluded?: { readonly ending: Ending; readonly isWritten: boolean };
   closing?: Promise<ClosedHold | undefined>;
 }

@@ -11,6 +11,7 @@ import type { Recording } from '../streams/recording.ts';
 import type { Recordings } from '../streams/recordings.ts';
 import type { Sharing } from '../streams/share-recordings.ts';
 import type { Answers } from './answer-with-fallback.ts';
+import type { Holds } from './hold-credits.ts';
 import type { OpenHold } from './open-hold.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { RunningAnswer, RunningAnswers } from './running-answers.ts';
@@ -112,7 +113,7 @@ async function* begin(deps: RunRequestDeps, request: Request, signal: AbortSigna
   try {
     // Of a chatflow that the caller may not use, `chat` says so itself.
     if (chatflow) seat = await deps.limits.enter(caller, chatflow, own.requestId);
-    for await (const event of chat(chatDepsOf(deps.chat, request, seat), caller, ask, signal)) {
+    for await (const event of chat(chatDepsOf(deps, request, seat), caller, ask, signal)) {
       if (event.event === 'session_id') own.sessionId = String(event.data);
       yield event;
     }
@@ -122,14 +123,28 @@ async function* begin(deps: RunRequestDeps, request: Request, signal: AbortSigna
   }
 }
 
-const chatDepsOf = (deps: ChatDeps, request: Request, seat: Seat | undefined): ChatDeps => ({
+const chatDepsOf = ({ chat: deps, sharing }: RunRequestDeps, request: Request, seat: Seat | undefined): ChatDeps => ({
   ...deps,
+  holds: request.claim ? keptFirst(deps.holds, sharing) : deps.holds,
   newRequestId: () => request.own.requestId,
   stopping: AbortSignal.any([deps.stopping, request.own.stop.signal]),
   answers: seat?.granted ? onceGranted(deps.answers, seat.granted) : deps.answers,
   finished: (finished) => {
     request.hold = finished.hold;
     deps.finished(finished);
+  },
+});
+
+/** Whoever repeats the request after our death gets what was paid for: it is written down before the price is. */
+const keptFirst = (holds: Holds, sharing: Pick<Sharing, 'flush'>): Holds => ({
+  open: (caller, order) => holds.open(caller, order),
+  grown: (hold) => holds.grown(hold),
+  requote: (hold, place) => holds.requote(hold, place),
+  bill: (hold) => holds.bill(hold),
+  close: (hold) => holds.close(hold),
+  async conclude(hold) {
+    await sharing.flush().catch(() => undefined);
+    return holds.conclude(hold);
   },
 });
 

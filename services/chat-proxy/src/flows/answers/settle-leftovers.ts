@@ -5,8 +5,6 @@ import type { ClosedHold, HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Ending, Journal, JournalRow } from '../../ports.ts';
 import { judgeOrphan } from './judge-orphan.ts';
 
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
 /** For what accounting refuses: somebody has to look at it, and until then it costs next to nothing. */
 const LONGEST_PARKED_MS = 3_600_000;
 const JITTER = 0.2;
@@ -22,16 +20,22 @@ export interface Closing {
   readonly holdId: HoldId;
   readonly userId: UserId;
   readonly ending: Ending;
+  /** The journal has it already. */
+  readonly isWritten?: boolean;
   /** The request that the hold was taken for: whatever is done later is done under its id. */
   readonly origin?: Origin | undefined;
 }
 
 export interface Settler {
+  /** Writes down how a hold is going to end. False when that was not possible. Never throws. */
+  decide(closing: Closing): Promise<boolean>;
   /** Tries at once; what fails is written down and repeated until accounting acknowledges it. Never throws. */
   end(closing: Closing): Promise<ClosedHold | undefined>;
   endLater(closing: Closing): void;
   /** One turn of the background task: repeats what is due and takes over what dead owners left. */
   tick(): Promise<void>;
+  /** Repeats what is due. */
+  repeat(): Promise<void>;
   /** Holds this process still owes an end. */
   readonly waiting: number;
   /** Those of them whose end accounting refuses. */
@@ -50,6 +54,8 @@ export interface SettlerDeps {
   /** From 0 up to but without 1. */
   readonly random: () => number;
   readonly journalLeaseMs: number;
+  /** The waits between attempts, from the first one, which doubles, to the longest. */
+  readonly retry: { readonly firstMs: number; readonly longestMs: number };
   /** Does the work as a part of the request it belongs to. */
   readonly asPartOf: <T>(origin: Origin | undefined, work: () => Promise<T>) => Promise<T>;
   /** Leftovers kept in memory; 10,000 when absent. */
@@ -78,6 +84,10 @@ class LeftoverSettler implements Settler {
     this.#deps = deps;
   }
 
+  decide(closing: Closing): Promise<boolean> {
+    return this.#conclude(this.#now(closing));
+  }
+
   async end(closing: Closing): Promise<ClosedHold | undefined> {
     const attempt = this.#attempt(this.#now(closing));
     this.#underWay.add(attempt);
@@ -95,11 +105,16 @@ class LeftoverSettler implements Settler {
 
   async tick(): Promise<void> {
     const { clock, journal } = this.#deps;
-    const due = [...this.#waiting.values()].filter(({ dueAt }) => dueAt <= clock.now());
-    await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
+    await this.repeat();
     const lease = new Date(clock.now() + this.#deps.journalLeaseMs);
     const orphans = await journal.adopt(new Date(clock.now()), lease, ADOPTED_AT_ONCE);
     await Promise.all(orphans.filter(({ holdId }) => !this.#waiting.has(holdId)).map((row) => this.#recover(row)));
+  }
+
+  async repeat(): Promise<void> {
+    const now = this.#deps.clock.now();
+    const due = [...this.#waiting.values()].filter((closing) => this.#isDue(closing, now));
+    await this.#endAll(due.toSorted(byUrgency).slice(0, ENDED_PER_TURN));
   }
 
   get waiting(): number {
@@ -138,7 +153,8 @@ class LeftoverSettler implements Settler {
       return undefined;
     }
     // Side by side: after a crash either accounting or the journal knows the exact figures.
-    const concluded = this.#conclude(closing);
+    const isKnown = closing.isWritten && closing.attempts === 0;
+    const concluded = isKnown ? Promise.resolve(true) : this.#conclude(closing);
     try {
       const closed = await this.#deps.accounting.end(closing.holdId, closing.userId, closing.ending);
       this.#tellClosed(closing, closed.chargedCredits > 0 ? 'settled' : 'voided', closed.chargedCredits);
@@ -149,7 +165,7 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  async #failed(closing: Waiting, error: unknown, concluded: Promise<void>): Promise<ClosedHold | undefined> {
+  async #failed(closing: Waiting, error: unknown, concluded: Promise<boolean>): Promise<ClosedHold | undefined> {
     const code = error instanceof AppError ? error.code : undefined;
     if (code === 'NOT_FOUND') {
       this.#tellClosed(closing, 'unknown', 0);
@@ -173,7 +189,7 @@ class LeftoverSettler implements Settler {
   }
 
   /** A row that stays is harmless: its hold is closed, and closing it again changes nothing. */
-  async #strike(closing: Waiting, concluded?: Promise<void>): Promise<void> {
+  async #strike(closing: Waiting, concluded?: Promise<boolean>): Promise<void> {
     this.#waiting.delete(closing.holdId);
     await concluded;
     try {
@@ -183,17 +199,25 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects. */
-  #conclude(closing: Waiting): Promise<void> {
+  /** The row is ours until well after the next attempt; then whoever sees it may try. Never rejects: false is failure. */
+  #conclude(closing: Waiting): Promise<boolean> {
     const { clock, journal, journalLeaseMs } = this.#deps;
-    const lease = new Date(clock.now() + backoffMs(closing) * (1 + JITTER) + journalLeaseMs);
-    return journal.conclude(closing, closing.ending, lease).catch(() => undefined);
+    const lease = new Date(clock.now() + this.#waitMs(closing) * (1 + JITTER) + journalLeaseMs);
+    return journal.conclude(closing, closing.ending, lease).then(
+      () => true,
+      () => false,
+    );
   }
 
   #repeat(closing: Waiting): void {
     const { clock, random } = this.#deps;
-    const dueAt = clock.now() + backoffMs(closing) * (1 - JITTER + 2 * JITTER * random());
+    const dueAt = clock.now() + this.#waitMs(closing) * (1 - JITTER + 2 * JITTER * random());
     this.#remember({ ...closing, attempts: closing.attempts + 1, dueAt });
+  }
+
+  #waitMs({ attempts, isParked }: Waiting): number {
+    const { firstMs, longestMs } = this.#deps.retry;
+    return Math.min(isParked ? LONGEST_PARKED_MS : longestMs, firstMs * 2 ** attempts);
   }
 
   /** False when memory is full: then the journal hands the row back when its lease has run out. */
@@ -224,6 +248,11 @@ class LeftoverSettler implements Settler {
     }
   }
 
+  /** A moment further away than any pause was set by a clock that has been put back since. */
+  #isDue(closing: Waiting, now: number): boolean {
+    return closing.dueAt <= now || closing.dueAt - now > this.#waitMs(closing) * (1 + JITTER);
+  }
+
   #tellClosed(closing: Waiting, how: 'settled' | 'voided' | 'unknown', chargedCredits: number): void {
     this.#deps.tell('hold_closed', { ...idsOf(closing), how, chargedCredits, attempts: closing.attempts + 1 });
   }
@@ -236,9 +265,6 @@ class LeftoverSettler implements Settler {
 
 /** Failures that say nothing about the ending itself. */
 const PASSING: ReadonlySet<string> = new Set(['ACCOUNTING_UNAVAILABLE', 'RATE_LIMITED']);
-
-const backoffMs = ({ attempts, isParked }: Waiting): number =>
-  Math.min(isParked ? LONGEST_PARKED_MS : LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts);
 
 /** Settlements are money that is owed; a release only gives a user credits back sooner than the lease would. */
 const byUrgency = (one: Waiting, other: Waiting): number =>

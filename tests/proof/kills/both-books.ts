@@ -19,21 +19,18 @@ const HOLDS = `
          coalesce((SELECT sum(u.credits) FROM usage_logs u WHERE u.hold_id = s.id), 0)::int AS logged
   FROM streaming_sessions s WHERE s.user_id = $1 ORDER BY s.created_at, s.id`;
 
-export const holdsOf = ({ books }: KillWorld, userId: string): Promise<HoldRow[]> =>
-  books.query<HoldRow & Record<string, unknown>>(HOLDS, [userId]);
-
 /** Both books about one person, at one time. */
-export interface Books {
+export interface BothBooks {
   readonly available: number;
   readonly holds: readonly HoldRow[];
   readonly debts: readonly Debt[];
 }
 
-export async function booksOf(world: KillWorld, userId: string, known: ReadonlySet<string>): Promise<Books> {
-  const [{ available }, holds, debts] = await Promise.all([
-    world.books.ofUser(userId),
-    holdsOf(world, userId),
-    world.debts.ofUser(userId),
+export async function booksOf({ books, debts }: KillWorld, userId: string): Promise<BothBooks> {
+  const [{ available }, holds, owed] = await Promise.all([
+    books.ofUser(userId),
+    books.query<HoldRow & Record<string, unknown>>(HOLDS, [userId]),
+    debts.ofUser(userId),
   ]);
-  return { available, holds: holds.filter(({ id }) => !known.has(id)), debts };
+  return { available, holds, debts: owed };
 }

@@ -1,0 +1,2 @@
+// See setup.mjs.
+export { runFile as default } from '../src/jest/run-file.ts';
