@@ -43,7 +43,7 @@ export interface ChatSocketDeps extends Pick<AnswerRequests, 'chat' | 'stop' | '
   readonly spend: (caller: UserCaller) => Promise<unknown>;
   readonly settings: SocketSettings;
   /** Absent where nothing is traced. */
-  readonly tracer: Tracer | undefined;
+  readonly tracer?: Tracer | undefined;
   readonly now: () => number;
   /** Told about a failure that the client only sees as an event. */
   readonly failed: (error: AppError) => void;
