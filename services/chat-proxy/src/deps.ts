@@ -65,7 +65,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
-  const sockets = openSockets(config, { answering, admission, stream, clock });
+  const sockets = openSockets(config, { ...instruments, answering, admission, stream });
   const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
