@@ -4,7 +4,7 @@ import { createPostgresDatabase, startChaosProxy } from '@tollgate/test-kit';
 import pg from 'pg';
 import { readAccountingConfig } from '../../src/config.ts';
 import { runMigrations } from '../../src/store/migrate.ts';
-import { openPostgres } from '../../src/store/postgres.ts';
+import { openPostgres, troubleOf } from '../../src/store/postgres.ts';
 import { Accounting } from '../harness/accounting.ts';
 
 const SECRETS = {
@@ -66,6 +66,20 @@ describe('migrations', () => {
     await client.connect();
     expect((await client.query('SELECT ledger.answer()')).rows).toEqual([{ answer: '42' }]);
     await client.end();
+    await database.drop();
+  });
+
+  it('tell of a connection that broke in the middle as of a database that is away, so that they are tried again', async () => {
+    const database = await createPostgresDatabase();
+    const dying = { name: '0001', hash: 'a', sql: 'SELECT pg_terminate_backend(pg_backend_pid())' };
+    const fine = { name: 'functions', hash: 'f', sql: 'SELECT 1' };
+    for (const schema of [
+      { steps: [dying], functions: fine },
+      { steps: [], functions: { ...dying, name: 'functions' } },
+    ]) {
+      const error = await runMigrations(database.url, schema).catch((thrown: unknown) => thrown);
+      expect([troubleOf(error), String(error)]).toEqual(['unavailable', expect.stringContaining('terminat')]);
+    }
     await database.drop();
   });
 
