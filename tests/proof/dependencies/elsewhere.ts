@@ -54,6 +54,12 @@ export const ELSEWHERE: readonly Elsewhere[] = [
   ),
   at(
     'SMTP down / slow / garbage',
+    'garbage',
+    'packages/mail/tests/odd-servers.test.ts',
+    'is to be tried again when its server',
+  ),
+  at(
+    'SMTP down / slow / garbage',
     'tried for 24 hours',
     'services/auth/tests/audit/mail-retries.test.ts',
     'are tried for 24 hours',
@@ -85,7 +91,7 @@ export const ELSEWHERE: readonly Elsewhere[] = [
   at(
     'Clock skew +/- 120 s between services',
     'settlements after a clock was put back',
-    `${P}/leftovers.test.ts`,
+    `${P}/journal/leftovers.test.ts`,
     'because the clock is put back',
   ),
   at('auth service down', 'answers go on and are paid', CATALOGUE, 'tokens are verified here'),
@@ -158,7 +164,7 @@ export const ELSEWHERE: readonly Elsewhere[] = [
     `${A}/audit/reconciliation.test.ts`,
     'finds a drift of one credit',
   ),
-  at('Reconciliation (84)', 'journals of the proxies', `${P}/journal-drift.test.ts`, 'drifts where a row stays'),
+  at('Reconciliation (84)', 'journals of the proxies', `${P}/journal/drift.test.ts`, 'drifts where a row stays'),
   at(
     'Verification (h7)',
     'ledger:verify: 0, 1 with the first offending row, 2',

@@ -42,7 +42,7 @@ async function deliver(deliveries: readonly Delivery[]): Promise<Answer[][]> {
 async function untilDone(send: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     const answer = await send();
-    if (answer.body['code'] !== 'idempotency_in_progress') return answer;
+    if (answer.status < 500 && answer.body['code'] !== 'idempotency_in_progress') return answer;
   }
 }
 
@@ -59,17 +59,18 @@ describe('a delivery that comes a hundred times, with others in between,', () =>
     const alice = await accounting.user({ credits: 100 });
     const [settled, voided] = [await accounting.held(alice, 20), await accounting.held(alice, 30)];
     const holdId = crypto.randomUUID();
-    const answers = await deliver([
+    const [holds = [], ...ends] = await deliver([
       (url) => accounting.hold(alice, { output: 10 }, { holdId, key: `hold:${holdId}`, url }),
       (url) => accounting.settle(alice, settled, 7, { key: 'settle', url }),
       (url) => accounting.void(alice, voided, { key: 'void', url }),
     ]);
-    expect(answers.map((each) => [each.length, kindsOf(each).length])).toEqual([
-      [TIMES, 1],
-      [TIMES, 1],
-      [TIMES, 1],
+    // An open hold is shown as it stands: what the payer has left beside it changes with the other two.
+    const held = holds.map(({ body: { availableCredits: _, ...body }, ...answer }) => ({ ...answer, body }));
+    expect([held, ...ends].map((each) => [each.length, each[0]?.status, kindsOf(each).length])).toEqual([
+      [TIMES, 201, 1],
+      [TIMES, 200, 1],
+      [TIMES, 200, 1],
     ]);
-    expect(answers.map((each) => each[0]?.status)).toEqual([201, 200, 200]);
     expect(await accounting.balance(alice)).toEqual({ available: 83, held: 10 });
     // Three holds, one settlement, one void.
     expect([await accounting.revenueOf(alice), await transactionsOf(alice)]).toEqual([7, 5]);
@@ -97,7 +98,13 @@ describe('a delivery that comes a hundred times, with others in between,', () =>
     const usage = { service: 'tools', operation: 'search', credits: 3 };
     const grant = { userId: alice.userId, credits: 11 };
     const answers = await deliver([
-      (url) => accounting.call('POST', '/api/credits/deduct', { token: alice.token, body: { credits: 5 }, key: 'deduct' }, url),
+      (url) =>
+        accounting.call(
+          'POST',
+          '/api/credits/deduct',
+          { token: alice.token, body: { credits: 5 }, key: 'deduct' },
+          url,
+        ),
       (url) => accounting.proxy('POST', '/api/usage/record', alice, { body: usage, key: 'usage', url }),
       (url) => accounting.call('POST', '/api/credits/allocate', { token: admin.token, body: grant, key: 'grant' }, url),
     ]);
