@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { testVariables } from './test-variables.ts';
 import { accessTokenVariables } from './token-variables.ts';
+import { tracingVariables } from './tracing-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
 
 /** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
@@ -28,6 +29,7 @@ export const serviceVariables = {
     .describe(
       'Bearer token for /metrics from outside, or several between commas; without it only private addresses read it',
     ),
+  ...tracingVariables,
   MIGRATE_ON_START: bool()
     .prefault('false')
     .describe('Whether a service brings its database to the newest schema at start'),
@@ -46,6 +48,9 @@ export const serviceVariables = {
     .prefault('5s')
     .describe('How long requests are still taken after the signal to stop'),
   SHUTDOWN_DRAIN: durationMs({ max: '10m' }).prefault('30s').describe('How long running requests may go on then'),
+  SHUTDOWN_CLOSE: durationMs({ min: '1s', max: '5m' })
+    .prefault('8s')
+    .describe('How long answers that were told to end may take to be settled after that, and everything to close'),
   ...testVariables,
 };
 

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly acceptMs: number;
   /** Milliseconds running answers get to finish before they are told `server_shutdown`. */
   readonly drainMs: number;
+  /** Milliseconds after that within which answers settle and resources close. */
+  readonly closeMs: number;
   /** What begins once requests are taken; when the signal aborts it ends soon, and begins nothing more. */
   readonly start?: (stopping: AbortSignal) => Promise<void>;
   /** Nothing new is accepted from now on; for connections that are no requests, which nobody else would end. */
@@ -32,11 +34,9 @@ export interface RunOptions {
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** Milliseconds after the drain within which answers settle and resources close. */
-const CLOSING_MS = 8000;
-/** Of them, for answers that were told to end. */
-const ENDING_MS = 3000;
-/** From a second signal to the end of the process. */
+/** Of `closeMs`, for answers that were told to end. */
+const ENDING_SHARE = 0.4;
+/** From a second signal to the end of the process, in milliseconds. */
 const HURRIED_MS = 2500;
 const HURRIED_ENDING_MS = 1000;
 /** What is left to the process after its resources. */
@@ -51,7 +51,7 @@ type Why = { readonly signal: string } | { readonly error: unknown };
  */
 export async function runService(build: () => Promise<RunOptions>): Promise<number> {
   // Until it listens a service has begun nothing that would have to be ended.
-  let stop: (why: Why) => void = () => process.exit(0);
+  let stop: (why: Why) => void = () => exit(0);
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop({ signal }));
   const options = await build();
   const { server, logger, host } = options;
@@ -70,7 +70,7 @@ export async function runService(build: () => Promise<RunOptions>): Promise<numb
     if (stopping.signal.aborted) return hurry(why, { hurried, logger });
     if ('signal' in why) logger.info('stopping', why);
     stopping.abort();
-    exitAfter(options.acceptMs + options.drainMs + CLOSING_MS, logger);
+    exitAfter(options.acceptMs + options.drainMs + options.closeMs, logger);
     void stopGracefully({ options, sockets, started, hurried: hurried.signal })
       .catch((error: unknown) => {
         code = 1;
@@ -78,7 +78,7 @@ export async function runService(build: () => Promise<RunOptions>): Promise<numb
       })
       .finally(() => {
         logger.info('stopped');
-        process.exit(code);
+        exit(code);
       });
   };
   process.on('uncaughtException', (error) => stop({ error }));
@@ -114,10 +114,14 @@ function hurry(why: Why, { hurried, logger }: { hurried: AbortController; logger
   exitAfter(HURRIED_MS, logger);
 }
 
+// What is still open somewhere must not keep a process that has ended.
+// oxlint-disable-next-line unicorn/no-process-exit -- this is where processes end
+const exit = (code: number): never => process.exit(code);
+
 function exitAfter(ms: number, logger: Logger): void {
   setTimeout(() => {
     logger.error('the stop took too long', { ms });
-    process.exit(1);
+    exit(1);
   }, ms).unref();
 }
 
@@ -129,7 +133,7 @@ interface Stopping {
 }
 
 async function stopGracefully({ options, sockets, started, hurried }: Stopping): Promise<void> {
-  const { server, health, acceptMs, drainMs, draining, endAnswers, checkpoint, close } = options;
+  const { server, health, acceptMs, drainMs, closeMs, draining, endAnswers, checkpoint, close } = options;
   health.drain();
   // Whoever asks now is told to use another connection for the next request.
   server.prependListener('request', (_request, response: ServerResponse) => {
@@ -144,17 +148,28 @@ async function stopGracefully({ options, sockets, started, hurried }: Stopping):
     sockets.closeSilent();
   }, IDLE_CHECK_MS);
   await Promise.race([closed, pause(drainMs, hurried)]);
+  const endBy = deadlineOf(closeMs, hurried);
   endAnswers?.();
   const noted = checkpoint?.().catch(() => undefined);
-  await Promise.race([closed, pause(ENDING_MS, hurried)]);
+  await Promise.race([closed, pause(closeMs * ENDING_SHARE, hurried)]);
   if (hurried.aborted) await Promise.race([closed, timer(HURRIED_ENDING_MS)]);
   clearInterval(idle);
   sockets.closeAll();
   await closed;
-  const leftMs = (hurried.aborted ? HURRIED_MS - HURRIED_ENDING_MS : CLOSING_MS - ENDING_MS) - LAST_MS;
   // Migrations under way end by themselves; the half of one would keep the next process waiting for its lock.
-  await Promise.race([Promise.all([noted, started]), pause(leftMs / 2, hurried)]);
-  await close(leftMs / 2);
+  await Promise.race([Promise.all([noted, started]), pause((endBy() - performance.now()) / 2, hurried)]);
+  await close(Math.max(0, endBy() - performance.now()));
+}
+
+/** When the resources must be closed, as of now: a second signal brings it forward. */
+function deadlineOf(closeMs: number, hurried: AbortSignal): () => number {
+  let endBy = performance.now() + closeMs - LAST_MS;
+  const bringForward = (): void => {
+    endBy = Math.min(endBy, performance.now() + HURRIED_MS - LAST_MS);
+  };
+  if (hurried.aborted) bringForward();
+  else hurried.addEventListener('abort', bringForward, { once: true });
+  return () => endBy;
 }
 
 /** Ends early, without an error, when the signal aborts. */

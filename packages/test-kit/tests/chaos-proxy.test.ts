@@ -169,4 +169,19 @@ describe('the chaos proxy', () => {
     expect(await codeOf(socket)).toBe('ECONNRESET');
     await lonely.stop();
   });
+
+  it('gives each of several targets its turn, and passes over one that refuses', async () => {
+    const names = ['one', 'two'];
+    const servers = names.map((name) => createServer((socket) => socket.end(name)));
+    for (const each of servers) await once(each.listen(0, '127.0.0.1'), 'listening');
+    const [first, second] = servers.map((each) => (each.address() as AddressInfo).port);
+    const balancing = await startChaosProxy({ target: [1, first ?? 0, second ?? 0] });
+    const texts: string[] = [];
+    for (let turn = 0; turn < 6; turn += 1) {
+      texts.push((await readAll(connect(balancing.port, '127.0.0.1'))).text);
+    }
+    expect(texts).toEqual(['one', 'one', 'two', 'one', 'one', 'two']);
+    await balancing.stop();
+    for (const each of servers) each.close();
+  });
 });

@@ -13,6 +13,7 @@ import {
   refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
+  tracingConfig,
   signingVariables,
   signsWithOneAlgorithm,
   whole,
@@ -273,7 +274,8 @@ export function readAuthConfig(env: Environment = process.env) {
     allowedOrigins: read.ALLOWED_ORIGINS,
     trustProxyHops: read.TRUST_PROXY_HOPS,
     metricsTokens: read.METRICS_TOKEN,
-    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN },
+    shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN, closeMs: read.SHUTDOWN_CLOSE },
+    tracing: tracingConfig(read),
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };

@@ -18,6 +18,7 @@ await runService(async () => {
     logger: deps.logger,
     acceptMs: config.SHUTDOWN_ACCEPT,
     drainMs: config.SHUTDOWN_DRAIN,
+    closeMs: config.SHUTDOWN_CLOSE,
     start: deps.start,
     draining: deps.draining,
     endAnswers: deps.endAnswers,

@@ -8,7 +8,8 @@ export type Learned =
   | { readonly kind: 'hung' };
 
 /** Longer than every bound of every server, and than every disturbance. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 120_000;
+const IN_PROGRESS = 'idempotency_in_progress';
 const MOST_TRIES = 12;
 const FIRST_PAUSE_MS = 150;
 const LONGEST_PAUSE_MS = 3000;
@@ -43,7 +44,7 @@ export async function callOnce({ method, url, token, body, headers }: Call): Pro
 
 /** Whether the caller knows now what became of it. */
 export const isDefinite = (learned: Learned): boolean =>
-  learned.kind === 'answer' && learned.status < 500 && learned.status !== 409 && learned.status !== 429;
+  learned.kind === 'answer' && learned.status < 500 && learned.status !== 429 && learned.body.code !== IN_PROGRESS;
 
 /** As a client with patience repeats what it may repeat. */
 export async function callUntilDefinite(call: () => Promise<Learned>): Promise<{ last: Learned; tries: number }> {

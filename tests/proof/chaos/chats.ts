@@ -20,7 +20,7 @@ export async function ask(stage: Stage, chat: Chat): Promise<Outcome> {
     return patience.aborted ? { ...heard, code: 'hung' } : heard;
   };
   const all = chat.way.how === 'repeat' ? await repeated(chat.way.copies, once) : [await once()];
-  return judgeHeard(chat, payer, all);
+  return judgeHeard(chat, all);
 }
 
 /** Side by side, and then one after the other until one is told the end. */
@@ -56,7 +56,7 @@ function questionOf(
     void payer.person().then(({ accessToken }) => callOnce({ method: 'DELETE', url, token: accessToken }));
   };
   return {
-    text: `${payer.canary} ${directive(scenarioOf(chat, payer))}`,
+    text: `Question ${id} ${directive(scenarioOf(chat))}`,
     chatflowId: chatflows[chat.upstream],
     patience,
     ...(way.how === 'leave' && { leave: { afterTokens: way.after } }),
@@ -66,13 +66,14 @@ function questionOf(
   };
 }
 
-export const textOf = ({ tokens }: Chat, { canary }: Payer): string[] =>
-  Array.from({ length: tokens }, (_, at) => (at === 0 ? canary : ` t${at + 1}`));
+/** Every word names its answer, so that a word of another's is seen; and is short enough to be counted as one token. */
+const wordsOf = ({ id, tokens }: Chat): string[] =>
+  Array.from({ length: tokens }, (_, at) => `${id.toString(36).padStart(4, '0')}.${at.toString(36)} `);
 
-function scenarioOf(chat: Chat, payer: Payer): Scenario {
+function scenarioOf(chat: Chat): Scenario {
   const { tokenDelayMs, firstTokenDelayMs, fault, faultAfter } = chat;
   return {
-    tokens: textOf(chat, payer),
+    tokens: wordsOf(chat),
     tokenDelayMs,
     firstTokenDelayMs,
     // What a whole answer costs; one that breaks off is charged for the tokens that came.
@@ -86,17 +87,7 @@ function scenarioOf(chat: Chat, payer: Payer): Scenario {
 
 const isComplete = ({ status, isWhole, code }: Heard): boolean => status === 200 && isWhole && code === undefined;
 
-function judgeHeard(chat: Chat, payer: Payer, all: readonly Heard[]): Outcome {
-  const whole = textOf(chat, payer).join('');
-  const wrong: string[] = [];
-  for (const heard of all) {
-    const { text, usage } = heard;
-    const isOwn = chat.way.how === 'stop' || !isComplete(heard) ? whole.startsWith(text) : text === whole;
-    if (!isOwn) wrong.push(`heard ${JSON.stringify(text.slice(0, 200))} and not its own answer`);
-    const told = usage?.credits;
-    if (chat.way.how !== 'stop' && isComplete(heard) && told !== undefined && told !== 2 ** chat.bit)
-      wrong.push(`was told that it costs ${told} and not ${2 ** chat.bit}`);
-  }
+function judgeHeard(chat: Chat, all: readonly Heard[]): Outcome {
   const last = all.at(-1);
   // A stop may come before the last token or after it.
   const isDone = chat.way.how !== 'stop' && all.some(isComplete);
@@ -107,9 +98,23 @@ function judgeHeard(chat: Chat, payer: Payer, all: readonly Heard[]): Outcome {
     isHung: all.some(({ code }) => code === 'hung'),
     ending: last ? endingOf(last) : 'nothing',
     requestIds: [...new Set(all.flatMap(({ requestId }) => requestId ?? []))],
-    wrong,
+    wrong: all.flatMap((heard) => faultsOf(chat, heard)),
   };
 }
+
+/** Whether it is its own answer, and at its own price. */
+function faultsOf(chat: Chat, heard: Heard): string[] {
+  const whole = wordsOf(chat).join('');
+  const { text, usage } = heard;
+  if (chat.way.how === 'stop' || !isComplete(heard)) return whole.startsWith(text) ? [] : [notOwn(text)];
+  const price = 2 ** chat.bit;
+  return [
+    ...(text === whole ? [] : [notOwn(text)]),
+    ...(usage && usage.credits !== price ? [`was told that it costs ${usage.credits} and not ${price}`] : []),
+  ];
+}
+
+const notOwn = (text: string): string => `heard ${JSON.stringify(text.slice(0, 200))} and not its own answer`;
 
 function endingOf(heard: Heard): string {
   if (heard.hasLeft) return 'left';

@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Books, callJson, eventually, type Fleet } from '@tollgate/test-kit';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Books, Fleet } from '@tollgate/test-kit';
 import { MongoClient } from 'mongodb';
-import type { Stage } from './stage.ts';
+import { callOnce, callUntilDefinite } from './calls.ts';
+import { eachOf, type Stage } from './stage.ts';
 
 /** A hold as the books have it. */
 export interface BookedHold {
@@ -41,7 +45,8 @@ export interface Verdict {
 
 export interface ProcessFacts {
   readonly name: string;
-  readonly isAlive: boolean;
+  /** What it answers when it is asked whether it is ready; undefined: that it is. */
+  readonly trouble: string | undefined;
   readonly residentMegabytes: number;
   readonly openFiles: number;
 }
@@ -58,29 +63,34 @@ export interface Facts {
   readonly quietAfterMs: number;
 }
 
+/** Grouped first: a look-up for each of many thousand holds would take minutes. */
 const HOLDS = `
+  WITH moved AS (
+    SELECT hold_id, -sum(available_change + held_change - debt_change) AS credits,
+      count(*) FILTER (WHERE type IN ('settle', 'late_settle')) AS settlements
+    FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id
+  ), logged AS (
+    SELECT hold_id, sum(credits) AS credits, count(*) AS lines FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
+  )
   SELECT h.id::text, h.user_id AS "userId", h.status, h.held_credits::float8 AS held, h.charged_credits::float8 AS charged,
     h.overrun_credits::float8 AS overrun, h.written_off_credits::float8 AS "writtenOff", h.outcome,
-    (SELECT coalesce(-sum(t.available_change + t.held_change - t.debt_change), 0)::float8
-       FROM credit_transactions t WHERE t.hold_id = h.id) AS ledger,
-    (SELECT count(*)::int FROM credit_transactions t WHERE t.hold_id = h.id AND t.type IN ('settle', 'late_settle')) AS settlements,
-    (SELECT coalesce(sum(u.credits), 0)::float8 FROM usage_logs u WHERE u.hold_id = h.id) AS logged,
-    (SELECT count(*)::int FROM usage_logs u WHERE u.hold_id = h.id) AS "logLines"
-  FROM streaming_sessions h`;
+    coalesce(m.credits, 0)::float8 AS ledger, coalesce(m.settlements, 0)::int AS settlements,
+    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines"
+  FROM streaming_sessions h LEFT JOIN moved m ON m.hold_id = h.id LEFT JOIN logged l ON l.hold_id = h.id`;
 
 /** Longest wait of a proxy between two attempts to settle, and a margin. */
 const QUIET_WITHIN_MS = 120_000;
 
 /** Waits until nothing is under way any more, and then looks at everything. */
 export async function gather(stage: Stage, healedAt: number): Promise<Facts> {
-  const { fleet, books, payers } = stage;
+  const { fleet, books } = stage;
   const journal = new MongoClient(fleet.environments.chatProxy.MONGODB_URI ?? '');
   try {
     const rows = journal.db().collection('open_holds');
     const quietAfterMs = await untilQuiet(books, rows, healedAt);
     return {
       holds: await books.query<BookedHold & Record<string, unknown>>(HOLDS),
-      accounts: await Promise.all(payers.map((payer) => accountOf(stage, payer))),
+      accounts: await accountsOf(stage),
       verdicts: [...(await verifyLedger(stage)), await verifyAudit(stage), ...(await ownChecks(books))],
       journalRows: await rows.countDocuments(),
       processes: await Promise.all(processesOf(fleet)),
@@ -106,35 +116,44 @@ async function untilQuiet(books: Books, rows: Counted, healedAt: number): Promis
   return since();
 }
 
+async function accountsOf(stage: Stage): Promise<Account[]> {
+  const accounts: Account[] = [];
+  await eachOf(stage.payers, async (payer) => accounts.push(await accountOf(stage, payer)));
+  return accounts;
+}
+
 async function accountOf({ books, fleet }: Stage, payer: Stage['payers'][number]): Promise<Account> {
-  const { available, held } = await books.ofUser(payer.userId);
   const { accessToken: token } = await payer.person();
-  const { body } = await callJson<{ totalCredits: number }>('GET', `${fleet.urls.accounting}/api/credits/balance`, {
-    token,
+  const url = `${fleet.urls.accounting}/api/credits/balance`;
+  const { last } = await callUntilDefinite(() => callOnce({ method: 'GET', url, token }));
+  const { available, held } = await books.ofUser(payer.userId);
+  const told = last.kind === 'answer' ? Number(last.body.totalCredits) : Number.NaN;
+  return { userId: payer.userId, available, held, told };
+}
+
+async function verifyLedger({ fleet }: Stage): Promise<Verdict[]> {
+  const { checks } = await verified<{ checks: Verdict[] }>('ledger-verify', fleet.environments.accounting);
+  return checks.map(({ invariant, title, offenders, first }) => ({ invariant, title, offenders, first }));
+}
+
+async function verifyAudit({ fleet }: Stage): Promise<Verdict> {
+  type Report = { ok: boolean; offenders: number; faults: unknown[] };
+  const { offenders, faults } = await verified<Report>('audit-verify', fleet.environments.auth);
+  return { invariant: 'I10', title: 'The audit log is as it was written', offenders, first: faults[0] ?? null };
+}
+
+const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
+const VERIFIED_WITHIN_MS = 120_000;
+
+/** What the command of this name says, which operators run. It ends with 1 when something is wrong. */
+async function verified<Report>(name: string, env: Readonly<Record<string, string>>): Promise<Report> {
+  const args = ['--conditions=tollgate', `scripts/${name}.ts`, '--json'];
+  const options = { cwd: REPOSITORY, env: { PATH: process.env.PATH, ...env }, timeout: VERIFIED_WITHIN_MS };
+  const run = await promisify(execFile)(process.execPath, args, options).catch((error: { stdout?: string }) => {
+    if (!error.stdout?.startsWith('{')) throw error;
+    return { stdout: error.stdout };
   });
-  return { userId: payer.userId, available, held, told: body.totalCredits };
-}
-
-async function verifyLedger({ admin, fleet }: Stage): Promise<Verdict[]> {
-  await admin.logIn();
-  // A repetition, because an answer that was given up while all was broken says nothing.
-  const { body } = await eventually(async () => {
-    const answer = await callJson<{ checks: Verdict[] }>('GET', `${fleet.urls.accounting}/api/credits/ledger/verify`, {
-      token: admin.accessToken,
-    });
-    return answer.status === 200 ? answer : undefined;
-  }, 'the ledger to be verified');
-  return body.checks.map(({ invariant, title, offenders, first }) => ({ invariant, title, offenders, first }));
-}
-
-async function verifyAudit({ admin, fleet }: Stage): Promise<Verdict> {
-  const { status, body } = await callJson<{ ok: boolean; offenders: number; faults: unknown[] }>(
-    'GET',
-    `${fleet.urls.auth}/api/admin/audit/verify`,
-    { token: admin.accessToken },
-  );
-  const offenders = status === 200 ? body.offenders : 1;
-  return { invariant: 'I10', title: 'The audit log is as it was written', offenders, first: body.faults?.[0] ?? body };
+  return JSON.parse(run.stdout) as Report;
 }
 
 const COUNTS: readonly (readonly [string, string, string])[] = [
@@ -159,18 +178,20 @@ const ownChecks = (books: Books): Promise<Verdict[]> =>
     }),
   );
 
+const SHOWN_LOG = 3000;
+
 const processesOf = (fleet: Fleet): Promise<ProcessFacts>[] =>
   Object.values(fleet.services)
     .flat()
-    .map(async ({ name, pid = 0, url }) => {
-      const live = await fetch(`${url}/health/live`).catch(() => undefined);
-      await live?.body?.cancel();
+    .map(async ({ name, pid = 0, url, log }) => {
+      const answer = await callOnce({ method: 'GET', url: `${url}/health/ready`, token: '' });
+      const isReady = answer.kind === 'answer' && answer.status === 200;
       const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
       const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
       const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
       return {
         name,
-        isAlive: live?.ok === true,
+        trouble: isReady ? undefined : `${JSON.stringify(answer)} ${log.slice(-SHOWN_LOG)}`,
         residentMegabytes: Math.round(kilobytes / 1024),
         openFiles: files.length,
       };

@@ -95,18 +95,22 @@ const DECK: readonly Card[] = [
 ];
 
 const FIRST_FAULT_MS = 500;
-const LONGEST_GAP_MS = 2000;
+const SHORTEST_GAP_MS = 200;
+/** Between the beginnings of two faults, when nothing else is said. */
+const LONGEST_GAP_MS = 5000;
+const CALM_END_MS = 1000;
 
 /** Faults one after the other and over each other, but never two at the same target. */
 export function drawFaults(
   draw: Draw,
-  { seconds, instances }: { readonly seconds: number; readonly instances: Instances },
+  options: { readonly seconds: number; readonly instances: Instances; readonly longestGapMs?: number | undefined },
 ): Fault[] {
+  const { seconds, instances, longestGapMs = LONGEST_GAP_MS } = options;
   const faults: Fault[] = [];
   const busyUntil = new Map<string, number>();
   let deck: Card[] = [];
   // The last ones are undone before the end.
-  for (let at = FIRST_FAULT_MS; at < seconds * 1000 - LONGEST_GAP_MS; at += between(draw, 100, LONGEST_GAP_MS)) {
+  for (let at = FIRST_FAULT_MS; at < seconds * 1000 - CALM_END_MS; at += between(draw, SHORTEST_GAP_MS, longestGapMs)) {
     if (deck.length === 0) deck = shuffled(draw, DECK);
     const card = deck.pop();
     const drawn = card?.({ draw, instances });

@@ -89,7 +89,8 @@ export async function healAll(fleet: Fleet): Promise<void> {
       process.signal('SIGCONT');
     }
   }
-  await Promise.all(
+  // Who never gets ready is told by the checks.
+  await Promise.allSettled(
     Object.values(fleet.services)
       .flat()
       .map((service) => service.untilReady()),

@@ -1,6 +1,6 @@
 import type { Account, BookedHold, Facts } from './facts.ts';
 import type { Outcome } from './outcome.ts';
-import { type Chat, FIRST_BIT, type Operation, type Schedule } from './schedule.ts';
+import { FIRST_BIT, type Operation, type Schedule } from './schedule.ts';
 
 /** Something that must not be, with the rows that show it. */
 export interface Violation {
@@ -51,8 +51,8 @@ export function judge(given: Case): Violation[] {
       ? []
       : [{ invariant: 'I4', what: `proxies still owe ${given.facts.journalRows} ends`, rows: [] }]),
     ...given.facts.processes
-      .filter(({ isAlive }) => !isAlive)
-      .map((dead) => ({ invariant: 'alive', what: `${dead.name} does not answer`, rows: [dead] })),
+      .filter(({ trouble }) => trouble !== undefined)
+      .map((dead) => ({ invariant: 'alive', what: `${dead.name} is not ready again`, rows: [dead] })),
     ...missing(given),
     ...files.flatMap(ofBalance),
     ...files.flatMap(ofHolds),
@@ -93,36 +93,54 @@ const DUST = 2 ** FIRST_BIT;
 
 /** The balance names the operations that were booked: each costs another power of two, and what broke off is less than the first. */
 function ofBalance(file: File): Violation[] {
-  const { payer, account, judged, granted } = file;
+  const { payer, account } = file;
   if (!account) return [{ invariant: 'I1', what: 'a payer has no account', payer, rows: [] }];
   const { available, told, held } = account;
   const violations: Violation[] = [];
-  const found = (invariant: string, what: string, operation?: Paid): void =>
-    void violations.push({
-      invariant,
-      what,
-      payer,
-      ...(operation && { operation: operation.id }),
-      rows: [account, ...(operation ? [operation] : [])],
-    });
+  const found = (invariant: string, what: string): void =>
+    void violations.push({ invariant, what, payer, rows: [account] });
   if (held !== 0) found('I3', `${held} credits are still held`);
   if (told !== available) found('I1', `the owner is told ${told}, the books say ${available}`);
 
+  violations.push(...ofBits(file, account));
+  return violations;
+}
+
+function ofBits({ payer, judged, granted }: File, account: Account): Violation[] {
   const booked = decode(
-    available - granted,
+    account.available - granted,
     judged.map(({ operation }) => operation),
   );
-  if (booked.rest !== 0) found('I6', `the balance is off by ${booked.rest}, which no operation explains`);
   const mostDust = judged.reduce((sum, { operation }) => sum + dustOf(operation), 0);
-  if (booked.dust > mostDust) found('I6', `broken answers cost ${booked.dust}, and at most ${mostDust} was produced`);
-  for (const { operation, outcome } of judged) {
+  const rows = [account];
+  const wrongly = judged.flatMap(({ operation, outcome }): Violation[] => {
     const isBooked = booked.bits.has(operation.bit);
-    if (outcome?.verdict === 'done' && !isBooked)
-      found('I6', 'was acknowledged, and the balance does not know it', operation);
-    if (outcome?.verdict === 'not' && isBooked)
-      found('I6', 'was refused, and the balance is charged for it', operation);
-  }
-  return violations;
+    const what =
+      outcome?.verdict === 'done' && !isBooked
+        ? 'was acknowledged, and the balance does not know it'
+        : outcome?.verdict === 'not' && isBooked
+          ? 'was refused, and the balance is changed by it'
+          : undefined;
+    return what === undefined
+      ? []
+      : [{ invariant: 'I6', what, payer, operation: operation.id, rows: [account, operation] }];
+  });
+  return [
+    ...(booked.rest === 0
+      ? []
+      : [{ invariant: 'I6', what: `the balance is off by ${booked.rest}, which no operation explains`, payer, rows }]),
+    ...(booked.dust <= mostDust
+      ? []
+      : [
+          {
+            invariant: 'I6',
+            what: `broken answers cost ${booked.dust}, and at most ${mostDust} was produced`,
+            payer,
+            rows,
+          },
+        ]),
+    ...wrongly,
+  ];
 }
 
 const isGrant = ({ kind }: Paid): boolean => kind === 'allocate';
@@ -133,7 +151,7 @@ const dustOf = (operation: Paid): number => {
 };
 
 /** Which powers of two a change of a balance consists of: grants raise it, everything else lowers it. */
-export function decode(change: number, operations: readonly Paid[]): { bits: Set<number>; dust: number; rest: number } {
+function decode(change: number, operations: readonly Paid[]): { bits: Set<number>; dust: number; rest: number } {
   const spends = operations.filter((operation) => !isGrant(operation));
   // As if all had been spent, so that every bit of the sum stands for one operation.
   const raised = change + spends.reduce((sum, { bit }) => sum + 2 ** bit, 0);
@@ -155,26 +173,36 @@ function ofHolds({ payer, judged, holds }: File): Violation[] {
   const byId = new Map(holds.map((hold) => [hold.id, hold]));
   const mostTokens = Math.max(1, ...judged.map(({ operation }) => dustOf(operation)));
   const amounts = new Set(judged.map(({ operation }) => 2 ** operation.bit));
-  const seen = new Map<number, BookedHold>();
-  const violations: Violation[] = [];
-  const found = (invariant: string, what: string, ...rows: unknown[]): void =>
-    void violations.push({ invariant, what, payer, rows });
-  for (const hold of holds) {
-    const { charged, ledger, logged, held, overrun, settlements, status, writtenOff } = hold;
-    if (status === 'active') found('I4', 'a hold is open', hold);
-    if (charged !== ledger || charged !== logged)
-      found('I6', `charged ${charged}, ledger ${ledger}, log of usage ${logged}`, hold);
-    if (charged - overrun > held) found('I5', 'more was settled than held', hold);
-    if (writtenOff > 0) found('I5', 'something was written off although everybody can pay', hold);
-    if (settlements > 2) found('I6', `${settlements} settlements of one hold`, hold);
-    if (charged >= DUST && !amounts.has(charged)) found('I6', 'a charge that no operation explains', hold);
-    if (charged < DUST && charged > mostTokens) found('I6', 'more was charged than was produced', hold);
-    const twin = charged >= DUST ? seen.get(charged) : undefined;
-    if (twin) found('I7', 'one operation was charged twice', twin, hold);
-    seen.set(charged, hold);
-  }
-  for (const { operation, outcome } of judged) violations.push(...ofAnswer(operation, outcome, { payer, byId }));
-  return violations;
+  const found = (invariant: string, what: string, rows: readonly unknown[]) => ({ invariant, what, payer, rows });
+  const large = Map.groupBy(
+    holds.filter(({ charged }) => charged >= DUST),
+    ({ charged }) => charged,
+  );
+  return [
+    ...holds.flatMap((hold) => faultsOf(hold).map(([invariant, what]) => found(invariant, what, [hold]))),
+    ...holds
+      .filter(({ charged }) => charged < DUST && charged > mostTokens)
+      .map((hold) => found('I6', 'more was charged than was produced', [hold])),
+    ...[...large].flatMap(([charged, same]) => [
+      ...(amounts.has(charged) ? [] : [found('I6', 'a charge that no operation explains', same)]),
+      ...(same.length === 1 ? [] : [found('I7', 'one operation was charged twice', same)]),
+    ]),
+    ...judged.flatMap(({ operation, outcome }) => ofAnswer(operation, outcome, { payer, byId })),
+  ];
+}
+
+/** A settlement, and corrections of what the lease had ended: one by who found the journal, one by the owner. */
+const MOST_SETTLEMENTS = 3;
+
+function faultsOf({ status, charged, ledger, logged, held, overrun, ...hold }: BookedHold): [string, string][] {
+  const faults: readonly (readonly [boolean, string, string])[] = [
+    [status === 'active', 'I4', 'a hold is open'],
+    [charged !== ledger || charged !== logged, 'I6', `charged ${charged}, ledger ${ledger}, log of usage ${logged}`],
+    [charged - overrun > held, 'I5', 'more was settled than held'],
+    [hold.writtenOff > 0, 'I5', 'something was written off although everybody can pay'],
+    [hold.settlements > MOST_SETTLEMENTS, 'I6', `${hold.settlements} settlements of one hold`],
+  ];
+  return faults.filter(([isSo]) => isSo).map(([, invariant, what]) => [invariant, what]);
 }
 
 /** A whole answer is settled once, for exactly its figure; one with a key has one hold that was paid. */
@@ -186,7 +214,7 @@ function ofAnswer(
   if (outcome?.verdict !== 'done' || operation.kind !== 'chat') return [];
   const paid = outcome.requestIds.flatMap((id) => byId.get(id) ?? []).filter(({ charged }) => charged > 0);
   const isRight = paid.filter(({ charged }) => charged === 2 ** operation.bit).length === 1;
-  if (isRight || isWithoutId(operation)) return [];
+  if (isRight) return [];
   return [
     {
       invariant: 'I6',
@@ -197,6 +225,3 @@ function ofAnswer(
     },
   ];
 }
-
-/** Its client was told no id. The balance tells of it all the same. */
-const isWithoutId = ({ door }: Chat): boolean => door === '';

@@ -67,10 +67,10 @@ ${table(
 ## Processes at the end
 
 ${table(
-  ['process', 'alive', 'resident MB', 'open files'],
-  facts.processes.map(({ name, isAlive, residentMegabytes, openFiles }) => [
+  ['process', 'ready', 'resident MB', 'open files'],
+  facts.processes.map(({ name, trouble: said, residentMegabytes, openFiles }) => [
     name,
-    isAlive ? 'yes' : 'NO',
+    said === undefined ? 'yes' : 'NO',
     residentMegabytes,
     openFiles,
   ]),

@@ -18,6 +18,8 @@ export interface ScheduleOptions {
   /** Operations a second. */
   readonly rate: number;
   readonly instances: Instances;
+  /** Between the beginnings of two faults. */
+  readonly longestGapMs?: number;
 }
 
 /** Operations cost a payer different powers of two, so that the balance names those that were paid. */

@@ -102,13 +102,29 @@ export class Listening {
       ...(event === 'error' && { code: code ?? codeOf(data) }),
       ...(event === 'end' && { isWhole: true }),
     });
-    if (event === 'token') this.#tokens += 1;
-    const { leave, leaveAt, after } = this.#question;
-    if (event === 'token' && this.#tokens === after?.tokens) after.act(this.#heard.requestId);
-    const mustLeave =
-      event === leaveAt || (leave !== undefined && leave.afterTokens > 0 && this.#tokens >= leave.afterTokens);
+    if (event === 'token') this.#count();
+    const mustLeave = event === this.#question.leaveAt || this.#hasEnough();
     if (mustLeave) this.note({ hasLeft: true });
     return mustLeave;
+  }
+
+  async hearAll(texts: AsyncIterable<string> | readonly string[], read: (text: string) => HeardEvent[]): Promise<void> {
+    const { paceMs } = this.#question;
+    for await (const text of texts) {
+      if (read(text).some((event) => this.hear(event))) return;
+      if (paceMs !== undefined) await pause(paceMs);
+    }
+  }
+
+  #count(): void {
+    const { after } = this.#question;
+    this.#tokens += 1;
+    if (this.#tokens === after?.tokens) after.act(this.#heard.requestId);
+  }
+
+  #hasEnough(): boolean {
+    const { leave } = this.#question;
+    return leave !== undefined && leave.afterTokens > 0 && this.#tokens >= leave.afterTokens;
   }
 }
 
@@ -132,26 +148,13 @@ export const httpDoor = ({ post, read, codeIn = codeOf, ...door }: HttpDoor): Do
     const leaving = new AbortController();
     const listening = new Listening(question);
     void question.leave?.when?.then(() => leaving.abort());
-    const { path, body, accept } = post(question);
+    const signal = AbortSignal.any([leaving.signal, ...(question.patience ? [question.patience] : [])]);
     try {
-      const response = await fetch(urls.chatProxy + path, {
-        method: 'POST',
-        headers: {
-          authorization: `Bearer ${accessToken}`,
-          'content-type': 'application/json',
-          ...(accept !== undefined && { accept }),
-          ...question.headers,
-        },
-        body: JSON.stringify(body),
-        signal: question.patience ? AbortSignal.any([leaving.signal, question.patience]) : leaving.signal,
-      });
+      const response = await put(urls.chatProxy, accessToken, { ...post(question), headers: question.headers, signal });
       listening.note({ status: response.status, retryAfter: response.headers.get('retry-after') ?? undefined });
       if (response.status !== 200) return listening.note({ code: codeIn(await response.json()) });
       const texts = door.isStreamed ? linesOf(response) : [await response.text()];
-      for await (const text of texts) {
-        if (read(text).some((event) => listening.hear(event))) break;
-        if (question.paceMs !== undefined) await pause(question.paceMs);
-      }
+      await listening.hearAll(texts, read);
     } catch (error) {
       if (leaving.signal.aborted) listening.note({ hasLeft: true });
       else if (question.patience) listening.note({ isCut: true });
@@ -160,6 +163,24 @@ export const httpDoor = ({ post, read, codeIn = codeOf, ...door }: HttpDoor): Do
     return listening.heard;
   },
 });
+
+interface Put extends Post {
+  readonly headers: Question['headers'];
+  readonly signal: AbortSignal;
+}
+
+const put = (url: string, token: string, { path, body, accept, headers, signal }: Put): Promise<Response> =>
+  fetch(url + path, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      ...(accept !== undefined && { accept }),
+      ...headers,
+    },
+    body: JSON.stringify(body),
+    signal,
+  });
 
 const DATA = 'data:';
 

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ServiceName } from '@tollgate/contracts';
 import { openServiceRole } from '@tollgate/dev-databases';
 import { type FakeFlowise, startFakeFlowise } from '../../fakes/fake-flowise.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../../fakes/fake-openai.ts';
 import { type SmtpSink, startSmtpSink } from '../../mail/smtp-sink.ts';
 import { createTestTokens, type TestTokens } from '../../tokens.ts';
-import { freePorts } from '../free-ports.ts';
+import { keptPorts } from '../free-ports.ts';
 import type { Urls } from '../person.ts';
 import { type Installation, type ServiceEnvironments, serviceEnvironments } from '../service-environments.ts';
 import { ServiceProcess } from '../service-process.ts';
@@ -26,6 +27,8 @@ export interface FleetOptions {
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
   readonly models?: readonly string[];
+  /** Puts something before the processes of a service, such as a load balancer: gives the ports to call instead of theirs. */
+  readonly front?: (ports: Readonly<Record<ServiceKey, number[]>>) => Promise<Readonly<Record<ServiceKey, number[]>>>;
 }
 
 /**
@@ -70,20 +73,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     startSmtpSink({}),
   ]);
   const ports = await portsOf(options);
-  const links = await startLinks(targetsOf({ ports, postgres, mongo, flowise, openai }));
+  const front = (await options.front?.(ports)) ?? ports;
+  const links = await startLinks(targetsOf({ ports: front, postgres, mongo, flowise, openai }));
   const secrets = randomSecrets();
   const serviceUrl = await openServiceRole(postgres.url, 'service', randomBytes(24).toString('base64url'));
   const installation = (at: number, isDisturbed: boolean): Installation => ({
     ports: { auth: ports.auth[at] ?? 0, accounting: ports.accounting[at] ?? 0, chatProxy: ports.chatProxy[at] ?? 0 },
     secrets: { ...secrets, ...namedSecrets(secrets) },
-    postgres: {
-      service: isDisturbed ? through(serviceUrl, links['accounting-postgres'].port) : serviceUrl,
-      owner: isDisturbed ? through(postgres.url, links['accounting-postgres'].port) : postgres.url,
-    },
-    mongo: {
-      auth: mongoUrl(mongo.url, 'auth', isDisturbed ? links['auth-mongo'].port : undefined),
-      chatProxy: mongoUrl(mongo.url, 'chat_proxy', isDisturbed ? links['proxy-mongo'].port : undefined),
-    },
+    ...databasesOf({ service: serviceUrl, owner: postgres.url, mongo: mongo.url }, isDisturbed ? links : undefined),
     smtpUrl: mails.smtpUrl,
     flowise: { url: links['proxy-flowise'].url, apiKey: flowise.apiKey },
     openai: { url: links['proxy-openai'].url, apiKey: 'fake', models },
@@ -98,8 +95,19 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     });
   const services = { auth: instances('auth'), accounting: instances('accounting'), chatProxy: instances('chatProxy') };
   const all = Object.values(services).flat();
-  await Promise.all(all.map((service) => service.start()));
-  const fakes = [flowise, openai, mails];
+  const stop = async (): Promise<void> => {
+    for (const one of [...all, postgres, mongo]) one.signal('SIGCONT');
+    await Promise.all(all.map(endInTime));
+    await Promise.all([...Object.values(links), flowise, openai, mails].map((each) => each.stop()));
+    await Promise.all([postgres.stop(), mongo.stop()]);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(all.map((service) => service.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     urls: {
       auth: links['clients-auth'].url,
@@ -121,15 +129,20 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
       serviceSecret: secrets.service,
     }),
     setClock: (service, instance, offsetMs) => writeFile(clockFile(folder, service, instance), String(offsetMs)),
-    async stop() {
-      for (const service of all) service.signal('SIGCONT');
-      for (const database of [postgres, mongo]) database.signal('SIGCONT');
-      await Promise.all(all.map((service) => service.end('SIGTERM')));
-      await Promise.all([...Object.values(links), ...fakes].map((each) => each.stop()));
-      await Promise.all([postgres.stop(), mongo.stop()]);
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop,
   };
+}
+
+/** A service ends within 45 s of a SIGTERM, whatever has happened to it. */
+const END_WITHIN_MS = 60_000;
+
+async function endInTime(service: ServiceProcess): Promise<void> {
+  const late = pause(END_WITHIN_MS, 'late', { ref: false });
+  if ((await Promise.race([service.end('SIGTERM'), late])) !== 'late') return;
+  await service.end('SIGKILL');
+  throw new Error(
+    `${service.name} did not end within ${END_WITHIN_MS / 1000} s of SIGTERM:\n${service.log.slice(-4000)}`,
+  );
 }
 
 const clockFile = (folder: string, service: ServiceKey, instance: number): string =>
@@ -137,7 +150,7 @@ const clockFile = (folder: string, service: ServiceKey, instance: number): strin
 
 async function portsOf({ instances }: FleetOptions): Promise<Record<ServiceKey, number[]>> {
   const { auth = 1, accounting = 1, chatProxy = 1 } = instances ?? {};
-  const ports = await freePorts(auth + accounting + chatProxy);
+  const ports = await keptPorts(auth + accounting + chatProxy);
   return {
     auth: ports.slice(0, auth),
     accounting: ports.slice(auth, auth + accounting),
@@ -170,6 +183,21 @@ function peersOf(key: ServiceKey, links: Links): Record<string, string> {
   const accounting = { ACCOUNTING_API_URL: links['services-accounting'].url };
   const auth = { AUTH_API_URL: links['services-auth'].url };
   return { auth: accounting, accounting: auth, chatProxy: { ...auth, ...accounting } }[key];
+}
+
+/** Through the links when there are any. */
+function databasesOf(
+  urls: { readonly service: string; readonly owner: string; readonly mongo: string },
+  links: Links | undefined,
+): Pick<Installation, 'postgres' | 'mongo'> {
+  const port = links?.['accounting-postgres'].port ?? portOf(urls.owner);
+  return {
+    postgres: { service: through(urls.service, port), owner: through(urls.owner, port) },
+    mongo: {
+      auth: mongoUrl(urls.mongo, 'auth', links?.['auth-mongo'].port),
+      chatProxy: mongoUrl(urls.mongo, 'chat_proxy', links?.['proxy-mongo'].port),
+    },
+  };
 }
 
 const portOf = (url: string): number => Number(new URL(url).port);

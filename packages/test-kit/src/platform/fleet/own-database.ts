@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { type DevDatabase, startMongo, startPostgres } from '@tollgate/dev-databases';
-import { freePorts } from '../free-ports.ts';
+import { keptPorts } from '../free-ports.ts';
 
 /** A database server of a test's own: durable, so that it may be killed and must come back with what it has acknowledged. */
 export interface OwnDatabase {
@@ -20,7 +20,7 @@ const START_ATTEMPTS = 5;
 
 /** Starts a server on a folder that goes with it. */
 export async function startOwnDatabase(kind: 'postgres' | 'mongo', dataDir: string): Promise<OwnDatabase> {
-  const [port = 0] = await freePorts(1);
+  const [port = 0] = await keptPorts(1);
   const start = (): Promise<DevDatabase> =>
     (kind === 'postgres' ? startPostgres : startMongo)({
       dataDir,
