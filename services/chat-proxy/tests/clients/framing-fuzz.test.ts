@@ -8,7 +8,7 @@ import { openAiFraming } from '../../src/routes/openai-framing.ts';
 import { referenceData } from './reference-events.ts';
 
 const chat = { chatId: 'c', sessionId: 's', question: 'q', isWindow: true };
-const completion = { id: 'chatcmpl-1', model: 'm', created: 1, includeUsage: true, includeObfuscation: false };
+const completion = { model: 'm', tellsUsage: true };
 
 /** What a door of ours writes for an answer of these tokens, with a heartbeat between any two, and a failure at its end. */
 const written = (framing: Framing): Buffer =>
@@ -29,7 +29,7 @@ const textIn = (data: string): string | undefined => {
 
 it.each([
   ['native', () => framingFor('text/event-stream')],
-  ["OpenAI's", () => openAiFraming(completion as never)],
+  ["OpenAI's", () => openAiFraming(completion)],
   ["Flowise's", () => flowiseFraming(chat)],
 ])(
   'what the %s door writes is read by any parser, wherever it is cut: every text comes as it was',
@@ -40,9 +40,7 @@ it.each([
     const bytewise = Array.from(bytes, (byte) => decoder.feed(Uint8Array.of(byte))).flat();
     expect(bytewise).toEqual(whole);
     expect(decoder.hasGarbage).toBe(false);
-    const texts = whole.map(textIn).filter((text) => text !== undefined);
-    expect(texts.join('|')).toBe(
-      NAUGHTY_STRINGS.filter((text, at) => texts.length === NAUGHTY_STRINGS.length || text !== '' || at < 0).join('|'),
-    );
+    const texts = whole.map(textIn).filter((text) => text !== undefined && text !== '');
+    expect(texts).toEqual(NAUGHTY_STRINGS.filter((text) => text !== ''));
   },
 );
