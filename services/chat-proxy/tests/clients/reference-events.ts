@@ -1,5 +1,5 @@
 /** An event as WHATWG HTML, 9.2.6, dispatches it. */
-export interface ReferenceEvent {
+interface ReferenceEvent {
   readonly data: string;
   readonly type: string;
   readonly id: string;
@@ -30,4 +30,5 @@ function referenceEvents(bytes: Uint8Array): ReferenceEvent[] {
   return events;
 }
 
+/** What a client is given, event by event. */
 export const referenceData = (bytes: Uint8Array): string[] => referenceEvents(bytes).map(({ data }) => data);

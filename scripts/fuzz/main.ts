@@ -3,16 +3,16 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { JSON_TEXTS, type Platform, startPlatform } from '@tollgate/test-kit';
-import startDatabases from '../packages/test-kit/src/global-setup.ts';
-import stopDatabases from '../packages/test-kit/src/global-teardown.ts';
-import { type Found, type FuzzResult, fuzzOperations } from '../tests/fuzz/operations.ts';
-import { allDoors } from '../tests/fuzz/requests/doors.ts';
-import { fuzzFrames } from '../tests/fuzz/raw/frames.ts';
-import { fuzzRaw } from '../tests/fuzz/raw/fuzz-raw.ts';
-import { expressionsIn, publishedPatterns, slowAmong } from '../tests/fuzz/regexes.ts';
-import { closeConnections } from '../tests/fuzz/stage/send.ts';
-import { judgeJsonTexts } from '../tests/fuzz/texts/json-verdicts.ts';
-import { keepTexts } from '../tests/fuzz/texts/keep-texts.ts';
+import startDatabases from '../../packages/test-kit/src/global-setup.ts';
+import stopDatabases from '../../packages/test-kit/src/global-teardown.ts';
+import { type Found, type FuzzResult, fuzzOperations } from '../../tests/fuzz/operations.ts';
+import { allDoors } from '../../tests/fuzz/requests/doors.ts';
+import { fuzzFrames } from '../../tests/fuzz/raw/frames.ts';
+import { fuzzRaw } from '../../tests/fuzz/raw/fuzz-raw.ts';
+import { expressionsIn, publishedPatterns, slowAmong } from '../../tests/fuzz/regexes.ts';
+import { closeConnections } from '../../tests/fuzz/stage/send.ts';
+import { judgeJsonTexts } from '../../tests/fuzz/texts/json-verdicts.ts';
+import { keepTexts } from '../../tests/fuzz/texts/keep-texts.ts';
 
 const { values } = parseArgs({
   options: {
