@@ -25,6 +25,7 @@ export {
   verifiesOneAlgorithm,
   verifyingVariables,
 } from './token-variables.ts';
+export { tracingConfig } from './tracing-variables.ts';
 export {
   alias,
   baseUrl,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { testVariables } from './test-variables.ts';
 import { accessTokenVariables } from './token-variables.ts';
+import { tracingVariables } from './tracing-variables.ts';
 import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
 
 /** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
@@ -28,6 +29,7 @@ export const serviceVariables = {
     .describe(
       'Bearer token for /metrics from outside, or several between commas; without it only private addresses read it',
     ),
+  ...tracingVariables,
   MIGRATE_ON_START: bool()
     .prefault('false')
     .describe('Whether a service brings its database to the newest schema at start'),

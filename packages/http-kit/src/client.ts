@@ -11,6 +11,8 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
 import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
+import { type Connections, connectionsOf } from './outbound/connections.ts';
+import { inSpan } from './tracing/in-span.ts';
 
 export interface ClientOptions {
   /** With or without a trailing slash or `/api`. */
@@ -43,7 +45,11 @@ export type Client<Operations extends Readonly<Record<string, OperationSpec>>> =
   readonly [Name in keyof Operations]: (
     ...input: Arguments<Operations[Name]>
   ) => Promise<ClientResult<Operations[Name]>>;
-} & { close(): Promise<void> };
+} & {
+  /** How many connections are open and idle, and how many calls wait for one. */
+  connections(): Connections;
+  close(): Promise<void>;
+};
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 2;
@@ -75,10 +81,17 @@ export function createClient<const Operations extends Readonly<Record<string, Op
   const baseUrl = options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, '');
   const calls = Object.entries(operations).map(([name, operation]) => [
     name,
-    (input: AnyInput = {}, call: CallOptions = {}) => callTwice({ operation, options, agent, baseUrl }, input, call),
+    (input: AnyInput = {}, call: CallOptions = {}) =>
+      inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, baseUrl }, input, call)),
   ]);
-  return { ...Object.fromEntries(calls), close: () => agent.destroy() } as Client<Operations>;
+  return {
+    ...Object.fromEntries(calls),
+    connections: () => connectionsOf(agent),
+    close: () => agent.destroy(),
+  } as Client<Operations>;
 }
+
+export { type Connections, connectionsOf } from './outbound/connections.ts';
 
 interface AnyInput {
   readonly params?: Readonly<Record<string, unknown>>;
@@ -241,7 +254,7 @@ const isToken = (onBehalfOf: string | undefined): boolean =>
 
 async function headersOf(options: ClientOptions, input: AnyInput, call: CallOptions): Promise<Record<string, string>> {
   const token = call.token ?? (await options.token?.());
-  const requestId = requestContext.get()?.requestId;
+  const { requestId, traceparent } = requestContext.origin() ?? {};
   return {
     accept: 'application/json',
     ...(input.body !== undefined && { 'content-type': 'application/json' }),
@@ -249,6 +262,7 @@ async function headersOf(options: ClientOptions, input: AnyInput, call: CallOpti
     ...(call.onBehalfOf !== undefined && { 'x-on-behalf-of': call.onBehalfOf }),
     ...(call.idempotencyKey !== undefined && { 'idempotency-key': call.idempotencyKey }),
     ...(requestId !== undefined && { 'x-request-id': requestId }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 

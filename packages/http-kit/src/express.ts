@@ -8,13 +8,14 @@ import { pagesOf, visitOf } from './server/pages.ts';
 import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
-import { requestContext, requestIdFrom } from './request-context.ts';
+import { idsIn, requestContext } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
-import { clientLeft, logFailure, observedStatus, outgoing, outgoingError, send } from './server/respond.ts';
+import { clientLeft, logFailure, outgoing, outgoingError, send } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
 import { admit } from './server/admit.ts';
 import { contextOf, runRoute } from './server/run-route.ts';
 import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { beginRequest, watchRequest } from './server/watch-request.ts';
 import { streamHeaders, writeStream } from './server/write-stream.ts';
 
 /** An Express 5 application with everything every service has: ids, headers, health, documentation, routes, problem+json. */
@@ -29,8 +30,7 @@ export function createExpressApp(options: ServiceOptions): Express {
   const pages = pagesOf(options);
   const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.use(
-    withRequestIds,
-    observeWith(options),
+    withRequestIds(options),
     helmet(securityHeaders(options.production)),
     cors(corsOptions(options.allowedOrigins)),
     (request, _response, next) => next(isListed(request.method) ? undefined : notAllowed(mounted, request.path)),
@@ -40,6 +40,7 @@ export function createExpressApp(options: ServiceOptions): Express {
   for (const page of pages) {
     app.get(page.path, async (request, response) => {
       response.locals['route'] = page.path;
+      response.locals['isPage'] = true;
       const { status, headers, body } = await page.answer(visitOf(request.headers, request.ip, options));
       response.status(status).set(headers).send(body);
     });
@@ -86,26 +87,16 @@ const requireKeylessAddress: RequestHandler = (request, _response, next) => {
   next();
 };
 
-const withRequestIds: RequestHandler = (request, response, next) => {
-  const requestId = requestIdFrom(request.headers['x-request-id']);
-  response.setHeader('x-request-id', requestId);
-  requestContext.run({ requestId }, next);
-};
-
-const observeWith =
-  ({ observe }: ServiceOptions): RequestHandler =>
+const withRequestIds =
+  (options: ServiceOptions): RequestHandler =>
   (request, response, next) => {
-    const start = performance.now();
-    response.once('close', () => {
-      const route: unknown = response.locals['route'];
-      observe?.({
-        method: request.method,
-        route: typeof route === 'string' ? route : 'other',
-        status: observedStatus(response),
-        seconds: (performance.now() - start) / 1000,
-      });
-    });
-    next();
+    const ids = beginRequest(options, idsIn(request.headers), request.method);
+    response.setHeader('x-request-id', ids.requestId);
+    watchRequest(options, response, ids, () => ({
+      route: String(response.locals['route'] ?? 'other'),
+      isPage: response.locals['isPage'] === true,
+    }));
+    requestContext.run(ids, next);
   };
 
 const problems =

@@ -13,17 +13,18 @@ import { pagesOf, visitOf } from './server/pages.ts';
 import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
 import { toAppError } from './problem.ts';
-import { type RequestIds, requestContext, requestIdFrom } from './request-context.ts';
+import { idsIn, requestContext } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
-import { clientLeft, logFailure, observedStatus, outgoing, outgoingError } from './server/respond.ts';
+import { clientLeft, logFailure, outgoing, outgoingError } from './server/respond.ts';
 import { type Route, StreamReply } from './route.ts';
 import { admit } from './server/admit.ts';
 import { contextOf, runRoute } from './server/run-route.ts';
 import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { beginRequest, watchRequest } from './server/watch-request.ts';
+import { traceParentIn } from './tracing/trace-parent.ts';
 import { streamHeaders, writeStream } from './server/write-stream.ts';
 
 interface Seen {
-  ids: RequestIds;
   caller: Caller | undefined;
   /** Its id, once the route is known. */
   operation: string;
@@ -39,7 +40,7 @@ export async function createFastifyApp(
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     trustProxy: (_address: string, hop: number) => hop < options.trustProxyHops,
-    genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
+    genReqId: ({ headers }) => idsIn(headers).requestId,
     // The length of a parameter is the contract's affair, as in Express; Node bounds the whole request line.
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 16_384 },
     rewriteUrl: routablePath,
@@ -48,16 +49,21 @@ export async function createFastifyApp(
     clientErrorHandler: () => undefined,
     forceCloseConnections: 'idle',
   });
+  const pages = pagesOf(options);
+  const pagePaths = new Set<string | undefined>(pages.map(({ path }) => path));
   app.addHook('onRequest', (request, reply, done) => {
-    const ids: RequestIds = { requestId: request.id };
-    seenOf.set(request, { ids, caller: undefined, operation: 'other' });
+    const traceparent = traceParentIn(request.headers['traceparent'])?.text;
+    const ids = beginRequest(options, { requestId: request.id, traceparent }, request.method);
+    seenOf.set(request, { caller: undefined, operation: 'other' });
     reply.header('x-request-id', request.id);
+    watchRequest(options, reply.raw, ids, () => ({
+      route: request.routeOptions.url ?? 'other',
+      isPage: pagePaths.has(request.routeOptions.url),
+    }));
     requestContext.run(ids, done);
   });
-  if (options.observe) observe(app, options.observe);
   await app.register(fastifyHelmet, securityHeaders(options.production));
   await app.register(fastifyCors, corsOf(options));
-  const pages = pagesOf(options);
   const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.addHook('onRequest', async ({ raw }) => {
     if (!isListed(raw.method)) throw notAllowed(mounted, raw.url ?? '');
@@ -175,19 +181,4 @@ const unreadable = new WeakSet<IncomingMessage>();
 function leaveBodiesUnread(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-}
-
-function observe(app: FastifyInstance, report: NonNullable<ServiceOptions['observe']>): void {
-  app.addHook('onRequest', (request, reply, done) => {
-    const start = performance.now();
-    reply.raw.once('close', () =>
-      report({
-        method: request.method,
-        route: request.routeOptions.url ?? 'other',
-        status: observedStatus(reply.raw),
-        seconds: (performance.now() - start) / 1000,
-      }),
-    );
-    done();
-  });
 }

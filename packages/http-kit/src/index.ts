@@ -6,6 +6,8 @@ export * from './authenticate.ts';
 export * from './caller.ts';
 export * from './closers.ts';
 export * from './health.ts';
+export { asPartOf, faultNameOf, inSpan } from './tracing/in-span.ts';
+export type { Span, SpanFields, Tracer } from './tracing/span.ts';
 export { callerOfKey } from './keys/caller-of-key.ts';
 export type { VerifyKey } from './keys/key-verifier.ts';
 export { drawKey, drawKeyId, idOfKey, keyPrefix } from './keys/key-text.ts';

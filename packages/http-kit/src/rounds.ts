@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { requestContext } from './request-context.ts';
+
 export interface Rounds {
   /** Begins, once; `delayMs` later the first round. */
   start(): void;
@@ -12,6 +15,8 @@ export interface RoundOptions {
   readonly everyMs: number;
   /** Milliseconds before the first round; 0 when absent. */
   readonly delayMs?: number;
+  /** Told when a turn has ended well. Must not throw. */
+  readonly finished?: (() => void) | undefined;
   /** Told about a turn that failed; the next round tries again. Must not throw. */
   readonly failed: (error: unknown) => void;
 }
@@ -20,7 +25,10 @@ export interface RoundOptions {
  * Does something again and again, never twice at once. A round is one turn, and further ones at once while a turn answers
  * `true`: there is more to do.
  */
-export function createRounds(turn: () => Promise<unknown>, { everyMs, delayMs = 0, failed }: RoundOptions): Rounds {
+export function createRounds(
+  turn: () => Promise<unknown>,
+  { everyMs, delayMs = 0, finished, failed }: RoundOptions,
+): Rounds {
   let state: 'new' | 'open' | 'closed' = 'new';
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> | undefined;
@@ -37,14 +45,18 @@ export function createRounds(turn: () => Promise<unknown>, { everyMs, delayMs = 
     wait(everyMs - ((performance.now() - began) % everyMs));
   }
 
-  async function foundMore(): Promise<boolean> {
-    try {
-      return (await turn()) === true;
-    } catch (error) {
-      failed(error);
-      return false;
-    }
-  }
+  /** Under an id of its own: the request that has nudged it, or made its timer, has nothing to do with what is done here. */
+  const foundMore = (): Promise<boolean> =>
+    requestContext.run({ requestId: randomUUID() }, async () => {
+      try {
+        const hasMore = (await turn()) === true;
+        finished?.();
+        return hasMore;
+      } catch (error) {
+        failed(error);
+        return false;
+      }
+    });
 
   function wait(ms: number): void {
     clearTimeout(timer);

@@ -31,7 +31,7 @@ export const ADAPTERS = [
 export type Adapter = (typeof ADAPTERS)[number][1];
 
 interface LogLine {
-  readonly level: 'info' | 'warn' | 'error';
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
   readonly fields: Record<string, unknown> | undefined;
 }
@@ -41,7 +41,7 @@ export function memoryLogger(): Logger & { readonly lines: LogLine[] } {
   const lines: LogLine[] = [];
   const at = (level: LogLine['level']) => (message: string, fields?: object) =>
     lines.push({ level, message, fields: fields as Record<string, unknown> | undefined });
-  return { lines, info: at('info'), warn: at('warn'), error: at('error') };
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
 /** A token that {@link authenticate} accepts; `signature` other than `good` makes it a forged one. */

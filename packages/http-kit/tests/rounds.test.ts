@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { createRounds, type RoundOptions, type Rounds } from '../src/index.ts';
+import { createRounds, requestContext, type RoundOptions, type Rounds } from '../src/index.ts';
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -150,6 +150,19 @@ describe('Rounds', () => {
     rounds.start();
     await pass(10_000);
     expect(turns()).toBe(1);
+  });
+
+  it('run under ids of their own, whoever has nudged them', async () => {
+    const seen: unknown[] = [];
+    const note = async (): Promise<void> => void seen.push({ ...requestContext.get() });
+    const rounds = createRounds(note, { everyMs: 1000, failed: () => undefined });
+    rounds.start();
+    await pass(0);
+    requestContext.run({ requestId: 'of-a-request', userId: 'alice', workspaceId: 'hers' }, () => rounds.nudge());
+    await pass(1000);
+    await rounds.close();
+    expect(seen).toEqual(Array(3).fill({ requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) }));
+    expect(new Set(seen.map((ids) => Object(ids).requestId)).size).toBe(3);
   });
 
   it('that were not started do nothing', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, Mongoose, mongo } from 'mongoose';
+import { type PoolState, watchPool } from './pool-state.ts';
 import { TookTooLong } from './faults.ts';
 
 export interface MongoOptions {
@@ -30,6 +31,8 @@ export interface Mongo {
   readonly connected: Promise<void>;
   /** Asks on a connection of its own, which busy ones cannot keep away. */
   ping(): Promise<void>;
+  /** How many connections there are, and how many operations wait for one. */
+  pool(): PoolState;
   close(): Promise<void>;
 }
 
@@ -72,6 +75,7 @@ export function openMongo(options: MongoOptions): Mongo {
     db,
     collection: (name) => db().collection(name),
     run,
+    pool: watchPool(connection),
     bounded: (store) => boundedBy(run, store),
     ping: () =>
       run(async () => {

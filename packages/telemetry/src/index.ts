@@ -7,8 +7,17 @@ export {
   type GaugeMetric,
   type HistogramMetric,
   type LabelRules,
+  type MetricRow,
   type Labels,
   type Metrics,
   type MetricsOptions,
 } from './metrics.ts';
+export {
+  createHeartbeats,
+  createRequestObserver,
+  type PoolFigures,
+  watchDependencies,
+  watchPools,
+} from './service-metrics.ts';
+export { openTracing, type Tracing } from './tracing.ts';
 export { redact, type RedactOptions } from './redact.ts';

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from 'prom-client';
 
 /**
  * What a label may say: a closed list, or the first `atMost` different values (for names that an operator configures,
@@ -31,6 +31,8 @@ export type GaugeMetric<Rules extends LabelRules> = {
   add(amount: number, ...labels: LabelArguments<Rules>): void;
 };
 
+type Each<Rules extends LabelRules> = readonly Readonly<{ labels: Labels<Rules>; value: number }>[];
+
 export type Metrics = Readonly<{
   counter<const Rules extends LabelRules = NoLabels>(metric: Described<CounterName, Rules>): CounterMetric<Rules>;
   /** `buckets` are upper bounds in the unit of the name, ascending. */
@@ -41,13 +43,18 @@ export type Metrics = Readonly<{
   gauge<const Rules extends LabelRules = NoLabels>(
     metric: Described<GaugeName, Rules> & {
       readonly read?: () => number | Promise<number>;
-      readonly readEach?: () => readonly Readonly<{ labels: Labels<Rules>; value: number }>[];
+      readonly readEach?: () => Each<Rules> | Promise<Each<Rules>>;
     },
   ): GaugeMetric<Rules>;
+  /** Every metric that is registered, in the order of their names. */
+  describe(): MetricRow[];
   /** The exposition text for `/metrics`, of type {@link contentType}. */
   text(): Promise<string>;
   readonly contentType: string;
 }>;
+
+/** What a metric is, without its values. */
+export type MetricRow = Readonly<{ name: string; help: string; type: string; labels: readonly string[] }>;
 
 export type MetricsOptions = Readonly<{
   service: string;
@@ -88,8 +95,8 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
           },
         }),
         ...(readEach && {
-          collect() {
-            for (const each of readEach()) gauge.set(bound(each.labels), each.value);
+          async collect() {
+            for (const each of await readEach()) gauge.set(bound(each.labels), each.value);
           },
         }),
       });
@@ -98,10 +105,19 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
         add: (amount, ...given) => gauge.inc(bound(given[0]), amount),
       };
     },
+    describe: () => registry.getMetricsAsArray().map(rowOf).toSorted(byName),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
 }
+
+function rowOf(metric: MetricObject): MetricRow {
+  // Its types do not have the labels.
+  const { name, help, type, labelNames = [] } = metric as MetricObject & { labelNames?: readonly string[] };
+  return { name, help, type: String(type), labels: labelNames };
+}
+
+const byName = (one: MetricRow, other: MetricRow): number => (one.name < other.name ? -1 : 1);
 
 const OTHER = 'other';
 const MOST_KNOWN_SERIES = 50;

@@ -10,6 +10,7 @@ export type { FlowiseCall, RecordedAbort } from './fakes/flowise/flowise-context
 export { AGENT_FLOW, CHAIN_FLOW, type FakeFlow, FLOWISE_SECRETS } from './fakes/flowise/flowise-flows.ts';
 export type { StoredMessage } from './fakes/flowise/flowise-messages.ts';
 export { directive, Scenario, ScenarioError } from './fakes/scenario.ts';
+export { type CollectedSpan, startTraceCollector, type TraceCollector } from './fakes/trace-collector.ts';
 export { type ReceivedWebhook, startWebhookSink, type WebhookAnswer, type WebhookSink } from './fakes/webhook-sink.ts';
 export { type Mail, type SmtpSink, type SmtpSinkOptions, startSmtpSink } from './mail/smtp-sink.ts';
 export { type Books, type BooksOfUser, openBooks } from './platform/books.ts';

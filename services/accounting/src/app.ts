@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
 import { createExpressApp } from '@tollgate/http-kit/express';
+import { createRequestObserver, watchDependencies } from '@tollgate/telemetry';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { allocationRoutes } from './routes/allocations.ts';
@@ -18,6 +19,7 @@ import { usageRoutes } from './routes/usage.ts';
 export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   const { config, logger, metrics, version, verifyAccess, verifyService, verifyKey, callsPerUser } = deps;
   const health = createHealth({ service: 'accounting-service', version, checks: deps.checks });
+  watchDependencies(metrics, health);
   const app = createExpressApp({
     service: 'accounting',
     version,
@@ -31,7 +33,8 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     health,
     logger,
     metrics: () => metrics.text(),
-    observe: requestObserver(deps),
+    ...(deps.tracer && { tracer: deps.tracer }),
+    observe: createRequestObserver(metrics, BUCKETS),
     ...(deps.refused && { refused: deps.refused }),
     // Services call for many users; their own limit stands at the proxy.
     limit: async ({ caller }) => (caller?.kind === 'user' ? callsPerUser?.consume(caller.userId) : undefined),
@@ -59,19 +62,3 @@ const routesOf = ({ flows }: Deps): Route[] => [
 
 /** Upper bounds in seconds, around what one statement and what a report take. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
-const MOST_ROUTES = 100;
-
-function requestObserver({ metrics }: Deps) {
-  const durations = metrics.histogram({
-    name: 'tollgate_http_request_seconds',
-    help: 'Time from request to answer',
-    buckets: BUCKETS,
-    labels: {
-      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      route: { atMost: MOST_ROUTES },
-      status: { atMost: MOST_ROUTES },
-    },
-  });
-  return ({ method, route, status, seconds }: { method: string; route: string; status: number; seconds: number }) =>
-    durations.observe(seconds, { method: method as 'GET', route, status: String(status) }); // the metric maps others to "other"
-}

@@ -18,6 +18,7 @@ import {
   secret,
   serviceTokenVariables,
   serviceVariables,
+  tracingConfig,
   verifiesOneAlgorithm,
   verifyingVariables,
   webhookKeyBytes,
@@ -265,6 +266,7 @@ export function readAccountingConfig(env: Environment = process.env) {
     trustProxyHops: read.TRUST_PROXY_HOPS,
     metricsTokens: read.METRICS_TOKEN,
     shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN, closeMs: read.SHUTDOWN_CLOSE },
+    tracing: tracingConfig(read),
     callsPerMinute: read.RATE_LIMITS ? read.RATE_LIMIT_PER_USER : undefined,
     voucherTriesPerHour: read.RATE_LIMITS ? read.VOUCHER_TRIES_PER_HOUR : undefined,
   };

@@ -5,7 +5,6 @@ import {
   type Closers,
   createClosers,
   createRateLimiter,
-  createRounds,
   createServiceClock,
   migrateOnceReachable,
   NEVER,
@@ -13,23 +12,32 @@ import {
   packageVersion,
   type RateLimiter,
   reachable,
-  type Rounds,
+  requestContext,
   type VerifyKey,
 } from '@tollgate/http-kit';
 import { type Clock, createServiceVerifier, type ServiceVerifier, type Verifier } from '@tollgate/jwt-claims';
-import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
+import {
+  createHeartbeats,
+  createLogger,
+  createMetrics,
+  type Logger,
+  type Metrics,
+  openTracing,
+  type Tracing,
+} from '@tollgate/telemetry';
 import { createAuditPorts } from './audit-deps.ts';
 import type { Config } from './config.ts';
 import { createLedgerEvents } from './events.ts';
 import { tamperedHolds } from './failpoints-deps.ts';
 import { createFlows, type Flows } from './flows.ts';
-import { createSweepSteadily } from './flows/sweep-steadily.ts';
-import { openChannels, outboxRounds } from './outbox-deps.ts';
+import { openChannels } from './outbox-deps.ts';
 import { membershipRounds } from './memberships-deps.ts';
+import { watchInside } from './metrics-deps.ts';
 import { migrate } from './migrate.ts';
 import type { PaymentPorts, Ports } from './ports.ts';
 import { createAuditReporting, withReports } from './report-deps.ts';
 import { createAdmission } from './revocation-deps.ts';
+import { scheduledRounds } from './rounds-deps.ts';
 import { createAccounts } from './store/accounts.ts';
 import { createAnnouncements } from './store/audit/announcements.ts';
 import { excessivePrivileges } from './store/audit/privileges.ts';
@@ -49,6 +57,7 @@ import { openPostgres, type Postgres, troubleOf } from './store/postgres.ts';
 import { createPrices } from './store/prices.ts';
 import { createReports } from './store/reports.ts';
 import { createTenants } from './store/tenants.ts';
+import { tracedPostgres } from './tracing-deps.ts';
 import { createTransaction } from './store/unit-of-work.ts';
 import { createWorkspaces } from './store/workspaces.ts';
 
@@ -58,6 +67,8 @@ export type Deps = Readonly<{
   version: string;
   logger: Logger;
   metrics: Metrics;
+  /** Absent where nothing is traced. */
+  tracer: Tracing['tracer'];
   verifyAccess: Verifier['verifyAccess'];
   verifyService: ServiceVerifier['verifyService'];
   verifyKey: VerifyKey | undefined;
@@ -76,14 +87,17 @@ export type Deps = Readonly<{
 
 /** Builds the service in order; nothing of it waits for the database. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const logger = overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel });
+  const logger =
+    overrides.logger ?? createLogger({ service: 'accounting', level: config.logLevel, context: requestContext.fields });
   const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'accounting' });
   const closers = createClosers(logger);
+  const version = await packageVersion(import.meta.url);
+  const { tracer } = closers.add('traces', await openTracing({ service: 'accounting', version, ...config.tracing }));
   const reports = createAuditReporting(config, { closers, logger, metrics, clock });
   const { postgres, ports } = openStore(config, { closers, logger, metrics, reports, clock });
   const flows = createFlows(ports);
-  const rounds = scheduledRounds(config, { flows, ports, logger });
+  const rounds = scheduledRounds(config, { flows, ports, logger, beat: createHeartbeats(metrics) });
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
   const access = openAccessKeys(config.tokens.access, logger, clock);
   const { verifyAccess, revocations, keys } = createAdmission(config, { keys: access.keys, logger, metrics, clock });
@@ -98,7 +112,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     flows,
     refused: reports?.refused,
     channels: ports.channels,
-    version: await packageVersion(import.meta.url),
+    version,
+    tracer,
     verifyAccess,
     verifyKey: keys?.verifyKey,
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'accounting', clock })
@@ -142,9 +157,11 @@ function openStore(
   const { url, poolSize, reportPoolSize, acquireMs } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
   const settings = ledgerSettings(config);
-  const postgres = closers.add('database', openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault }));
+  const opened = openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault });
+  const postgres = tracedPostgres(closers.add('database', opened));
   const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs });
   closers.addClose('report connections', () => models.sequelize.close());
+  watchInside(metrics, { postgres, models, reports });
   const ports: Ports = {
     accounts: reachable(createAccounts(postgres.query), databaseTrouble),
     holds: tamperedHolds(reachable(createHolds(postgres.query), databaseTrouble), config.failpoints),
@@ -192,34 +209,6 @@ function paymentPorts({ payments, voucherTriesPerHour }: Config, postgres: Postg
     tryVoucher: async (userId) => void (await tries?.consume(userId)),
     randomBytes,
   };
-}
-
-const KEEPING_INTERVAL_MS = 3_600_000;
-const ROLL_UP_INTERVAL_MS = 600_000;
-
-type Scheduled = { flows: Flows; ports: Ports; logger: Logger };
-
-function scheduledRounds(config: Config, { flows, ports, logger }: Scheduled): Rounds[] {
-  const { sweep, ledger } = config;
-  const { chores, channels } = ports;
-  // Nothing that a round books is needed for a right answer.
-  const failed = (error: unknown) => logger.warn('a scheduled round failed and will be tried again', { error });
-  const seldom = { everyMs: KEEPING_INTERVAL_MS, delayMs: sweep.intervalMs, failed };
-  const often = { everyMs: sweep.intervalMs, failed };
-  return [
-    createRounds(createSweepSteadily({ chores, sweepHolds: flows.sweepHolds }, sweep), often),
-    createRounds(flows.expireCredits, often),
-    createRounds(flows.forgetAnswers, seldom),
-    createRounds(flows.forgetCounters, seldom),
-    ...outboxRounds(config, { flows, channels, failed }),
-    createRounds(() => flows.takeHead({ youngestMs: ledger.headMs / 2 }), { everyMs: ledger.headMs, failed }),
-    createRounds(() => flows.reconcile({ youngestMs: ledger.reconcileMs / 2, fullEveryMs: ledger.reconcileFullMs }), {
-      everyMs: ledger.reconcileMs,
-      delayMs: ledger.reconcileMs / 2,
-      failed,
-    }),
-    createRounds(flows.rollUpUsage, { everyMs: ROLL_UP_INTERVAL_MS, delayMs: sweep.intervalMs, failed }),
-  ];
 }
 
 const SECONDS_PER_MINUTE = 60;

@@ -126,6 +126,7 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     vouchersMade: (fact) => emit('vouchers_made', fact),
     paymentApplied: (fact) => emit('payment_applied', fact),
     paymentRefused: (fact) => emit('payment_refused', fact),
+    holdsMeasured: holdsMeasured(metrics),
     lotsExpired: (fact) => emit('lots_expired', fact),
     tenantChanged: (fact) => emit('tenant_changed', fact),
     eventDelivered: (fact) => emit('outbox_delivered', fact),
@@ -137,6 +138,25 @@ export function createLedgerEvents(logger: Logger, metrics: Metrics): Events {
     },
     headTaken: (head) => emit('ledger_head', head),
     reconciled: reconciled(emit, metrics),
+  };
+}
+
+function holdsMeasured(metrics: Metrics): Events['holdsMeasured'] {
+  const holds = metrics.gauge({
+    name: 'tollgate_holds',
+    help: 'Holds that are open, by whether their lease still runs',
+    labels: { state: ['active', 'overdue'] },
+  });
+  const oldest = metrics.gauge({ name: 'tollgate_hold_oldest_seconds', help: 'Age of the oldest hold that is open' });
+  const overdue = metrics.gauge({
+    name: 'tollgate_hold_overdue_seconds',
+    help: 'How long the lease of an open hold has been over, of the one for which it is longest; the sweep is to close it',
+  });
+  return (figures) => {
+    holds.set(figures.active, { state: 'active' });
+    holds.set(figures.overdue, { state: 'overdue' });
+    oldest.set(figures.oldestSeconds);
+    overdue.set(figures.overdueSeconds);
   };
 }
 

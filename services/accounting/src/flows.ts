@@ -23,6 +23,7 @@ import {
   createSetKeyLimits,
   createUnblock,
 } from './flows/limits.ts';
+import { createMeasureHolds } from './flows/measure-holds.ts';
 import { createOnce } from './flows/once.ts';
 import { createListTopUps, createOrderTopUp, createReadTopUp } from './flows/payments/order-top-up.ts';
 import { createReceivePayment } from './flows/payments/receive-payment.ts';
@@ -101,6 +102,7 @@ export function createFlows(ports: Ports) {
     readPriceGroup: createReadPriceGroup(deps),
     setPriceGroup: createSetPriceGroup(deps),
     sweepHolds: createSweepHolds(deps),
+    measureHolds: createMeasureHolds(deps),
     expireCredits: createExpireCredits(deps),
     forgetAnswers: createForgetAnswers(deps),
     forgetCounters: createForgetCounters(deps),

@@ -1,7 +1,7 @@
 import { type Closers, createRounds, type Rounds } from '@tollgate/http-kit';
 import type { Clock } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
-import type { Logger } from '@tollgate/telemetry';
+import type { createHeartbeats, Logger } from '@tollgate/telemetry';
 import { createMailChannel } from './clients/mail-channel.ts';
 import { createWebhookChannel } from './clients/webhook-channel.ts';
 import type { Config } from './config.ts';
@@ -26,21 +26,29 @@ export function openChannels({ webhooks, mail }: Config, { closers, logger, cloc
   return [...receivers, createMailChannel({ mailer, operators, domain })];
 }
 
+type Heartbeats = ReturnType<typeof createHeartbeats>;
 type Scheduled = Readonly<{
   flows: Pick<Flows, 'routeEvents' | 'deliverEvents' | 'tidyOutbox' | 'rearmAlerts'>;
   channels: readonly Channel[];
   failed: (error: unknown) => void;
+  beat: Heartbeats;
 }>;
 
 const TIDY_INTERVAL_MS = 600_000;
 
 /** Every channel has rounds of its own, so that a receiver that hangs keeps no other one waiting. */
-export function outboxRounds({ outbox }: Config, { flows, channels, failed }: Scheduled): Rounds[] {
-  const often = { everyMs: outbox.intervalMs, failed };
+export function outboxRounds({ outbox }: Config, { flows, channels, failed, beat }: Scheduled): Rounds[] {
+  const everyMs = outbox.intervalMs;
+  const often = (task: string) => ({ everyMs, failed, finished: beat(task, everyMs) });
   return [
-    createRounds(flows.routeEvents, often),
-    createRounds(flows.rearmAlerts, { ...often, delayMs: outbox.intervalMs }),
-    ...channels.map((channel) => createRounds(() => flows.deliverEvents(channel), often)),
-    createRounds(flows.tidyOutbox, { everyMs: TIDY_INTERVAL_MS, delayMs: outbox.intervalMs, failed }),
+    createRounds(flows.routeEvents, often('route-events')),
+    createRounds(flows.rearmAlerts, { ...often('rearm-alerts'), delayMs: everyMs }),
+    ...channels.map((channel) => createRounds(() => flows.deliverEvents(channel), often(`deliver-${channel.kind}`))),
+    createRounds(flows.tidyOutbox, {
+      everyMs: TIDY_INTERVAL_MS,
+      delayMs: everyMs,
+      failed,
+      finished: beat('tidy-outbox', TIDY_INTERVAL_MS),
+    }),
   ];
 }

@@ -188,6 +188,16 @@ export type Reports = UsageReports & {
   usage(period: Period, userId?: string, within?: Scope): Promise<UsageBody>;
 };
 
+export type OpenHoldFigures = Readonly<{
+  /** Within their lease. */
+  active: number;
+  /** Beyond it: the sweep is to close them. */
+  overdue: number;
+  oldestSeconds: number;
+  /** How long the lease is over that has been over for longest. */
+  overdueSeconds: number;
+}>;
+
 export type Chores = {
   /** Books lots that have lapsed; the number booked. */
   expireLots(accounts: number): Promise<number>;
@@ -197,6 +207,8 @@ export type Chores = {
   forgetCounters(limit: number): Promise<number>;
   /** Sums the usage of the next day that is over; reports are right without it, only slower. */
   rollUpUsage(): Promise<'summed' | 'waiting' | 'busy' | 'done'>;
+  /** The holds that are open, as the books have them. */
+  openHolds(): Promise<OpenHoldFigures>;
   /** The clock of money. */
   now(): Promise<Date>;
   /** Runs `work` unless another instance is doing the same chore; false when it is. */

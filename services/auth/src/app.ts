@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { callerOfKey, createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
 import { createExpressApp } from '@tollgate/http-kit/express';
+import { createRequestObserver, watchDependencies } from '@tollgate/telemetry';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { adminUserRoutes } from './routes/admin-users.ts';
@@ -18,6 +19,7 @@ import { workspaceRoutes } from './routes/workspaces.ts';
 export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   const { config, logger, metrics, version } = deps;
   const health = createHealth({ service: 'auth', checks: deps.checks });
+  watchDependencies(metrics, health);
   const app = createExpressApp({
     service: 'auth',
     version,
@@ -26,7 +28,8 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
     health,
     logger,
     metrics: () => metrics.text(),
-    observe: requestObserver(deps),
+    ...(deps.tracer && { tracer: deps.tracer }),
+    observe: createRequestObserver(metrics, BUCKETS),
     // Each operation has a count of its own: strangers who try keys make a service ask often, and must not keep it from
     // hearing which tokens were revoked.
     limit: async ({ caller, route }) =>
@@ -83,19 +86,3 @@ function authenticateWith({ config, flows, verifyAccess, verifyService }: Deps) 
 
 /** Upper bounds in seconds, around what a lookup and what a bcrypt hash take. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
-const MOST_ROUTES = 100;
-
-function requestObserver({ metrics }: Deps) {
-  const durations = metrics.histogram({
-    name: 'tollgate_http_request_seconds',
-    help: 'Time from request to answer',
-    buckets: BUCKETS,
-    labels: {
-      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      route: { atMost: MOST_ROUTES },
-      status: { atMost: MOST_ROUTES },
-    },
-  });
-  return ({ method, route, status, seconds }: { method: string; route: string; status: number; seconds: number }) =>
-    durations.observe(seconds, { method: method as 'GET', route, status: String(status) }); // the metric maps others to "other"
-}

@@ -18,6 +18,12 @@ export const auditVariables = {
     .max(4096)
     .optional()
     .describe('File that every signed anchor is added to, as a line of JSON'),
+  AUDIT_VERIFY_INTERVAL: durationMs({ min: '1m', max: '7d' })
+    .prefault('1h')
+    .describe('How often the newest lines of the audit log are proven to be as they were written'),
+  AUDIT_VERIFY_LINES: whole({ min: 1, max: 1_000_000 })
+    .prefault('1000')
+    .describe('So many of each chain; pnpm audit:verify proves all of them'),
   ...operatorVariables,
   ALERT_INTERVAL: durationMs({ min: '1s', max: '30s' }).prefault('10s').describe('How often attacks are looked for'),
   ALERT_EXPORT_ROWS: whole({ min: 1, max: 1_000_000_000 })
@@ -33,6 +39,8 @@ export const auditConfig = (read: Read) => ({
     anchorKeys: read.AUDIT_ANCHOR_SECRET,
     anchorMs: read.AUDIT_ANCHOR_INTERVAL,
     anchorFile: read.AUDIT_ANCHOR_FILE,
+    verifyMs: read.AUDIT_VERIFY_INTERVAL,
+    verifyLines: read.AUDIT_VERIFY_LINES,
   },
   alerts: { operators: read.ALERT_MAIL_TO, everyMs: read.ALERT_INTERVAL, exportRowsPerHour: read.ALERT_EXPORT_ROWS },
 });

@@ -1,6 +1,6 @@
 import { type AuditReports, type Closers, createAuditReports, createRounds, reachable } from '@tollgate/http-kit';
 import { type Mongo, openMongo, troubleOf } from '@tollgate/mongo-kit';
-import type { Logger } from '@tollgate/telemetry';
+import type { createHeartbeats, Logger } from '@tollgate/telemetry';
 import { createAnchorFile } from './clients/anchor-file.ts';
 import type { Config } from './config.ts';
 import { type AuditAnchor, createAnchorKeys } from './domain/audit-anchor.ts';
@@ -28,19 +28,27 @@ export function createAuditPorts({ audit }: Pick<Config, 'audit'>, mongo: Mongo)
   };
 }
 
-type Watched = { flows: Pick<Flows, 'takeAnchor' | 'raiseAlerts' | 'takeReports'>; events: AuditedEvents };
-type Surroundings = { closers: Closers; logger: Logger };
+type Watched = {
+  flows: Pick<Flows, 'takeAnchor' | 'raiseAlerts' | 'takeReports' | 'verifyAudit'>;
+  events: AuditedEvents;
+};
+type Surroundings = { closers: Closers; logger: Logger; beat: ReturnType<typeof createHeartbeats> };
 
 /** What goes on beside the requests for the audit log: anchors, alerts, and the refusals of this service. */
 export function createAuditRounds(
   { audit, alerts }: Pick<Config, 'audit' | 'alerts'>,
   { flows, events }: Watched,
-  { closers, logger }: Surroundings,
-): { start(): void; refused: AuditReports['refused'] } {
+  { closers, logger, beat }: Surroundings,
+): { start(): void; refused: AuditReports['refused']; reports: Pick<AuditReports, 'waiting'> } {
   const failed = (error: unknown) => logger.warn('a round of the audit log failed and will be tried again', { error });
+  const every = (task: string, everyMs: number, turn: () => Promise<unknown>) =>
+    createRounds(turn, { everyMs, failed, finished: beat(task, everyMs) });
   const rounds = [
-    createRounds(() => flows.takeAnchor({ youngestMs: audit.anchorMs / 2 }), { everyMs: audit.anchorMs, failed }),
-    createRounds(() => flows.raiseAlerts(), { everyMs: alerts.everyMs, failed }),
+    every('take-anchor', audit.anchorMs, () => flows.takeAnchor({ youngestMs: audit.anchorMs / 2 })),
+    every('raise-alerts', alerts.everyMs, flows.raiseAlerts),
+    every('verify-audit', audit.verifyMs, async () =>
+      events.tellVerified(await flows.verifyAudit({ mostLines: audit.verifyLines })),
+    ),
   ];
   closers.addClose('audit rounds', () => Promise.all(rounds.map((round) => round.close())));
   const reports = createAuditReports({
@@ -51,6 +59,7 @@ export function createAuditRounds(
   closers.add('refusals', reports);
   return {
     refused: reports.refused,
+    reports,
     start() {
       for (const round of [...rounds, reports]) round.start();
     },

@@ -13,6 +13,7 @@ import {
   refusesTestHooks,
   serviceTokenVariables,
   serviceVariables,
+  tracingConfig,
   signingVariables,
   signsWithOneAlgorithm,
   whole,
@@ -274,6 +275,7 @@ export function readAuthConfig(env: Environment = process.env) {
     trustProxyHops: read.TRUST_PROXY_HOPS,
     metricsTokens: read.METRICS_TOKEN,
     shutdown: { acceptMs: read.SHUTDOWN_ACCEPT, drainMs: read.SHUTDOWN_DRAIN, closeMs: read.SHUTDOWN_CLOSE },
+    tracing: tracingConfig(read),
     hasTestingRoutes: read.ENABLE_TESTING_ROUTES,
     limits: limitRules(read),
   };

@@ -17,7 +17,15 @@ import {
 import { createServiceVerifier, type ServiceVerifier } from '@tollgate/jwt-claims';
 import { createMailer } from '@tollgate/mail';
 import { hasNewestSchema, type Mongo, openMongo, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
-import { createLogger, createMetrics, type Logger, type Metrics } from '@tollgate/telemetry';
+import {
+  createHeartbeats,
+  createLogger,
+  createMetrics,
+  type Logger,
+  type Metrics,
+  openTracing,
+  type Tracing,
+} from '@tollgate/telemetry';
 import { createAuditPorts, createAuditRounds } from './audit-deps.ts';
 import { readCommonPasswords } from './clients/common-passwords.ts';
 import { createBackupCodes } from './clients/backup-codes.ts';
@@ -25,7 +33,7 @@ import { createFieldCipher } from './clients/field-cipher.ts';
 import { createKeyLimitBook } from './clients/key-limit-book.ts';
 import { createKeySecrets } from './clients/key-secrets.ts';
 import { createMailedSecrets } from './clients/mailed-secrets.ts';
-import { createPasswordPool } from './clients/password-pool.ts';
+import { createPasswordPool, type PasswordPool } from './clients/password-pool.ts';
 import { accountingToken } from './clients/service-token.ts';
 import { createTokens } from './clients/tokens.ts';
 import { createTotp } from './clients/totp.ts';
@@ -37,6 +45,7 @@ import { type AuditedEvents, createAuditedEvents } from './events.ts';
 import { createDeliverMail } from './flows/deliver-mail.ts';
 import { createCompleteRevocations } from './flows/sessions/complete-revocations.ts';
 import { createFlows, type Flows } from './flows.ts';
+import { measuringRounds, watchInside } from './metrics-deps.ts';
 import type { Clock, Limits, Ports } from './ports.ts';
 import type { AuditPorts } from './ports/audit.ts';
 import { createAdminRoster } from './store/admin-roster.ts';
@@ -62,6 +71,8 @@ export type Deps = Readonly<{
   version: string;
   logger: Logger;
   metrics: Metrics;
+  /** Absent where nothing is traced. */
+  tracer: Tracing['tracer'];
   verifyAccess: ReturnType<typeof createTokens>['verifyAccess'];
   /** The public keys of access tokens; undefined when they are signed with a shared secret. */
   keySet: ReturnType<typeof createTokens>['keySet'];
@@ -91,6 +102,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const clock = overrides.clock ?? createServiceClock(config.clockOffsetFile);
   const metrics = createMetrics({ service: 'auth' });
   const closers = createClosers(logger);
+  const version = await packageVersion(import.meta.url);
+  const { tracer } = closers.add('traces', await openTracing({ service: 'auth', version, ...config.tracing }));
   const mongo = openDatabase(config, closers, logger);
   const { tokens, verifyAccess, keySet } = createTokens({ ...config.tokens, clock });
   const ports = await createPorts(config, { mongo, closers, logger, metrics, clock });
@@ -98,17 +111,25 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   const deliverMail = createDeliverMail({ ...ports, ...config.mail, codeLives: config.codeLives });
   const failed = (error: unknown) => logger.warn('a round of mails failed and will be tried again', { error });
   const completeRevocations = createCompleteRevocations(ports);
-  const mailRounds = closers.add('mail rounds', createRounds(deliverMail, { everyMs: config.mail.pollMs, failed }));
+  const beat = createHeartbeats(metrics);
+  const { pollMs: everyMs } = config.mail;
+  const mailRounds = closers.add(
+    'mail rounds',
+    createRounds(deliverMail, { everyMs, failed, finished: beat('deliver-mail', everyMs) }),
+  );
+  const measuring = closers.add('measuring', measuringRounds(metrics, ports, { beat, failed }));
   const flows = createFlows(
     config,
     { ...ports, tokens, mailQueue: nudging(ports.mailQueue, mailRounds) },
     { rules, breachRules: breachRules(config.alerts) },
   );
-  const auditRounds = createAuditRounds(config, { flows, events: ports.events }, { closers, logger });
+  const auditRounds = createAuditRounds(config, { flows, events: ports.events }, { closers, logger, beat });
+  watchInside(metrics, { mongo, passwords: ports.passwords, reports: auditRounds.reports });
   const revocationRounds = closers.add(
     'revocation rounds',
     createRounds(completeRevocations, {
       everyMs: COMPLETE_EVERY_MS,
+      finished: beat('complete-revocations', COMPLETE_EVERY_MS),
       failed: (error) => logger.warn('revocations could not be completed and will be tried again', { error }),
     }),
   );
@@ -125,13 +146,15 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     verifyService: createServiceVerifier({ keys: config.tokens.serviceKeys, audience: 'auth', clock }).verifyService,
     connected: mongo.connected,
     checks: { database: () => mongo.ping(), schema: schemaCheck(mongo) },
-    version: await packageVersion(import.meta.url),
+    version,
+    tracer,
     async start(stopping = NEVER) {
       await untilConnected(mongo, stopping);
       if (config.migrateOnStart)
         await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
       if (stopping.aborted) return;
       mailRounds.start();
+      measuring.start();
       auditRounds.start();
       revocationRounds.start();
     },
@@ -162,7 +185,7 @@ type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: M
 async function createPorts(
   config: Config,
   { mongo, closers, logger, metrics, clock }: Surroundings,
-): Promise<Omit<Ports, 'tokens'> & AuditPorts & { events: AuditedEvents }> {
+): Promise<Omit<Ports, 'tokens'> & AuditPorts & { events: AuditedEvents; passwords: PasswordPool }> {
   const { connection } = mongo;
   const open = <Store extends object>(store: Store): Store => reachable(mongo.bounded(store), troubleOf);
   const audit = createAuditPorts(config, mongo);

@@ -16,7 +16,7 @@ type EventDeps = {
   /** Whose chain takes what belongs to no other workspace. */
   defaultWorkspaceId: string;
 };
-export type AuditedEvents = Events & ReturnType<typeof tellers>;
+export type AuditedEvents = Events & ReturnType<typeof tellers> & { tellVerified: ReturnType<typeof auditVerified> };
 
 /**
  * The business facts of this service: each is written to the audit log, counted and logged. When the line cannot be written,
@@ -50,7 +50,9 @@ export function createAuditedEvents({
     return kept;
   }
 
+  const tellVerified = auditVerified(metrics);
   return {
+    tellVerified,
     async record({ action, actorId, targetId, origin, workspaceId, facts }) {
       await write({
         eventId: randomUUID(),
@@ -117,6 +119,14 @@ const emitter = (logger: Logger, metrics: Metrics) =>
       level: 'error',
     },
   });
+
+function auditVerified(metrics: Metrics): (report: { offenders: number }) => void {
+  const faults = metrics.gauge({
+    name: 'tollgate_audit_faults',
+    help: 'Lines and anchors of the audit log that are not as they were written, as the last look at the newest of them found',
+  });
+  return ({ offenders }) => faults.set(offenders);
+}
 
 const tellers = (emit: ReturnType<typeof emitter>) => ({
   tellAnchor: ({ chains, ...anchor }: AuditAnchor) =>

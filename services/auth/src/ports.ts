@@ -142,6 +142,8 @@ export type MailQueue = {
   lease(now: Date, until: Date): Promise<LeasedMail | undefined>;
   remove(mail: LeasedMail): Promise<void>;
   retryAt(mail: LeasedMail, at: Date, reason: string): Promise<void>;
+  /** How many wait, those in somebody's hands included, and since when the oldest does. */
+  depth(): Promise<Readonly<{ waiting: number; oldest: Date | undefined }>>;
 };
 
 export type AdminRoster = {

@@ -1,33 +1,23 @@
 import { once } from 'node:events';
-import {
-  type Check,
-  type Closers,
-  createClosers,
-  createHealth,
-  createRounds,
-  createServiceClock,
-  migrateOnceReachable,
-  NEVER,
-  packageVersion,
-  requestContext,
-  type Rounds,
-} from '@tollgate/http-kit';
+import { type Check, type Closers, createHealth, migrateOnceReachable, NEVER } from '@tollgate/http-kit';
 import { hasNewestSchema, runMigrations, troubleOf, untilConnected } from '@tollgate/mongo-kit';
-import { createLogger, createMetrics, type Logger } from '@tollgate/telemetry';
+import type { Logger, Metrics } from '@tollgate/telemetry';
 import { createAnswering } from './deps/answer.ts';
+import { backgroundRounds } from './deps/background.ts';
 import type { AppFlows, AppOptions } from './app.ts';
 import { accountingClient } from './clients/accounting.ts';
 import { authClient } from './clients/auth.ts';
 import { serviceToken } from './clients/service-token.ts';
 import type { Config } from './config.ts';
-import type { Facts } from './domain/facts.ts';
-import { createTell } from './events.ts';
+import type { Tell } from './domain/facts.ts';
 import { createTampering, type Tampering } from './deps/failpoints.ts';
 import { createFlowiseDoor } from './deps/flowise.ts';
 import { createFileFlows } from './deps/files.ts';
+import { createMeasureJournal } from './flows/answers/measure-journal.ts';
 import { createLogIn } from './flows/log-in.ts';
-import { createLibrary } from './deps/library.ts';
-import { watch } from './deps/metrics.ts';
+import { type Instruments, openInstruments, type Overrides } from './deps/instruments.ts';
+import { createLibrary, type Library } from './deps/library.ts';
+import { createFirstPartObserver, watch } from './deps/metrics.ts';
 import { createOpenAiFlows } from './deps/openai.ts';
 import type { Clock } from './ports.ts';
 import { type Admission, createAdmission } from './deps/revocation.ts';
@@ -37,15 +27,11 @@ import { openSockets } from './deps/socket.ts';
 import { openStores, type Stores } from './deps/store.ts';
 import { connectUpstreams } from './deps/upstream.ts';
 
-export interface Overrides {
-  readonly clock?: Clock;
-  readonly logger?: Logger;
-}
-
 export interface Deps {
   readonly app: AppOptions;
   readonly logger: Logger;
   readonly health: AppOptions['health'];
+  readonly metrics: Pick<Metrics, 'describe'>;
   /** Begins the background tasks. */
   start(stopping?: AbortSignal): Promise<void>;
   /** Nothing new is accepted: sockets end, with the last of their answers. */
@@ -57,31 +43,29 @@ export interface Deps {
   close(deadlineMs?: number): Promise<void>;
 }
 
-const SAVE_EVERY_MS = 2000;
-const BEATS_PER_LEASE = 4;
 const CLOSING_MS = 8000;
 
 /** Builds the whole service, by hand, in order. Nothing is connected when it returns; everything connects by itself. */
 export async function createDeps(config: Config, overrides: Overrides = {}): Promise<Deps> {
-  const clock = overrides.clock ?? createServiceClock(config.CLOCK_OFFSET_FILE);
-  const logger = overrides.logger ?? createOwnLogger(config);
-  const metrics = createMetrics({ service: 'chat-proxy' });
-  const tell = createTell(logger, metrics);
-  const closers = createClosers(logger);
+  const instruments = await openInstruments(config, overrides);
+  const { clock, logger, metrics, tell, closers } = instruments;
 
   const tampering = createTampering(config.FAILPOINTS);
   const stores = tampering.stores(openStores(config, logger, closers));
   const { mongo } = stores;
   const { auth, accounting } = connectNeighbours(config, { clock, closers, tampering });
-  const upstreams = tampering.upstreams(closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell })));
-  const files = createFileFlows(config, { stores, clock, tell });
-  const answering = createAnswering(config, { stores, accounting, upstreams, clock, tell, files: files.inChats });
-  const library = createLibrary(config, { stores, links: files.links, auth, upstreams, clock, tell });
-  const admission = createAdmission(config, { ...answering, ...library, logger, clock, tell, closers });
+  const firstPart = createFirstPartObserver(metrics);
+  const connected = closers.add('upstreams', connectUpstreams(config, { ...stores, clock, tell, firstPart }));
+  const upstreams = tampering.upstreams(connected);
+  const files = createFileFlows(config, { stores, ...instruments });
+  const outside = { stores, accounting, auth, upstreams };
+  const answering = createAnswering(config, { ...instruments, ...outside, files: files.inChats });
+  const library = createLibrary(config, { ...instruments, ...outside, links: files.links });
+  const admission = createAdmission(config, { ...instruments, ...answering, ...library });
 
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
-  const sockets = openSockets(config, { answering, admission, stream, clock });
+  const sockets = openSockets(config, { ...instruments, answering, admission, stream });
   const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
@@ -93,39 +77,36 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({
-    service: 'chat-proxy',
-    checks: { mongo: () => mongo.ping(), schema: schemaCheck(mongo), ...admission.checks },
-  });
-  const failed = (task: BackgroundTask, error: unknown) => tell('background_failed', { task, reason: String(error) });
+  const health = createHealth({ service: 'chat-proxy', checks: { ...checksOf(mongo), ...admission.checks } });
   const reports = createRefusalReports(config, { closers, tell, clock });
-  const rounds = [...backgroundRounds(config, answering, failed), ...library.rounds, ...files.rounds, reports];
+  const measured = createMeasureJournal({ journal: stores.journal, clock });
+  const background = backgroundRounds(config, { ...instruments, ...answering, measured });
+  const rounds = [...background, ...library.rounds, ...files.rounds, reports];
+  const inside = { health, mongo, sockets, reports, journal: measured, recordings: answering.streams.recordings };
+  const observe = watch(metrics, { ...answering, ...admission, ...outside, ...inside });
   closers.addClose('streams', answering.streams.leave);
   closers.addClose('rounds', () => Promise.all(rounds.map((round) => round.close())));
 
   return {
     logger,
     health,
+    metrics,
     app: {
-      ...(await appSettings(config, admission)),
+      ...appSettings(config, admission, instruments),
       health,
-      logger,
       flows,
       sockets,
       isOriginAllowed: flowise.isOriginAllowed,
       limit: answering.streams.limit,
       refused: reports.refused,
-      observe: watch(metrics, { ...answering, ...admission, servers: upstreams.servers }),
-      metrics: () => metrics.text(),
+      observe,
     },
     async start(stopping = NEVER) {
       admission.revocations.start();
       if (config.MIGRATE_ON_START) await migrate(mongo, logger, stopping);
       if (stopping.aborted) return;
       for (const round of rounds) round.start();
-      // Right after the start the database may still be on its way.
-      const synchronise = () => mongo.connected.then(() => library.synchronise());
-      if (config.SYNC_ON_START) void synchronise().catch((error: unknown) => failed('sync', error));
+      if (config.SYNC_ON_START) synchroniseSoon(mongo, library, tell);
     },
     draining: sockets.leave,
     endAnswers: answering.endAnswers,
@@ -133,13 +114,24 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
       answering.endAnswers();
-      // What is not settled by then stays in the journal, for whoever lives.
-      const enough = AbortSignal.timeout(Math.floor(deadlineMs / 2));
-      await Promise.race([answering.settled(enough), once(enough, 'abort')]);
+      await settleAll(answering, deadlineMs / 2);
       await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
   };
+}
+
+/** Right after the start the database may still be on its way. */
+function synchroniseSoon({ connected }: Stores['mongo'], { synchronise }: Library, tell: Tell): void {
+  void connected
+    .then(synchronise)
+    .catch((error: unknown) => tell('background_failed', { task: 'sync', reason: String(error) }));
+}
+
+/** What is not settled by then stays in the journal, for whoever lives. */
+async function settleAll({ settled }: ReturnType<typeof createAnswering>, ms: number): Promise<void> {
+  const enough = AbortSignal.timeout(Math.floor(ms));
+  await Promise.race([settled(enough), once(enough, 'abort')]);
 }
 
 async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
@@ -148,37 +140,15 @@ async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSi
 }
 
 /** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
-function schemaCheck(mongo: Stores['mongo']): Check {
+function checksOf(mongo: Stores['mongo']): Record<'mongo' | 'schema', Check> {
   let isThere = false;
-  return async () => {
-    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
-    if (!isThere) throw new Error('migrations are missing');
+  return {
+    mongo: () => mongo.ping(),
+    async schema() {
+      isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+      if (!isThere) throw new Error('migrations are missing');
+    },
   };
-}
-
-const createOwnLogger = ({ LOG_LEVEL: level }: Config): Logger =>
-  createLogger({ service: 'chat-proxy', level, context: requestContext.fields });
-
-type BackgroundTask = Facts['background_failed']['task'];
-
-/** What goes on beside the requests; leftovers of an earlier life are looked at right away. */
-function backgroundRounds(
-  config: Config,
-  { keeper, settler, comparer, saveLater, streams }: ReturnType<typeof createAnswering>,
-  failed: (task: BackgroundTask, error: unknown) => void,
-): Rounds[] {
-  const every = (task: BackgroundTask, everyMs: number, turn: () => Promise<unknown>) =>
-    createRounds(turn, { everyMs, failed: (error) => failed(task, error) });
-  return [
-    every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
-    every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
-    every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
-    every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
-    every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),
-    every('listen', config.ANSWER_LISTEN_INTERVAL, () => streams.listen()),
-    every('share', config.ANSWER_SHARE_INTERVAL, () => streams.share()),
-    every('messages', SAVE_EVERY_MS, () => saveLater.tick()),
-  ];
 }
 
 type Connecting = { clock: Clock; closers: Closers; tampering: Tampering };
@@ -208,9 +178,12 @@ const streamOf = (config: Config, logger: Logger): AppFlows['chat']['stream'] =>
   failed: ({ code, detail, cause }) => logger.warn('an answer broke off', { code, detail, cause }),
 });
 
-async function appSettings(config: Config, { authenticate }: Admission) {
+function appSettings(config: Config, { authenticate }: Admission, { version, logger, tracer, metrics }: Instruments) {
   return {
-    version: await packageVersion(import.meta.url),
+    version,
+    logger,
+    ...(tracer && { tracer }),
+    metrics: () => metrics.text(),
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustProxyHops: config.TRUST_PROXY_HOPS,

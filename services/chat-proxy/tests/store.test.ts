@@ -178,22 +178,6 @@ describe('the journal', () => {
     await mine.close(hold.holdId);
   });
 
-  it('shows in pages which rows have stood for long, without the answers of this process', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
-    const [own, ended, running] = [owner(), owner(), owner()];
-    for (const hold of [own, ended]) await mine.open(hold, after(30));
-    await mine.conclude(ended, { kind: 'void', reason: 'refused' }, after(30));
-    await theirs.open(running, after(30));
-    const soon = new Date(Date.now() + 60_000);
-    const inOrder = [ended, running].toSorted((one, other) => (one.holdId < other.holdId ? -1 : 1));
-    const seen = inOrder.map((hold) => ({ ...hold, isEnding: hold === ended }));
-    expect(await mine.standing(soon, undefined, 10)).toEqual(seen);
-    expect(await mine.standing(soon, inOrder[0]?.holdId, 10)).toEqual(seen.slice(1));
-    expect(await mine.standing(soon, undefined, 1)).toEqual(seen.slice(0, 1));
-    expect(await mine.standing(new Date(0), undefined, 10)).toEqual([]);
-    for (const { holdId } of [own, ended, running]) await mine.close(holdId);
-  });
-
   it('keeps the decided end of a hold, and no checkpoint after it', async () => {
     const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();

@@ -76,6 +76,7 @@ const held = (service: ServiceKey, ahead: number): Row => ({
   row: 'Clock skew +/- 120 s between services',
   service: service === 'accounting' ? 'accounting' : 'chat-proxy',
   what: `${service === 'accounting' ? 'accounting' : 'the proxy'} is ${Math.abs(ahead) / 1000} s ${ahead > 0 ? 'ahead' : 'behind'} in the middle of an answer`,
+  isLong: service === 'chatProxy' && ahead < 0,
   async play(stage) {
     const { platform } = stage;
     const person = stage.person();

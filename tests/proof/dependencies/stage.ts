@@ -42,9 +42,9 @@ export async function setStage(): Promise<Stage> {
   let around: Around | undefined;
   const platform = await startPlatform({
     leaseSeconds: LEASE_SECONDS,
-    async reroute(direct) {
-      around = await openLines(direct);
-      const { auth, accounting, chatProxy } = throughLines(direct, around);
+    async reroute(environments) {
+      around = await openLines(environments);
+      const { auth, accounting, chatProxy } = throughLines(environments, around);
       return {
         auth: { ...auth, ...clockOf('auth') },
         accounting: { ...accounting, ...clockOf('accounting') },

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 export type Action = 'pause' | 'abort';
 
@@ -13,7 +13,11 @@ export interface FailpointFile {
 
 export function openFailpointFile(path: string): FailpointFile {
   let lines: string[] = [];
-  const write = (): void => writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+  // In one step: a service that reads half a file would let go whoever waits.
+  const write = (): void => {
+    writeFileSync(`${path}.new`, lines.map((line) => `${line}\n`).join(''));
+    renameSync(`${path}.new`, path);
+  };
   const reached = `${path}.reached`;
   write();
   writeFileSync(reached, '');

@@ -37,15 +37,21 @@ export async function playKills({ seed, cycles, worlds, only, told }: KillOption
 export async function playShare(share: readonly Cycle[], told: KillOptions['told']): Promise<Played> {
   const world = await startKillWorld();
   const cycles: CycleReport[] = [];
+  const faults: Fault[] = [];
   try {
     for (const cycle of share) {
-      const report = await runCycle(world, cycle);
-      cycles.push(report);
-      told(report);
+      try {
+        const report = await runCycle(world, cycle);
+        cycles.push(report);
+        told(report);
+      } catch (error) {
+        faults.push({ kind: 'unsure', what: `cycle ${cycle.id} could not be played: ${String(error)}` });
+      }
     }
     // Nothing may move any more when the last lease is over.
     await pause(LEASE_SECONDS * 1000);
-    return { cycles, faults: await verify(world), engines: [world.fleet.postgres.engine, world.fleet.mongo.engine] };
+    faults.push(...(await verify(world)));
+    return { cycles, faults, engines: [world.fleet.postgres.engine, world.fleet.mongo.engine] };
   } finally {
     await world.stop();
   }

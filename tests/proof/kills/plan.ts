@@ -48,6 +48,21 @@ export function drawCycles({ seed, count }: { readonly seed: number; readonly co
   return cycles.slice(0, count);
 }
 
+/** A cycle in which answers stand at all places at once. */
+export function drawFullCycle({ id, victim, seed }: { id: number; victim: Victim; seed: number }): Cycle {
+  const draw = createDraw(seed);
+  const [main, ...others] = PLACES;
+  if (!main) throw new RangeError('there is no place');
+  return {
+    id,
+    victim,
+    answers: [drawAsked(draw, main), ...others.map((place) => drawAsked(draw, place))],
+    isSudden: false,
+    lingerMs: 0,
+    downMs: 0,
+  };
+}
+
 interface Wanted {
   readonly id: number;
   readonly victim: Victim;

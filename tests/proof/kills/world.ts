@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type Books,
   callJson,
+  eventually,
   expectOk,
   type Fleet,
   newUserId,
@@ -83,7 +84,15 @@ export async function startKillWorld(): Promise<KillWorld> {
       );
       person.accessToken = await fleet.tokens.access({ userId });
       const body = { userId, credits: GRANT };
-      await expectOk(callJson('POST', `${urls.accounting}/api/credits/allocate`, { body, token: await treasurer() }));
+      // A machine that is very busy may have no connection free for a moment.
+      await eventually(async () => {
+        const granting = callJson('POST', `${urls.accounting}/api/credits/allocate`, {
+          body,
+          token: await treasurer(),
+        });
+        const { status } = await granting;
+        return status < 300 ? true : undefined;
+      }, `the credits of ${userId}`);
       return person;
     },
     async kill(victim) {

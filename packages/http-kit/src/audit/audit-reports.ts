@@ -9,6 +9,8 @@ export interface AuditReports {
   add(report: auth.NewAuditReport): void;
   /** For `ServiceOptions.refused`. */
   refused(refusal: Refusal): void;
+  /** Reports that are still to be sent. */
+  readonly waiting: number;
   start(): void;
   /** Sends what is left, once. */
   close(): Promise<void>;
@@ -86,6 +88,9 @@ export function createAuditReports({ send, dropped, failed, everyMs = EVERY_MS }
           count: 1,
         },
       }),
+    get waiting() {
+      return waiting.size;
+    },
     start: () => rounds.start(),
     async close() {
       await rounds.close();

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { stringifySetCookie } from 'cookie';
-import type { ErrorDialect } from '@tollgate/contracts';
+import { type ErrorDialect, wireCode } from '@tollgate/contracts';
 import type { AppError } from '../app-error.ts';
 import { errorBody } from './dialects.ts';
+import { requestContext } from '../request-context.ts';
 import type { Cookie, Reply } from '../route.ts';
 import type { Logger } from './service-options.ts';
 
@@ -37,8 +38,9 @@ export function outgoingError(error: AppError, dialect: ErrorDialect, accept?: s
   };
 }
 
-/** Logs an error once, where it is answered, when it is ours; a client that left is nobody's failure. */
+/** Notes what a request was answered with, and logs it once when it is ours; a client that left is nobody's failure. */
 export function logFailure(error: AppError, logger: Logger, left?: AbortSignal): void {
+  requestContext.nameFailure(wireCode(error.code));
   const isAbort = Object(error.cause).name === 'AbortError';
   if (error.status < 500 || (left?.aborted && isAbort)) return;
   logger.error('request failed', { code: error.code, detail: error.detail, cause: error.cause });

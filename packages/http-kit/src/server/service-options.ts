@@ -1,17 +1,26 @@
 import type { Authenticate, Caller } from '../caller.ts';
 import type { Health } from '../health.ts';
 import type { Route } from '../route.ts';
+import type { Tracer } from '../tracing/span.ts';
 import type { Refusal } from './refusal.ts';
 
 /** The part of a logger this package uses; winston fits. */
 export interface Logger {
+  debug(message: string, fields?: object): unknown;
   info(message: string, fields?: object): unknown;
   warn(message: string, fields?: object): unknown;
   error(message: string, fields?: object): unknown;
 }
 
 /** Called once per finished request; feeds the RED metrics. */
-export type ObserveRequest = (observed: { method: string; route: string; status: number; seconds: number }) => void;
+export type ObserveRequest = (observed: {
+  method: string;
+  route: string;
+  status: number;
+  seconds: number;
+  /** The code of the error that it was answered with. */
+  failure?: string;
+}) => void;
 
 /** Spends a unit of the limits that apply; throws RATE_LIMITED, or returns the RateLimit headers of the answer. */
 export type Limit = (request: {
@@ -28,6 +37,8 @@ export interface ServiceOptions {
   readonly health: Health;
   readonly logger: Logger;
   readonly observe?: ObserveRequest;
+  /** Absent where nothing is traced. */
+  readonly tracer?: Tracer;
   /** Told of everybody proven who was not allowed something. Must not throw. */
   readonly refused?: (refusal: Refusal) => void;
   /**

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 const REPOSITORY = new URL('../../../../', import.meta.url);
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
-const MAX_LOG_CHARACTERS = 200_000;
+const MAX_LOG_CHARACTERS = 10_000_000;
 /** What a service logs, or Node prints at the end, when an error has reached the process. */
 const UNHANDLED = /stopping after an error nobody handled|^Node\.js v\d/m;
 const LONGEST_SIGN = 100;
@@ -35,7 +35,7 @@ export class ServiceProcess {
     return this.#child?.pid;
   }
 
-  /** What the process has printed, for failure messages and canary searches; the newest 200,000 characters. */
+  /** What the process has printed, for failure messages and canary searches; the newest 10 million characters. */
   get log(): string {
     return this.#log;
   }

@@ -1,6 +1,7 @@
 import type { accounting } from '@tollgate/contracts';
 import type { HoldRecord } from '../domain/hold-state.ts';
 import type { SignedHead } from '../domain/ledger-head.ts';
+import type { OpenHoldFigures } from '../ports.ts';
 import type { ReconciliationRun } from './audit.ts';
 import type { BlockReason } from './holds.ts';
 import type { Channel, OutboxDepth } from './outbox.ts';
@@ -53,6 +54,7 @@ export type Events = {
     reason: 'unsigned' | 'forged' | 'stale' | 'mismatch';
     orderId: string | null;
   }): void;
+  holdsMeasured(figures: OpenHoldFigures): void;
   lotsExpired(fact: { lots: number }): void;
   tenantChanged(fact: { actor: string }): void;
   eventDelivered(fact: { kind: Channel['kind']; type: accounting.OutboxEventType; attempts: number }): void;

@@ -1,5 +1,13 @@
-import type { Chores } from '../ports.ts';
+import type { Chores, OpenHoldFigures } from '../ports.ts';
 import type { Postgres } from './postgres.ts';
+
+const OPEN_HOLDS = `
+  SELECT count(*) FILTER (WHERE lease_expires_at >= n.now) AS active,
+         count(*) FILTER (WHERE lease_expires_at < n.now) AS overdue,
+         coalesce(greatest(extract(epoch FROM n.now - min(created_at)), 0), 0)::float8 AS "oldestSeconds",
+         coalesce(greatest(extract(epoch FROM n.now - min(lease_expires_at)), 0), 0)::float8 AS "overdueSeconds"
+  FROM (SELECT ledger_now() AS now) n LEFT JOIN streaming_sessions ON status = 'active'
+  GROUP BY n.now`;
 
 /** What runs beside the requests: the bookings of the clock. */
 export function createChores({ query, slow, transaction }: Postgres): Chores {
@@ -27,6 +35,11 @@ export function createChores({ query, slow, transaction }: Postgres): Chores {
           'SELECT ledger.roll_up_usage() AS outcome',
         );
         return row?.outcome ?? 'busy';
+      }),
+    openHolds: () =>
+      slow(async (run) => {
+        const [row] = await run<OpenHoldFigures>(OPEN_HOLDS);
+        return row ?? { active: 0, overdue: 0, oldestSeconds: 0, overdueSeconds: 0 };
       }),
     async now() {
       const [row] = await query<{ now: Date }>('SELECT ledger_now() AS now');

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { PoolState } from './postgres.ts';
 import { DataTypes, type ModelAttributes, Sequelize } from 'sequelize';
 
 const USER_ACCOUNT = {
@@ -88,7 +89,21 @@ export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize
 
   CreditAllocation.belongsTo(UserAccount, { as: 'UserAccount', foreignKey: 'userId' });
   CreditTransaction.hasMany(CreditEntry, { as: 'entries', foreignKey: 'transactionId' });
-  return { sequelize, UserAccount, CreditAllocation, CreditTransaction, CreditEntry };
+  return {
+    sequelize,
+    UserAccount,
+    CreditAllocation,
+    CreditTransaction,
+    CreditEntry,
+    /** How many connections there are and what waits for one. */
+    pools: () => [poolOf(sequelize)],
+  };
+}
+
+/** Its types do not have the pool. */
+function poolOf({ connectionManager }: Sequelize): PoolState {
+  const { size, available, waiting } = (connectionManager as unknown as { pool: Record<string, number> }).pool;
+  return { pool: 'lists', open: size ?? 0, free: available ?? 0, waiting: waiting ?? 0 };
 }
 
 export type Models = ReturnType<typeof openModels>;

@@ -15,10 +15,14 @@ export type Postgres = Readonly<{
   snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Asks on a connection of its own, which busy money connections cannot keep away. */
   ping(): Promise<void>;
+  /** How many connections there are and what waits for one. */
+  pools(): readonly PoolState[];
   /** For what needs a pool, such as the rate limiter. */
   pool: pg.Pool;
   close(): Promise<void>;
 }>;
+
+export type PoolState = Readonly<{ pool: string; open: number; free: number; waiting: number }>;
 
 export type PostgresOptions = Readonly<{
   url: string;
@@ -60,7 +64,11 @@ export function openPostgres(options: PostgresOptions): Postgres {
       options: optionsOf(settings),
       types: { getTypeParser: typeParser },
     });
-    pool.on('error', onFault);
+    // The pool hangs its connection on the error, with all that it is made of: pages of log for each, and who we connect as.
+    pool.on('error', (error: Error & { client?: unknown }) => {
+      delete error.client;
+      onFault(error);
+    });
     return pool;
   };
   const money = open(poolSize, STATEMENT_TIMEOUT_MS);
@@ -75,12 +83,20 @@ export function openPostgres(options: PostgresOptions): Postgres {
     async ping() {
       await reserved.query('SELECT 1');
     },
+    pools: () => [stateOf('ledger', money), stateOf('reserved', reserved), stateOf('reports', reports)],
     pool: money,
     async close() {
       await Promise.all([money.end(), reserved.end(), reports.end()]);
     },
   };
 }
+
+const stateOf = (pool: string, { totalCount, idleCount, waitingCount }: pg.Pool): PoolState => ({
+  pool,
+  open: totalCount,
+  free: idleCount,
+  waiting: waitingCount,
+});
 
 const optionsOf = (settings: Readonly<Record<string, string>>): string =>
   Object.entries(settings)

@@ -15,6 +15,11 @@ export type PasswordPoolOptions = Readonly<{
   threads: number;
 }>;
 
+/** Threads, those without work, and what waits for one. */
+type PoolState = Readonly<{ open: number; free: number; waiting: number }>;
+
+export type PasswordPool = Passwords & { pool(): PoolState; close(): Promise<void> };
+
 /** A stored hash: which pepper, then bcrypt's own text with its cost. */
 const STORED = /^v1\.(?<kid>[\w.-]{1,64})(?<bcrypt>\$2[aby]\$(?<cost>\d\d)\$[./A-Za-z0-9]{53})$/;
 /** Beyond this many waiting, an answer would come too late to matter. */
@@ -24,9 +29,7 @@ const LONGEST_QUEUE = 256;
  * Hashes passwords with bcrypt in worker threads. bcrypt looks at 72 bytes and stops at NUL, so it is given a keyed digest
  * (HMAC-SHA-256 in base64, 44 bytes): every character counts, and a stolen table is worth nothing without the pepper.
  */
-export async function createPasswordPool(
-  options: PasswordPoolOptions,
-): Promise<Passwords & { close(): Promise<void> }> {
+export async function createPasswordPool(options: PasswordPoolOptions): Promise<PasswordPool> {
   const { cost, peppers, threads } = options;
   const [current] = peppers;
   if (!current) throw new RangeError('a password pool needs a pepper');
@@ -39,9 +42,16 @@ export async function createPasswordPool(
     idleTimeout: 60_000,
   });
 
+  let underWay = 0;
+
   async function run<T>(task: object, name: string): Promise<T> {
     if (pool.queueSize >= LONGEST_QUEUE) throw unavailable('DEPENDENCY_UNAVAILABLE', 2);
-    return pool.run(task, { name }) as Promise<T>;
+    underWay += 1;
+    try {
+      return (await pool.run(task, { name })) as T;
+    } finally {
+      underWay -= 1;
+    }
   }
 
   async function hash(password: string): Promise<string> {
@@ -86,6 +96,11 @@ export async function createPasswordPool(
       await makeUp(prepared, Number(parts['cost']));
       const matches = isMatch && isKnown;
       return { matches, outdated: pepper !== current || Number(parts['cost']) < cost };
+    },
+    pool() {
+      const { length: open } = pool.threads;
+      const waiting = pool.queueSize;
+      return { open, free: Math.max(0, open - (underWay - waiting)), waiting };
     },
     close: () => pool.close(),
   };

@@ -43,6 +43,9 @@ const schema = new Schema<MailRecord>(
   { versionKey: false, collection: 'mail_queue' },
 );
 
+/** A longer queue is not counted to its end. */
+const MOST_COUNTED = 1000;
+
 /** Mails that wait to be sent. A process that dies with a mail in its hands loses only its lease. */
 export function createMailQueue(connection: Connection): MailQueue {
   const model = connection.model('QueuedMail', schema);
@@ -67,6 +70,14 @@ export function createMailQueue(connection: Connection): MailQueue {
     },
     async remove(mail) {
       await model.deleteOne(mine(mail));
+    },
+    async depth() {
+      // An order is put back at its end, so that the one which is due first is not always the oldest: few are looked through.
+      const [waiting, oldest] = await Promise.all([
+        model.countDocuments({}, { limit: MOST_COUNTED }),
+        model.find({}, { orderedAt: 1 }, { limit: MOST_COUNTED }).sort({ dueAt: 1 }).lean(),
+      ]);
+      return { waiting, oldest: oldest.map(({ orderedAt }) => orderedAt).toSorted((a, b) => +a - +b)[0] };
     },
     async retryAt(mail, at, reason) {
       await model.updateOne(mine(mail), { $set: { dueAt: at, lastFault: reason }, $inc: { attempts: 1 } });

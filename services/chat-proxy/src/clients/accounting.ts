@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { accounting as operations } from '@tollgate/contracts';
 import { AppError, unavailable } from '@tollgate/http-kit';
-import { createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
-import type { Accounting, Asker, Clock, Ending, HoldRequest } from '../ports.ts';
-import { createCircuitBreaker } from './circuit-breaker.ts';
+import { type Connections, createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
+import type { Accounting, Asker, Clock, Ending, HoldRequest, Renewal } from '../ports.ts';
+import { type CircuitBreaker, createCircuitBreaker } from './circuit-breaker.ts';
 
 export interface AccountingOptions {
   readonly baseUrl: string;
@@ -23,6 +23,9 @@ export interface AccountingOptions {
 }
 
 export interface AccountingClient extends Accounting {
+  readonly breaker: Pick<CircuitBreaker, 'state'>;
+  /** For new answers, and for those that run or have ended. */
+  connections(): { readonly opening: Connections; readonly running: Connections };
   close(): Promise<void>;
 }
 
@@ -78,17 +81,7 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     read: (holdId, userId) => orUnavailable(running.readHold({ params: { holdId } }, { onBehalfOf: userId })),
 
     async renew(renewals) {
-      const { holds } = await orUnavailable(
-        running.renewHolds({
-          body: {
-            holds: renewals.map(({ holdId, fence, checkpoint }) => ({
-              holdId,
-              fence,
-              ...(checkpoint && { checkpoint }),
-            })),
-          },
-        }),
-      );
+      const { holds } = await orUnavailable(running.renewHolds({ body: { holds: renewals.map(renewalBody) } }));
       return holds.flatMap(({ holdId, outcome, reason }) =>
         outcome === 'renewed' ? [] : [{ holdId, outcome, reason }],
       );
@@ -109,6 +102,8 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     balance: async ({ token: userToken }) =>
       (await orUnavailable(opening.readTotalBalance(undefined, { token: userToken }))).totalCredits,
 
+    breaker: unlessAway,
+    connections: () => ({ opening: opening.connections(), running: running.connections() }),
     close: async () => void (await Promise.all([opening.close(), running.close()])),
   };
 }
@@ -120,6 +115,8 @@ const holdBody = ({ apiKey }: Asker, { holdId, resource, units, minOutput }: Hol
   ...(minOutput !== undefined && { minOutput }),
   ...(apiKey && { apiKeyId: apiKey.id }),
 });
+
+const renewalBody = ({ holdId, fence, checkpoint }: Renewal) => ({ holdId, fence, ...(checkpoint && { checkpoint }) });
 
 function settlementOf({ outcome, units, usageSource, rawUsage }: Extract<Ending, { kind: 'settle' }>) {
   return { outcome, units, usageSource, ...(rawUsage !== undefined && { rawUsage: rawUsage as object as never }) };

@@ -1,6 +1,6 @@
 import { auth as operations } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import { createClient } from '@tollgate/http-kit/client';
+import { type Connections, createClient } from '@tollgate/http-kit/client';
 import type { Auth, AuthUser } from '../ports.ts';
 
 export interface AuthOptions {
@@ -12,6 +12,7 @@ export interface AuthOptions {
 }
 
 export interface AuthClient extends Auth {
+  connections(): Connections;
   close(): Promise<void>;
 }
 
@@ -52,6 +53,7 @@ export function authClient({ baseUrl, timeoutMs, defaultWorkspaceId: workspaceId
     },
     hasWorkspace: async (token, id) =>
       (await unlessUnknown(client.readWorkspace({ params: { workspaceId: id } }, { token }))) !== undefined,
+    connections: () => client.connections(),
     close: () => client.close(),
   };
 }

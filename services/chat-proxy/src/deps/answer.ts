@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { wireCode } from '@tollgate/contracts';
-import { AppError, toAppError } from '@tollgate/http-kit';
+import { AppError, asPartOf, requestContext, toAppError, type Tracer } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { HoldId } from '../domain/wire-types.ts';
@@ -33,6 +33,7 @@ interface Neighbours {
   readonly clock: Clock;
   readonly tell: Tell;
   readonly files: ChatFiles;
+  readonly tracer: Tracer | undefined;
 }
 
 /** Everything a chat request passes through, and what looks after it in the background. */
@@ -107,7 +108,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
 /** What keeps the credits of running answers, and brings each hold to its end. */
 function createHolding(
   config: Config,
-  { stores, accounting, clock, tell, sharing }: Neighbours & { sharing: Sharing },
+  { stores, accounting, clock, tell, sharing, tracer }: Neighbours & { sharing: Sharing },
 ) {
   const { sessions, journal } = stores;
   const { JOURNAL_LEASE: journalLeaseMs, SESSION_LEASE: sessionLeaseMs } = config;
@@ -119,6 +120,7 @@ function createHolding(
     random: Math.random,
     journalLeaseMs,
     retry: { firstMs: config.SETTLE_RETRY_FIRST, longestMs: config.SETTLE_RETRY_LONGEST },
+    asPartOf: (origin, work) => asPartOf(origin, { name: 'end hold', tracer }, work),
   });
   const soon = (work: () => void) => void setTimeout(work, SOON_MS);
   const keeper = createLeaseKeeper({
@@ -145,6 +147,7 @@ function createHolding(
     keeper,
     settler,
     clock,
+    origin: requestContext.origin,
     journalLeaseMs,
     defaultOutput: config.DEFAULT_OUTPUT_TOKENS,
     minOutput: config.MIN_OUTPUT_TOKENS,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createRounds } from '@tollgate/http-kit';
+import type { createHeartbeats } from '@tollgate/telemetry';
 import { createPictures } from '../clients/pictures.ts';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
@@ -13,8 +14,15 @@ import { createUploadFile } from '../flows/files/upload-file.ts';
 import type { Clock } from '../ports.ts';
 import type { Stores } from './store.ts';
 
+interface Neighbours {
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  readonly beat: ReturnType<typeof createHeartbeats>;
+}
+
 /** Everything that is done with the files of users. */
-export function createFileFlows(config: Config, { stores, clock, tell }: { stores: Stores; clock: Clock; tell: Tell }) {
+export function createFileFlows(config: Config, { stores, clock, tell, beat }: Neighbours) {
   const { files, blobs, quotas, thumbnails } = stores;
   const pictures = createPictures({ mostPixels: config.THUMBNAIL_MAX_PIXELS, atOnce: config.THUMBNAILS_AT_ONCE });
   const accepted = new Set(config.FILE_TYPES.length > 0 ? config.FILE_TYPES : KNOWN_TYPES);
@@ -44,6 +52,7 @@ export function createFileFlows(config: Config, { stores, clock, tell }: { store
     rounds: [
       createRounds(clearing.clearSome, {
         everyMs: config.FILE_CLEAR_INTERVAL,
+        finished: beat('files', config.FILE_CLEAR_INTERVAL),
         failed: (error) => tell('background_failed', { task: 'files', reason: String(error) }),
       }),
     ],

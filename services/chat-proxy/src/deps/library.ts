@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createRounds, type Rounds } from '@tollgate/http-kit';
+import type { createHeartbeats } from '@tollgate/telemetry';
 import type { AppFlows } from '../app.ts';
 import type { Config } from '../config.ts';
 import type { FileLinks } from '../domain/files/file-links.ts';
@@ -34,6 +35,7 @@ interface Neighbours {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly beat: ReturnType<typeof createHeartbeats>;
 }
 
 export interface Library {
@@ -49,7 +51,7 @@ type Task = Facts['background_failed']['task'];
 
 /** Conversations and chatflows: what users and administrators do with them, and what is done in the background. */
 export function createLibrary(config: Config, neighbours: Neighbours): Library {
-  const { stores, links, auth, upstreams, clock, tell } = neighbours;
+  const { stores, links, auth, upstreams, clock, tell, beat } = neighbours;
   const { chatflows, sessions, messages, forgetting, files, turns, leads, keptAnswers } = stores;
   const { catalogues } = upstreams;
   const { SYNC_MAX_DELETED_PERCENT: mostDeletedPercent, SYNC_INTERVAL: syncEveryMs } = config;
@@ -74,6 +76,7 @@ export function createLibrary(config: Config, neighbours: Neighbours): Library {
     createRounds(turn, {
       everyMs,
       delayMs,
+      finished: beat(task, everyMs),
       failed: (error) => tell('background_failed', { task, reason: String(error) }),
     });
   const erasures = every('erasures', ERASURES_EVERY_MS, accounts.eraseNext);

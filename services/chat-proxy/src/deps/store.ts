@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Closers, reachable } from '@tollgate/http-kit';
-import { openMongo, troubleOf } from '@tollgate/mongo-kit';
+import { type Closers, inSpan, reachable } from '@tollgate/http-kit';
+import { type Mongo, openMongo, troubleOf } from '@tollgate/mongo-kit';
 import type { Logger } from '@tollgate/telemetry';
 import type { Blobs } from '../ports.ts';
 import type { Config } from '../config.ts';
@@ -22,15 +22,17 @@ import { openStreamStores } from './stream-stores.ts';
 
 /** The collections of this service. It knows this process by a name that no other one has. */
 export function openStores(config: Config, logger: Logger, closers: Closers) {
-  const mongo = closers.add(
-    'mongo',
-    openMongo({
-      url: config.MONGODB_URI.reveal(),
-      defaultDatabase: DATABASE,
-      operationTimeoutMs: config.MONGO_OPERATION_TIMEOUT,
-      poolSize: config.MONGO_POOL_SIZE,
-      onFault: (error) => logger.warn('the database cannot be reached', { error }),
-    }),
+  const mongo = traced(
+    closers.add(
+      'mongo',
+      openMongo({
+        url: config.MONGODB_URI.reveal(),
+        defaultDatabase: DATABASE,
+        operationTimeoutMs: config.MONGO_OPERATION_TIMEOUT,
+        poolSize: config.MONGO_POOL_SIZE,
+        onFault: (error) => logger.warn('the database cannot be reached', { error }),
+      }),
+    ),
   );
   const { DEFAULT_WORKSPACE_ID: defaultWorkspaceId } = config;
   const instance = randomUUID();
@@ -58,5 +60,11 @@ function reachableBlobs(blobs: Blobs): Blobs {
   const { newStorage, read } = blobs;
   return { ...reachable(blobs, troubleOf), newStorage, read };
 }
+
+/** The database as steps of the trace under way, without what was asked. */
+const traced = (mongo: Mongo): Mongo => ({
+  ...mongo,
+  run: (operation) => inSpan(['mongodb', 'client', { 'db.system.name': 'mongodb' }], () => mongo.run(operation)),
+});
 
 export type Stores = ReturnType<typeof openStores>;

@@ -10,7 +10,7 @@ import { type AnswerLimits, createAnswerLimits } from '../flows/limits/limit-ans
 import { createSharedRate } from '../flows/limits/shared-rate.ts';
 import { createClaimKeys } from '../flows/streams/claim-keys.ts';
 import { createPatience } from '../flows/streams/keep-running.ts';
-import { createRecordings } from '../flows/streams/recordings.ts';
+import { createRecordings, type Recordings } from '../flows/streams/recordings.ts';
 import { createSharing, type Sharing } from '../flows/streams/share-recordings.ts';
 import type { Accounting, Clock } from '../ports.ts';
 import type { Stores } from './store.ts';
@@ -28,6 +28,8 @@ interface Neighbours {
 export interface Streams {
   readonly requests: AnswerRequests;
   readonly limits: AnswerLimits;
+  /** What may be read again, in this process. */
+  readonly recordings: Pick<Recordings, 'bytes'>;
   /** For every request that begins an answer. */
   readonly limit: Limit;
   /** Says that this process lives. */
@@ -102,6 +104,7 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
   return {
     requests,
     limits,
+    recordings,
     limit: async ({ route, caller }) =>
       route.operation.answers && caller?.kind === 'user' ? limits.admit(caller) : undefined,
     beat: () => instances.beat(new Date(clock.now()), new Date(clock.now() + config.JOURNAL_LEASE)),

@@ -1,3 +1,4 @@
+import type { Connections } from '@tollgate/http-kit/client';
 import { Secret } from '@tollgate/config';
 import { AppError } from '@tollgate/http-kit';
 import { type Flowise, flowise } from '../clients/flowise/flowise.ts';
@@ -5,6 +6,7 @@ import { flowiseSide } from '../clients/flowise/flowise-side.ts';
 import { type OpenAi, openAi } from '../clients/openai/openai.ts';
 import type { ServerOptions } from '../clients/upstream/connection.ts';
 import { type GuardedServer, guardedServer } from '../clients/upstream/guarded-server.ts';
+import { tracedServer } from '../clients/upstream/traced-server.ts';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { AnswerRoute } from '../domain/target.ts';
@@ -18,6 +20,8 @@ export interface Upstreams {
   readonly catalogues: readonly Catalogue[];
   /** Deletes a conversation wherever it may have been held. */
   forget(chatflowId: ChatflowId, chatId: string): Promise<void>;
+  /** Connections to each server. */
+  connections(): readonly (readonly [name: string, Connections])[];
   /** What a chat window asks of Flowise beside answers. */
   readonly side: FlowiseSide;
   close(): Promise<void>;
@@ -27,6 +31,8 @@ interface Neighbours {
   readonly chatflows: Pick<Chatflows, 'find'>;
   readonly clock: Clock;
   readonly tell: Tell;
+  /** Told of each answer how long its first part took. */
+  readonly firstPart: (upstream: string, ms: number) => void;
 }
 
 /** The AI servers that are configured. */
@@ -40,12 +46,22 @@ export function connectUpstreams({ upstreams: { servers, routes } }: Config, nei
     connected.flatMap(({ client }) => ('forget' in client ? [[client.upstream, client] as const] : [])),
   );
   const guarded = connected.map(({ settings: { name, kind, breaker }, client }) =>
-    guardedServer(client, { name, kind, clock, ...breaker, opened: () => tell('upstream_paused', { upstream: name }) }),
+    tracedServer(
+      guardedServer(client, {
+        name,
+        kind,
+        clock,
+        ...breaker,
+        opened: () => tell('upstream_paused', { upstream: name }),
+        began: (ms) => neighbours.firstPart(name, ms),
+      }),
+    ),
   );
   return {
     servers: new Map(guarded.map((server) => [server.name, server])),
     routes,
     catalogues: connected.map(({ client }) => client),
+    connections: () => connected.map(({ settings, client }) => [settings.name, client.connections()] as const),
     async forget(chatflowId, chatId) {
       const chatflow = await chatflows.find(chatflowId);
       const route = routes.get(chatflowId);

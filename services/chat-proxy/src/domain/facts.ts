@@ -22,6 +22,7 @@ export const BACKGROUND_TASKS = [
   'share',
   'journal',
   'files',
+  'measure',
 ] as const;
 
 /** Accounting has closed the hold, or has never heard of it, or has not yet been told how it ended. */

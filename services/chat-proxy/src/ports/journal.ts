@@ -1,9 +1,12 @@
+import type { Origin } from '@tollgate/http-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
 import type { Ending } from './accounting.ts';
 
 export interface JournalRow {
   readonly holdId: HoldId;
   readonly userId: UserId;
+  /** The request that the hold was taken for; absent in rows of earlier versions. */
+  readonly origin?: Origin;
   /** How the hold is to end; absent while its answer was running when last heard of. */
   readonly ending?: Ending;
   readonly checkpoint?: Units;
@@ -19,7 +22,10 @@ export interface StandingRow {
 /** What this proxy owes accounting, kept in MongoDB so that a crash forgets none of it. */
 export interface Journal {
   /** The workspace is for those who look for an answer of theirs; closing a hold asks for its user only. */
-  open(hold: { holdId: HoldId; userId: UserId; workspaceId?: string }, leaseUntil: Date): Promise<void>;
+  open(
+    hold: { holdId: HoldId; userId: UserId; workspaceId?: string; origin?: Origin },
+    leaseUntil: Date,
+  ): Promise<void>;
   checkpoint(rows: readonly { holdId: HoldId; fence: number; units?: Units }[], leaseUntil: Date): Promise<void>;
   conclude(hold: { holdId: HoldId; userId: UserId }, ending: Ending, leaseUntil: Date): Promise<void>;
   close(holdId: HoldId): Promise<void>;
@@ -33,4 +39,6 @@ export interface Journal {
   /** Whether the end of a hold is still owed. */
   has(holdId: HoldId): Promise<boolean>;
   count(): Promise<number>;
+  /** When the lease ends that ends first; undefined when nothing is owed. */
+  firstLeaseEnd(): Promise<Date | undefined>;
 }

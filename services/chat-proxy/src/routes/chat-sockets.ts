@@ -10,6 +10,8 @@ export interface ChatSockets {
   endRevoked(reasonOf: (caller: UserCaller) => string | undefined): void;
   /** The service is stopping: idle sockets end now, the others after their answers. */
   leave(): void;
+  /** How many are open. */
+  readonly size: number;
 }
 
 export interface ChatSocketsDeps extends Omit<ChatSocketDeps, 'welcome' | 'closed'> {
@@ -59,6 +61,9 @@ export function createChatSockets({ allowedOrigins, mostPerUser, ...deps }: Chat
         const reason = socket.caller && reasonOf(socket.caller);
         if (reason !== undefined) void socket.revoke(reason);
       }
+    },
+    get size() {
+      return sockets.size;
     },
     leave() {
       isLeaving = true;

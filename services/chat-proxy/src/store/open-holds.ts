@@ -1,3 +1,4 @@
+import type { Origin } from '@tollgate/http-kit';
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
 import type { Ending, Journal, JournalRow } from '../ports.ts';
@@ -15,6 +16,7 @@ interface Row {
   /** The lease that came with the newest checkpoint; nobody but the owner writes it. */
   readonly noted_until?: Date;
   readonly created_at: Date;
+  readonly origin?: Origin;
   readonly fence?: number;
   readonly checkpoint?: Units;
   readonly ending?: Ending;
@@ -25,7 +27,7 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
   const rows = () => mongo.collection<Row>('open_holds');
 
   return {
-    open: ({ holdId, ...owner }, leaseUntil) =>
+    open: ({ holdId, origin, ...owner }, leaseUntil) =>
       mongo.run(async () => {
         await rows().insertOne({
           _id: holdId,
@@ -34,6 +36,7 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
           state: 'open',
           lease_until: leaseUntil,
           created_at: new Date(),
+          ...(origin && { origin }),
         });
       }),
 
@@ -98,12 +101,19 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
     has: (holdId) => mongo.run(async () => (await rows().countDocuments({ _id: holdId }, { limit: 1 })) > 0),
 
     count: () => mongo.run(() => rows().countDocuments({})),
+
+    firstLeaseEnd: () =>
+      mongo.run(async () => {
+        const row = await rows().findOne({}, { sort: { lease_until: 1 }, projection: { lease_until: 1 } });
+        return row?.lease_until;
+      }),
   };
 }
 
-const journalRowOf = ({ _id, user_id, ending, checkpoint }: Row): JournalRow => ({
+const journalRowOf = ({ _id, user_id, origin, ending, checkpoint }: Row): JournalRow => ({
   holdId: _id,
   userId: user_id,
+  ...(origin && { origin }),
   ...(ending && { ending }),
   ...(checkpoint && { checkpoint }),
 });

@@ -1,4 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
+import { type Connections, connectionsOf } from '@tollgate/http-kit/client';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import { reportsUsage } from '../../domain/price.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
@@ -23,6 +24,7 @@ export interface FlowiseOptions extends ServerOptions {
 }
 
 export interface Flowise extends Upstream, Catalogue {
+  connections(): Connections;
   /** Deletes what Flowise remembers of a conversation. */
   forget(flowId: string, chatId: string): Promise<void>;
   readonly side: SideCalls;
@@ -90,6 +92,7 @@ export function flowise(options: FlowiseOptions): Flowise {
       const query = new URLSearchParams({ chatId });
       await side.ask('DELETE', { path: `chatmessage/${encodeURIComponent(flowId)}?${query.toString()}` });
     },
+    connections: () => connectionsOf(agent),
     close: async () => void (await Promise.all([agent.destroy(), side.close()])),
   };
 }

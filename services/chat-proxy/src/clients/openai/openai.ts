@@ -1,5 +1,6 @@
 import { ChatflowId } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
+import { type Connections, connectionsOf } from '@tollgate/http-kit/client';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Catalogue, EmbeddingRequest, Embeddings, FoundChatflow, Prompt, Upstream } from '../../ports.ts';
@@ -28,6 +29,7 @@ const SAMPLING = ['temperature', 'top_p', 'presence_penalty', 'frequency_penalty
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface OpenAi extends Upstream, Catalogue {
+  connections(): Connections;
   close(): Promise<void>;
 }
 
@@ -86,7 +88,14 @@ export function openAi(options: OpenAiOptions): OpenAi {
     });
   }
 
-  return { upstream: options.name, answer, embed, list, close: () => agent.destroy() };
+  return {
+    upstream: options.name,
+    answer,
+    embed,
+    list,
+    connections: () => connectionsOf(agent),
+    close: () => agent.destroy(),
+  };
 }
 
 async function vectorsOf(call: UpstreamCall, wanted: EmbeddingRequest): Promise<Embeddings> {

@@ -14,6 +14,8 @@ export interface GuardOptions {
   readonly pauseMs: number;
   /** Told each time that begins. */
   readonly opened: () => void;
+  /** Told of each answer how long its first part took, in milliseconds. */
+  readonly began?: (ms: number) => void;
 }
 
 export interface GuardedServer extends UpstreamServer {
@@ -23,7 +25,7 @@ export interface GuardedServer extends UpstreamServer {
 const MS_PER_SECOND = 1000;
 
 /** A server that is left alone for a while when it has failed several times in a row. */
-export function guardedServer(upstream: Upstream, { name, kind, ...options }: GuardOptions): GuardedServer {
+export function guardedServer(upstream: Upstream, { name, kind, began, ...options }: GuardOptions): GuardedServer {
   const breaker = createCircuitBreaker({
     ...options,
     judge: (error) => judge(error, kind),
@@ -42,9 +44,11 @@ export function guardedServer(upstream: Upstream, { name, kind, ...options }: Gu
     }),
     async *answer(chatflow, prompt, maxOutput, signal) {
       const parts = upstream.answer(chatflow, prompt, maxOutput, signal)[Symbol.asyncIterator]();
+      const asked = performance.now();
       let hasBegun = false;
       try {
         let next = await breaker.run(() => parts.next());
+        if (!next.done) began?.(performance.now() - asked);
         while (!next.done) {
           hasBegun = true;
           yield next.value;

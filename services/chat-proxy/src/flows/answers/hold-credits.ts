@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@tollgate/contracts';
-import { AppError, unavailable } from '@tollgate/http-kit';
+import { AppError, type Origin, unavailable } from '@tollgate/http-kit';
 import type { Access } from '../../domain/access.ts';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import {
@@ -60,6 +60,8 @@ export interface HoldsDeps {
   readonly keeper: Pick<LeaseKeeper, 'add' | 'remove' | 'noteSoon'>;
   readonly settler: Pick<Settler, 'decide' | 'end' | 'endLater'>;
   readonly clock: Clock;
+  /** The request under way. */
+  readonly origin: () => Origin | undefined;
   readonly journalLeaseMs: number;
   /** Output tokens of an answer when nothing else is said. */
   readonly defaultOutput: number;
@@ -92,6 +94,7 @@ class JournalledHolds implements Holds {
       id: holdId,
       userId: caller.userId,
       access: accessOf(caller),
+      origin: this.#deps.origin(),
       reply,
       place: chatflow,
       choices,
@@ -162,8 +165,9 @@ class JournalledHolds implements Holds {
 
   #end(hold: OpenHold): Promise<ClosedHold | undefined> {
     this.#deps.keeper.remove(hold.id);
+    const { id: holdId, userId, origin } = hold;
     const end = hold.concluded ?? { ending: endingOf(hold) };
-    return this.#deps.settler.end({ holdId: hold.id, userId: hold.userId, ...end });
+    return this.#deps.settler.end({ holdId, userId, origin, ...end });
   }
 
   async #grant(
@@ -183,7 +187,8 @@ class JournalledHolds implements Holds {
     try {
       return extendedHold(await this.#deps.accounting.extend(caller.userId, flat, { units: most }), most);
     } catch (error) {
-      this.#deps.settler.endLater({ holdId, userId: caller.userId, ending: voided('not covered') });
+      const { settler, origin } = this.#deps;
+      settler.endLater({ holdId, userId: caller.userId, origin: origin(), ending: voided('not covered') });
       throw error;
     }
   }
@@ -195,7 +200,8 @@ class JournalledHolds implements Holds {
 
   async #holdAndJournal(caller: Asker, request: HoldRequest): Promise<Hold> {
     const { accounting, journal, clock, journalLeaseMs, settler } = this.#deps;
-    const owner = { holdId: request.holdId, userId: caller.userId };
+    const origin = this.#deps.origin();
+    const owner = { holdId: request.holdId, userId: caller.userId, ...(origin && { origin }) };
     const { workspaceId } = caller;
     const [granted, journalled] = await Promise.allSettled([
       accounting.hold(caller, request),

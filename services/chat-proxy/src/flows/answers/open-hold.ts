@@ -1,3 +1,4 @@
+import type { Origin } from '@tollgate/http-kit';
 import type { Access } from '../../domain/access.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { AbsentUsage } from '../../domain/price.ts';
@@ -12,6 +13,8 @@ export interface OpenHold {
   readonly id: HoldId;
   readonly userId: UserId;
   readonly access: Access;
+  /** The request that it was taken for. */
+  readonly origin: Origin | undefined;
   readonly reply: Reply;
   /** The chatflow at the server that is asked; changes when another one is. */
   place: Chatflow;

@@ -1,5 +1,5 @@
 import { wireCode } from '@tollgate/contracts';
-import { AppError } from '@tollgate/http-kit';
+import { AppError, type Origin } from '@tollgate/http-kit';
 import type { Tell } from '../../domain/facts.ts';
 import type { ClosedHold, HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Ending, Journal, JournalRow } from '../../ports.ts';
@@ -22,6 +22,8 @@ export interface Closing {
   readonly ending: Ending;
   /** The journal has it already. */
   readonly isWritten?: boolean;
+  /** The request that the hold was taken for: whatever is done later is done under its id. */
+  readonly origin?: Origin | undefined;
 }
 
 export interface Settler {
@@ -54,6 +56,8 @@ export interface SettlerDeps {
   readonly journalLeaseMs: number;
   /** The waits between attempts, from the first one, which doubles, to the longest. */
   readonly retry: { readonly firstMs: number; readonly longestMs: number };
+  /** Does the work as a part of the request it belongs to. */
+  readonly asPartOf: <T>(origin: Origin | undefined, work: () => Promise<T>) => Promise<T>;
   /** Leftovers kept in memory; 10,000 when absent. */
   readonly mostRemembered?: number;
 }
@@ -139,7 +143,11 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  async #attempt(closing: Waiting): Promise<ClosedHold | undefined> {
+  #attempt(closing: Waiting): Promise<ClosedHold | undefined> {
+    return this.#deps.asPartOf(closing.origin, () => this.#tryToEnd(closing));
+  }
+
+  async #tryToEnd(closing: Waiting): Promise<ClosedHold | undefined> {
     if (closing.isClosed) {
       await this.#strike(closing);
       return undefined;
@@ -173,7 +181,7 @@ class LeftoverSettler implements Settler {
     const plain = withoutRawUsage(closing.ending);
     if (plain) {
       await concluded;
-      return this.#attempt({ ...closing, ending: plain });
+      return this.#tryToEnd({ ...closing, ending: plain });
     }
     if (!closing.isParked) this.#deps.tell('hold_parked', { ...idsOf(closing), reason: reasonOf(error) });
     this.#repeat({ ...closing, isParked: true });
@@ -223,9 +231,11 @@ class LeftoverSettler implements Settler {
   async #recover(row: JournalRow): Promise<void> {
     const verdict = row.ending ?? (await this.#judge(row));
     if (verdict === 'leave') return;
-    this.#deps.tell('hold_recovered', { ...idsOf(row), how: verdict === 'strike' ? 'strike' : verdict.kind });
-    if (verdict === 'strike') await this.#deps.journal.close(row.holdId).catch(() => undefined);
-    else await this.end({ ...idsOf(row), ending: verdict });
+    await this.#deps.asPartOf(row.origin, async () => {
+      this.#deps.tell('hold_recovered', { ...idsOf(row), how: verdict === 'strike' ? 'strike' : verdict.kind });
+      if (verdict === 'strike') await this.#deps.journal.close(row.holdId).catch(() => undefined);
+      else await this.end({ ...idsOf(row), ending: verdict, origin: row.origin });
+    });
   }
 
   /** Accounting that cannot be asked leaves the row as it is: it comes again when its lease has run out. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { AppError } from '@tollgate/http-kit';
-import type { Units } from '../src/domain/wire-types.ts';
-import { judgeOrphan } from '../src/flows/answers/judge-orphan.ts';
-import { createSettler } from '../src/flows/answers/settle-leftovers.ts';
-import type { Ending } from '../src/ports.ts';
-import { ALICE, BOB, credits, holdId, holdOf, TOKEN_PRICE } from './fixtures/doubles.ts';
-import { createStage, type Stage } from './fixtures/flow-stage.ts';
+import { AppError, requestContext } from '@tollgate/http-kit';
+import type { Units } from '../../src/domain/wire-types.ts';
+import { judgeOrphan } from '../../src/flows/answers/judge-orphan.ts';
+import { createSettler } from '../../src/flows/answers/settle-leftovers.ts';
+import type { Ending } from '../../src/ports.ts';
+import { ALICE, BOB, credits, holdId, holdOf, TOKEN_PRICE } from '../fixtures/doubles.ts';
+import { createStage, type Stage } from '../fixtures/flow-stage.ts';
 
 const settled = (changes: object = {}): Ending => ({
   kind: 'settle',
@@ -18,6 +18,42 @@ const VOID: Ending = { kind: 'void', reason: 'not dispatched' };
 const held = async (stage: Stage) =>
   (await stage.accounting.hold({ userId: BOB }, { holdId: holdId(), units: { request: 1 } })).holdId;
 const told = (stage: Stage, fact: string) => stage.told.filter(({ name }) => name === fact);
+
+describe('an end is asked for under the id of the request that it ends,', () => {
+  const asked = { requestId: 'asked-0001' };
+
+  it('at once, and again later by a task that knows no request', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    stage.accounting.isAway = true;
+    await requestContext.run(asked, () =>
+      stage.settler.end({ holdId: id, userId: BOB, ending: VOID, origin: requestContext.origin() }),
+    );
+    stage.accounting.isAway = false;
+    stage.clock.advance(60_000);
+    await requestContext.run({ requestId: 'a-round-of-its-own' }, () => stage.settler.tick());
+    expect(stage.accounting.askedUnder).toEqual(['asked-0001', 'asked-0001']);
+    expect(stage.accounting.openHolds()).toBe(0);
+  });
+
+  it('also by another process, which finds it in the journal', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    stage.journal.orphans.push({ holdId: id, userId: BOB, ending: VOID, origin: asked });
+    await stage.settler.tick();
+    expect(stage.accounting.askedUnder).toEqual(['asked-0001']);
+  });
+
+  it('also when the answer is ended from outside', async () => {
+    const stage = createStage();
+    const answer = requestContext.run(asked, () => stage.start());
+    await requestContext.run(asked, () => answer.next());
+    stage.clock.advance(600_001);
+    await requestContext.run({ requestId: 'a-round-of-its-own' }, () => stage.keeper.renew());
+    await requestContext.run(asked, () => answer.return(undefined));
+    expect(stage.accounting.askedUnder).toEqual(['asked-0001']);
+  });
+});
 
 describe('a journal row of a silent owner', () => {
   it('is left alone while its hold is active, and again while accounting cannot be asked', async () => {
@@ -162,6 +198,7 @@ describe('leftovers', () => {
       clock,
       tell,
       random: () => 0.5,
+      asPartOf: (_origin, work) => work(),
       journalLeaseMs: 30_000,
       retry: { firstMs: 500, longestMs: 30_000 },
       mostRemembered: 2,
