@@ -8,7 +8,7 @@ import { createHistory } from '../tests/proof/chaos/history.ts';
 import { reportOf, trouble } from '../tests/proof/chaos/report.ts';
 import { play } from '../tests/proof/chaos/run.ts';
 import { drawSchedule } from '../tests/proof/chaos/schedule.ts';
-import { setStage } from '../tests/proof/chaos/stage.ts';
+import { setStage, type Stage } from '../tests/proof/chaos/stage.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,7 +49,10 @@ async function main(): Promise<boolean> {
     const report = reportOf(schedule, ran, command);
     if (values.report === undefined) process.stdout.write(report);
     else await writeFile(values.report, report);
-    if (ran.violations.length > 0) process.stdout.write(`\n${trouble(ran.violations, history)}\n`);
+    if (ran.violations.length > 0) {
+      process.stdout.write(`\n${trouble(ran.violations, history)}\n`);
+      await keepLogs(stage);
+    }
     return ran.violations.length === 0;
   } finally {
     file?.end();
@@ -57,4 +60,12 @@ async function main(): Promise<boolean> {
   }
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+/** Beside the history: what the processes said. */
+async function keepLogs({ fleet }: Stage): Promise<void> {
+  if (values.history === undefined) return;
+  for (const [service, processes] of Object.entries(fleet.services)) {
+    for (const [at, { log }] of processes.entries()) await writeFile(`${values.history}.${service}-${at}.log`, log);
+  }
+}
+
+process.exit((await main()) ? 0 : 1);

@@ -32,7 +32,7 @@ const CHECKS: readonly Check[] = [
   { name: 'format', command: [tool('biome'), 'format', '--max-diagnostics=50'] },
   { name: 'shape', command: script('check-shape.ts') },
   { name: 'environment', command: script('check-env.ts') },
-  { name: 'limits', command: script('limits.ts') },
+  { name: 'limits', command: script(join('limits', 'limits-main.ts')) },
 ];
 const LANES = 2;
 /** A tool that hangs is a failed check, not a hanging one. */

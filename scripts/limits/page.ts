@@ -3,7 +3,7 @@ import { merge, type SharedRow, type Variables } from '../environment/variables.
 import type { Constant } from './constants.ts';
 import { type Kind, kindOf, KINDS, NO_BOUNDS } from './kinds.ts';
 
-export const UPDATE = 'node --conditions=tollgate scripts/limits.ts --write';
+export const UPDATE = 'node --conditions=tollgate scripts/limits/limits-main.ts --write';
 
 type Bounds = Readonly<{ row: SharedRow; range: { least: string; most?: string } | undefined }>;
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Platform, startPlatform } from '@tollgate/test-kit';
 import { fuzzOperations } from './operations.ts';
+import { fuzzFrames } from './raw/frames.ts';
 import { fuzzRaw } from './raw/fuzz-raw.ts';
 import { allDoors } from './requests/doors.ts';
 import { fuzzSettings } from './settings.ts';
@@ -24,7 +25,7 @@ afterAll(async () => {
 });
 
 it(`every operation answers whatever it is sent in its own words and stores nothing of what it refuses (FUZZ_SEED=${seed})`, async () => {
-  const { found } = await fuzzOperations(platform, allDoors(), { seed, broken: runs, valid: 2 });
+  const { found } = await fuzzOperations(platform, allDoors(), { seed, broken: runs, valid: 2, doorsAtOnce: 30 });
   expect(found).toEqual([]);
 }, 300_000);
 
@@ -38,4 +39,8 @@ it('all three services take the same texts for JSON', async () => {
 
 it('bytes that are no good HTTP end in a refusal, and nobody gets an answer that is not theirs', async () => {
   expect((await fuzzRaw(platform, { seed, runs: RAW_RUNS })).found).toEqual([]);
+}, 120_000);
+
+it('whatever comes over a socket, the service lives on', async () => {
+  expect((await fuzzFrames(platform, [])).found).toEqual([]);
 }, 120_000);

@@ -13,6 +13,8 @@ export interface FuzzOptions {
   /** Requests to each operation, of either kind. */
   readonly broken: number;
   readonly valid: number;
+  /** Operations between two looks at what is stored. */
+  readonly doorsAtOnce: number;
   readonly progress?: (text: string) => void;
 }
 
@@ -27,9 +29,12 @@ export interface FuzzResult {
   readonly sent: number;
   readonly byStatus: Readonly<Record<number, number>>;
   readonly found: readonly Found[];
+  /** Changes that did not come again; for a person to look at. */
+  readonly seenOnce: readonly Found[];
 }
 
 const AT_ONCE = 8;
+const REFUSED = 400;
 const ORDER = ['chat-proxy', 'auth', 'accounting'];
 
 /** Asks every operation what it must refuse and what it may answer, and looks at the answers and at what is stored. */
@@ -46,19 +51,22 @@ export async function fuzzOperations(
     state,
     known: await knownValues(platform, callers),
     found: [],
+    seenOnce: [],
     byStatus: {},
   };
   try {
     // What one service refuses from then on must not hide the others: limits and blocks are made last.
-    for (const door of doors.toSorted((a, b) => ORDER.indexOf(a.service) - ORDER.indexOf(b.service))) {
-      options.progress?.(`${door.service} ${door.operation.id}`);
-      await fuzzDoor(stage, door, options);
+    const inOrder = doors.toSorted((a, b) => ORDER.indexOf(a.service) - ORDER.indexOf(b.service));
+    for (let at = 0; at < inOrder.length; at += options.doorsAtOnce) {
+      const some = inOrder.slice(at, at + options.doorsAtOnce);
+      options.progress?.(some.map(({ service, operation }) => `${service} ${operation.id}`).join(', '));
+      await fuzzDoors(stage, some, options);
     }
   } finally {
     await state.close();
   }
   const sent = Object.values(stage.byStatus).reduce((sum, count) => sum + count, 0);
-  return { sent, byStatus: stage.byStatus, found: distinct(stage.found) };
+  return { sent, byStatus: stage.byStatus, found: distinct(stage.found), seenOnce: distinct(stage.seenOnce) };
 }
 
 interface Stage {
@@ -67,14 +75,16 @@ interface Stage {
   readonly state: StoredState;
   readonly known: Readonly<Record<string, readonly unknown[]>>;
   readonly found: Found[];
+  readonly seenOnce: Found[];
   readonly byStatus: Record<number, number>;
 }
 
-async function fuzzDoor(stage: Stage, door: Door, options: FuzzOptions): Promise<void> {
-  const draw = (share: { valid: number; broken: number }, numRuns: number): FuzzRequest[] =>
+async function fuzzDoors(stage: Stage, doors: readonly Door[], options: FuzzOptions): Promise<void> {
+  const draw = (door: Door, share: { valid: number; broken: number }, numRuns: number): FuzzRequest[] =>
     fc.sample(requestsTo(door, stage.known, share), { seed: options.seed, numRuns });
-  const requests = [...draw({ valid: 0, broken: 1 }, options.broken), ...draw({ valid: 1, broken: 0 }, options.valid)];
-  await askAll(stage, requests.filter(isSurvivable));
+  const broken = doors.flatMap((door) => draw(door, { valid: 0, broken: 1 }, options.broken));
+  const valid = doors.flatMap((door) => draw(door, { valid: 1, broken: 0 }, options.valid));
+  await askAll(stage, [...broken, ...valid].filter(isSurvivable));
   await stage.callers.revive();
 }
 
@@ -82,47 +92,44 @@ async function fuzzDoor(stage: Stage, door: Door, options: FuzzOptions): Promise
 const isSurvivable = ({ door, caller, fault }: FuzzRequest): boolean =>
   door.operation.id !== 'deleteUsers' || fault !== undefined || (caller !== 'admin' && caller !== 'API key');
 
-/** Sends all, and then again what was refused: none of that may have changed anything. */
+/** Sends all, and then again what was refused: none of that may change anything. */
 async function askAll(stage: Stage, requests: readonly FuzzRequest[]): Promise<void> {
-  const refused: FuzzRequest[] = [];
-  for (let at = 0; at < requests.length; at += AT_ONCE) {
-    const batch = requests.slice(at, at + AT_ONCE);
-    const before = await stage.state.take();
-    const statuses = await Promise.all(batch.map((request) => ask(stage, request)));
-    const isPure = statuses.every((status) => status >= 400);
-    if (!isPure) {
-      refused.push(...batch.filter((_, index) => (statuses[index] ?? 0) >= 400));
-      continue;
-    }
-    await blame(stage, batch, before);
-  }
-  const before = await stage.state.take();
-  for (const request of refused) await ask(stage, request);
-  if (refused.length > 0) await blame(stage, refused, before);
+  const statuses = await askTogether(stage, requests);
+  const refused = requests.filter((_, at) => (statuses[at] ?? 0) >= REFUSED);
+  if (refused.length > 0) await blame(stage, refused);
 }
 
-async function blame(
-  stage: Stage,
-  batch: readonly FuzzRequest[],
-  before: Awaited<ReturnType<StoredState['take']>>,
-): Promise<void> {
-  const changed = differences(before, await stage.state.take());
+/** Halves what is to blame until one refusal is left; what it changes twice is its doing, what it changes once may be the platform's. */
+async function blame(stage: Stage, refused: readonly FuzzRequest[]): Promise<void> {
+  const { changed } = await changesBy(stage, refused);
   if (changed.length === 0) return;
-  if (batch.length === 1) {
-    note(stage, batch, `a refusal changed ${changed.join('; ')}`);
+  if (refused.length > 1) {
+    const middle = Math.ceil(refused.length / 2);
+    await blame(stage, refused.slice(0, middle));
+    await blame(stage, refused.slice(middle));
     return;
   }
-  let hasCulprit = false;
-  for (const request of batch) {
-    const then = await stage.state.take();
-    const status = await ask(stage, request);
-    const now = differences(then, await stage.state.take());
-    if (now.length === 0 || status < 400) continue;
-    hasCulprit = true;
-    note(stage, [request], `a refusal changed ${now.join('; ')}`);
-  }
-  if (!hasCulprit) note(stage, batch, `a refusal changed, once, ${changed.join('; ')}`);
+  const second = await changesBy(stage, refused);
+  const again = changed.filter((one) => second.changed.some((other) => placeIn(one) === placeIn(other)));
+  if (second.isRefused && again.length > 0) note(stage.found, refused, `a refusal changed ${again.join('; ')}`);
+  else note(stage.seenOnce, refused, `changed once, beside a refusal: ${changed.join('; ')}`);
 }
+
+async function changesBy(stage: Stage, requests: readonly FuzzRequest[]) {
+  const before = await stage.state.take();
+  const statuses = await askTogether(stage, requests);
+  const changed = differences(before, await stage.state.take());
+  return { changed, isRefused: statuses.every((status) => status >= REFUSED) };
+}
+
+async function askTogether(stage: Stage, requests: readonly FuzzRequest[]): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let at = 0; at < requests.length; at += AT_ONCE)
+    statuses.push(...(await Promise.all(requests.slice(at, at + AT_ONCE).map((request) => ask(stage, request)))));
+  return statuses;
+}
+
+const placeIn = (difference: string): string => difference.split(':', 1)[0] ?? '';
 
 async function ask(stage: Stage, request: FuzzRequest): Promise<number> {
   const { door, caller, path, headers, body } = request;
@@ -135,15 +142,15 @@ async function ask(stage: Stage, request: FuzzRequest): Promise<number> {
     body,
   }).catch((error: unknown) => String(error));
   if (typeof answer === 'string') {
-    note(stage, [request], `no answer: ${answer}`);
+    note(stage.found, [request], `no answer: ${answer}`);
     return 0;
   }
   stage.byStatus[answer.status] = (stage.byStatus[answer.status] ?? 0) + 1;
-  for (const what of faultsOf(request, answer)) note(stage, [request], `${what} (${answer.status})`, answer.text);
+  for (const what of faultsOf(request, answer)) note(stage.found, [request], `${what} (${answer.status})`, answer.text);
   return answer.status;
 }
 
-function note({ found }: Stage, requests: readonly FuzzRequest[], what: string, answer = ''): void {
+function note(found: Found[], requests: readonly FuzzRequest[], what: string, answer = ''): void {
   const [request] = requests;
   if (!request) return;
   const operation = `${request.door.service} ${request.door.operation.id}`;

@@ -16,7 +16,6 @@ beforeAll(async () => {
     SHUTDOWN_CLOSE: '60s',
     ACCOUNTING_TIMEOUT: '30s',
     DISCONNECT_STRIKES: '0',
-    USER_CONCURRENT_ANSWERS: '0',
     JOURNAL_LEASE: '10s',
     CLOCK_OFFSET_FILE: join(folder, 'clock'),
   };

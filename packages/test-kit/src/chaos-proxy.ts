@@ -214,7 +214,13 @@ function hold({ from, settings, room }: Direction) {
 }
 
 function reset({ client, target }: Pair): void {
-  for (const socket of [client, target]) if (socket?.destroyed === false) socket.resetAndDestroy();
+  for (const socket of [client, target]) if (socket?.destroyed === false) cut(socket);
+}
+
+/** Node can send no reset while an end is under way: it would keep the socket for ever, and the process with it. */
+function cut(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function piecesOf(bytes: Buffer, { sliceBytes, bytesPerSecond }: Settings): Buffer[] {

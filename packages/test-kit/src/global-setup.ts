@@ -16,6 +16,8 @@ declare global {
 /** Starts PostgreSQL and a MongoDB wire server once for the run, unless TEST_POSTGRES_URL and TEST_MONGO_URL name running ones. */
 export default async function startDatabases(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-test-'));
+  // Workers and the services that tests start compile each module once for the whole run.
+  process.env.NODE_COMPILE_CACHE ??= join(folder, 'compiled');
   const onProgress = (text: string): void => void process.stderr.write(`• ${text}\n`);
   const start = async (
     kind: typeof startPostgres,

@@ -65,7 +65,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 
   const stream = streamOf(config, logger);
   const { sessions: conversations } = library.flows;
-  const sockets = openSockets(config, { answering, admission, stream, clock });
+  const sockets = openSockets(config, { ...instruments, answering, admission, stream });
   const door = { stores, upstreams, conversations, files, answering, ...admission, stream, clock, tell };
   const flowise = createFlowiseDoor(config, door);
   const flows: AppFlows = {
@@ -77,10 +77,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({
-    service: 'chat-proxy',
-    checks: { mongo: () => mongo.ping(), schema: schemaCheck(mongo), ...admission.checks },
-  });
+  const health = createHealth({ service: 'chat-proxy', checks: { ...checksOf(mongo), ...admission.checks } });
   const reports = createRefusalReports(config, { closers, tell, clock });
   const measured = createMeasureJournal({ journal: stores.journal, clock });
   const background = backgroundRounds(config, { ...instruments, ...answering, measured });
@@ -117,9 +114,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
       answering.endAnswers();
-      // What is not settled by then stays in the journal, for whoever lives.
-      const enough = AbortSignal.timeout(Math.floor(deadlineMs / 2));
-      await Promise.race([answering.settled(enough), once(enough, 'abort')]);
+      await settleAll(answering, deadlineMs / 2);
       await closers.closeAll(deadlineMs / 2);
       await logger.close();
     },
@@ -133,17 +128,26 @@ function synchroniseSoon({ connected }: Stores['mongo'], { synchronise }: Librar
     .catch((error: unknown) => tell('background_failed', { task: 'sync', reason: String(error) }));
 }
 
+/** What is not settled by then stays in the journal, for whoever lives. */
+async function settleAll({ settled }: ReturnType<typeof createAnswering>, ms: number): Promise<void> {
+  const enough = AbortSignal.timeout(Math.floor(ms));
+  await Promise.race([settled(enough), once(enough, 'abort')]);
+}
+
 async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSignal): Promise<void> {
   await untilConnected(mongo, stopping);
   await migrateOnceReachable(() => runMigrations(mongo.db(), MIGRATIONS), { troubleOf, logger, stopping });
 }
 
 /** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
-function schemaCheck(mongo: Stores['mongo']): Check {
+function checksOf(mongo: Stores['mongo']): Record<'mongo' | 'schema', Check> {
   let isThere = false;
-  return async () => {
-    isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
-    if (!isThere) throw new Error('migrations are missing');
+  return {
+    mongo: () => mongo.ping(),
+    async schema() {
+      isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
+      if (!isThere) throw new Error('migrations are missing');
+    },
   };
 }
 

@@ -157,6 +157,19 @@ describe('the journal', () => {
     await theirs.close(hold.holdId);
   });
 
+  it('knows the request that a hold was taken for, and since when a row has had no owner', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
+    expect(await mine.firstLeaseEnd()).toBeUndefined();
+    const origin = { requestId: 'asked-0001', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+    const [hold, later] = [owner(), owner()];
+    await mine.open(later, after(60));
+    await mine.open({ ...hold, origin }, after(30));
+    expect(await theirs.firstLeaseEnd()).toEqual(after(30));
+    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, origin }]);
+    expect(await mine.firstLeaseEnd()).toEqual(after(60));
+    await Promise.all([hold, later].map(({ holdId: id }) => mine.close(id)));
+  });
+
   it('lets no late write undo a newer checkpoint', async () => {
     const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();
@@ -176,22 +189,6 @@ describe('the journal', () => {
     expect(await mine.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
     expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
     await mine.close(hold.holdId);
-  });
-
-  it('shows in pages which rows have stood for long, without the answers of this process', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
-    const [own, ended, running] = [owner(), owner(), owner()];
-    for (const hold of [own, ended]) await mine.open(hold, after(30));
-    await mine.conclude(ended, { kind: 'void', reason: 'refused' }, after(30));
-    await theirs.open(running, after(30));
-    const soon = new Date(Date.now() + 60_000);
-    const inOrder = [ended, running].toSorted((one, other) => (one.holdId < other.holdId ? -1 : 1));
-    const seen = inOrder.map((hold) => ({ ...hold, isEnding: hold === ended }));
-    expect(await mine.standing(soon, undefined, 10)).toEqual(seen);
-    expect(await mine.standing(soon, inOrder[0]?.holdId, 10)).toEqual(seen.slice(1));
-    expect(await mine.standing(soon, undefined, 1)).toEqual(seen.slice(0, 1));
-    expect(await mine.standing(new Date(0), undefined, 10)).toEqual([]);
-    for (const { holdId } of [own, ended, running]) await mine.close(holdId);
   });
 
   it('keeps the decided end of a hold, and no checkpoint after it', async () => {

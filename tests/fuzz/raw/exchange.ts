@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 
 export interface RawAnswer {
@@ -8,24 +7,33 @@ export interface RawAnswer {
 }
 
 const DEADLINE_MS = 60_000;
+const PATIENCE_MS = 400;
 
-/** Writes the pieces one after the other, closes this side, and reads until the other side has closed too. */
-export async function exchange(url: string, pieces: readonly Uint8Array[]): Promise<string> {
+/**
+ * Writes the pieces one after the other and reads until the other side closes. What leaves the other side waiting is ended by
+ * this one, after a while on which no verdict depends: a client that is half gone is answered no more.
+ */
+export async function exchange(url: string, pieces: readonly Uint8Array[], patienceMs = PATIENCE_MS): Promise<string> {
   const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
   let received = '';
   socket.setEncoding('latin1').on('data', (text: string) => void (received += text));
   socket.on('error', () => undefined); // a reset is an end like any other
   socket.setTimeout(DEADLINE_MS, () => socket.destroy());
-  const closed = once(socket, 'close');
-  await once(socket, 'connect');
+  // Not events.once, which fails with the reset.
+  const closed = Promise.withResolvers<void>();
+  const connected = Promise.withResolvers<void>();
+  socket.once('close', () => (connected.resolve(), closed.resolve()));
+  socket.once('connect', () => connected.resolve());
+  await connected.promise;
   for (const piece of pieces) {
     if (socket.writable) socket.write(piece);
     // A turn of the loop for each piece, so that they leave in packets of their own.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  socket.end();
-  await closed;
+  const patience = setTimeout(() => socket.end(), patienceMs);
+  await closed.promise;
+  clearTimeout(patience);
   return received;
 }
 

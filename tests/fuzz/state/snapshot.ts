@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Platform } from '@tollgate/test-kit';
 import { type Db, MongoClient } from 'mongodb';
-import { COUNTS_NOTHING, mayChange } from './may-change.ts';
+import { LOOKED_AT, mayChange, OVERLOOKED } from './may-change.ts';
 
 /** Every row of every table and every document of every collection, as its place and a hash of all it holds. */
 export type Snapshot = ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -42,10 +42,10 @@ async function databaseOf(name: string, url = ''): Promise<{ name: string; clien
 }
 
 async function rowsOf({ books }: Platform, tables: readonly string[]): Promise<[string, Map<string, string>][]> {
-  const each = tables.map(
-    (table) =>
-      `SELECT '${table}' AS place, md5(t::text) AS hash FROM "${table}" t WHERE ${COUNTS_NOTHING[table] ?? true}`,
-  );
+  const each = tables.map((table) => {
+    const columns = (OVERLOOKED[table] ?? []).map((column) => ` - '${column}'`).join('');
+    return `SELECT '${table}' AS place, md5((to_jsonb(t)${columns})::text) AS hash FROM "${table}" t WHERE ${LOOKED_AT[table] ?? true}`;
+  });
   const rows = await books.query<{ place: string; hash: string }>(each.join(' UNION ALL '), []);
   const byTable = Map.groupBy(rows, ({ place }) => place);
   return tables.map((table) => {

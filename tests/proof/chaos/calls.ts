@@ -8,7 +8,7 @@ export type Learned =
   | { readonly kind: 'hung' };
 
 /** Longer than every bound of every server, and than every disturbance. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 120_000;
 const IN_PROGRESS = 'idempotency_in_progress';
 const MOST_TRIES = 12;
 const FIRST_PAUSE_MS = 150;

@@ -63,15 +63,20 @@ export interface Facts {
   readonly quietAfterMs: number;
 }
 
+/** Grouped first: a look-up for each of many thousand holds would take minutes. */
 const HOLDS = `
+  WITH moved AS (
+    SELECT hold_id, -sum(available_change + held_change - debt_change) AS credits,
+      count(*) FILTER (WHERE type IN ('settle', 'late_settle')) AS settlements
+    FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id
+  ), logged AS (
+    SELECT hold_id, sum(credits) AS credits, count(*) AS lines FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
+  )
   SELECT h.id::text, h.user_id AS "userId", h.status, h.held_credits::float8 AS held, h.charged_credits::float8 AS charged,
     h.overrun_credits::float8 AS overrun, h.written_off_credits::float8 AS "writtenOff", h.outcome,
-    (SELECT coalesce(-sum(t.available_change + t.held_change - t.debt_change), 0)::float8
-       FROM credit_transactions t WHERE t.hold_id = h.id) AS ledger,
-    (SELECT count(*)::int FROM credit_transactions t WHERE t.hold_id = h.id AND t.type IN ('settle', 'late_settle')) AS settlements,
-    (SELECT coalesce(sum(u.credits), 0)::float8 FROM usage_logs u WHERE u.hold_id = h.id) AS logged,
-    (SELECT count(*)::int FROM usage_logs u WHERE u.hold_id = h.id) AS "logLines"
-  FROM streaming_sessions h`;
+    coalesce(m.credits, 0)::float8 AS ledger, coalesce(m.settlements, 0)::int AS settlements,
+    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines"
+  FROM streaming_sessions h LEFT JOIN moved m ON m.hold_id = h.id LEFT JOIN logged l ON l.hold_id = h.id`;
 
 /** Longest wait of a proxy between two attempts to settle, and a margin. */
 const QUIET_WITHIN_MS = 120_000;

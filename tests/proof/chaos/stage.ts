@@ -4,6 +4,7 @@ import {
   createPerson,
   expectOk,
   type Fleet,
+  type FleetOptions,
   newUserId,
   openBooks,
   Person,
@@ -37,16 +38,27 @@ const TOKEN_LIFE_MS = 300_000;
 /** Bounds of the services, so short that none of them lasts longer than a client's patience. */
 const SECONDS = 5;
 
-export async function setStage(schedule: Schedule, leaseSeconds: number): Promise<Stage> {
+export interface StageOptions extends Pick<FleetOptions, 'front'> {
+  /** Extra environment of all services. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function setStage(
+  schedule: Schedule,
+  leaseSeconds: number,
+  { env = {}, front }: StageOptions = {},
+): Promise<Stage> {
   const { instances } = schedule.options;
   const fleet = await startFleet({
     instances,
     leaseSeconds,
     models: ['priced'],
+    ...(front && { front }),
     env: {
-      auth: { REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
-      accounting: { ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },
+      auth: { ...env, REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
+      accounting: { ...env, ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },
       chatProxy: {
+        ...env,
         OPENAI_MODELS_PUBLIC: 'true',
         DEFAULT_OUTPUT_TOKENS: '1000000',
         DISCONNECT_STRIKES: '0',

@@ -101,6 +101,7 @@ const SILENT: Row = {
   row: 'PostgreSQL slow / lock wait',
   service: 'chat-proxy',
   what: 'accounting takes requests and never answers',
+  isLong: true,
   async play(stage) {
     const {
       platform,
@@ -145,6 +146,7 @@ const SLOW: Row = {
   row: 'PostgreSQL slow / lock wait',
   service: 'accounting',
   what: '5 s for each statement',
+  isLong: true,
   async play(stage) {
     const { platform, lines } = stage;
     const person = stage.person();

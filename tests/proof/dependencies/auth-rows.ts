@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:net';
 import { eventually } from '@tollgate/test-kit';
 import { isWrite, NOT_PRIMARY, OUT_OF_DISK_SPACE } from './mongo-line.ts';
 import type { Row } from './row.ts';
@@ -144,7 +143,7 @@ const FULL: Row = {
   service: 'auth',
   what: 'MongoDB refuses every write',
   async play(stage) {
-    const { platform, mongo } = stage;
+    const { mongo } = stage;
     const person = stage.person();
     const body = newcomer();
     mongo.auth.meet(OUT_OF_DISK_SPACE, isWrite);
@@ -163,6 +162,7 @@ const mailRow = (what: string, disturb: (stage: Stage) => Promise<() => Promise<
   row: 'SMTP down / slow / garbage',
   service: 'auth',
   what,
+  isLong: what.startsWith('slow'),
   async play(stage) {
     const mend = await disturb(stage);
     const body = newcomer();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { eventually } from '@tollgate/test-kit';
 import { isWrite, NOT_PRIMARY, OUT_OF_DISK_SPACE } from './mongo-line.ts';
 import type { Row } from './row.ts';
-import { ask, LOST_MODEL, readiness, refusedChat, type Stage, untilAnswered, untilReady } from './stage.ts';
+import { ask, LOST_MODEL, readiness, refusedChat, untilAnswered, untilReady } from './stage.ts';
 
 const LIMIT_MS = 2000;
 /** What a busy machine may add to a limit; the limits themselves are the product's. */

@@ -5,6 +5,8 @@ export interface Row {
   readonly row: string;
   readonly service: 'auth' | 'chat-proxy' | 'accounting';
   readonly what: string;
+  /** Played by `pnpm prove dependencies` alone, because of the time it takes. */
+  readonly isLong?: boolean;
   /** Throws when it is not as the catalogue says; else tells what was seen. */
   readonly play: (stage: Stage) => Promise<string>;
 }
@@ -18,7 +20,7 @@ export interface Played extends Pick<Row, 'row' | 'service' | 'what'> {
 /** One after the other, because each begins with everything in order. */
 export async function play(stage: Stage, rows: readonly Row[], lines: readonly LineName[]): Promise<Played[]> {
   const played: Played[] = [];
-  for (const { play: go, ...row } of rows) {
+  for (const { play: go, isLong: _, ...row } of rows) {
     const { seen, wrong } = await go(stage).then(
       (text) => ({ seen: text, wrong: '' }),
       (error: unknown) => ({

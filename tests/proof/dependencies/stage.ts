@@ -32,7 +32,7 @@ export interface Stage {
 export type ServiceKey = 'auth' | 'accounting' | 'chatProxy';
 
 const LEASE_SECONDS = 20;
-const PEOPLE = 36;
+const PEOPLE = 30;
 /** Of a server whose name is looked for in vain (RFC 6761, section 6.4). */
 export const LOST_MODEL = 'lost';
 
@@ -42,9 +42,9 @@ export async function setStage(): Promise<Stage> {
   let around: Around | undefined;
   const platform = await startPlatform({
     leaseSeconds: LEASE_SECONDS,
-    async reroute(direct) {
-      around = await openLines(direct);
-      const { auth, accounting, chatProxy } = throughLines(direct, around);
+    async reroute(environments) {
+      around = await openLines(environments);
+      const { auth, accounting, chatProxy } = throughLines(environments, around);
       return {
         auth: { ...auth, ...clockOf('auth') },
         accounting: { ...accounting, ...clockOf('accounting') },

@@ -33,7 +33,7 @@ registerHooks({
  * worker instead of once for each file. What lies in a folder called `tests` is still evaluated anew for every file, so that
  * nothing that tests keep in their modules reaches another file.
  */
-export async function runFile(...[globalConfig, config, , , path, tell]: CircusArguments): Promise<unknown> {
+export function runFile(...[globalConfig, config, , , path, tell]: CircusArguments): Promise<unknown> {
   filesRun += 1;
   const clock = new ModernFakeTimers({ config, global: globalThis });
   const runtime = {
@@ -50,12 +50,11 @@ export async function runFile(...[globalConfig, config, , , path, tell]: CircusA
     leaveTestCode: () => undefined,
   };
   const listeners = listenersOfProcess();
-  try {
-    return await circus(globalConfig, config, { global: globalThis }, runtime, path, tell);
-  } finally {
+  // Not awaited: this function has no place in the stack of every error.
+  return circus(globalConfig, config, { global: globalThis }, runtime, path, tell).finally(() => {
     clock.dispose();
     restore(listeners);
-  }
+  });
 }
 
 /** Circus keeps the tests that it was told of in its modules and in globals: every file gets one that is new. */

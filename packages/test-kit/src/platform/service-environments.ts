@@ -141,7 +141,12 @@ export async function seedAccounts(
       ['--conditions=tollgate', 'services/auth/src/seed.ts', file],
       {
         cwd: fileURLToPath(new URL('../../../../', import.meta.url)),
-        env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+        env: {
+          PATH: process.env.PATH,
+          HOME: process.env.HOME,
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+          ...environment,
+        },
         timeout: 60_000,
       },
     );

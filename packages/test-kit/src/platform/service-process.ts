@@ -54,6 +54,7 @@ export class ServiceProcess {
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         HOST: '127.0.0.1',
         PORT: String(this.#options.port),
         ...this.#options.env,

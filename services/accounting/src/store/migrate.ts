@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
-import { Umzug } from 'umzug';
-import type { Query } from './postgres.ts';
+import { MigrationError, Umzug } from 'umzug';
+import { type Query, troubleOf } from './postgres.ts';
 
 /** One step of the schema's history; never changed once released. */
 export type Migration = Readonly<{ name: string; hash: string; sql: string }>;
@@ -74,7 +74,12 @@ async function applyMissing(client: pg.Client, steps: readonly Migration[]): Pro
     },
     logger: undefined,
   });
-  return (await umzug.up()).map(({ name }) => name);
+  try {
+    return (await umzug.up()).map(({ name }) => name);
+  } catch (error) {
+    // The name of the step says nothing of a database that went away in the middle of it.
+    throw error instanceof MigrationError && troubleOf(error.cause) ? error.cause : error;
+  }
 }
 
 const takeStep = (client: pg.Client, { name, hash, sql }: Migration): Promise<void> =>
@@ -107,7 +112,8 @@ async function inTransaction(client: pg.Client, work: () => Promise<void>): Prom
     await work();
     await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK');
+    // A connection that broke has nothing to roll back, and what it would say hides why.
+    await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
 }

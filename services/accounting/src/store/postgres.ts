@@ -64,7 +64,11 @@ export function openPostgres(options: PostgresOptions): Postgres {
       options: optionsOf(settings),
       types: { getTypeParser: typeParser },
     });
-    pool.on('error', onFault);
+    // The pool hangs its connection on the error, with all that it is made of: pages of log for each, and who we connect as.
+    pool.on('error', (error: Error & { client?: unknown }) => {
+      delete error.client;
+      onFault(error);
+    });
     return pool;
   };
   const money = open(poolSize, STATEMENT_TIMEOUT_MS);

@@ -125,9 +125,9 @@ export class Accounting extends Installation {
     user: User,
     holdId: unknown,
     output: number,
-    { key, url }: { key?: string; url?: string } = {},
+    { key, url, ...more }: { key?: string; url?: string; outcome?: string; usageSource?: string } = {},
   ): Promise<Answer> {
-    const body = { outcome: 'completed', units: { output }, usageSource: 'provider' };
+    const body = { outcome: 'completed', units: { output }, usageSource: 'provider', ...more };
     return this.proxy('POST', `/api/holds/${holdId}/settle`, user, {
       body,
       ...(key !== undefined && { key }),

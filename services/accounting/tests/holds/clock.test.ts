@@ -175,6 +175,38 @@ describe('ended leases', () => {
     ]);
   });
 
+  it('believes the owner who is heard after somebody else has told of its journal, once, and nobody after that', async () => {
+    const alice = await accounting.user();
+    const lot = await accounting.grant(alice, { credits: 10_000 });
+    const holdId = await accounting.held(alice, 600);
+    await accounting.advanceClock(LEASE);
+    await accounting.flows.sweepHolds();
+    const recovered = { outcome: 'recovered', usageSource: 'checkpoint' } as const;
+    expect(await accounting.settle(alice, holdId, 8, recovered)).toMatchObject({ body: { chargedCredits: 8 } });
+    // Another process with an older journal changes nothing.
+    expect(await accounting.settle(alice, holdId, 9, recovered)).toMatchObject({ body: { chargedCredits: 8 } });
+    const owners = await accounting.settle(alice, holdId, 8192, { key: 'owner' });
+    expect(owners).toMatchObject({ status: 200, body: { alreadyFinal: true, chargedCredits: 8192 } });
+    expect((await accounting.settle(alice, holdId, 8192, { key: 'owner' })).body).toEqual(owners.body);
+    expect(await accounting.settle(alice, holdId, 9000)).toMatchObject({ body: { chargedCredits: 8192 } });
+    expect(await accounting.settle(alice, holdId, 9000, recovered)).toMatchObject({ body: { chargedCredits: 8192 } });
+    expect(await accounting.lot(lot)).toEqual([1808, 0, 8192, 0, 0]);
+    expect(await accounting.revenueOf(alice)).toBe(8192);
+  });
+
+  it('gives back what somebody else had found to be more than its owner says', async () => {
+    const alice = await accounting.user();
+    const lot = await accounting.grant(alice, { credits: 1000 });
+    const holdId = await accounting.held(alice, 600);
+    await accounting.renew(alice, holdId, { checkpoint: { output: 5 } });
+    await accounting.advanceClock(LEASE);
+    await accounting.flows.sweepHolds();
+    await accounting.settle(alice, holdId, 20, { outcome: 'recovered', usageSource: 'checkpoint' });
+    expect(await accounting.settle(alice, holdId, 12)).toMatchObject({ body: { chargedCredits: 12 } });
+    expect(await accounting.lot(lot)).toEqual([988, 0, 12, 0, 0]);
+    expect(await accounting.revenueOf(alice)).toBe(12);
+  });
+
   it('has one winner when settle, void and two sweepers race for a hold whose lease is over, ten times', async () => {
     await accounting.another();
     const holds: { alice: User; holdId: string }[] = [];

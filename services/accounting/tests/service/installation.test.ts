@@ -4,7 +4,7 @@ import { createPostgresDatabase, startChaosProxy } from '@tollgate/test-kit';
 import pg from 'pg';
 import { readAccountingConfig } from '../../src/config.ts';
 import { runMigrations } from '../../src/store/migrate.ts';
-import { openPostgres } from '../../src/store/postgres.ts';
+import { openPostgres, troubleOf } from '../../src/store/postgres.ts';
 import { Accounting } from '../harness/accounting.ts';
 
 const SECRETS = {
@@ -69,6 +69,20 @@ describe('migrations', () => {
     await database.drop();
   });
 
+  it('tell of a connection that broke in the middle as of a database that is away, so that they are tried again', async () => {
+    const database = await createPostgresDatabase();
+    const dying = { name: '0001', hash: 'a', sql: 'SELECT pg_terminate_backend(pg_backend_pid())' };
+    const fine = { name: 'functions', hash: 'f', sql: 'SELECT 1' };
+    for (const schema of [
+      { steps: [dying], functions: fine },
+      { steps: [], functions: { ...dying, name: 'functions' } },
+    ]) {
+      const error = await runMigrations(database.url, schema).catch((thrown: unknown) => thrown);
+      expect([troubleOf(error), String(error)]).toEqual(['unavailable', expect.stringContaining('terminat')]);
+    }
+    await database.drop();
+  });
+
   it('refuse a step that was changed or is unknown, and take a failing one back whole', async () => {
     const database = await createPostgresDatabase();
     const step = (name: string, hash: string, sql: string) => ({ name, hash, sql });
@@ -106,6 +120,21 @@ describe('a transaction that PostgreSQL undid for another', () => {
     await expect(postgres.query('SELECT luck(1000)')).rejects.toMatchObject({ code: '40001' });
     expect(await postgres.query('SELECT last_value FROM tries')).toEqual([{ last_value: 12 }]);
     await postgres.close();
+    await database.drop();
+  });
+});
+
+describe('a connection that breaks while nobody uses it', () => {
+  it('is told without what it is made of, which would fill the log', async () => {
+    const database = await createPostgresDatabase();
+    const cut = await startChaosProxy({ target: database.url });
+    const told = Promise.withResolvers<Error>();
+    const postgres = openPostgres({ url: cut.url, poolSize: 2, acquireMs: 1000, onFault: told.resolve });
+    await postgres.query('SELECT 1');
+    cut.resetAll();
+    expect(Object.keys(await told.promise)).not.toContain('client');
+    await postgres.close();
+    await cut.stop();
     await database.drop();
   });
 });

@@ -22,7 +22,7 @@ it('proves no address with the password of whoever signed up with it, when the p
     clock: { now: () => 0 },
     limits: { spend: async () => {}, check: async () => {} },
     devices: { read: () => undefined },
-    secrets: { hash: () => 'hash' },
+    secrets: { hashes: () => ['hash'] },
     rules: { minLength: 8, common: new Set(), needsMixture: false },
     passwords: { hash: async () => "alice's", matchesAny: async () => false },
     mailedCodes: { find: async () => code, take: async () => code },

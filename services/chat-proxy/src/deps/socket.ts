@@ -1,5 +1,5 @@
 import { chat } from '@tollgate/contracts';
-import { admit, AppError } from '@tollgate/http-kit';
+import { admit, AppError, type Tracer } from '@tollgate/http-kit';
 import type { createAnswering } from './answer.ts';
 import type { AppFlows } from '../app.ts';
 import type { Config } from '../config.ts';
@@ -12,10 +12,11 @@ interface Neighbours {
   readonly admission: Pick<Admission, 'authenticate' | 'alsoEnds'>;
   readonly stream: AppFlows['chat']['stream'];
   readonly clock: Clock;
+  readonly tracer: Tracer | undefined;
 }
 
 /** The door of WebSockets: the same answers, let in by the same rules as a request for one. */
-export function openSockets(config: Config, { answering, admission, stream, clock }: Neighbours): ChatSockets {
+export function openSockets(config: Config, { answering, admission, stream, clock, tracer }: Neighbours): ChatSockets {
   const route = { operation: chat.predictStreamStore, handle: () => undefined };
   const { requests, limits } = answering.streams;
   const sockets = createChatSockets({
@@ -35,6 +36,7 @@ export function openSockets(config: Config, { answering, admission, stream, cloc
     },
     mostPerUser: config.SOCKETS_PER_USER,
     allowedOrigins: config.ALLOWED_ORIGINS,
+    tracer,
     now: clock.now,
     failed: stream.failed,
   });

@@ -107,3 +107,12 @@ function createStall(answer: Answer, afterMs: number) {
     },
   };
 }
+
+/**
+ * For a client that waits for all of an answer. One with a key goes on without its client, whose reading ends early: that is its
+ * client's leaving, and no answer without an end.
+ */
+export async function* forWhole(answer: Answer, left: AbortSignal): Answer {
+  yield* answer;
+  left.throwIfAborted();
+}

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { chat } from '@tollgate/contracts';
-import { AppError, parseJson, requestContext, toAppError, toProblem, type UserCaller } from '@tollgate/http-kit';
+import {
+  AppError,
+  asPartOf,
+  parseJson,
+  requestContext,
+  toAppError,
+  toProblem,
+  type Tracer,
+  type UserCaller,
+} from '@tollgate/http-kit';
 import type { SocketVisitor, WireSocket } from '@tollgate/http-kit/socket';
 import { codeOfEnd } from '../domain/access.ts';
 import type { AnswerEvent } from '../domain/answer.ts';
@@ -33,6 +42,8 @@ export interface ChatSocketDeps extends Pick<AnswerRequests, 'chat' | 'stop' | '
   /** Spends a request of the user's limits. */
   readonly spend: (caller: UserCaller) => Promise<unknown>;
   readonly settings: SocketSettings;
+  /** Absent where nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly now: () => number;
   /** Told about a failure that the client only sees as an event. */
   readonly failed: (error: AppError) => void;
@@ -116,8 +127,8 @@ export class ChatSocket {
     if (this.#second.messages > MOST_MESSAGES_PER_SECOND) return this.close('tooMuch', 'too many messages');
     if (isBinary) return this.close('unreadable', 'messages are JSON text');
     if (!this.#caller && bytes.length > LONGEST_AUTH) return this.close('tooMuch', 'the first message is a token');
-    const ids = { requestId: randomUUID() };
-    void requestContext.run(ids, async () => {
+    const { tracer } = this.#deps;
+    void asPartOf({ requestId: randomUUID() }, { name: 'socket message', tracer }, async () => {
       try {
         await this.#obey(messageIn(bytes));
       } catch (error) {

@@ -4,7 +4,7 @@ import type { AnswerEvent } from '../domain/answer.ts';
 import type { ChatflowId, Credits } from '../domain/wire-types.ts';
 import type { Ask } from '../flows/answers/prepare-ask.ts';
 import type { Asker } from '../ports.ts';
-import { answerHeaders, streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { answerHeaders, forWhole, streamAnswer, type StreamSettings } from './answer-stream.ts';
 import { framingFor } from './framing.ts';
 import { keepRunningIn } from './keep-running.ts';
 
@@ -34,7 +34,8 @@ export const chatRoutes = ({ chat: answer, balance, stream }: ChatFlows): Route[
 
   return [
     serve(chat.predict).with(async ({ body }, caller, context) => {
-      const { text, sessionId, usage } = await wholeAnswer(answer(caller, askOf(body, false, context), context.signal));
+      const events = answer(caller, askOf(body, false, context), context.signal);
+      const { text, sessionId, usage } = await wholeAnswer(forWhole(events, context.signal));
       const { credits, remaining_credits, request_id } = usage;
       const whole = {
         response: text,

@@ -9,7 +9,7 @@ import type { Complete } from '../flows/openai/complete.ts';
 import type { Embed } from '../flows/openai/embed.ts';
 import type { FindModel } from '../flows/openai/find-model.ts';
 import type { Asker } from '../ports.ts';
-import { answerHeaders, streamAnswer, type StreamSettings } from './answer-stream.ts';
+import { answerHeaders, forWhole, streamAnswer, type StreamSettings } from './answer-stream.ts';
 import { openAiFraming } from './openai-framing.ts';
 
 export interface OpenAiFlows {
@@ -30,7 +30,7 @@ export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: Op
       const tellsUsage = body.stream_options?.include_usage === true;
       return streamAnswer(answer, openAiFraming({ model, tellsUsage }), stream);
     }
-    const { whole, told } = await wholeCompletion(answer, { model, tellsUsage: true });
+    const { whole, told } = await wholeCompletion(forWhole(answer, signal), { model, tellsUsage: true });
     return reply(200, whole, { headers: { ...chargeHeader(whole.usage.credits), ...answerHeaders(told) } });
   }),
   serve(chat.listModels).with(async (_, caller) => ({

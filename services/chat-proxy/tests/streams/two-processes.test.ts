@@ -9,9 +9,11 @@ import { type Person, type Proxy, type Sibling, startProxy, until } from '../fix
 let one: Proxy;
 let two: Sibling;
 let alice: Person;
+const log: string[] = [];
 
 beforeAll(async () => {
   one = await startProxy({
+    log,
     env: {
       ANSWER_LISTEN_INTERVAL: '50ms',
       ANSWER_SHARE_INTERVAL: '50ms',
@@ -72,6 +74,35 @@ describe('stopping a running answer', () => {
     await settled();
     await until(async () => (await stop(one, alice, call.requestId)) === 404);
     expect(await stop(one, alice, randomUUID())).toBe(404);
+  });
+});
+
+describe('leaving an answer in one piece that was asked for with a key', () => {
+  it.each([
+    ['/api/v1/chat/predict', (text: string) => askOf(text, MODEL)],
+    [`/api/v1/prediction/${MODEL}`, (question: string) => ({ question })],
+    ['/v1/chat/completions', (content: string) => ({ model: MODEL, messages: [{ role: 'user', content }] })],
+  ])('is no failure of the service (%s)', async (path, bodyOf) => {
+    log.length = 0;
+    const left = new AbortController();
+    const question = directive({ tokens: 3, hangAfter: 2 });
+    const call = one.openai.calls();
+    const asked = request(one.url + path, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${alice.token}`,
+        'content-type': 'application/json',
+        'idempotency-key': path,
+        'x-keep-running': '1',
+      },
+      body: JSON.stringify(bodyOf(question)),
+      signal: left.signal,
+    }).catch(() => 'left');
+    await one.openai.untilSent(call, 2);
+    left.abort();
+    expect(await asked).toBe('left');
+    await settled();
+    expect(log.filter((line) => line.includes('request failed'))).toEqual([]);
   });
 });
 

@@ -27,6 +27,8 @@ export interface FleetOptions {
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
   readonly models?: readonly string[];
+  /** Puts something before the processes of a service, such as a load balancer: gives the ports to call instead of theirs. */
+  readonly front?: (ports: Readonly<Record<ServiceKey, number[]>>) => Promise<Readonly<Record<ServiceKey, number[]>>>;
 }
 
 /**
@@ -71,7 +73,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     startSmtpSink({}),
   ]);
   const ports = await portsOf(options);
-  const links = await startLinks(targetsOf({ ports, postgres, mongo, flowise, openai }));
+  const front = (await options.front?.(ports)) ?? ports;
+  const links = await startLinks(targetsOf({ ports: front, postgres, mongo, flowise, openai }));
   const secrets = randomSecrets();
   const serviceUrl = await openServiceRole(postgres.url, 'service', randomBytes(24).toString('base64url'));
   const installation = (at: number, isDisturbed: boolean): Installation => ({

@@ -52,7 +52,7 @@ BEGIN
     h.metadata || coalesce(p.metadata, '{}'), p_now,
     -- Like the credits of a correction, the difference to what was booked before.
     coalesce(p.rounding_micro, 0) - CASE WHEN h.closed_at IS NULL THEN 0 ELSE coalesce((
-      SELECT rounding_micro FROM usage_logs WHERE hold_id = h.id AND NOT is_correction), 0) END
+      SELECT sum(rounding_micro) FROM usage_logs WHERE hold_id = h.id), 0) END
   );
 END $$;
 

@@ -1,27 +1,38 @@
 -- What is said about a hold after it was closed.
 -- The answer is always the final state. Only a hold that its lease had closed is corrected, once, by its owner's late settlement:
--- what was charged too much is refunded, what was charged too little is taken as far as the balance goes. A hold that its owner
--- had closed is never moved again; another amount is recorded as a discrepancy.
+-- what was charged too much is refunded, what was charged too little is taken as far as the balance goes. Who has found the journal
+-- of an owner that is silent (outcome `recovered`) may do so before: the owner, who may only have been slow, still has the last word.
+-- A hold that its owner had closed is never moved again; another amount is recorded as a discrepancy.
 
 CREATE FUNCTION close_again(h streaming_sessions, p close_request, p_now timestamptz) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_difference bigint := p.charge - h.charged_credits - h.written_off_credits;
+  v_is_provisional boolean := p.outcome IS NOT DISTINCT FROM 'recovered';
   v_charged bigint;
+  v_tokens bigint;
 BEGIN
   IF p.close_key = h.close_key THEN
     RETURN ROW(CASE WHEN p.close_hash = h.close_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
   END IF;
   IF p.cause = 'settle' AND v_difference <> 0 THEN
-    IF h.status = 'expired' AND h.corrected_at IS NULL THEN
+    IF h.status = 'expired' AND (h.corrected_at IS NULL OR (h.is_provisional AND NOT v_is_provisional)) THEN
       v_charged := h.charged_credits;
+      v_tokens := tokens_of(booked_units(h));
       h := CASE WHEN v_difference > 0 THEN charge_late(h, p, v_difference, p_now) ELSE refund_late(h, p, p_now) END;
       PERFORM use_counts(
-        h.limit_counts, h.charged_credits - v_charged, tokens_of(p.units) - tokens_of(coalesce(h.checkpoint, '{}')), 0);
+        h.limit_counts, h.charged_credits - v_charged, tokens_of(p.units) - v_tokens, 0);
     ELSIF h.discrepancy_credits IS NULL THEN
       UPDATE streaming_sessions SET discrepancy_credits = v_difference WHERE id = h.id RETURNING * INTO h;
     END IF;
   END IF;
   RETURN ROW('final', spendable_credits(h.payer_id, p_now), to_jsonb(h))::hold_answer;
+END $$;
+
+-- What the hold was last charged for.
+CREATE FUNCTION booked_units(h streaming_sessions) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce(
+    (SELECT units FROM usage_logs WHERE hold_id = h.id AND is_correction AND units IS NOT NULL AND h.is_provisional), h.checkpoint, '{}');
 END $$;
 
 -- The transaction that closed a hold.
@@ -45,7 +56,7 @@ BEGIN
   UPDATE streaming_sessions SET
     charged_credits = charged_credits + v_plan.total + v_debt, overrun_credits = overrun_credits + v_plan.total,
     debt_credits = debt_credits + v_debt, written_off_credits = written_off_credits + v_short - v_debt,
-    discrepancy_credits = nullif(v_short, 0), corrected_at = p_now
+    discrepancy_credits = nullif(v_short, 0), corrected_at = p_now, is_provisional = p.outcome IS NOT DISTINCT FROM 'recovered'
     WHERE id = h.id RETURNING * INTO h;
   IF v_short > 0 THEN
     PERFORM tell_overrun(h, p_now);
@@ -64,7 +75,8 @@ BEGIN
     PERFORM log_hold_usage(h, p, -v_refund, 0, p_now);
   END IF;
   UPDATE streaming_sessions SET
-    charged_credits = charged_credits - v_refund, refunded_credits = v_refund, corrected_at = p_now
+    charged_credits = charged_credits - v_refund, refunded_credits = refunded_credits + v_refund, corrected_at = p_now,
+    is_provisional = p.outcome IS NOT DISTINCT FROM 'recovered'
     WHERE id = h.id RETURNING * INTO h;
   RETURN h;
 END $$;

@@ -5,6 +5,7 @@ import type { ChainEnd, LineDraft, LineKeys } from '../../domain/audit-line.ts';
 import { AUDIT_COLLECTION, type AuditRow, rowOf, type Rows } from './audit-rows.ts';
 
 type Waiting = Readonly<{ draft: LineDraft; written: () => void; failed: (error: unknown) => void }>;
+type Store = Pick<Mongo, 'collection' | 'run'>;
 type Queue = { readonly waiting: Waiting[] };
 
 const MOST_AT_ONCE = 200;
@@ -20,10 +21,7 @@ const RETRY_AFTER_SECONDS = 2;
  * second looks where the chain ends now and tries again. Lines of one process wait in a queue per chain and are written
  * together: with n instances, n batches compete for a place and not hundreds of requests.
  */
-export function createAppend(
-  { collection, run }: Pick<Mongo, 'collection' | 'run'>,
-  keys: LineKeys,
-): (draft: LineDraft) => Promise<void> {
+export function createAppend({ collection, run }: Store, keys: LineKeys): (draft: LineDraft) => Promise<void> {
   const rows = (): Rows => collection<AuditRow>(AUDIT_COLLECTION);
   const queues = new Map<string, Queue>();
   const ends = new Map<string, ChainEnd>();

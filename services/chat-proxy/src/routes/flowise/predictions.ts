@@ -5,7 +5,7 @@ import type { FlowInput } from '../../domain/flow-input.ts';
 import type { ChatflowId } from '../../domain/wire-types.ts';
 import type { Ask } from '../../flows/answers/prepare-ask.ts';
 import type { OpenChat, OpenedChat } from '../../flows/flowise/open-chat.ts';
-import { answerHeaders, streamAnswer } from '../answer-stream.ts';
+import { answerHeaders, forWhole, streamAnswer } from '../answer-stream.ts';
 import type { ChatFlows } from '../chat.ts';
 import { keepRunningIn } from '../keep-running.ts';
 import { type FramedChat, flowiseFraming } from './framing.ts';
@@ -31,7 +31,7 @@ export const flowisePredictionRoutes = (flows: FlowisePredictionFlows): Route[] 
     const framed = framedChat(opened, body, context);
     const answer = flows.chat(caller, askOf(params.id, body, { opened, context }), context.signal);
     if (body.streaming === true || body.streaming === 'true') return streamed(flows, answer, framed);
-    const whole = await wholeFlowiseAnswer(framed, answer);
+    const whole = await wholeFlowiseAnswer(framed, forWhole(answer, context.signal));
     return reply(200, whole, { headers: answerHeaders(whole.usage) });
   }),
 ];

@@ -1,9 +1,9 @@
 // Proves that docs/limits.md says what the schemas and the code say. `--write` brings it up to them; without it, exits 1 when it differs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readVariables } from './environment/variables.ts';
-import { constants } from './limits/constants.ts';
-import { limitsPage, staleNames, UPDATE } from './limits/page.ts';
+import { readVariables } from '../environment/variables.ts';
+import { constants } from './constants.ts';
+import { limitsPage, staleNames, UPDATE } from './page.ts';
 
 const PAGE = join('docs', 'limits.md');
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { createJournalComparer } from '../src/flows/answers/compare-journal.ts';
-import type { Ending } from '../src/ports.ts';
-import { BOB, holdId } from './fixtures/doubles.ts';
-import { createStage, type Stage } from './fixtures/flow-stage.ts';
+import { createJournalComparer } from '../../src/flows/answers/compare-journal.ts';
+import type { Ending } from '../../src/ports.ts';
+import { BOB, holdId } from '../fixtures/doubles.ts';
+import { createStage, type Stage } from '../fixtures/flow-stage.ts';
 
 const GRACE_MS = 90_000;
 const VOID: Ending = { kind: 'void', reason: 'test' };

@@ -2,8 +2,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as timer } from 'node:timers/promises';
-import type { Health } from './health.ts';
-import type { Logger } from './server/service-options.ts';
+import type { Health } from '../health.ts';
+import type { Logger } from '../server/service-options.ts';
 
 /** A service that is built, and what begins and ends it. */
 export interface RunOptions {
@@ -51,7 +51,7 @@ type Why = { readonly signal: string } | { readonly error: unknown };
  */
 export async function runService(build: () => Promise<RunOptions>): Promise<number> {
   // Until it listens a service has begun nothing that would have to be ended.
-  let stop: (why: Why) => void = () => process.exit(0);
+  let stop: (why: Why) => void = () => exit(0);
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop({ signal }));
   const options = await build();
   const { server, logger, host } = options;
@@ -78,7 +78,7 @@ export async function runService(build: () => Promise<RunOptions>): Promise<numb
       })
       .finally(() => {
         logger.info('stopped');
-        process.exit(code);
+        exit(code);
       });
   };
   process.on('uncaughtException', (error) => stop({ error }));
@@ -114,10 +114,14 @@ function hurry(why: Why, { hurried, logger }: { hurried: AbortController; logger
   exitAfter(HURRIED_MS, logger);
 }
 
+// What is still open somewhere must not keep a process that has ended.
+// oxlint-disable-next-line unicorn/no-process-exit -- this is where processes end
+const exit = (code: number): never => process.exit(code);
+
 function exitAfter(ms: number, logger: Logger): void {
   setTimeout(() => {
     logger.error('the stop took too long', { ms });
-    process.exit(1);
+    exit(1);
   }, ms).unref();
 }
 
@@ -160,11 +164,11 @@ async function stopGracefully({ options, sockets, started, hurried }: Stopping):
 /** When the resources must be closed, as of now: a second signal brings it forward. */
 function deadlineOf(closeMs: number, hurried: AbortSignal): () => number {
   let endBy = performance.now() + closeMs - LAST_MS;
-  const hurry = (): void => {
+  const bringForward = (): void => {
     endBy = Math.min(endBy, performance.now() + HURRIED_MS - LAST_MS);
   };
-  if (hurried.aborted) hurry();
-  else hurried.addEventListener('abort', hurry, { once: true });
+  if (hurried.aborted) bringForward();
+  else hurried.addEventListener('abort', bringForward, { once: true });
   return () => endBy;
 }
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError, requestContext } from '@tollgate/http-kit';
-import type { Units } from '../src/domain/wire-types.ts';
-import { judgeOrphan } from '../src/flows/answers/judge-orphan.ts';
-import { createSettler } from '../src/flows/answers/settle-leftovers.ts';
-import type { Ending } from '../src/ports.ts';
-import { ALICE, BOB, credits, holdId, holdOf, TOKEN_PRICE } from './fixtures/doubles.ts';
-import { createStage, type Stage } from './fixtures/flow-stage.ts';
+import type { Units } from '../../src/domain/wire-types.ts';
+import { judgeOrphan } from '../../src/flows/answers/judge-orphan.ts';
+import { createSettler } from '../../src/flows/answers/settle-leftovers.ts';
+import type { Ending } from '../../src/ports.ts';
+import { ALICE, BOB, credits, holdId, holdOf, TOKEN_PRICE } from '../fixtures/doubles.ts';
+import { createStage, type Stage } from '../fixtures/flow-stage.ts';
 
 const settled = (changes: object = {}): Ending => ({
   kind: 'settle',

@@ -1,0 +1,70 @@
+import { table } from '../table.ts';
+import type { ReadersOptions, ReadersSeen } from './readers.ts';
+
+const MOST_MEGABYTES = 200;
+const MOST_DELAY_MS = 50;
+const SHORTEST_EXIT_SECONDS = 10;
+
+export function isHarmless({ left, crawling, exit }: ReadersSeen): boolean {
+  return (
+    left.every(
+      ({ openHolds, openUpstreams, megabytesBefore, megabytesAtMost, delayP99Ms }) =>
+        openHolds === 0 &&
+        openUpstreams === 0 &&
+        megabytesAtMost - megabytesBefore <= MOST_MEGABYTES &&
+        delayP99Ms <= MOST_DELAY_MS,
+    ) &&
+    crawling.ended === crawling.count &&
+    exit.code === 0 &&
+    exit.seconds <= SHORTEST_EXIT_SECONDS
+  );
+}
+
+export function readersReport(options: Omit<ReadersOptions, 'say'>, seen: ReadersSeen): string {
+  const { left, crawling, before, after, exit } = seen;
+  const kinds = [...new Set([...Object.keys(before.resources), ...Object.keys(after.resources)])].toSorted();
+  const tenth = (seconds: number): string => seconds.toFixed(1);
+  return `# Clients that read slowly, or not at all
+
+Written by \`pnpm prove readers\`: raw sockets at the native stream of one proxy, each with an answer of about 5 MB. A hold's lease is
+${options.leaseSeconds} s here, and a client that reads nothing is given up after ${options.stallSeconds} s.
+
+**${isHarmless(seen) ? 'Harmless.' : 'Not as promised.'}** Promised are at most ${MOST_MEGABYTES} MB more memory and ${MOST_DELAY_MS} ms of event-loop delay (p99), no open
+connection to the upstream, and no open hold after the lease.
+
+${table(
+  [
+    'clients',
+    'count',
+    'ended by the proxy',
+    'memory before, at most',
+    'event-loop delay, p99',
+    'seconds to the last hold',
+    'to the last upstream',
+    'open holds',
+    'open upstreams',
+  ],
+  left.map((kind) => [
+    kind.clients,
+    kind.count,
+    kind.ended,
+    `${kind.megabytesBefore}, ${kind.megabytesAtMost} MB (+${kind.megabytesAtMost - kind.megabytesBefore})`,
+    `${kind.delayP99Ms} ms`,
+    tenth(kind.holdsAfter),
+    tenth(kind.upstreamsAfter),
+    kind.openHolds,
+    kind.openUpstreams,
+  ]),
+)}
+${crawling.count} sockets whose headers come at a byte a second: ${crawling.ended} ended by the proxy, the last after ${tenth(crawling.lastSeconds)} s; p99 of other
+requests ${crawling.p99Ms[0]} ms before and ${crawling.p99Ms[1]} ms meanwhile.
+
+## What the process holds on to
+
+${table(
+  ['kind', 'before', 'after'],
+  kinds.map((kind) => [kind, before.resources[kind] ?? 0, after.resources[kind] ?? 0]),
+)}
+The heap is ${before.heapMegabytes} MB before and ${after.heapMegabytes} MB after. Told to stop then, the process exits with ${exit.code} after ${tenth(exit.seconds)} s.
+`;
+}

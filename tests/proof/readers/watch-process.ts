@@ -1,0 +1,56 @@
+import { readFile, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { eventually, type ServiceProcess } from '@tollgate/test-kit';
+
+/** What diagnostic.ts has seen since it was asked last. */
+export interface Seen {
+  /** What keeps the event loop alive, by kind. */
+  readonly resources: Readonly<Record<string, number>>;
+  readonly heapMegabytes: number;
+  readonly delayMs: { readonly median: number; readonly p99: number };
+}
+
+/** The environment with which a process can be watched. */
+export const watchedBy = (file: string) => ({
+  NODE_OPTIONS: `--import=${fileURLToPath(new URL('diagnostic.ts', import.meta.url))}`,
+  DIAGNOSTIC_FILE: file,
+});
+
+export async function seen({ pid = 0 }: ServiceProcess, file: string): Promise<Seen> {
+  await rm(file, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  const text = await eventually(() => readFile(file, 'utf8').catch(() => undefined), 'the diagnostic of a process');
+  return JSON.parse(text) as Seen;
+}
+
+export async function residentMegabytes({ pid }: ServiceProcess): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024);
+}
+
+/** The highest of what is measured until it is stopped. */
+export function watchMemory(service: ServiceProcess): () => Promise<number> {
+  let peak = 0;
+  const measure = async (): Promise<void> => {
+    peak = Math.max(peak, await residentMegabytes(service));
+  };
+  const timer = setInterval(() => void measure(), MEASURED_EVERY_MS);
+  return async () => {
+    clearInterval(timer);
+    await measure();
+    return peak;
+  };
+}
+const MEASURED_EVERY_MS = 250;
+
+const ESTABLISHED = '01';
+
+/** Connections of this machine to a local port that are open. */
+export async function connectionsTo(port: number): Promise<number> {
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').slice(1);
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return lines.filter((line) => {
+    const [, , remote = '', state] = line.trim().split(/\s+/);
+    return remote.endsWith(wanted) && state === ESTABLISHED;
+  }).length;
+}
