@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { callJson, directive, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
+import { callJson, directive, eventually, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
 
 // What a kill at each step of an answer leaves behind: tests/proof/kills.test.ts.
 
