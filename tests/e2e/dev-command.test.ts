@@ -56,9 +56,10 @@ interface Ended {
 
 /** Runs what ./scripts/dev runs once the tool-chain is there. */
 function dev(...args: string[]): Promise<Ended> {
+  const { NODE_COMPILE_CACHE } = process.env;
   const { promise, resolve } = Promise.withResolvers<Ended>();
   const options = {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1', ...environment },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE, NO_COLOR: '1', ...environment },
     timeout: 90_000,
   };
   execFile(

@@ -157,6 +157,19 @@ describe('the journal', () => {
     await theirs.close(hold.holdId);
   });
 
+  it('knows the request that a hold was taken for, and since when a row has had no owner', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
+    expect(await mine.firstLeaseEnd()).toBeUndefined();
+    const origin = { requestId: 'asked-0001', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+    const [hold, later] = [owner(), owner()];
+    await mine.open(later, after(60));
+    await mine.open({ ...hold, origin }, after(30));
+    expect(await theirs.firstLeaseEnd()).toEqual(after(30));
+    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, origin }]);
+    expect(await mine.firstLeaseEnd()).toEqual(after(60));
+    await Promise.all([hold, later].map(({ holdId: id }) => mine.close(id)));
+  });
+
   it('lets no late write undo a newer checkpoint', async () => {
     const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();

@@ -2,8 +2,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as timer } from 'node:timers/promises';
-import type { Health } from './health.ts';
-import type { Logger } from './server/service-options.ts';
+import type { Health } from '../health.ts';
+import type { Logger } from '../server/service-options.ts';
 
 /** A service that is built, and what begins and ends it. */
 export interface RunOptions {

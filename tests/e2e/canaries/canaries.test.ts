@@ -9,9 +9,9 @@ import {
 } from '@tollgate/test-kit';
 import { directive } from '@tollgate/test-kit';
 import type { OperationSpec } from '@tollgate/contracts';
-import { operationsOf } from '../../scripts/house-rules/operations.ts';
-import { CONTRACTS } from '../../scripts/openapi.ts';
-import { DOORS } from '../proof/doors.ts';
+import { operationsOf } from '../../../scripts/house-rules/operations.ts';
+import { CONTRACTS } from '../../../scripts/openapi.ts';
+import { DOORS } from '../../proof/doors.ts';
 import { CanaryBook } from './canary-book.ts';
 import { besideQuestions, FAILURES } from './canary-questions.ts';
 

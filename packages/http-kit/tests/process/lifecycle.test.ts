@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Agent, request } from 'undici';
-import { createClosers } from '../src/index.ts';
-import { call, eventually, memoryLogger, type Wire, wire, within } from './kit.ts';
+import { createClosers } from '../../src/index.ts';
+import { call, eventually, memoryLogger, type Wire, wire, within } from '../kit.ts';
 
 interface Event {
   readonly event: string;
@@ -44,7 +44,7 @@ async function launch(framework: string, manner: Manner = {}): Promise<Process> 
 }
 
 function spawnService(framework: string, { acceptMs = 0, drainMs = 2000, fault = '' }: Manner): Process {
-  const file = join(import.meta.dirname, 'fixtures', 'service.ts');
+  const file = join(import.meta.dirname, '..', 'fixtures', 'service.ts');
   const child = spawn(
     process.execPath,
     ['--conditions=tollgate', file, framework, String(acceptMs), String(drainMs), fault],
