@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { KEY_SCOPES, PERMISSIONS } from '@tollgate/contracts';
 import {
   type CollectedSpan,
@@ -13,7 +13,7 @@ import {
 } from '@tollgate/test-kit';
 
 /** Starting a service again takes what the machine takes. */
-jest.setTimeout(120_000);
+const LONG = 120_000;
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
   platform = await startPlatform({ auth: watched, accounting: watched, chatProxy: watched });
   alice = await platform.user({ credits: 100_000 });
   await takeNewKey();
-}, 120_000);
+}, LONG);
 afterAll(async () => {
   await platform.stop();
   await collector.stop();
@@ -77,62 +77,74 @@ const settled = (requestId: string) =>
   }, `the settlement of ${requestId}`);
 
 describe('one request id', () => {
-  it('leads from the client through the logs of all services to the ledger', async () => {
-    const { response, text } = await ask({ 'x-request-id': 'asked-by-alice-1' });
-    expect([response.status, response.headers.get('x-request-id')]).toEqual([200, 'asked-by-alice-1']);
-    await text();
-    expect(await settled('asked-by-alice-1')).toEqual(['hold', 'settle']);
-    const { auth, chatProxy, accounting } = platform;
-    const all = await eventually(async () => {
-      const lines = [chatProxy, accounting, auth].map((service) => told(service, 'asked-by-alice-1').sort());
-      return lines[0]?.length === 3 && lines[1]?.length === 2 ? lines : undefined;
-    }, 'the lines of the request');
-    expect(all).toEqual([
-      ['answered /api/v1/chat/predict/stream', 'chat_finished', 'hold_closed'],
-      ['answered /api/holds', 'answered /api/holds/:holdId/settle'],
-      // Asked by the proxy, and by accounting, which judges by itself who pays.
-      Array(2).fill('answered /api/internal/api-keys/verify'),
-    ]);
-  });
+  it(
+    'leads from the client through the logs of all services to the ledger',
+    async () => {
+      const { response, text } = await ask({ 'x-request-id': 'asked-by-alice-1' });
+      expect([response.status, response.headers.get('x-request-id')]).toEqual([200, 'asked-by-alice-1']);
+      await text();
+      expect(await settled('asked-by-alice-1')).toEqual(['hold', 'settle']);
+      const { auth, chatProxy, accounting } = platform;
+      const all = await eventually(async () => {
+        const lines = [chatProxy, accounting, auth].map((service) => told(service, 'asked-by-alice-1').sort());
+        return lines[0]?.length === 3 && lines[1]?.length === 2 ? lines : undefined;
+      }, 'the lines of the request');
+      expect(all).toEqual([
+        ['answered /api/v1/chat/predict/stream', 'chat_finished', 'hold_closed'],
+        ['answered /api/holds', 'answered /api/holds/:holdId/settle'],
+        // Asked by the proxy, and by accounting, which judges by itself who pays.
+        Array(2).fill('answered /api/internal/api-keys/verify'),
+      ]);
+    },
+    LONG,
+  );
 
-  it('leads to what is settled later, when accounting has come back', async () => {
-    const { accounting } = platform;
-    const { response } = await ask({ 'x-request-id': 'asked-by-alice-2' }, { tokens: 3, endDelayMs: 600_000 });
-    expect(response.status).toBe(200);
-    await accounting.end('SIGKILL');
-    await response.body?.cancel();
-    await eventually(
-      async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_left_over') || undefined,
-      'the hold to be left over',
-    );
-    await accounting.start();
-    expect(await settled('asked-by-alice-2')).toEqual(['hold', 'settle']);
-    await eventually(
-      async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_closed') || undefined,
-      'the line of the settlement',
-    );
-    await eventually(
-      async () => told(accounting, 'asked-by-alice-2').length > 1 || undefined,
-      "accounting's line of the settlement",
-    );
-    expect(told(accounting, 'asked-by-alice-2')).toContain('answered /api/holds/:holdId/settle');
-  });
+  it(
+    'leads to what is settled later, when accounting has come back',
+    async () => {
+      const { accounting } = platform;
+      const { response } = await ask({ 'x-request-id': 'asked-by-alice-2' }, { tokens: 3, endDelayMs: 600_000 });
+      expect(response.status).toBe(200);
+      await accounting.end('SIGKILL');
+      await response.body?.cancel();
+      await eventually(
+        async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_left_over') || undefined,
+        'the hold to be left over',
+      );
+      await accounting.start();
+      expect(await settled('asked-by-alice-2')).toEqual(['hold', 'settle']);
+      await eventually(
+        async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_closed') || undefined,
+        'the line of the settlement',
+      );
+      await eventually(
+        async () => told(accounting, 'asked-by-alice-2').length > 1 || undefined,
+        "accounting's line of the settlement",
+      );
+      expect(told(accounting, 'asked-by-alice-2')).toContain('answered /api/holds/:holdId/settle');
+    },
+    LONG,
+  );
 
-  it('leads from a refusal to why it was refused', async () => {
-    const bob = await platform.user({ credits: 0, assign: false });
-    const { response, text } = await ask({
-      authorization: `Bearer ${bob.accessToken}`,
-      'x-request-id': 'asked-by-bob',
-    });
-    expect([response.status, JSON.parse(await text())]).toMatchObject([403, { requestId: 'asked-by-bob' }]);
-    const lines = await eventually(async () => {
-      const found = linesOf(platform.chatProxy, 'asked-by-bob');
-      return found.length > 0 ? found : undefined;
-    }, 'its line');
-    expect(lines).toMatchObject([
-      { message: 'answered', status: 403, code: 'chatflow_access_denied', userId: bob.userId },
-    ]);
-  });
+  it(
+    'leads from a refusal to why it was refused',
+    async () => {
+      const bob = await platform.user({ credits: 0, assign: false });
+      const { response, text } = await ask({
+        authorization: `Bearer ${bob.accessToken}`,
+        'x-request-id': 'asked-by-bob',
+      });
+      expect([response.status, JSON.parse(await text())]).toMatchObject([403, { requestId: 'asked-by-bob' }]);
+      const lines = await eventually(async () => {
+        const found = linesOf(platform.chatProxy, 'asked-by-bob');
+        return found.length > 0 ? found : undefined;
+      }, 'its line');
+      expect(lines).toMatchObject([
+        { message: 'answered', status: 403, code: 'chatflow_access_denied', userId: bob.userId },
+      ]);
+    },
+    LONG,
+  );
 });
 
 describe('a trace', () => {
@@ -141,86 +153,98 @@ describe('a trace', () => {
   const named = (spans: readonly CollectedSpan[], service: string, name: string) =>
     spans.find((span) => span.service === `tollgate-${service}` && span.name === name);
 
-  it('that a client has begun goes on through all three services, with the time to the first token', async () => {
-    await takeNewKey();
-    const { text, response } = await ask({ traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
-    expect(response.headers.get('x-request-id')).toBe(TRACE);
-    await text();
-    await settled(TRACE);
-    const wanted = [
-      'settleHold',
-      'POST /api/internal/api-keys/verify',
-      'holdCredits',
-      'ask upstream',
-      'POST /api/holds/:holdId/settle',
-    ];
-    const all = await collector.until((spans) => {
-      const here = spans.filter(({ traceId }) => traceId === TRACE).map(({ name }) => name);
-      return wanted.every((name) => here.includes(name)) && here.some((name) => name.startsWith('POST /api/v1/chat'));
-    });
-    const spans = all.filter(({ traceId }) => traceId === TRACE);
-    const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');
-    expect(root).toMatchObject({ parentSpanId: '00f067aa0ba902b7', failed: false });
-    expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
-    const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
-    expect(new Set(databases.map(({ service }) => service))).toEqual(
-      new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
-    );
-    expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
-    const steps = spans
-      .filter((span) => !databases.includes(span))
-      .filter(({ service, parentSpanId }) => service !== 'tollgate-chat-proxy' || parentSpanId === root?.spanId)
-      .map((span) => {
-        const { name, service } = parentOf(spans, span) ?? { name: '', service: '' };
-        return `${span.service}: ${span.name} < ${service}: ${name}`.replaceAll('tollgate-', '');
-      });
-    const door = 'chat-proxy: POST /api/v1/chat/predict/stream';
-    expect(steps.toSorted()).toEqual([
-      'accounting: POST /api/holds < chat-proxy: holdCredits',
-      'accounting: POST /api/holds/:holdId/settle < chat-proxy: settleHold',
-      'accounting: verifyApiKey < accounting: POST /api/holds',
-      'auth: POST /api/internal/api-keys/verify < accounting: verifyApiKey',
-      'auth: POST /api/internal/api-keys/verify < chat-proxy: verifyApiKey',
-      `chat-proxy: ask upstream < ${door}`,
-      `chat-proxy: holdCredits < ${door}`,
-      `chat-proxy: settleHold < ${door}`,
-      `chat-proxy: verifyApiKey < ${door}`,
-    ]);
-    const upstream = named(spans, 'chat-proxy', 'ask upstream');
-    expect(upstream?.fields).toMatchObject({
-      'tollgate.upstream': 'openai',
-      'tollgate.first_token_ms': expect.anything(),
-    });
-  });
-
-  it('tells which step has failed, by its code alone', async () => {
-    const other = TRACE.replaceAll('4', '5');
-    const { response, text } = await ask(
-      { traceparent: `00-${other}-00f067aa0ba902b7-01` },
-      { error: { status: 500, message: 'a secret of the upstream' } },
-    );
-    expect(response.status).toBe(502);
-    await text();
-    const all = await collector.until((spans) =>
-      spans.some(({ traceId, name }) => traceId === other && name.startsWith('POST /api/v1')),
-    );
-    const failed = all.filter((span) => span.traceId === other && span.failed);
-    expect(failed.map(({ name, fields }) => `${name}: ${String(fields['error.type'])}`).toSorted()).toEqual([
-      'POST /api/v1/chat/predict/stream: upstream_failed',
-      'ask upstream: upstream_failed',
-    ]);
-    expect(collector.raw).not.toContain('a secret of the upstream');
-  });
-
-  it("is nobody's concern while its collector is dead", async () => {
-    await collector.stop();
-    for (let n = 0; n < 20; n += 1) {
-      const { response, text } = await ask({ 'x-request-id': `asked-in-the-dark-${n}` });
-      expect(response.status).toBe(200);
+  it(
+    'that a client has begun goes on through all three services, with the time to the first token',
+    async () => {
+      await takeNewKey();
+      const { text, response } = await ask({ traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
+      expect(response.headers.get('x-request-id')).toBe(TRACE);
       await text();
-    }
-    await settled('asked-in-the-dark-19');
-    expect(await platform.chatProxy.end('SIGTERM')).toBe(0);
-    expect(platform.chatProxy.log).not.toMatch(/unhandled|uncaught/i);
-  });
+      await settled(TRACE);
+      const wanted = [
+        'settleHold',
+        'POST /api/internal/api-keys/verify',
+        'holdCredits',
+        'ask upstream',
+        'POST /api/holds/:holdId/settle',
+      ];
+      const all = await collector.until((spans) => {
+        const here = spans.filter(({ traceId }) => traceId === TRACE).map(({ name }) => name);
+        return wanted.every((name) => here.includes(name)) && here.some((name) => name.startsWith('POST /api/v1/chat'));
+      });
+      const spans = all.filter(({ traceId }) => traceId === TRACE);
+      const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');
+      expect(root).toMatchObject({ parentSpanId: '00f067aa0ba902b7', failed: false });
+      expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
+      const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
+      expect(new Set(databases.map(({ service }) => service))).toEqual(
+        new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
+      );
+      expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
+      const steps = spans
+        .filter((span) => !databases.includes(span))
+        .filter(({ service, parentSpanId }) => service !== 'tollgate-chat-proxy' || parentSpanId === root?.spanId)
+        .map((span) => {
+          const { name, service } = parentOf(spans, span) ?? { name: '', service: '' };
+          return `${span.service}: ${span.name} < ${service}: ${name}`.replaceAll('tollgate-', '');
+        });
+      const door = 'chat-proxy: POST /api/v1/chat/predict/stream';
+      expect(steps.toSorted()).toEqual([
+        'accounting: POST /api/holds < chat-proxy: holdCredits',
+        'accounting: POST /api/holds/:holdId/settle < chat-proxy: settleHold',
+        'accounting: verifyApiKey < accounting: POST /api/holds',
+        'auth: POST /api/internal/api-keys/verify < accounting: verifyApiKey',
+        'auth: POST /api/internal/api-keys/verify < chat-proxy: verifyApiKey',
+        `chat-proxy: ask upstream < ${door}`,
+        `chat-proxy: holdCredits < ${door}`,
+        `chat-proxy: settleHold < ${door}`,
+        `chat-proxy: verifyApiKey < ${door}`,
+      ]);
+      const upstream = named(spans, 'chat-proxy', 'ask upstream');
+      expect(upstream?.fields).toMatchObject({
+        'tollgate.upstream': 'openai',
+        'tollgate.first_token_ms': expect.anything(),
+      });
+    },
+    LONG,
+  );
+
+  it(
+    'tells which step has failed, by its code alone',
+    async () => {
+      const other = TRACE.replaceAll('4', '5');
+      const { response, text } = await ask(
+        { traceparent: `00-${other}-00f067aa0ba902b7-01` },
+        { error: { status: 500, message: 'a secret of the upstream' } },
+      );
+      expect(response.status).toBe(502);
+      await text();
+      const all = await collector.until((spans) =>
+        spans.some(({ traceId, name }) => traceId === other && name.startsWith('POST /api/v1')),
+      );
+      const failed = all.filter((span) => span.traceId === other && span.failed);
+      expect(failed.map(({ name, fields }) => `${name}: ${String(fields['error.type'])}`).toSorted()).toEqual([
+        'POST /api/v1/chat/predict/stream: upstream_failed',
+        'ask upstream: upstream_failed',
+      ]);
+      expect(collector.raw).not.toContain('a secret of the upstream');
+    },
+    LONG,
+  );
+
+  it(
+    "is nobody's concern while its collector is dead",
+    async () => {
+      await collector.stop();
+      for (let n = 0; n < 20; n += 1) {
+        const { response, text } = await ask({ 'x-request-id': `asked-in-the-dark-${n}` });
+        expect(response.status).toBe(200);
+        await text();
+      }
+      await settled('asked-in-the-dark-19');
+      expect(await platform.chatProxy.end('SIGTERM')).toBe(0);
+      expect(platform.chatProxy.log).not.toMatch(/unhandled|uncaught/i);
+    },
+    LONG,
+  );
 });
