@@ -77,27 +77,23 @@ const settled = (requestId: string) =>
   }, `the settlement of ${requestId}`);
 
 describe('one request id', () => {
-  it(
-    'leads from the client through the logs of all services to the ledger',
-    async () => {
-      const { response, text } = await ask({ 'x-request-id': 'asked-by-alice-1' });
-      expect([response.status, response.headers.get('x-request-id')]).toEqual([200, 'asked-by-alice-1']);
-      await text();
-      expect(await settled('asked-by-alice-1')).toEqual(['hold', 'settle']);
-      const { auth, chatProxy, accounting } = platform;
-      const all = await eventually(async () => {
-        const lines = [chatProxy, accounting, auth].map((service) => told(service, 'asked-by-alice-1').sort());
-        return lines[0]?.length === 3 && lines[1]?.length === 2 ? lines : undefined;
-      }, 'the lines of the request');
-      expect(all).toEqual([
-        ['answered /api/v1/chat/predict/stream', 'chat_finished', 'hold_closed'],
-        ['answered /api/holds', 'answered /api/holds/:holdId/settle'],
-        // Asked by the proxy, and by accounting, which judges by itself who pays.
-        Array(2).fill('answered /api/internal/api-keys/verify'),
-      ]);
-    },
-    LONG,
-  );
+  it('leads from the client through the logs of all services to the ledger', async () => {
+    const { response, text } = await ask({ 'x-request-id': 'asked-by-alice-1' });
+    expect([response.status, response.headers.get('x-request-id')]).toEqual([200, 'asked-by-alice-1']);
+    await text();
+    expect(await settled('asked-by-alice-1')).toEqual(['hold', 'settle']);
+    const { auth, chatProxy, accounting } = platform;
+    const all = await eventually(async () => {
+      const lines = [chatProxy, accounting, auth].map((service) => told(service, 'asked-by-alice-1').sort());
+      return lines[0]?.length === 3 && lines[1]?.length === 2 ? lines : undefined;
+    }, 'the lines of the request');
+    expect(all).toEqual([
+      ['answered /api/v1/chat/predict/stream', 'chat_finished', 'hold_closed'],
+      ['answered /api/holds', 'answered /api/holds/:holdId/settle'],
+      // Asked by the proxy, and by accounting, which judges by itself who pays.
+      Array(2).fill('answered /api/internal/api-keys/verify'),
+    ]);
+  });
 
   it(
     'leads to what is settled later, when accounting has come back',
@@ -126,25 +122,21 @@ describe('one request id', () => {
     LONG,
   );
 
-  it(
-    'leads from a refusal to why it was refused',
-    async () => {
-      const bob = await platform.user({ credits: 0, assign: false });
-      const { response, text } = await ask({
-        authorization: `Bearer ${bob.accessToken}`,
-        'x-request-id': 'asked-by-bob',
-      });
-      expect([response.status, JSON.parse(await text())]).toMatchObject([403, { requestId: 'asked-by-bob' }]);
-      const lines = await eventually(async () => {
-        const found = linesOf(platform.chatProxy, 'asked-by-bob');
-        return found.length > 0 ? found : undefined;
-      }, 'its line');
-      expect(lines).toMatchObject([
-        { message: 'answered', status: 403, code: 'chatflow_access_denied', userId: bob.userId },
-      ]);
-    },
-    LONG,
-  );
+  it('leads from a refusal to why it was refused', async () => {
+    const bob = await platform.user({ credits: 0, assign: false });
+    const { response, text } = await ask({
+      authorization: `Bearer ${bob.accessToken}`,
+      'x-request-id': 'asked-by-bob',
+    });
+    expect([response.status, JSON.parse(await text())]).toMatchObject([403, { requestId: 'asked-by-bob' }]);
+    const lines = await eventually(async () => {
+      const found = linesOf(platform.chatProxy, 'asked-by-bob');
+      return found.length > 0 ? found : undefined;
+    }, 'its line');
+    expect(lines).toMatchObject([
+      { message: 'answered', status: 403, code: 'chatflow_access_denied', userId: bob.userId },
+    ]);
+  });
 });
 
 describe('a trace', () => {
@@ -153,84 +145,75 @@ describe('a trace', () => {
   const named = (spans: readonly CollectedSpan[], service: string, name: string) =>
     spans.find((span) => span.service === `tollgate-${service}` && span.name === name);
 
-  it(
-    'that a client has begun goes on through all three services, with the time to the first token',
-    async () => {
-      await takeNewKey();
-      const { text, response } = await ask({ traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
-      expect(response.headers.get('x-request-id')).toBe(TRACE);
-      await text();
-      await settled(TRACE);
-      const wanted = [
-        'settleHold',
-        'POST /api/internal/api-keys/verify',
-        'holdCredits',
-        'ask upstream',
-        'POST /api/holds/:holdId/settle',
-      ];
-      const all = await collector.until((spans) => {
-        const here = spans.filter(({ traceId }) => traceId === TRACE).map(({ name }) => name);
-        return wanted.every((name) => here.includes(name)) && here.some((name) => name.startsWith('POST /api/v1/chat'));
+  it('that a client has begun goes on through all three services, with the time to the first token', async () => {
+    await takeNewKey();
+    const { text, response } = await ask({ traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
+    expect(response.headers.get('x-request-id')).toBe(TRACE);
+    await text();
+    await settled(TRACE);
+    const wanted = [
+      'settleHold',
+      'POST /api/internal/api-keys/verify',
+      'holdCredits',
+      'ask upstream',
+      'POST /api/holds/:holdId/settle',
+    ];
+    const all = await collector.until((spans) => {
+      const here = spans.filter(({ traceId }) => traceId === TRACE).map(({ name }) => name);
+      return wanted.every((name) => here.includes(name)) && here.some((name) => name.startsWith('POST /api/v1/chat'));
+    });
+    const spans = all.filter(({ traceId }) => traceId === TRACE);
+    const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');
+    expect(root).toMatchObject({ parentSpanId: '00f067aa0ba902b7', failed: false });
+    expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
+    const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
+    expect(new Set(databases.map(({ service }) => service))).toEqual(
+      new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
+    );
+    expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
+    const steps = spans
+      .filter((span) => !databases.includes(span))
+      .filter(({ service, parentSpanId }) => service !== 'tollgate-chat-proxy' || parentSpanId === root?.spanId)
+      .map((span) => {
+        const { name, service } = parentOf(spans, span) ?? { name: '', service: '' };
+        return `${span.service}: ${span.name} < ${service}: ${name}`.replaceAll('tollgate-', '');
       });
-      const spans = all.filter(({ traceId }) => traceId === TRACE);
-      const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');
-      expect(root).toMatchObject({ parentSpanId: '00f067aa0ba902b7', failed: false });
-      expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
-      const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
-      expect(new Set(databases.map(({ service }) => service))).toEqual(
-        new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
-      );
-      expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
-      const steps = spans
-        .filter((span) => !databases.includes(span))
-        .filter(({ service, parentSpanId }) => service !== 'tollgate-chat-proxy' || parentSpanId === root?.spanId)
-        .map((span) => {
-          const { name, service } = parentOf(spans, span) ?? { name: '', service: '' };
-          return `${span.service}: ${span.name} < ${service}: ${name}`.replaceAll('tollgate-', '');
-        });
-      const door = 'chat-proxy: POST /api/v1/chat/predict/stream';
-      expect(steps.toSorted()).toEqual([
-        'accounting: POST /api/holds < chat-proxy: holdCredits',
-        'accounting: POST /api/holds/:holdId/settle < chat-proxy: settleHold',
-        'accounting: verifyApiKey < accounting: POST /api/holds',
-        'auth: POST /api/internal/api-keys/verify < accounting: verifyApiKey',
-        'auth: POST /api/internal/api-keys/verify < chat-proxy: verifyApiKey',
-        `chat-proxy: ask upstream < ${door}`,
-        `chat-proxy: holdCredits < ${door}`,
-        `chat-proxy: settleHold < ${door}`,
-        `chat-proxy: verifyApiKey < ${door}`,
-      ]);
-      const upstream = named(spans, 'chat-proxy', 'ask upstream');
-      expect(upstream?.fields).toMatchObject({
-        'tollgate.upstream': 'openai',
-        'tollgate.first_token_ms': expect.anything(),
-      });
-    },
-    LONG,
-  );
+    const door = 'chat-proxy: POST /api/v1/chat/predict/stream';
+    expect(steps.toSorted()).toEqual([
+      'accounting: POST /api/holds < chat-proxy: holdCredits',
+      'accounting: POST /api/holds/:holdId/settle < chat-proxy: settleHold',
+      'accounting: verifyApiKey < accounting: POST /api/holds',
+      'auth: POST /api/internal/api-keys/verify < accounting: verifyApiKey',
+      'auth: POST /api/internal/api-keys/verify < chat-proxy: verifyApiKey',
+      `chat-proxy: ask upstream < ${door}`,
+      `chat-proxy: holdCredits < ${door}`,
+      `chat-proxy: settleHold < ${door}`,
+      `chat-proxy: verifyApiKey < ${door}`,
+    ]);
+    const upstream = named(spans, 'chat-proxy', 'ask upstream');
+    expect(upstream?.fields).toMatchObject({
+      'tollgate.upstream': 'openai',
+      'tollgate.first_token_ms': expect.anything(),
+    });
+  });
 
-  it(
-    'tells which step has failed, by its code alone',
-    async () => {
-      const other = TRACE.replaceAll('4', '5');
-      const { response, text } = await ask(
-        { traceparent: `00-${other}-00f067aa0ba902b7-01` },
-        { error: { status: 500, message: 'a secret of the upstream' } },
-      );
-      expect(response.status).toBe(502);
-      await text();
-      const all = await collector.until((spans) =>
-        spans.some(({ traceId, name }) => traceId === other && name.startsWith('POST /api/v1')),
-      );
-      const failed = all.filter((span) => span.traceId === other && span.failed);
-      expect(failed.map(({ name, fields }) => `${name}: ${String(fields['error.type'])}`).toSorted()).toEqual([
-        'POST /api/v1/chat/predict/stream: upstream_failed',
-        'ask upstream: upstream_failed',
-      ]);
-      expect(collector.raw).not.toContain('a secret of the upstream');
-    },
-    LONG,
-  );
+  it('tells which step has failed, by its code alone', async () => {
+    const other = TRACE.replaceAll('4', '5');
+    const { response, text } = await ask(
+      { traceparent: `00-${other}-00f067aa0ba902b7-01` },
+      { error: { status: 500, message: 'a secret of the upstream' } },
+    );
+    expect(response.status).toBe(502);
+    await text();
+    const all = await collector.until((spans) =>
+      spans.some(({ traceId, name }) => traceId === other && name.startsWith('POST /api/v1')),
+    );
+    const failed = all.filter((span) => span.traceId === other && span.failed);
+    expect(new Set(failed.map(({ name, fields }) => `${name}: ${String(fields['error.type'])}`))).toEqual(
+      new Set(['POST /api/v1/chat/predict/stream: upstream_failed', 'ask upstream: upstream_failed']),
+    );
+    expect(collector.raw).not.toContain('a secret of the upstream');
+  });
 
   it(
     "is nobody's concern while its collector is dead",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
-import { MODEL } from './fixtures/doubles.ts';
-import { namesOf, readAll, type Stage, stageWith, text, withModel } from './fixtures/flow-stage.ts';
+import { MODEL } from '../fixtures/doubles.ts';
+import { namesOf, readAll, type Stage, stageWith, text, withModel } from '../fixtures/flow-stage.ts';
 
 const THREE_TOKENS = { kind: 'usage', usage: { input: 0, cacheRead: 0, output: 3, raw: {} } } as const;
 
