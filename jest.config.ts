@@ -5,6 +5,7 @@ const config: Config = {
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.tollgate/'],
   transform: {},
   testRunner: '<rootDir>/packages/test-kit/jest/run-file.mjs',
+  testSequencer: '<rootDir>/packages/test-kit/jest/longest-first.mjs',
   globalSetup: '<rootDir>/packages/test-kit/jest/setup.mjs',
   globalTeardown: '<rootDir>/packages/test-kit/jest/teardown.mjs',
   testTimeout: 30_000,

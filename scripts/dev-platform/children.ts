@@ -37,7 +37,12 @@ export async function startService(spec: ServiceSpec, onRestart: () => void): Pr
       process.execPath,
       [...(spec.watch ? ['--watch', '--watch-preserve-output'] : []), '--conditions=tollgate', spec.main],
       {
-        env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...spec.env },
+        env: {
+          PATH: process.env['PATH'],
+          HOME: process.env['HOME'],
+          NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+          ...spec.env,
+        },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );

@@ -43,6 +43,14 @@ const note = (what: string, more: readonly Found[]): void => {
 const seed = Number(values.seed);
 let operations: FuzzResult | undefined;
 try {
+  // First: it lets nothing else run meanwhile.
+  const expressions = new Map([...publishedPatterns(), ...(await expressionsIn('packages/contracts/src'))]);
+  const slow = slowAmong(expressions).map(({ pattern, where, why }) => ({
+    operation: where,
+    what: why,
+    example: pattern,
+  }));
+  note(`${expressions.size} regular expressions of the contracts`, slow);
   platform = await startPlatform();
   const raw = await fuzzRaw(platform, { seed, runs: Number(values.raw) });
   note(`${raw.sent} connections with what is no good HTTP, to both frameworks`, raw.found);
@@ -51,13 +59,6 @@ try {
   const texts = await keepTexts(platform, 1);
   note(`${texts.kept + texts.refused} texts kept (${texts.kept}) or refused (${texts.refused})`, texts.found);
   note(`${JSON_TEXTS.length} texts at the edge of JSON, to three services`, await judgeJsonTexts(platform));
-  const expressions = new Map([...publishedPatterns(), ...(await expressionsIn('packages/contracts/src'))]);
-  const slow = slowAmong(expressions).map(({ pattern, where, why }) => ({
-    operation: where,
-    what: why,
-    example: pattern,
-  }));
-  note(`${expressions.size} regular expressions of the contracts`, slow);
   operations = await fuzzOperations(platform, doors, {
     seed,
     broken: Number(values.runs),

@@ -49,6 +49,9 @@ beforeAll(async () => {
       // Each fault is to be met by itself; what a breaker does is tested elsewhere.
       UPSTREAM_BREAK_AFTER: '1000',
       LEFTOVERS_INTERVAL: '200ms',
+      // As in production: how long a neighbour is waited for is judged here.
+      ACCOUNTING_TIMEOUT: '2s',
+      MONGO_OPERATION_TIMEOUT: '3s',
     },
   });
   await priceByToken(platform);

@@ -6,12 +6,7 @@ import { found, join } from '../e2e/stage.ts';
 
 let platform: Platform;
 beforeAll(async () => {
-  // 100 at once on a small machine may queue for longer than a caller should be kept waiting in production.
-  const patient = '30s';
-  platform = await startPlatform({
-    chatProxy: { ACCOUNTING_TIMEOUT: patient, MONGO_OPERATION_TIMEOUT: patient },
-    accounting: { DB_ACQUIRE_TIMEOUT: patient },
-  });
+  platform = await startPlatform();
 }, 120_000);
 afterAll(() => platform.stop());
 

@@ -210,6 +210,8 @@ export function environment(mails: Pick<SmtpSink, 'smtpUrl'>, smtpUrl = mails.sm
     BCRYPT_COST: '4',
     RATE_LIMITS: 'false',
     MAIL_POLL: '1s',
+    // No test depends on how fast the database is.
+    MONGO_OPERATION_TIMEOUT: '30s',
     ALLOWED_ORIGINS: 'https://chat.example.test',
   };
 }

@@ -119,7 +119,7 @@ describe('a database that cannot be reached', () => {
       const url = new URL(chaos.url);
       url.pathname = `/t_${randomUUID().replaceAll('-', '')}`;
       url.searchParams.set('directConnection', 'true');
-      auth = await Auth.start({ env: { MONGODB_URI: url.href } });
+      auth = await Auth.start({ env: { MONGODB_URI: url.href, MONGO_OPERATION_TIMEOUT: '3s' } });
       const alice = await auth.member();
       await chaos.refuse(true);
       chaos.resetAll();

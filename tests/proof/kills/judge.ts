@@ -1,6 +1,6 @@
 import type { BothBooks, HoldRow } from './both-books.ts';
 import type { Cycle } from './plan.ts';
-import type { Played } from './run-cycle.ts';
+import type { Played } from './played.ts';
 import { GRANT, type KillWorld } from './world.ts';
 
 export type Kind = 'lost' | 'double' | 'negative' | 'open' | 'unsure' | 'history';

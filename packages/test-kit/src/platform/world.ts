@@ -40,6 +40,14 @@ export interface World {
 
 const MODELS = ['fake-small', 'priced'];
 
+/** Where nothing comes between the services and what they depend on, no test depends on how fast they answer one another. */
+const PATIENCE = '30s';
+const PATIENT: Record<keyof ServiceEnvironments, Record<string, string>> = {
+  auth: { MONGO_OPERATION_TIMEOUT: PATIENCE },
+  accounting: { DB_ACQUIRE_TIMEOUT: PATIENCE },
+  chatProxy: { ACCOUNTING_TIMEOUT: PATIENCE, MONGO_OPERATION_TIMEOUT: PATIENCE },
+};
+
 export async function startWorld(options: WorldOptions): Promise<World> {
   const [database, ports, flowise, openai, mails] = await Promise.all([
     createPostgresDatabase(),
@@ -62,7 +70,16 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   });
   const environments = (await options.reroute?.(direct)) ?? direct;
   const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
-    new ServiceProcess({ name, port, env: { ...environments[key], ...keysOf(key, options, auth), ...options[key] } });
+    new ServiceProcess({
+      name,
+      port,
+      env: {
+        ...environments[key],
+        ...(!options.reroute && PATIENT[key]),
+        ...keysOf(key, options, auth),
+        ...options[key],
+      },
+    });
   const services = {
     auth: process('auth', auth, 'auth'),
     accounting: process('accounting', accounting, 'accounting'),
