@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { KEY_SCOPES, PERMISSIONS } from '@tollgate/contracts';
 import {
   type CollectedSpan,
@@ -13,7 +13,7 @@ import {
 } from '@tollgate/test-kit';
 
 /** Starting a service again takes what the machine takes. */
-jest.setTimeout(120_000);
+const LONG = 120_000;
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
   platform = await startPlatform({ auth: watched, accounting: watched, chatProxy: watched });
   alice = await platform.user({ credits: 100_000 });
   await takeNewKey();
-}, 120_000);
+}, LONG);
 afterAll(async () => {
   await platform.stop();
   await collector.stop();
@@ -95,28 +95,32 @@ describe('one request id', () => {
     ]);
   });
 
-  it('leads to what is settled later, when accounting has come back', async () => {
-    const { accounting } = platform;
-    const { response } = await ask({ 'x-request-id': 'asked-by-alice-2' }, { tokens: 3, endDelayMs: 600_000 });
-    expect(response.status).toBe(200);
-    await accounting.end('SIGKILL');
-    await response.body?.cancel();
-    await eventually(
-      async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_left_over') || undefined,
-      'the hold to be left over',
-    );
-    await accounting.start();
-    expect(await settled('asked-by-alice-2')).toEqual(['hold', 'settle']);
-    await eventually(
-      async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_closed') || undefined,
-      'the line of the settlement',
-    );
-    await eventually(
-      async () => told(accounting, 'asked-by-alice-2').length > 1 || undefined,
-      "accounting's line of the settlement",
-    );
-    expect(told(accounting, 'asked-by-alice-2')).toContain('answered /api/holds/:holdId/settle');
-  });
+  it(
+    'leads to what is settled later, when accounting has come back',
+    async () => {
+      const { accounting } = platform;
+      const { response } = await ask({ 'x-request-id': 'asked-by-alice-2' }, { tokens: 3, endDelayMs: 600_000 });
+      expect(response.status).toBe(200);
+      await accounting.end('SIGKILL');
+      await response.body?.cancel();
+      await eventually(
+        async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_left_over') || undefined,
+        'the hold to be left over',
+      );
+      await accounting.start();
+      expect(await settled('asked-by-alice-2')).toEqual(['hold', 'settle']);
+      await eventually(
+        async () => told(platform.chatProxy, 'asked-by-alice-2').includes('hold_closed') || undefined,
+        'the line of the settlement',
+      );
+      await eventually(
+        async () => told(accounting, 'asked-by-alice-2').length > 1 || undefined,
+        "accounting's line of the settlement",
+      );
+      expect(told(accounting, 'asked-by-alice-2')).toContain('answered /api/holds/:holdId/settle');
+    },
+    LONG,
+  );
 
   it('leads from a refusal to why it was refused', async () => {
     const bob = await platform.user({ credits: 0, assign: false });
@@ -205,22 +209,25 @@ describe('a trace', () => {
       spans.some(({ traceId, name }) => traceId === other && name.startsWith('POST /api/v1')),
     );
     const failed = all.filter((span) => span.traceId === other && span.failed);
-    expect(failed.map(({ name, fields }) => [name, fields['error.type']]).sort()).toEqual([
-      ['POST /api/v1/chat/predict/stream', 'upstream_failed'],
-      ['ask upstream', 'upstream_failed'],
-    ]);
+    expect(new Set(failed.map(({ name, fields }) => `${name}: ${String(fields['error.type'])}`))).toEqual(
+      new Set(['POST /api/v1/chat/predict/stream: upstream_failed', 'ask upstream: upstream_failed']),
+    );
     expect(collector.raw).not.toContain('a secret of the upstream');
   });
 
-  it("is nobody's concern while its collector is dead", async () => {
-    await collector.stop();
-    for (let n = 0; n < 20; n += 1) {
-      const { response, text } = await ask({ 'x-request-id': `asked-in-the-dark-${n}` });
-      expect(response.status).toBe(200);
-      await text();
-    }
-    await settled('asked-in-the-dark-19');
-    expect(await platform.chatProxy.end('SIGTERM')).toBe(0);
-    expect(platform.chatProxy.log).not.toMatch(/unhandled|uncaught/i);
-  });
+  it(
+    "is nobody's concern while its collector is dead",
+    async () => {
+      await collector.stop();
+      for (let n = 0; n < 20; n += 1) {
+        const { response, text } = await ask({ 'x-request-id': `asked-in-the-dark-${n}` });
+        expect(response.status).toBe(200);
+        await text();
+      }
+      await settled('asked-in-the-dark-19');
+      expect(await platform.chatProxy.end('SIGTERM')).toBe(0);
+      expect(platform.chatProxy.log).not.toMatch(/unhandled|uncaught/i);
+    },
+    LONG,
+  );
 });

@@ -4,13 +4,14 @@ import { ELSEWHERE } from './dependencies/elsewhere.ts';
 import { playAll } from './dependencies/rows.ts';
 import { setStage, type Stage } from './dependencies/stage.ts';
 
-let stage: Stage;
+let stage: Stage | undefined;
 beforeAll(async () => {
   stage = await setStage();
-}, 120_000);
-afterAll(() => stage.stop());
+}, 240_000);
+afterAll(() => stage?.stop(), 60_000);
 
 it('every fault of a dependency ends as the catalogue says: status, ledger, and everything is in order afterwards', async () => {
+  if (!stage) throw new Error('there is no stage');
   const { platform } = stage;
   const played = await playAll(stage, { isShort: true });
   expect(played.filter(({ wrong }) => wrong !== '')).toEqual([]);

@@ -1,24 +1,33 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { drawCycles, drawFullCycle } from './kills/plan.ts';
-import { type CycleReport, runCycle } from './kills/run-cycle.ts';
-import { STEPS, VICTIMS } from './kills/steps.ts';
+import type { Fault } from './kills/judge.ts';
+import { drawCycleAt, drawCycles } from './kills/plan.ts';
+import { runCycle } from './kills/run-cycle.ts';
+import { PLACES, STEPS, type Victim, VICTIMS } from './kills/steps.ts';
 import { verify } from './kills/verify.ts';
 import { type KillWorld, startKillWorld } from './kills/world.ts';
 
 // A few cycles of what `pnpm prove kills` plays by the hundred; times are judged there, on a quiet machine.
 const SEED = 7;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 240_000;
+/** On a machine that is very slow an answer may give up before it comes to its place: then it is asked again. */
+const MOST_ROUNDS = 5;
 let world: KillWorld;
 beforeAll(async () => {
   world = await startKillWorld();
 }, TIMEOUT_MS);
 afterAll(() => world.stop(), TIMEOUT_MS);
 
-const wrongIn = ({ faults, answers }: CycleReport) => ({
-  faults,
-  elsewhere: answers.filter(({ hasReached }) => !hasReached).map(({ asked }) => asked.place.name),
-});
-const NOTHING = { faults: [], elsewhere: [] };
+async function killAtAllPlaces(victim: Victim) {
+  const faults: Fault[] = [];
+  let missing = PLACES;
+  for (let round = 0; round < MOST_ROUNDS && missing.length > 0; round += 1) {
+    const seed = SEED + VICTIMS.indexOf(victim) + round * VICTIMS.length;
+    const { answers, faults: found } = await runCycle(world, drawCycleAt(missing, { victim, seed }));
+    faults.push(...found);
+    missing = answers.filter(({ hasReached }) => !hasReached).map(({ asked }) => asked.place);
+  }
+  return { faults, missing };
+}
 
 describe('with an answer at every step of the fault catalogue', () => {
   it.each([
@@ -29,8 +38,7 @@ describe('with an answer at every step of the fault catalogue', () => {
   ] as const)(
     '%s is killed, and every hold has one end and the right charge',
     async (_, victim) => {
-      const cycle = drawFullCycle({ id: 0, victim, seed: SEED + VICTIMS.indexOf(victim) });
-      expect(wrongIn(await runCycle(world, cycle))).toEqual(NOTHING);
+      expect(await killAtAllPlaces(victim)).toEqual({ faults: [], missing: [] });
     },
     TIMEOUT_MS,
   );
@@ -39,13 +47,11 @@ describe('with an answer at every step of the fault catalogue', () => {
 it(
   'chat-proxy dies at the moment when an answer is whole, and the price that was told is charged',
   async () => {
-    const [drawn] = drawCycles({ seed: SEED, count: 1 });
     const place = { name: 's6', step: 's6', of: 'P' } as const;
-    if (!drawn) throw new RangeError('no cycle was drawn');
-    const answer = { ...drawn.answers[0], place, hasKey: true, tokens: 30, upstream: 'openai' } as const;
-    const cycle = { ...drawn, victim: 'P', isSudden: true, answers: [answer] } as const;
-    const report = await runCycle(world, cycle);
-    expect(wrongIn(report)).toEqual(NOTHING);
+    const { answers, ...drawn } = drawCycleAt([place], { victim: 'P', seed: SEED });
+    const answer = { ...answers[0], tokens: 30, upstream: 'openai' } as const;
+    const report = await runCycle(world, { ...drawn, isSudden: true, answers: [answer] });
+    expect(report.faults).toEqual([]);
     expect(report.answers[0]?.after?.holds).toMatchObject([{ charged: 30 }]);
   },
   TIMEOUT_MS,

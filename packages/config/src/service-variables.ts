@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { testVariables } from './test-variables.ts';
 import { accessTokenVariables } from './token-variables.ts';
 import { tracingVariables } from './tracing-variables.ts';
-import { alias, bool, databaseUrl, durationMs, keyRing, list, port, secret, whole } from './variables.ts';
+import { alias, bool, databaseUrl, durationMs, keyRing, list, port, whole } from './variables.ts';
 
 /** A web page's origin, such as `https://chat.example.org`; a path is dropped. */
 const Origin = z.url({ protocol: /^https?$/ }).transform((url) => new URL(url).origin);

@@ -4,7 +4,7 @@ export * from './app-error.ts';
 
 export * from './authenticate.ts';
 export * from './caller.ts';
-export * from './closers.ts';
+export * from './process/closers.ts';
 export * from './health.ts';
 export { asPartOf, faultNameOf, inSpan } from './tracing/in-span.ts';
 export type { Span, SpanFields, Tracer } from './tracing/span.ts';

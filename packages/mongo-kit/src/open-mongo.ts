@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, Mongoose, mongo } from 'mongoose';
 import { type PoolState, watchPool } from './pool-state.ts';
+import { driverSilence } from './driver-silence.ts';
 import { TookTooLong } from './faults.ts';
 
 export interface MongoOptions {
@@ -11,7 +12,9 @@ export interface MongoOptions {
   readonly poolSize?: number;
   /** Milliseconds {@link Mongo.run} gives one operation; 15,000 when absent, the driver's limit for a silent socket. */
   readonly operationTimeoutMs?: number;
-  /** Told once per failed attempt to connect. */
+  /** After such a silence of the driver's own watch over its servers everything is connected anew; 10,000 when absent. */
+  readonly silentMs?: number;
+  /** Told once per failed attempt to connect, and when a connection is given up. */
   readonly onFault?: (error: unknown) => void;
 }
 
@@ -48,6 +51,9 @@ const TIMEOUTS = {
   heartbeatFrequencyMS: 1000,
 } as const;
 const POOL_SIZE = 20;
+const SILENT_MS = 10_000;
+/** A driver that has lost its way may not find its end either. */
+const CLOSE_MS = 5000;
 
 /**
  * Connects in the background and keeps trying, so that a service starts also while its database is down. Operations fail at
@@ -60,7 +66,8 @@ export function openMongo(options: MongoOptions): Mongo {
   mongoose.set({ sanitizeFilter: true, strict: 'throw', strictQuery: 'throw', runValidators: true });
   const connection = mongoose.createConnection();
   const closing = new AbortController();
-  const connected = connect(connection, options, closing.signal);
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  void keepConnected(connection, options, { closing: closing.signal, opened: resolve }).finally(resolve);
   const { operationTimeoutMs = SOCKET_TIMEOUT_MS } = options;
 
   function db(): mongo.Db {
@@ -82,7 +89,14 @@ export function openMongo(options: MongoOptions): Mongo {
         db();
         // Connects with the first question, and again after every loss.
         probe ??= new mongo.MongoClient(options.url, { ...TIMEOUTS, maxPoolSize: 1 });
-        await probe.db().command({ ping: 1 });
+        try {
+          await probe.db().command({ ping: 1 });
+        } catch (error) {
+          // The next question gets a driver that cannot have lost its way.
+          void probe.close().catch(() => undefined);
+          probe = undefined;
+          throw error;
+        }
       }),
     async close() {
       closing.abort();
@@ -91,8 +105,18 @@ export function openMongo(options: MongoOptions): Mongo {
   };
 }
 
-async function connect(connection: Connection, options: MongoOptions, closing: AbortSignal): Promise<void> {
-  const { url, defaultDatabase, poolSize = POOL_SIZE, onFault } = options;
+interface Keeping {
+  readonly closing: AbortSignal;
+  readonly opened: () => void;
+}
+
+/** Until it is closed. The driver finds a server again by itself, unless it has stopped asking for it. */
+async function keepConnected(
+  connection: Connection,
+  options: MongoOptions,
+  { closing, opened }: Keeping,
+): Promise<void> {
+  const { url, defaultDatabase, poolSize = POOL_SIZE, silentMs = SILENT_MS, onFault } = options;
   const settings = {
     ...TIMEOUTS,
     maxPoolSize: poolSize,
@@ -102,8 +126,13 @@ async function connect(connection: Connection, options: MongoOptions, closing: A
   while (!closing.aborted) {
     try {
       await connection.openUri(url, settings);
-      return;
+      opened();
+      await driverSilence(connection.getClient(), silentMs, closing);
+      if (closing.aborted) return;
+      onFault?.(new Error('the driver has not asked for its server for too long: connecting anew'));
+      await Promise.race([connection.close(), pause(CLOSE_MS, undefined, { signal: closing })]);
     } catch (error) {
+      if (closing.aborted) return;
       onFault?.(error);
       await pause(RECONNECT_MS, undefined, { signal: closing }).catch(() => undefined);
     }

@@ -26,8 +26,11 @@ export function watchPool(connection: Connection): () => PoolState {
     const client = connection.getClient();
     if (client === watched) return;
     watched = client;
+    // What the one before still had does not count any more, nor what it tells later.
+    Object.assign(counts, { open: 0, busy: 0, waiting: 0 });
     for (const [event, [count, by]] of Object.entries(MOVES))
       client.on(event as keyof mongo.MongoClientEvents, () => {
+        if (client !== watched) return;
         counts[count] += by;
         if (event === 'connectionCheckedOut') counts.waiting -= 1;
       });

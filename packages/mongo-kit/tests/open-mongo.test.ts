@@ -14,6 +14,18 @@ function open(options: Partial<MongoOptions> = {}): Mongo {
   return mongo;
 }
 
+interface Watcher {
+  readonly connection: Record<'command' | 'exhaustCommand', () => unknown>;
+}
+
+/** As when a socket breaks while the question is being written: it is never answered, and never fails. */
+function stopWatching(client: driver.MongoClient): void {
+  const { topology } = client as unknown as { topology: { s: { servers: Map<string, { monitor: Watcher }> } } };
+  const never = (): Promise<never> => new Promise(() => undefined);
+  for (const { monitor } of topology.s.servers.values())
+    Object.assign(monitor.connection, { command: never, exhaustCommand: never });
+}
+
 const refusalOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => 'no refusal',
@@ -48,6 +60,22 @@ describe('a connection', () => {
     await mongo.close();
     await between.stop();
   });
+
+  it('is opened anew when the driver has stopped asking for its server, for models and for plain collections', async () => {
+    const faults: unknown[] = [];
+    const mongo = open({ silentMs: 1500, onFault: (error) => faults.push(error) });
+    const model = mongo.connection.model('Thing', new Schema({ name: String }));
+    await mongo.connected;
+    const client = mongo.connection.getClient();
+    stopWatching(client);
+    const { promise: reopened, resolve } = Promise.withResolvers<void>();
+    mongo.connection.on('connected', () => resolve());
+    await reopened;
+    expect(mongo.connection.getClient()).not.toBe(client);
+    expect(faults.map(String)).toEqual([expect.stringContaining('asked for its server')]);
+    await Promise.all([mongo.ping(), model.create({ name: 'after' }), mongo.collection('things').findOne()]);
+    expect(await mongo.collection('things').countDocuments()).toBe(1);
+  }, 60_000);
 
   it('that is closed before it came about stops trying', async () => {
     const mongo = open({ url: 'mongodb://127.0.0.1:1/x' });

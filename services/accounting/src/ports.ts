@@ -17,6 +17,7 @@ import type { IsWithin, Members } from './ports/members.ts';
 import type { Rules } from './ports/rules.ts';
 
 import type { Events } from './ports/events.ts';
+import type { OpenHoldFigures } from './ports/holds.ts';
 
 export type * from './ports/events.ts';
 export type * from './ports/explanations.ts';
@@ -187,16 +188,6 @@ export type Reports = UsageReports & {
   transactions(userId: string, page: Page): Promise<TransactionBody[]>;
   usage(period: Period, userId?: string, within?: Scope): Promise<UsageBody>;
 };
-
-export type OpenHoldFigures = Readonly<{
-  /** Within their lease. */
-  active: number;
-  /** Beyond it: the sweep is to close them. */
-  overdue: number;
-  oldestSeconds: number;
-  /** How long the lease is over that has been over for longest. */
-  overdueSeconds: number;
-}>;
 
 export type Chores = {
   /** Books lots that have lapsed; the number booked. */

@@ -9,7 +9,6 @@ import { chatflowsIn } from '../src/store/chatflows/chatflows.ts';
 import { forgettingIn } from '../src/store/forgetting.ts';
 import { messagesIn } from '../src/store/messages.ts';
 import { MIGRATIONS } from '../src/store/migrations.ts';
-import { openHolds } from '../src/store/open-holds.ts';
 import { sessionsIn } from '../src/store/sessions.ts';
 import { holdId } from './fixtures/doubles.ts';
 
@@ -135,66 +134,6 @@ describe('a session', () => {
     } while (cursor);
     expect([seen.length, new Set(seen.map(({ id }) => id)).size]).toEqual([7, 7]);
     await expect(sessions.list(owner, { limit: 2, cursor: 'nonsense' })).rejects.toBeInstanceOf(AppError);
-  });
-});
-
-describe('the journal', () => {
-  const owner = () => ({ holdId: holdId(), userId: userId() });
-
-  it('hands a row whose owner is silent to one of two others, with what its owner knew', async () => {
-    const [mine, theirs, others] = ['a', 'b', 'c'].map(() => openHolds(mongo, randomUUID(), 'default'));
-    if (!mine || !theirs || !others) throw new Error('three journals');
-    const hold = owner();
-    await mine.open(hold, after(30));
-    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 5 } }], after(30));
-    expect(await theirs.adopt(after(29), after(90), 10)).toEqual([]);
-    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
-    const adopted = await Promise.all([theirs.adopt(after(31), after(90), 10), others.adopt(after(31), after(90), 10)]);
-    expect(adopted.flat()).toEqual([{ ...hold, checkpoint: { output: 5 } }]);
-    // Its owner is alive after all: what it writes still counts.
-    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 6 } }], after(100));
-    expect(await theirs.adopt(after(101), after(190), 10)).toEqual([{ ...hold, checkpoint: { output: 6 } }]);
-    await theirs.close(hold.holdId);
-  });
-
-  it('lets no late write undo a newer checkpoint', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
-    const hold = owner();
-    await mine.open(hold, after(30));
-    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(32));
-    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 5 } }], after(31));
-    expect(await theirs.adopt(after(33), after(90), 10)).toEqual([{ ...hold, checkpoint: { output: 9 } }]);
-    await theirs.close(hold.holdId);
-  });
-
-  it('hands a decided end back to its own process, too, once its lease has run out', async () => {
-    const mine = openHolds(mongo, randomUUID(), 'default');
-    const hold = owner();
-    const ending = { kind: 'void', reason: 'refused' } as const;
-    await mine.open(hold, after(30));
-    await mine.conclude(hold, ending, after(30));
-    expect(await mine.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
-    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
-    await mine.close(hold.holdId);
-  });
-
-  it('keeps the decided end of a hold, and no checkpoint after it', async () => {
-    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
-    const hold = owner();
-    const ending = {
-      kind: 'settle',
-      outcome: 'completed',
-      units: { request: 1 },
-      usageSource: 'flat',
-      rawUsage: { a: 1 },
-    } as const;
-    await mine.open(hold, after(30));
-    await mine.conclude(hold, ending, after(30));
-    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(300));
-    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
-    await theirs.close(hold.holdId);
-    await mine.conclude(hold, ending, after(30));
-    expect(await mine.count()).toBe(0);
   });
 });
 

@@ -48,6 +48,7 @@ export async function createCallers(platform: Platform): Promise<Callers> {
       }
     },
     async revive() {
+      if (!(await isAlive(platform.admin))) await platform.admin.logIn();
       for (const role of ['enduser', 'supervisor', 'admin'] as const) {
         if (await isAlive(people[role])) continue;
         people[role] = await people[role].logIn().catch(() => somebody(role));

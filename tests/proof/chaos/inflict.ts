@@ -44,7 +44,8 @@ async function hit(fleet: Fleet, { kind, service, instance }: Extract<FaultKind,
     process.signal('SIGSTOP');
     return async () => process.signal('SIGCONT');
   }
-  await process.end('SIGKILL');
+  // What it had met before is told when it is ended for good.
+  await process.end('SIGKILL').catch(() => undefined);
   // It is ready when what it needs is there; whether that is so now is another fault's business.
   return () => process.launch();
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { eventually } from '@tollgate/test-kit';
 import type { Row } from './row.ts';
 import { ask, call, type ServiceKey, type Stage, untilAnswered } from './stage.ts';
 
@@ -63,13 +64,13 @@ async function freshToken(
   { username, password }: { username: string; password: string },
   ahead: number,
 ): Promise<string> {
-  for (;;) {
+  return eventually(async () => {
     const body = { username, password };
     const { body: answer } = await call('POST', `${platform.urls.auth}/api/auth/login`, { body });
     const token = String(answer['accessToken']);
     const { iat } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { iat: number };
-    if (Math.abs(iat * 1000 - Date.now() - ahead) < NEAR_MS / 2) return token;
-  }
+    return Math.abs(iat * 1000 - Date.now() - ahead) < NEAR_MS / 2 ? token : undefined;
+  }, 'a token of the new time');
 }
 
 const held = (service: ServiceKey, ahead: number): Row => ({

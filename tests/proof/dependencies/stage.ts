@@ -32,7 +32,7 @@ export interface Stage {
 export type ServiceKey = 'auth' | 'accounting' | 'chatProxy';
 
 const LEASE_SECONDS = 20;
-const PEOPLE = 36;
+const PEOPLE = 30;
 /** Of a server whose name is looked for in vain (RFC 6761, section 6.4). */
 export const LOST_MODEL = 'lost';
 

@@ -1,6 +1,6 @@
 import type { BothBooks, HoldRow } from './both-books.ts';
 import type { Cycle } from './plan.ts';
-import type { Played } from './run-cycle.ts';
+import type { Played } from './played.ts';
 import { GRANT, type KillWorld } from './world.ts';
 
 export type Kind = 'lost' | 'double' | 'negative' | 'open' | 'unsure' | 'history';
@@ -115,6 +115,7 @@ function repeatFaults({ again, key }: Played, after: BothBooks): Fault[] {
   const charged = chargeOf(after);
   return [
     ...fault(!again || again.isCut, 'unsure', 'the repetition was told nothing'),
+    ...fault(charged > 0 && again?.code === 'answer_not_kept', 'lost', 'what was charged cannot be read again'),
     ...fault(again?.code === 'idempotency_in_progress', 'unsure', 'the key is never free'),
     ...fault(again?.isWhole === true && charged === 0, 'lost', 'the repetition was answered, and nobody paid'),
     ...fault(

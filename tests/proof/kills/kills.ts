@@ -34,7 +34,7 @@ export async function playKills({ seed, cycles, worlds, only, told }: KillOption
   };
 }
 
-export async function playShare(share: readonly Cycle[], told: KillOptions['told']): Promise<Played> {
+async function playShare(share: readonly Cycle[], told: KillOptions['told']): Promise<Played> {
   const world = await startKillWorld();
   const cycles: CycleReport[] = [];
   const faults: Fault[] = [];

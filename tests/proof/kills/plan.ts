@@ -48,20 +48,29 @@ export function drawCycles({ seed, count }: { readonly seed: number; readonly co
   return cycles.slice(0, count);
 }
 
-/** A cycle in which answers stand at all places at once. */
-export function drawFullCycle({ id, victim, seed }: { id: number; victim: Victim; seed: number }): Cycle {
+/** A cycle in which answers stand at all of these places at once. */
+export function drawCycleAt(
+  [main, ...others]: readonly Place[],
+  { victim, seed }: { readonly victim: Victim; readonly seed: number },
+): Cycle {
   const draw = createDraw(seed);
-  const [main, ...others] = PLACES;
   if (!main) throw new RangeError('there is no place');
   return {
-    id,
+    id: seed,
     victim,
-    answers: [drawAsked(draw, main), ...others.map((place) => drawAsked(draw, place))],
+    answers: [drawRepeated(draw, main), ...others.map((place) => drawRepeated(draw, place))],
     isSudden: false,
     lingerMs: 0,
     downMs: 0,
   };
 }
+
+/** With a key, at a step where something of the answer may be there already. */
+function drawRepeated(draw: Draw, place: Place): Asked {
+  const asked = drawAsked(draw, place);
+  return REPEATED.has(place.step) ? { ...asked, door: draw.one(DOORS.filter(takesKey)), hasKey: true } : asked;
+}
+const REPEATED: ReadonlySet<string> = new Set(['s4', 's5', 's6']);
 
 interface Wanted {
   readonly id: number;

@@ -6,7 +6,7 @@ import { STEPS, VICTIMS } from './steps.ts';
 import { SCALE } from './world.ts';
 
 /** acceptance.md: every hold is terminal 90 s after its owner died. */
-export const LIMIT_MS = 90_000 / SCALE;
+const LIMIT_MS = 90_000 / SCALE;
 
 const KINDS: readonly Kind[] = ['lost', 'double', 'negative', 'open', 'unsure', 'history'];
 const ms = (value: number): string => `${Math.round(value)} ms`;

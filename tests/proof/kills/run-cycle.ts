@@ -4,23 +4,9 @@ import { directive, type Person } from '@tollgate/test-kit';
 import type { Heard } from '../doors.ts';
 import { booksOf, type BothBooks } from './both-books.ts';
 import { type Fault, judge } from './judge.ts';
+import type { Played } from './played.ts';
 import type { Asked, Cycle } from './plan.ts';
 import type { KillWorld } from './world.ts';
-
-/** One answer with everything that is known of it. */
-export interface Played {
-  readonly asked: Asked;
-  readonly person: Person;
-  readonly marker: string;
-  readonly key: string | undefined;
-  /** Whether it stood at its place when something was killed. */
-  hasReached: boolean;
-  first: Heard | undefined;
-  /** The books at the kill, when the proxy was killed. */
-  atKill?: BothBooks;
-  again?: Heard;
-  after?: BothBooks;
-}
 
 export interface CycleReport {
   readonly cycle: Cycle;

@@ -160,7 +160,7 @@ async function watched(
   const all = await act();
   const { delayMs } = await seen(platform.chatProxy, file);
   const megabytesAtMost = await peak();
-  const ended = all.filter(({ isOver }) => isOver).length;
+  const taken = await connectionsTo(Number(new URL(platform.chatProxy.url).port), 'taker');
   for (const { socket } of all) socket.destroy();
   const [holdsMs, upstreamsMs] = await Promise.all([
     until(async () => (await platform.books.openHolds()) === 0),
@@ -172,7 +172,7 @@ async function watched(
     megabytesBefore,
     megabytesAtMost,
     delayP99Ms: delayMs.p99,
-    ended,
+    ended: Math.max(0, all.length - taken),
     holdsAfter: holdsMs / 1000,
     upstreamsAfter: upstreamsMs / 1000,
     openHolds: await platform.books.openHolds(),

@@ -45,12 +45,12 @@ const MEASURED_EVERY_MS = 250;
 
 const ESTABLISHED = '01';
 
-/** Connections of this machine to a local port that are open. */
-export async function connectionsTo(port: number): Promise<number> {
+/** Open connections to a port of this machine, by the end that opened them or by the one that took them. */
+export async function connectionsTo(port: number, end: 'opener' | 'taker' = 'opener'): Promise<number> {
   const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').slice(1);
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return lines.filter((line) => {
-    const [, , remote = '', state] = line.trim().split(/\s+/);
-    return remote.endsWith(wanted) && state === ESTABLISHED;
+    const [, local = '', remote = '', state] = line.trim().split(/\s+/);
+    return (end === 'opener' ? remote : local).endsWith(wanted) && state === ESTABLISHED;
   }).length;
 }

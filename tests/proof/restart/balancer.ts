@@ -16,7 +16,7 @@ const ANSWERED_WITHIN_MS = 3000;
 /** One that does not answer may be busy; one that says no is believed at once. */
 const SILENT_AT_MOST = 2;
 
-export async function startBalancer(targets: readonly number[]): Promise<Balancer> {
+export async function startBalancer(targets: readonly number[], told: (change: string) => void): Promise<Balancer> {
   const ready = new Set<number>();
   const silent = new Map<number, number>();
   const sockets = new Set<Socket>();
@@ -26,11 +26,13 @@ export async function startBalancer(targets: readonly number[]): Promise<Balance
   async function ask(target: number): Promise<void> {
     const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
     const answer = await fetch(`http://127.0.0.1:${target}/health/ready`, { signal }).catch(() => undefined);
-    await answer?.body?.cancel().catch(() => undefined);
+    const said = (await answer?.text().catch(() => '')) ?? 'nothing';
     const silences = answer ? 0 : (silent.get(target) ?? 0) + 1;
     silent.set(target, silences);
+    const was = ready.has(target);
     if (answer?.ok) ready.add(target);
     else if (answer || silences >= SILENT_AT_MOST) ready.delete(target);
+    if (was !== ready.has(target)) told(`${target} ${was ? 'out' : 'in'}: ${said}`);
   }
   const asking = setInterval(() => void Promise.all(targets.map(ask)), ASKED_EVERY_MS);
 

@@ -44,7 +44,7 @@ export async function restartAll(options: RestartOptions): Promise<Restarted> {
   const stage = await setStage(schedule, leaseSeconds, {
     env: SHUTDOWN,
     async front(ports) {
-      for (const key of SERVICES) balancers[key] = await startBalancer(ports[key]);
+      for (const key of SERVICES) balancers[key] = await startBalancer(ports[key], (change) => say(`${key} ${change}`));
       return Object.fromEntries(SERVICES.map((key) => [key, [balancers[key]?.port ?? 0]])) as Record<
         ServiceKey,
         number[]
@@ -53,6 +53,9 @@ export async function restartAll(options: RestartOptions): Promise<Restarted> {
   });
   const all = balancers as Record<ServiceKey, Balancer>; // the stage has started with them
   const { auth, accounting, chatProxy } = stage.fleet.urls;
+  const refused = (): number => SERVICES.reduce((sum, key) => sum + all[key].refused, 0);
+  // While everything starts, services look for each other in vain.
+  const before = refused();
   const answers = watchAnswers([auth, accounting, chatProxy]);
   say(`${schedule.operations.length} operations in ${schedule.options.seconds} s`);
   try {
@@ -67,8 +70,7 @@ export async function restartAll(options: RestartOptions): Promise<Restarted> {
       play(stage, schedule, { history: createHistory(), leaseSeconds }),
       rolling,
     ]);
-    const refused = SERVICES.reduce((sum, key) => sum + all[key].refused, 0);
-    return { ran, restarts, answers, refused, openings: countedEndings(ran) };
+    return { ran, restarts, answers, refused: refused() - before, openings: countedEndings(ran) };
   } finally {
     answers.stop();
     await stage.stop();

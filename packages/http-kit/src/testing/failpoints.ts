@@ -14,8 +14,8 @@ export interface Failpoints {
 /**
  * The file says what shall happen where, a line each: `<place> abort <subject>` kills the process as a power cut would,
  * `<place> pause <subject>` keeps whoever comes there until the line is gone. It is read anew at every place, so that a test
- * arms and releases a process that is running; the test replaces it in one step. Who has come somewhere is written into the same name with `.reached`, before
- * anything happens to the process. Configuration refuses all of it in production.
+ * arms and releases a process that is running; the test replaces it in one step. Who has come somewhere is written into the
+ * same name with `.reached`, before anything happens to the process. Configuration refuses all of it in production.
  */
 export function createFailpoints(file: string): Failpoints {
   const wanted = (place: string, subject: string): string | undefined =>

@@ -64,7 +64,9 @@ export class ServiceProcess {
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => {
         this.#log = (this.#log + text).slice(-MAX_LOG_CHARACTERS);
-        if (UNHANDLED.test(this.#log.slice(-text.length - LONGEST_SIGN))) this.#fault ??= this.#log.slice(-4000);
+        const recent = this.#log.slice(-text.length - LONGEST_SIGN);
+        const sign = UNHANDLED.exec(recent);
+        if (sign) this.#fault ??= recent.slice(Math.max(0, sign.index - LONGEST_SIGN), sign.index + 4000);
       });
     }
     this.#child = child;

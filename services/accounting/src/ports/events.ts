@@ -1,9 +1,8 @@
 import type { accounting } from '@tollgate/contracts';
 import type { HoldRecord } from '../domain/hold-state.ts';
 import type { SignedHead } from '../domain/ledger-head.ts';
-import type { OpenHoldFigures } from '../ports.ts';
 import type { ReconciliationRun } from './audit.ts';
-import type { BlockReason } from './holds.ts';
+import type { BlockReason, OpenHoldFigures } from './holds.ts';
 import type { Channel, OutboxDepth } from './outbox.ts';
 import type { TopUpBody } from './payments.ts';
 

@@ -136,3 +136,14 @@ export type Holds = {
    */
   pinnedRule(holdId: string, userId: string, anew?: boolean): Promise<string | null | undefined>;
 };
+
+/** The holds that are open, as the books have them. */
+export type OpenHoldFigures = Readonly<{
+  /** Within their lease. */
+  active: number;
+  /** Beyond it: the sweep is to close them. */
+  overdue: number;
+  oldestSeconds: number;
+  /** How long the lease is over that has been over for longest. */
+  overdueSeconds: number;
+}>;

@@ -22,6 +22,7 @@ export type PasswordPool = Passwords & { pool(): PoolState; close(): Promise<voi
 
 /** A stored hash: which pepper, then bcrypt's own text with its cost. */
 const STORED = /^v1\.(?<kid>[\w.-]{1,64})(?<bcrypt>\$2[aby]\$(?<cost>\d\d)\$[./A-Za-z0-9]{53})$/;
+type Stored = Readonly<{ pepper: Pepper; bcrypt: string; cost: number }>;
 /** Beyond this many waiting, an answer would come too late to matter. */
 const LONGEST_QUEUE = 256;
 
@@ -70,13 +71,17 @@ export async function createPasswordPool(options: PasswordPoolOptions): Promise<
     for (let lower = from; lower < cost; lower += 1) await run({ prepared, cost: lower }, 'hashPassword');
   }
 
-  const pepperOf = (kid: string | undefined) => peppers.find((pepper) => pepper.kid === kid);
+  /** Undefined for what is no hash of ours, or under a pepper that is gone. */
+  function readStored(storedHash: string | undefined): Stored | undefined {
+    const { kid, bcrypt, cost: storedCost } = STORED.exec(storedHash ?? '')?.groups ?? {};
+    const pepper = peppers.find((each) => each.kid === kid);
+    return pepper && bcrypt !== undefined ? { pepper, bcrypt, cost: Number(storedCost) } : undefined;
+  }
 
   async function matchesOne(password: string, storedHash: string): Promise<boolean> {
-    const parts = STORED.exec(storedHash)?.groups;
-    const pepper = pepperOf(parts?.['kid']);
-    if (!parts?.['bcrypt'] || !pepper) return false;
-    return run<boolean>({ prepared: prepare(password, pepper), hashed: parts['bcrypt'] }, 'comparePassword');
+    const stored = readStored(storedHash);
+    if (!stored) return false;
+    return run<boolean>({ prepared: prepare(password, stored.pepper), hashed: stored.bcrypt }, 'comparePassword');
   }
 
   return {
@@ -86,16 +91,13 @@ export async function createPasswordPool(options: PasswordPoolOptions): Promise<
       return false;
     },
     async check(password, storedHash) {
-      const isKnown = pepperOf(STORED.exec(storedHash ?? '')?.groups?.['kid']) !== undefined;
       // Under a pepper that is gone no password is right any more, and whoever had it is told no more than anybody else.
-      const parts = STORED.exec(isKnown && storedHash !== undefined ? storedHash : nobody)?.groups;
-      const pepper = pepperOf(parts?.['kid']);
-      if (!parts?.['bcrypt'] || !pepper) throw new Error('the hash of nobody has an unknown form or pepper');
+      const own = readStored(storedHash);
+      const { pepper, bcrypt, cost: storedCost } = own ?? (readStored(nobody) as Stored); // made above, with the current pepper
       const prepared = prepare(password, pepper);
-      const isMatch = await run<boolean>({ prepared, hashed: parts['bcrypt'] }, 'comparePassword');
-      await makeUp(prepared, Number(parts['cost']));
-      const matches = isMatch && isKnown;
-      return { matches, outdated: pepper !== current || Number(parts['cost']) < cost };
+      const isMatch = await run<boolean>({ prepared, hashed: bcrypt }, 'comparePassword');
+      await makeUp(prepared, storedCost);
+      return { matches: isMatch && own !== undefined, outdated: pepper !== current || storedCost < cost };
     },
     pool() {
       const { length: open } = pool.threads;

@@ -22,9 +22,12 @@ interface Row {
   readonly ending?: Ending;
 }
 
+type Rows = ReturnType<typeof rowsIn>;
+const rowsIn = (mongo: Mongo) => mongo.collection<Row>('open_holds');
+
 /** The durable journal of holds: a row lives from before the hold is asked for until accounting has acknowledged its end. */
 export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: string): Journal {
-  const rows = () => mongo.collection<Row>('open_holds');
+  const rows = () => rowsIn(mongo);
 
   return {
     open: ({ holdId, origin, ...owner }, leaseUntil) =>
@@ -64,25 +67,7 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         await rows().deleteOne({ _id: holdId });
       }),
 
-    adopt: (now, leaseUntil, limit) =>
-      mongo.run(async () => {
-        const adopted: JournalRow[] = [];
-        // A decided end is anybody's: also one of this process, which keeps only so many of them in its memory.
-        const decided = { lease_until: { $lt: now }, state: 'ending' as const };
-        // One's own answers are running, and another owner's row stays its owner's.
-        const silent = { lease_until: { $lt: now }, state: 'open' as const, instance: { $ne: instance } };
-        for (const [filter, update] of [
-          [decided, { instance, lease_until: leaseUntil }],
-          [silent, { lease_until: leaseUntil }],
-        ] as const) {
-          while (adopted.length < limit) {
-            const row = await rows().findOneAndUpdate(filter, { $set: update }, { returnDocument: 'after' });
-            if (!row) break;
-            adopted.push(journalRowOf(row));
-          }
-        }
-        return adopted;
-      }),
+    adopt: (now, leaseUntil, limit) => mongo.run(() => adopt(rows(), { instance, now, leaseUntil, limit })),
 
     standing: (before, after, limit) =>
       mongo.run(async () => {
@@ -108,6 +93,32 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         return row?.lease_until;
       }),
   };
+}
+
+interface Adoption {
+  readonly instance: string;
+  readonly now: Date;
+  readonly leaseUntil: Date;
+  readonly limit: number;
+}
+
+async function adopt(rows: Rows, { instance, now, leaseUntil, limit }: Adoption): Promise<JournalRow[]> {
+  const adopted: JournalRow[] = [];
+  // A decided end is anybody's: also one of this process, which keeps only so many of them in its memory.
+  const decided = { lease_until: { $lt: now }, state: 'ending' as const };
+  // One's own answers are running, and another owner's row stays its owner's.
+  const silent = { lease_until: { $lt: now }, state: 'open' as const, instance: { $ne: instance } };
+  for (const [filter, update] of [
+    [decided, { instance, lease_until: leaseUntil }],
+    [silent, { lease_until: leaseUntil }],
+  ] as const) {
+    while (adopted.length < limit) {
+      const row = await rows.findOneAndUpdate(filter, { $set: update }, { returnDocument: 'after' });
+      if (!row) break;
+      adopted.push(journalRowOf(row));
+    }
+  }
+  return adopted;
 }
 
 const journalRowOf = ({ _id, user_id, origin, ending, checkpoint }: Row): JournalRow => ({

@@ -1,5 +1,5 @@
 /** An event as WHATWG HTML, 9.2.6, dispatches it. */
-export interface ReferenceEvent {
+interface ReferenceEvent {
   readonly data: string;
   readonly type: string;
   readonly id: string;
@@ -9,7 +9,7 @@ export interface ReferenceEvent {
  * The whole of a stream at once, word by word after the standard: slow, simple and made apart from the parser it judges.
  * An event that no blank line follows is not dispatched.
  */
-export function referenceEvents(bytes: Uint8Array): ReferenceEvent[] {
+function referenceEvents(bytes: Uint8Array): ReferenceEvent[] {
   const lines = new TextDecoder('utf-8').decode(bytes).split(/\r\n|\n|\r/);
   lines.pop(); // what follows the last end of a line is no line yet
   const events: ReferenceEvent[] = [];
@@ -30,4 +30,5 @@ export function referenceEvents(bytes: Uint8Array): ReferenceEvent[] {
   return events;
 }
 
+/** What a client is given, event by event. */
 export const referenceData = (bytes: Uint8Array): string[] => referenceEvents(bytes).map(({ data }) => data);

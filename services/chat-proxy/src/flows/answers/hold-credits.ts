@@ -47,6 +47,7 @@ export interface Holds {
   bill(hold: OpenHold | undefined): Promise<Bill | undefined>;
   /**
    * The bill, written down as the end of the hold before anybody is told of it: our death cannot make the answer cheaper then.
+   * In the ledger when the journal is away; throws when neither can be reached, so that nobody takes the answer for paid.
    * Nothing that is charged may be added to the answer any more.
    */
   conclude(hold: OpenHold): Promise<Bill | undefined>;
@@ -150,11 +151,18 @@ class JournalledHolds implements Holds {
 
   async conclude(hold: OpenHold): Promise<Bill | undefined> {
     const bill = await this.bill(hold);
-    if (!bill || hold.closing) return bill;
-    const ending = endingOf(hold);
-    const isWritten = await this.#deps.settler.decide({ holdId: hold.id, userId: hold.userId, ending });
-    hold.concluded = { ending, isWritten };
-    return bill;
+    if (!bill) return bill;
+    const { id: holdId, userId } = hold;
+    const ending = hold.concluded?.ending ?? endingOf(hold);
+    const write = (): Promise<boolean> => this.#deps.settler.decide({ holdId, userId, ending });
+    if (!hold.closing) {
+      const isWritten = await write();
+      hold.concluded = { ending, isWritten };
+      if (isWritten) return bill;
+    }
+    // The journal is away, or the ledger was asked first: one of them has to know it.
+    if ((await this.close(hold)) || (await write())) return bill;
+    throw unavailable('ACCOUNTING_UNAVAILABLE', RETRY_AFTER_SECONDS);
   }
 
   async close(hold: OpenHold | undefined): Promise<ClosedHold | undefined> {

@@ -2,9 +2,8 @@ import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../../domain/answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Owner } from '../../ports.ts';
+import { bytesOf, KeptEvents, type Place } from './kept-events.ts';
 
-/** What an event takes beside its text, roughly. */
-const BYTES_PER_EVENT = 64;
 /** An answer runs so far ahead of the fastest of its readers, in bytes. */
 const MOST_AHEAD = 262_144;
 const MOST_READERS = 8;
@@ -15,10 +14,7 @@ export class Recording {
   readonly owner: Owner;
   /** Told of every change in what it holds. */
   readonly #grown: (bytes: number) => void;
-  #events: { readonly event: AnswerEvent; readonly bytes: number }[] = [];
-  /** The number of the first event that is still here. */
-  #first = 1;
-  #bytes = 0;
+  readonly #events = new KeptEvents();
   /** Bytes of everything that ever was in here. */
   #written = 0;
   #failure: AppError | undefined;
@@ -35,10 +31,9 @@ export class Recording {
   }
 
   add(event: AnswerEvent): void {
-    const bytes = BYTES_PER_EVENT + (typeof event.data === 'string' ? event.data.length : JSON.stringify(event).length);
-    this.#events.push({ event, bytes });
+    const bytes = this.#events.add(event);
     this.#written += bytes;
-    this.#count(bytes);
+    this.#grown(bytes);
     this.#wake();
   }
 
@@ -52,17 +47,11 @@ export class Recording {
 
   /** Forgets the oldest events until no more than that is left, but none that the fastest reader has not had. */
   shrink(mostBytes: number): void {
-    const kept = Math.max(mostBytes, this.#unread());
-    let gone = 0;
-    let at = 0;
-    for (; this.#bytes - gone > kept && at < this.#events.length; at += 1) gone += this.#events[at]?.bytes ?? 0;
-    this.#events.splice(0, at);
-    this.#first += at;
-    this.#count(-gone);
+    this.#grown(-this.#events.shrink(mostBytes, this.#unread()));
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#events.bytes;
   }
 
   get endedAt(): number | undefined {
@@ -79,18 +68,18 @@ export class Recording {
 
   /** The last event's name. */
   get lastEvent(): string | undefined {
-    return this.#events.at(-1)?.event.event;
+    return this.#events.lastEvent?.event;
   }
 
   /** Whether everything after that number is still here. */
   has(sequence: number): boolean {
-    return sequence + 1 >= this.#first;
+    return sequence + 1 >= this.#events.first;
   }
 
   /** What came after that number; undefined when some of it has been forgotten. */
   after(sequence: number): AnswerEvent[] | undefined {
     if (!this.has(sequence)) return undefined;
-    return this.#events.slice(sequence + 1 - this.#first).map(({ event }) => event);
+    return this.#events.from(sequence + 1);
   }
 
   /** Told the number of readers whenever it changes. */
@@ -107,9 +96,9 @@ export class Recording {
   read(after: number, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined> {
     if (this.#readers.size >= MOST_READERS) throw new AppError('PARALLEL_LIMIT', 'This answer has too many readers');
     // Whoever claims to have had more would be waited for in vain.
-    const sequence = Math.min(after, this.#first + this.#events.length - 1);
-    const kept = this.after(sequence) ?? [];
-    const reader = { read: this.#written - this.#bytesOf(kept.length) };
+    const sequence = Math.min(after, this.#events.last);
+    const unread = (this.after(sequence) ?? []).reduce((sum, event) => sum + bytesOf(event), 0);
+    const reader = { read: this.#written - unread };
     const wake = (): void => this.#wake();
     this.#readers.add(reader);
     this.#watch(this.#readers.size);
@@ -128,15 +117,16 @@ export class Recording {
     signal: AbortSignal,
     left: () => void,
   ): AsyncGenerator<AnswerEvent, void, undefined> {
+    const place: Place = {};
     try {
       for (let next = sequence + 1; ; ) {
         if (signal.aborted) return;
-        if (next < this.#first) throw new AppError('ANSWER_NOT_KEPT');
-        const found = this.#events[next - this.#first];
+        if (next < this.#events.first) throw new AppError('ANSWER_NOT_KEPT');
+        const found = this.#events.at(next, place);
         if (found) {
-          yield found.event;
+          yield found;
           next += 1;
-          reader.read += found.bytes;
+          reader.read += bytesOf(found);
           this.#giveRoom();
         } else if (this.#endedAt === undefined) await this.#change.promise;
         else if (this.#failure) throw this.#failure;
@@ -151,15 +141,6 @@ export class Recording {
   #unread(): number {
     if (this.#readers.size === 0) return 0;
     return this.#written - Math.max(...[...this.#readers].map(({ read }) => read));
-  }
-
-  #bytesOf(newest: number): number {
-    return newest === 0 ? 0 : this.#events.slice(-newest).reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#grown(bytes);
   }
 
   #wake(): void {

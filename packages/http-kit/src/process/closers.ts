@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from './server/service-options.ts';
+import type { Logger } from '../server/service-options.ts';
 
 type Close = () => unknown;
 

@@ -3,16 +3,16 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { JSON_TEXTS, type Platform, startPlatform } from '@tollgate/test-kit';
-import startDatabases from '../packages/test-kit/src/global-setup.ts';
-import stopDatabases from '../packages/test-kit/src/global-teardown.ts';
-import { type Found, type FuzzResult, fuzzOperations } from '../tests/fuzz/operations.ts';
-import { allDoors } from '../tests/fuzz/requests/doors.ts';
-import { fuzzFrames } from '../tests/fuzz/raw/frames.ts';
-import { fuzzRaw } from '../tests/fuzz/raw/fuzz-raw.ts';
-import { expressionsIn, publishedPatterns, slowAmong } from '../tests/fuzz/regexes.ts';
-import { closeConnections } from '../tests/fuzz/stage/send.ts';
-import { judgeJsonTexts } from '../tests/fuzz/texts/json-verdicts.ts';
-import { keepTexts } from '../tests/fuzz/texts/keep-texts.ts';
+import startDatabases from '../../packages/test-kit/src/global-setup.ts';
+import stopDatabases from '../../packages/test-kit/src/global-teardown.ts';
+import { type Found, type FuzzResult, fuzzOperations } from '../../tests/fuzz/operations.ts';
+import { allDoors } from '../../tests/fuzz/requests/doors.ts';
+import { fuzzFrames } from '../../tests/fuzz/raw/frames.ts';
+import { fuzzRaw } from '../../tests/fuzz/raw/fuzz-raw.ts';
+import { expressionsIn, publishedPatterns, slowAmong } from '../../tests/fuzz/regexes.ts';
+import { closeConnections } from '../../tests/fuzz/stage/send.ts';
+import { judgeJsonTexts } from '../../tests/fuzz/texts/json-verdicts.ts';
+import { keepTexts } from '../../tests/fuzz/texts/keep-texts.ts';
 
 const { values } = parseArgs({
   options: {
@@ -43,6 +43,14 @@ const note = (what: string, more: readonly Found[]): void => {
 const seed = Number(values.seed);
 let operations: FuzzResult | undefined;
 try {
+  // First: it lets nothing else run meanwhile.
+  const expressions = new Map([...publishedPatterns(), ...(await expressionsIn('packages/contracts/src'))]);
+  const slow = slowAmong(expressions).map(({ pattern, where, why }) => ({
+    operation: where,
+    what: why,
+    example: pattern,
+  }));
+  note(`${expressions.size} regular expressions of the contracts`, slow);
   platform = await startPlatform();
   const raw = await fuzzRaw(platform, { seed, runs: Number(values.raw) });
   note(`${raw.sent} connections with what is no good HTTP, to both frameworks`, raw.found);
@@ -51,13 +59,6 @@ try {
   const texts = await keepTexts(platform, 1);
   note(`${texts.kept + texts.refused} texts kept (${texts.kept}) or refused (${texts.refused})`, texts.found);
   note(`${JSON_TEXTS.length} texts at the edge of JSON, to three services`, await judgeJsonTexts(platform));
-  const expressions = new Map([...publishedPatterns(), ...(await expressionsIn('packages/contracts/src'))]);
-  const slow = slowAmong(expressions).map(({ pattern, where, why }) => ({
-    operation: where,
-    what: why,
-    example: pattern,
-  }));
-  note(`${expressions.size} regular expressions of the contracts`, slow);
   operations = await fuzzOperations(platform, doors, {
     seed,
     broken: Number(values.runs),

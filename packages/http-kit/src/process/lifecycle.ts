@@ -2,8 +2,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as timer } from 'node:timers/promises';
-import type { Health } from './health.ts';
-import type { Logger } from './server/service-options.ts';
+import type { Health } from '../health.ts';
+import type { Logger } from '../server/service-options.ts';
 
 /** A service that is built, and what begins and ends it. */
 export interface RunOptions {
@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly drainMs: number;
   /** Milliseconds after that within which answers settle and resources close. */
   readonly closeMs: number;
+  /** Milliseconds from a second signal to the end of the process; 2,500 when absent. */
+  readonly hurriedMs?: number;
   /** What begins once requests are taken; when the signal aborts it ends soon, and begins nothing more. */
   readonly start?: (stopping: AbortSignal) => Promise<void>;
   /** Nothing new is accepted from now on; for connections that are no requests, which nobody else would end. */
@@ -36,7 +38,6 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Of `closeMs`, for answers that were told to end. */
 const ENDING_SHARE = 0.4;
-/** From a second signal to the end of the process, in milliseconds. */
 const HURRIED_MS = 2500;
 const HURRIED_ENDING_MS = 1000;
 /** What is left to the process after its resources. */
@@ -67,7 +68,7 @@ export async function runService(build: () => Promise<RunOptions>): Promise<numb
       code = 1;
       logger.error('stopping after an error nobody handled', { error: why.error });
     }
-    if (stopping.signal.aborted) return hurry(why, { hurried, logger });
+    if (stopping.signal.aborted) return hurry(why, hurried, options);
     if ('signal' in why) logger.info('stopping', why);
     stopping.abort();
     exitAfter(options.acceptMs + options.drainMs + options.closeMs, logger);
@@ -106,12 +107,12 @@ async function begin({ start }: RunOptions, stopping: AbortSignal, stop: (why: W
   }
 }
 
-function hurry(why: Why, { hurried, logger }: { hurried: AbortController; logger: Logger }): void {
+function hurry(why: Why, hurried: AbortController, { logger, hurriedMs = HURRIED_MS }: RunOptions): void {
   // Errors of its own must not keep a service from its last words.
   if ('error' in why || hurried.signal.aborted) return;
   logger.warn('stopping at once', why);
   hurried.abort();
-  exitAfter(HURRIED_MS, logger);
+  exitAfter(hurriedMs, logger);
 }
 
 // What is still open somewhere must not keep a process that has ended.
@@ -148,7 +149,7 @@ async function stopGracefully({ options, sockets, started, hurried }: Stopping):
     sockets.closeSilent();
   }, IDLE_CHECK_MS);
   await Promise.race([closed, pause(drainMs, hurried)]);
-  const endBy = deadlineOf(closeMs, hurried);
+  const endBy = deadlineOf(options, hurried);
   endAnswers?.();
   const noted = checkpoint?.().catch(() => undefined);
   await Promise.race([closed, pause(closeMs * ENDING_SHARE, hurried)]);
@@ -162,10 +163,10 @@ async function stopGracefully({ options, sockets, started, hurried }: Stopping):
 }
 
 /** When the resources must be closed, as of now: a second signal brings it forward. */
-function deadlineOf(closeMs: number, hurried: AbortSignal): () => number {
+function deadlineOf({ closeMs, hurriedMs = HURRIED_MS }: RunOptions, hurried: AbortSignal): () => number {
   let endBy = performance.now() + closeMs - LAST_MS;
   const bringForward = (): void => {
-    endBy = Math.min(endBy, performance.now() + HURRIED_MS - LAST_MS);
+    endBy = Math.min(endBy, performance.now() + hurriedMs - LAST_MS);
   };
   if (hurried.aborted) bringForward();
   else hurried.addEventListener('abort', bringForward, { once: true });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
-import { MODEL } from './fixtures/doubles.ts';
-import { namesOf, readAll, type Stage, stageWith, text, withModel } from './fixtures/flow-stage.ts';
+import type { AnswerEvent } from '../../src/domain/answer.ts';
+import { MODEL } from '../fixtures/doubles.ts';
+import { namesOf, readAll, type Stage, stageWith, text, withModel } from '../fixtures/flow-stage.ts';
 
 const THREE_TOKENS = { kind: 'usage', usage: { input: 0, cacheRead: 0, output: 3, raw: {} } } as const;
 
@@ -46,13 +47,39 @@ describe('a price', () => {
     expect(stage.journal.rows.size).toBe(0);
   });
 
-  it('is told all the same while the journal is away, and settled', async () => {
+  it('is told while the journal is away when the ledger has it, so that our death cannot lose it', async () => {
     const stage = stageWith([text('x'), THREE_TOKENS], withModel);
     stage.journal.conclude = () => Promise.reject(new AppError('DEPENDENCY_UNAVAILABLE'));
-    const { events } = await readAll(stage.start({ chatflowId: MODEL.id }));
-    expect(namesOf(events).slice(-2)).toEqual(['usage', 'end']);
+    const { endings } = await writtenWhenTold(stage);
+    expect(endings).toMatchObject([{ ending: { outcome: 'completed', units: { output: 3 } } }]);
     expect(stage.accounting.endings).toHaveLength(1);
   });
+
+  it.each(['within its hold', 'beyond its hold'])(
+    '%s is not told while neither knows it, and settled later',
+    async (where) => {
+      const output = where === 'within its hold' ? 3 : 1_000_000;
+      const usage = { kind: 'usage', usage: { input: 0, cacheRead: 0, output, raw: {} } } as const;
+      const stage = stageWith([text('x'), usage], withModel);
+      stage.journal.conclude = () => Promise.reject(new AppError('DEPENDENCY_UNAVAILABLE'));
+      const events: AnswerEvent[] = [];
+      const read = async () => {
+        for await (const event of stage.start({ chatflowId: MODEL.id })) {
+          events.push(event);
+          stage.accounting.isAway = true;
+        }
+      };
+      const error = await read().catch((thrown: unknown) => thrown);
+      expect(namesOf(events)).toEqual(['session_id', 'token']);
+      expect(error).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE' });
+      stage.accounting.isAway = false;
+      stage.clock.advance(5000);
+      await stage.settler.tick();
+      expect(stage.accounting.endings).toMatchObject([
+        { ending: { kind: 'settle', outcome: 'completed', units: { output } } },
+      ]);
+    },
+  );
 
   it('is written down when what was paid for is kept for repetitions, and not before', async () => {
     const stage = stageWith([text('x'), text('y'), THREE_TOKENS], withModel);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import {
   examplePath,
   type Person,
@@ -9,14 +9,14 @@ import {
 } from '@tollgate/test-kit';
 import { directive } from '@tollgate/test-kit';
 import type { OperationSpec } from '@tollgate/contracts';
-import { operationsOf } from '../../scripts/house-rules/operations.ts';
-import { CONTRACTS } from '../../scripts/openapi.ts';
-import { DOORS } from '../proof/doors.ts';
+import { operationsOf } from '../../../scripts/house-rules/operations.ts';
+import { CONTRACTS } from '../../../scripts/openapi.ts';
+import { DOORS } from '../../proof/doors.ts';
 import { CanaryBook } from './canary-book.ts';
 import { besideQuestions, FAILURES } from './canary-questions.ts';
 
 /** Every door of three services is tried, and services are killed. */
-jest.setTimeout(300_000);
+const LONG = 300_000;
 
 let platform: Platform;
 let collector: TraceCollector;
@@ -28,7 +28,7 @@ beforeAll(async () => {
   platform = await startPlatform({ auth: talkative, accounting: talkative, chatProxy: talkative });
   alice = await platform.user({ credits: 1_000_000 });
   root = platform.admin;
-});
+}, LONG);
 afterAll(async () => {
   await platform.stop();
   await collector.stop();
@@ -158,45 +158,49 @@ it('is found by its name wherever it was let out', () => {
   expect(found).toEqual(['word in log', 'card in trace', expect.stringMatching(/ in metrics$/), 'token in errors']);
 });
 
-it('lets nothing secret and nothing that people wrote into a log, a metric, a trace, an error or the books', async () => {
-  for (const [service, contract] of Object.entries(CONTRACTS)) {
-    const origin =
-      { auth: platform.urls.auth, accounting: platform.urls.accounting }[service] ?? platform.urls.chatProxy;
-    const operations = operationsOf(contract)
-      .map(([, operation]) => operation)
-      .filter(({ id }) => !LAST.has(id));
-    for (const operation of operations) await tryOperation(origin, operation);
-  }
-  await askEverything(alice);
-  await askWithAttachments();
-  await askInTheDark();
-  await platform.untilNoOpenHold(alice.userId);
+it(
+  'lets nothing secret and nothing that people wrote into a log, a metric, a trace, an error or the books',
+  async () => {
+    for (const [service, contract] of Object.entries(CONTRACTS)) {
+      const origin =
+        { auth: platform.urls.auth, accounting: platform.urls.accounting }[service] ?? platform.urls.chatProxy;
+      const operations = operationsOf(contract)
+        .map(([, operation]) => operation)
+        .filter(({ id }) => !LAST.has(id));
+      for (const operation of operations) await tryOperation(origin, operation);
+    }
+    await askEverything(alice);
+    await askWithAttachments();
+    await askInTheDark();
+    await platform.untilNoOpenHold(alice.userId);
 
-  const { auth, accounting, chatProxy, urls } = platform;
-  const metrics = async (origin: string) => (await fetch(`${origin}/metrics`)).text();
-  const before = collector.spans.length;
-  await collector.until((spans) => spans.length >= before);
-  const tables = await platform.books.query<{ name: string }>(
-    `SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`,
-  );
-  const rows = await Promise.all(
-    tables.map(({ name }) => platform.books.query<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)),
-  );
-  const sinks = {
-    'log of auth': auth.log,
-    'log of accounting': accounting.log,
-    'log of chat-proxy': chatProxy.log,
-    metrics: (await Promise.all(Object.values(urls).map(metrics))).join('\n'),
-    traces: collector.raw,
-    errors: refusals,
-    books: rows
-      .flat()
-      .map(({ row }) => row)
-      .join('\n'),
-  };
-  for (const code of ['upstream_failed', 'upstream_protocol_error', 'upstream_interrupted', 'accounting_unavailable'])
-    expect(refusals).toContain(code);
-  for (const text of Object.values(sinks)) expect(text.length).toBeGreaterThan(1000);
-  expect(book.size).toBeGreaterThan(1000);
-  expect(book.leaksIn(sinks, mayHave).slice(0, 20)).toEqual([]);
-});
+    const { auth, accounting, chatProxy, urls } = platform;
+    const metrics = async (origin: string) => (await fetch(`${origin}/metrics`)).text();
+    const before = collector.spans.length;
+    await collector.until((spans) => spans.length >= before);
+    const tables = await platform.books.query<{ name: string }>(
+      `SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`,
+    );
+    const rows = await Promise.all(
+      tables.map(({ name }) => platform.books.query<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)),
+    );
+    const sinks = {
+      'log of auth': auth.log,
+      'log of accounting': accounting.log,
+      'log of chat-proxy': chatProxy.log,
+      metrics: (await Promise.all(Object.values(urls).map(metrics))).join('\n'),
+      traces: collector.raw,
+      errors: refusals,
+      books: rows
+        .flat()
+        .map(({ row }) => row)
+        .join('\n'),
+    };
+    for (const code of ['upstream_failed', 'upstream_protocol_error', 'upstream_interrupted', 'accounting_unavailable'])
+      expect(refusals).toContain(code);
+    for (const text of Object.values(sinks)) expect(text.length).toBeGreaterThan(1000);
+    expect(book.size).toBeGreaterThan(1000);
+    expect(book.leaksIn(sinks, mayHave).slice(0, 20)).toEqual([]);
+  },
+  LONG,
+);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { createRounds, requestContext, type RoundOptions, type Rounds } from '../src/index.ts';
+import { createRounds, requestContext, type RoundOptions, type Rounds } from '../../src/index.ts';
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());

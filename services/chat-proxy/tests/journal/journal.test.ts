@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Mongo, openMongo, runMigrations } from '@tollgate/mongo-kit';
+import { mongoDatabaseUrl, newUserId } from '@tollgate/test-kit';
+import type { UserId } from '../../src/domain/wire-types.ts';
+import { MIGRATIONS } from '../../src/store/migrations.ts';
+import { openHolds } from '../../src/store/open-holds.ts';
+import { holdId } from '../fixtures/doubles.ts';
+
+const NOW = new Date('2030-01-01T00:00:00Z');
+const after = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
+const userId = () => newUserId() as UserId;
+
+let mongo: Mongo;
+beforeAll(async () => {
+  mongo = openMongo({ url: mongoDatabaseUrl(), defaultDatabase: 'unused' });
+  await mongo.connected;
+  await runMigrations(mongo.db(), MIGRATIONS);
+});
+afterAll(() => mongo.close());
+
+describe('the journal', () => {
+  const owner = () => ({ holdId: holdId(), userId: userId() });
+
+  it('hands a row whose owner is silent to one of two others, with what its owner knew', async () => {
+    const [mine, theirs, others] = ['a', 'b', 'c'].map(() => openHolds(mongo, randomUUID(), 'default'));
+    if (!mine || !theirs || !others) throw new Error('three journals');
+    const hold = owner();
+    await mine.open(hold, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 5 } }], after(30));
+    expect(await theirs.adopt(after(29), after(90), 10)).toEqual([]);
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
+    const adopted = await Promise.all([theirs.adopt(after(31), after(90), 10), others.adopt(after(31), after(90), 10)]);
+    expect(adopted.flat()).toEqual([{ ...hold, checkpoint: { output: 5 } }]);
+    // Its owner is alive after all: what it writes still counts.
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 3, units: { output: 6 } }], after(100));
+    expect(await theirs.adopt(after(101), after(190), 10)).toEqual([{ ...hold, checkpoint: { output: 6 } }]);
+    await theirs.close(hold.holdId);
+  });
+
+  it('knows the request that a hold was taken for, and since when a row has had no owner', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
+    expect(await mine.firstLeaseEnd()).toBeUndefined();
+    const origin = { requestId: 'asked-0001', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+    const [hold, later] = [owner(), owner()];
+    await mine.open(later, after(60));
+    await mine.open({ ...hold, origin }, after(30));
+    expect(await theirs.firstLeaseEnd()).toEqual(after(30));
+    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, origin }]);
+    expect(await mine.firstLeaseEnd()).toEqual(after(60));
+    await Promise.all([hold, later].map(({ holdId: id }) => mine.close(id)));
+  });
+
+  it('lets no late write undo a newer checkpoint', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
+    const hold = owner();
+    await mine.open(hold, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(32));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 5 } }], after(31));
+    expect(await theirs.adopt(after(33), after(90), 10)).toEqual([{ ...hold, checkpoint: { output: 9 } }]);
+    await theirs.close(hold.holdId);
+  });
+
+  it('hands a decided end back to its own process, too, once its lease has run out', async () => {
+    const mine = openHolds(mongo, randomUUID(), 'default');
+    const hold = owner();
+    const ending = { kind: 'void', reason: 'refused' } as const;
+    await mine.open(hold, after(30));
+    await mine.conclude(hold, ending, after(30));
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
+    expect(await mine.adopt(after(31), after(90), 10)).toEqual([]);
+    await mine.close(hold.holdId);
+  });
+
+  it('keeps the decided end of a hold, and no checkpoint after it', async () => {
+    const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
+    const hold = owner();
+    const ending = {
+      kind: 'settle',
+      outcome: 'completed',
+      units: { request: 1 },
+      usageSource: 'flat',
+      rawUsage: { a: 1 },
+    } as const;
+    await mine.open(hold, after(30));
+    await mine.conclude(hold, ending, after(30));
+    await mine.checkpoint([{ holdId: hold.holdId, fence: 1, units: { output: 9 } }], after(300));
+    expect(await theirs.adopt(after(31), after(90), 10)).toEqual([{ ...hold, ending }]);
+    await theirs.close(hold.holdId);
+    await mine.conclude(hold, ending, after(30));
+    expect(await mine.count()).toBe(0);
+  });
+});

@@ -1,0 +1,36 @@
+import { expect, it } from '@jest/globals';
+import { KeptEvents, bytesOf, type Place } from '../../src/flows/streams/kept-events.ts';
+
+const event = (number: number) =>
+  number % 7 === 0
+    ? { event: 'nextAgentFlow', data: { number, said: 'ü'.repeat(number % 90) } }
+    : { event: 'token', data: `${number} ${'\ud800x'.repeat(number % 300)}` };
+
+it('gives every event back by its number, also what is packed, and forgets the oldest but nothing unread', () => {
+  const kept = new KeptEvents();
+  const place: Place = {};
+  const all = Array.from({ length: 2000 }, (_, at) => event(at + 1));
+  for (const each of all) kept.add(each);
+  expect([kept.first, kept.last, kept.bytes]).toEqual([1, 2000, all.reduce((sum, each) => sum + bytesOf(each), 0)]);
+  expect(all.map((_, at) => kept.at(at + 1, place))).toEqual(all);
+  expect(kept.from(1500)).toEqual(all.slice(1499));
+
+  const unread = all.slice(900).reduce((sum, each) => sum + bytesOf(each), 0);
+  const before = kept.bytes;
+  expect(kept.shrink(0, unread)).toBe(before - kept.bytes);
+  expect(kept.bytes).toBeGreaterThanOrEqual(unread);
+  expect([kept.first > 1, kept.first <= 901]).toEqual([true, true]);
+  expect(kept.from(kept.first)).toEqual(all.slice(kept.first - 1));
+  expect(kept.at(kept.first - 1)).toBeUndefined();
+
+  kept.shrink(0, 0);
+  expect([kept.bytes, kept.first, kept.last, kept.from(kept.first), kept.lastEvent]).toEqual([
+    0,
+    2001,
+    2000,
+    [],
+    undefined,
+  ]);
+  kept.add(event(1));
+  expect([kept.at(2001), kept.last]).toEqual([event(1), 2001]);
+});
