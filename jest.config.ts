@@ -8,7 +8,8 @@ const config: Config = {
   testSequencer: '<rootDir>/packages/test-kit/jest/longest-first.mjs',
   globalSetup: '<rootDir>/packages/test-kit/jest/setup.mjs',
   globalTeardown: '<rootDir>/packages/test-kit/jest/teardown.mjs',
-  testTimeout: 30_000,
+  // Far longer than any test takes, however busy the machine is: only what hangs may meet it.
+  testTimeout: 120_000,
   // A worker that has come to more than this is replaced before the next file.
   workerIdleMemoryLimit: '2GB',
 };

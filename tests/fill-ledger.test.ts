@@ -10,7 +10,7 @@ let database: TestDatabase;
 beforeAll(async () => {
   database = await createPostgresDatabase();
   await fillLedger(database.url, { rows: 6000, accounts: 1000, days: 30 }, () => undefined);
-}, 60_000);
+});
 afterAll(() => database.drop());
 
 describe('A filled ledger', () => {
@@ -30,7 +30,7 @@ describe('A filled ledger', () => {
     } finally {
       await postgres.close();
     }
-  }, 60_000);
+  });
 
   it('is not filled again', async () => {
     const again = fillLedger(database.url, { rows: 3, accounts: 1, days: 1 }, () => undefined);

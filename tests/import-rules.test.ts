@@ -148,7 +148,7 @@ describe('the import rules', () => {
     mkdirSync(join(folder, 'node_modules/@tollgate'));
     symlinkSync('../../packages/contracts', join(folder, 'node_modules/@tollgate/contracts'));
     violations = await cruise(folder);
-  }, 60_000);
+  });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it.each(Object.entries(BROKEN))('%s reports the import that breaks it', (rule, [path]) => {

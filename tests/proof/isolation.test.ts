@@ -94,7 +94,7 @@ describe('50 conversations that two sides name alike at the same time belong to 
     const talk = await talkAtOnce(sides);
     expectApart(talk);
     expectUpstreamsApart(talk.sessions);
-  }, 60_000);
+  });
 
   it('when they are one user in two workspaces', async () => {
     const user = await platform.user({ credits: 1_000_000 });
@@ -104,5 +104,5 @@ describe('50 conversations that two sides name alike at the same time belong to 
     const talk = await talkAtOnce(sides);
     expectApart(talk);
     expectUpstreamsApart(talk.sessions);
-  }, 60_000);
+  });
 });

@@ -130,14 +130,14 @@ it('the programs and the assertions on types compile', async () => {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
   const tsc = join(REPOSITORY, 'node_modules/.bin/tsc');
   await expect(promisify(execFile)(tsc, ['-p', folder, '--pretty', 'false'])).resolves.toMatchObject({ stdout: '' });
-}, 60_000);
+});
 
 describe.each(['express.ts', 'fastify.ts'])('a third service (%s)', (program) => {
   let url: string;
   beforeAll(async () => {
     isIssuerThere = false;
     url = await start(program);
-  }, 60_000);
+  });
 
   it('says 503 while the keys are away, and takes users and admins when they are there', async () => {
     const token = await tokenOf('enduser');
@@ -189,7 +189,7 @@ it('a third service without a framework (plain.ts) verifies as well', async () =
   expect(await ask(url, 'GET', await tokenOf('admin'))).toMatchObject({ status: 200, body: { role: 'admin' } });
   expect(await ask(url, 'GET', await tokenOf('admin', 'accounting'))).toMatchObject({ status: 401 });
   expect(await ask(url, 'GET')).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
-}, 60_000);
+});
 
 it('the package says what it needs and ships what it exports', () => {
   const manifest = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')) as Record<string, unknown>;

@@ -15,6 +15,7 @@ const FILES = {
   'tests/rejection.test.ts': `${jest}it('leaves one', async () => { void Promise.reject(new Error('left alone')); ${wait} });`,
   'tests/throw.test.ts': `${jest}it('throws', async () => { setTimeout(() => { throw new Error('later'); }); ${wait} });`,
   'tests/missing.test.ts': `${jest}import { nothing } from './nothing.ts';\nit('is never run', () => nothing);`,
+  'tests/limit.test.ts': `import { it, jest } from '@jest/globals';\njest.setTimeout(40);\nit('hangs', () => new Promise(() => {}));`,
   'tests/exit.test.ts': `${jest}it('exits', () => process.exit(0));`,
   'tests/killed.test.ts': `${jest}it('is killed', () => process.kill(process.pid, 'SIGKILL'));`,
   ...Object.fromEntries(
@@ -72,6 +73,7 @@ describe('A run of tests', () => {
   it.each([
     ['whose promise was rejected and left alone', 'rejection', 'left alone', 1],
     ['that threw where nobody could catch it', 'throw', 'later', 1],
+    ['whose test takes longer than the file allows', 'limit', 'timeout of 40 ms', 1],
     ['that cannot be loaded', 'missing', 'nothing.ts', 0],
     ['that ended its process', 'exit', 'exitCode=0', 0],
     ['whose process was killed', 'killed', 'SIGKILL', 0],

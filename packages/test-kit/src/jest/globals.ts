@@ -8,10 +8,13 @@ export let beforeEach: typeof Globals.beforeEach;
 export let describe: typeof Globals.describe;
 export let expect: typeof Globals.expect;
 export let it: typeof Globals.it;
-/** Of jest's own only the clock: tests inject what they want to watch or replace. */
-export let jest: Pick<typeof Globals.jest, 'useFakeTimers' | 'useRealTimers' | 'advanceTimersByTimeAsync'>;
+/** Of jest's own only what has to do with time: tests inject what they want to watch or replace. */
+export let jest: Pick<
+  typeof Globals.jest,
+  'useFakeTimers' | 'useRealTimers' | 'advanceTimersByTimeAsync' | 'setTimeout'
+>;
 
-export function bindGlobals(globals: Omit<typeof Globals, 'jest'>, clock: typeof jest): void {
+export function bindGlobals(globals: Omit<typeof Globals, 'jest'>, time: typeof jest): void {
   ({ afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } = globals);
-  jest = clock;
+  jest = time;
 }

@@ -42,7 +42,7 @@ export function runFile(...[globalConfig, config, , , path, tell]: CircusArgumen
       return newCircus();
     },
     setGlobalsForRuntime: (found: Parameters<typeof bindGlobals>[0]) =>
-      bindGlobals(found, clock as unknown as typeof jest),
+      bindGlobals(found, Object.assign(clock, { setTimeout }) as unknown as typeof jest),
     unstable_shouldLoadAsEsm: () => true,
     unstable_importModule: (file: string) => import(pathToFileURL(file).href),
     requireModule: require,
@@ -57,11 +57,15 @@ export function runFile(...[globalConfig, config, , , path, tell]: CircusArgumen
   });
 }
 
+const longestTest = Symbol.for('TEST_TIMEOUT_SYMBOL');
+/** How circus is told the limit of the tests of a file. */
+const setTimeout = (milliseconds: number): boolean => Reflect.set(globalThis, longestTest, milliseconds);
+const ofCircus = new Set(['JEST_STATE_SYMBOL', 'EVENT_HANDLERS', longestTest.description]);
+
 /** Circus keeps the tests that it was told of in its modules and in globals: every file gets one that is new. */
 function newCircus(): unknown {
   for (const symbol of Object.getOwnPropertySymbols(globalThis))
-    if (symbol.description === 'JEST_STATE_SYMBOL' || symbol.description === 'EVENT_HANDLERS')
-      Reflect.deleteProperty(globalThis, symbol);
+    if (ofCircus.has(symbol.description)) Reflect.deleteProperty(globalThis, symbol);
   Reflect.deleteProperty(require.cache, adapter);
   return require(adapter);
 }

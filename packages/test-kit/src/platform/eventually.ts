@@ -1,5 +1,5 @@
 const POLL_MS = 20;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** Asks again until there is an answer; for states that other processes reach in their own time. */
 export async function eventually<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {

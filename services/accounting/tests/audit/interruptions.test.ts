@@ -226,7 +226,7 @@ describe('a reader', () => {
     expect(await reader).toEqual([]);
     expect(snapshots).toBeGreaterThan(50);
     expect(await accounting.balance(alice)).toEqual({ available: 50, held: 0 });
-  }, 90_000);
+  });
 });
 
 describe('the connections of the service', () => {

@@ -16,7 +16,7 @@ beforeAll(async () => {
   accounting = await Accounting.start(PAYMENTS);
   await accounting.another();
   urls = accounting.instances.map(({ url }) => url);
-}, 60_000);
+});
 afterAll(async () => {
   expect(await accounting.faults()).toEqual([]);
   await accounting.stop();

@@ -6,7 +6,7 @@ import type { Answer } from '../harness/http.ts';
 let accounting: Accounting;
 beforeAll(async () => {
   accounting = await Accounting.start();
-}, 60_000);
+});
 afterAll(async () => {
   expect(await accounting.faults()).toEqual([]);
   await accounting.stop();

@@ -20,7 +20,7 @@ beforeAll(async () => {
   proxy = await startProxy();
   const alice = await proxy.person({ balance: 100_000 });
   key = makeKey(alice.userId, ['chat:use']).text;
-}, 60_000);
+});
 afterAll(() => proxy.stop());
 
 /** As a reader would run it, in a process of its own and with packages as they are. */

@@ -18,7 +18,7 @@ beforeAll(async () => {
   for (const { id } of [proxy.flowise.chain, proxy.flowise.agentflow])
     await proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${id}`, { uploads: all });
   PNG = (await png()).toString('base64');
-}, 60_000);
+});
 afterAll(() => proxy.stop());
 beforeEach(async () => {
   proxy.flowise.reset();

@@ -23,7 +23,7 @@ beforeAll(async () => {
   });
   alice = await proxy.person();
   mallory = await proxy.person();
-}, 60_000);
+});
 afterAll(() => proxy.stop());
 
 const count = (collection: string, filter: object = {}) => proxy.db.collection(collection).countDocuments(filter);
@@ -222,7 +222,7 @@ describe('fifty uploads at once', () => {
     expect(await count('file_blobs', { holders: { $size: 0 } })).toBe(0);
     expect(await quotaOf(twin)).toEqual({ bytes: 0, files: 0 });
     expect((await read(proxy, other, idOf(foreign))).bytes.equals(bytes)).toBe(true);
-  }, 60_000);
+  });
 });
 
 describe('a thumbnail', () => {

@@ -17,7 +17,7 @@ beforeAll(async () => {
   chain = proxy.flowise.chain.id;
   agent = proxy.flowise.agentflow.id;
   await proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${agent}`, { is_public: false });
-}, 60_000);
+});
 afterAll(() => proxy.stop());
 beforeEach(() => resetFakes(proxy));
 // Holds of refused answers are closed when nobody waits for it any more.

@@ -15,7 +15,7 @@ beforeAll(async () => {
   alice = await proxy.person({ balance: 100_000 });
   for (const { id } of proxy.flowise.flows())
     await proxy.admin.call('PATCH', `/api/v1/admin/chatflows/${id}`, { allowed_origins: [pages.origin] });
-}, 90_000);
+});
 afterAll(async () => {
   await browser?.close();
   await Promise.all([pages?.close(), proxy?.stop()]);

@@ -11,7 +11,7 @@ let alice: Person;
 beforeAll(async () => {
   proxy = await startProxy();
   alice = await proxy.person({ balance: 100_000 });
-}, 60_000);
+});
 afterAll(() => proxy.stop());
 beforeEach(() => resetFakes(proxy));
 // Holds of refused answers are closed when nobody waits for it any more.
