@@ -172,8 +172,8 @@ describe.each(ADAPTERS)('%s callers', (_name, adapter) => {
   });
 
   it('that are services are told when it is their own token that is refused, and not their user’s', async () => {
-    const challengeOf = async (service: string, user: string) =>
-      (await pay({ ...bearer(service), 'x-on-behalf-of': `Bearer ${user}` })).headers['www-authenticate'];
+    const challengeOf = async (ours: string, user: string) =>
+      (await pay({ ...bearer(ours), 'x-on-behalf-of': `Bearer ${user}` })).headers['www-authenticate'];
     const badService = token({ type: 'service', sub: 'chat-proxy' }, 'bad');
     expect(await challengeOf(badService, userToken())).toBe('Bearer realm="service", error="invalid_token"');
     const badUser = token({ type: 'access', sub: bob }, 'bad');

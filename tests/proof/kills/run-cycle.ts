@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { directive, type Person } from '@tollgate/test-kit';
+import { directive } from '@tollgate/test-kit';
 import type { Heard } from '../doors.ts';
 import { booksOf, type BothBooks } from './both-books.ts';
 import { type Fault, judge } from './judge.ts';
