@@ -50,7 +50,7 @@ const AWAY: ReadonlySet<string> = new Set([
 export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof mongo.MongoError && error.code === OUT_OF_DISK_SPACE) return 'full';
-  return AWAY.has(error.name) || isBetweenPrimaries(error) || isBeforeFirstConnection(error)
+  return AWAY.has(error.name) || isBetweenPrimaries(error) || isBeforeFirstConnection(error) || isBrokenSocket(error)
     ? 'unavailable'
     : undefined;
 }
@@ -58,6 +58,19 @@ export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
 /** What a server answers that is stepping down or shutting down. */
 const isBetweenPrimaries = (error: Error): boolean =>
   error instanceof mongo.MongoError && error.hasErrorLabel('RetryableWriteError');
+
+/** The driver waits for room to write by itself, and hands on what the socket says then. */
+const isBrokenSocket = (error: Error): boolean =>
+  'code' in error && typeof error.code === 'string' && SOCKET_ENDS.has(error.code);
+const SOCKET_ENDS: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ERR_STREAM_DESTROYED',
+]);
 
 /** What mongoose throws for an operation of a model when buffering is off. */
 const isBeforeFirstConnection = ({ name, message }: Error): boolean =>

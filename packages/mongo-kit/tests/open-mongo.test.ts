@@ -116,6 +116,9 @@ describe('an operation', () => {
   });
 });
 
+/** As Node throws it, and the driver hands it on from `writeCommand` as it is. */
+const socketError = (code: string): Error => Object.assign(new Error(`write ${code}`), { code, syscall: 'write' });
+
 describe('the trouble of a database', () => {
   const labelled = new driver.MongoServerError({ message: 'not primary', code: 10_107 });
   labelled.addErrorLabel('RetryableWriteError');
@@ -124,6 +127,8 @@ describe('the trouble of a database', () => {
     ['a full disk', new driver.MongoServerError({ message: 'no space', code: 14_031 }), 'full'],
     ['a primary that steps down', labelled, 'unavailable'],
     ['a broken connection', new driver.MongoNetworkError('reset'), 'unavailable'],
+    ['a socket that breaks while it is written to', socketError('ECONNRESET'), 'unavailable'],
+    ['a file that is not there', socketError('ENOENT'), undefined],
     ['a mistake in the query', new driver.MongoServerError({ message: 'bad operator', code: 2 }), undefined],
     ['a mistake in the program', new TypeError('x is not a function'), undefined],
     ['something that is no error', 'MongoNetworkError', undefined],

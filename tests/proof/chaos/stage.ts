@@ -38,7 +38,7 @@ const TOKEN_LIFE_MS = 300_000;
 /** Bounds of the services, so short that none of them lasts longer than a client's patience. */
 const SECONDS = 5;
 
-export interface StageOptions extends Pick<FleetOptions, 'front'> {
+export interface StageOptions extends Pick<FleetOptions, 'front' | 'hasDirectDatabases'> {
   /** Extra environment of all services. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -46,14 +46,14 @@ export interface StageOptions extends Pick<FleetOptions, 'front'> {
 export async function setStage(
   schedule: Schedule,
   leaseSeconds: number,
-  { env = {}, front }: StageOptions = {},
+  { env = {}, ...rest }: StageOptions = {},
 ): Promise<Stage> {
   const { instances } = schedule.options;
   const fleet = await startFleet({
     instances,
     leaseSeconds,
     models: ['priced'],
-    ...(front && { front }),
+    ...rest,
     env: {
       auth: { ...env, REFRESH_GRACE: '60s', AUDIT_ANCHOR_INTERVAL: '5s' },
       accounting: { ...env, ALLOCATE_OPENS_ACCOUNTS: 'true', LEDGER_HEAD_INTERVAL: '2s', RECONCILE_INTERVAL: '10s' },

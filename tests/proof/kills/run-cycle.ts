@@ -82,9 +82,11 @@ async function untilReached({ points }: KillWorld, played: Played, asking: Promi
   let isOver = false;
   void asking?.finally(() => (isOver = true));
   const end = performance.now() + PATIENCE_MS;
-  while (!isOver && performance.now() < end) {
+  for (;;) {
+    // A process that kills itself there ends the answer as well: asked first, looked for then.
+    const isLast = isOver || performance.now() > end;
     played.hasReached = points.hasReached(played.asked.place.name, played.person.userId);
-    if (played.hasReached) return;
+    if (played.hasReached || isLast) return;
     await pause(POLL_MS);
   }
 }

@@ -43,6 +43,7 @@ export async function restartAll(options: RestartOptions): Promise<Restarted> {
   const balancers: Partial<Record<ServiceKey, Balancer>> = {};
   const stage = await setStage(schedule, leaseSeconds, {
     env: SHUTDOWN,
+    hasDirectDatabases: true,
     async front(ports) {
       for (const key of SERVICES) balancers[key] = await startBalancer(ports[key], (change) => say(`${key} ${change}`));
       return Object.fromEntries(SERVICES.map((key) => [key, [balancers[key]?.port ?? 0]])) as Record<

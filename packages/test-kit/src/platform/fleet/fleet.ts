@@ -27,6 +27,8 @@ export interface FleetOptions {
   /** The hold's lease; renewals, checkpoints and sweepers scale with it. 60 when absent. */
   readonly leaseSeconds?: number;
   readonly models?: readonly string[];
+  /** Databases are reached directly: for proofs that do not disturb them. */
+  readonly hasDirectDatabases?: boolean;
   /** Puts something before the processes of a service, such as a load balancer: gives the ports to call instead of theirs. */
   readonly front?: (ports: Readonly<Record<ServiceKey, number[]>>) => Promise<Readonly<Record<ServiceKey, number[]>>>;
 }
@@ -88,7 +90,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   });
   const instances = (key: ServiceKey): ServiceProcess[] =>
     ports[key].map((port, at) => {
-      const own = serviceEnvironments(installation(at, true))[key];
+      const own = serviceEnvironments(installation(at, options.hasDirectDatabases !== true))[key];
       const clock = { CLOCK_OFFSET_FILE: clockFile(folder, key, at) };
       const env = { ...own, ...peersOf(key, links), ...clock, ...options.env?.[key] };
       return new ServiceProcess({ name: NAMES[key], port, env });
