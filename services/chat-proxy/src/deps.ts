@@ -112,10 +112,8 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     checkpoint: () => answering.keeper.note(),
     async close(deadlineMs = CLOSING_MS) {
       sockets.leave();
-      answering.endAnswers();
-      await settleAll(answering, deadlineMs / 2);
-      await closers.closeAll(deadlineMs / 2);
-      await logger.close();
+      await endAll(answering, deadlineMs / 2);
+      await closers.closeAll(deadlineMs / 2).finally(() => logger.close());
     },
   };
 }
@@ -128,7 +126,8 @@ function synchroniseSoon({ connected }: Stores['mongo'], { synchronise }: Librar
 }
 
 /** What is not settled by then stays in the journal, for whoever lives. */
-async function settleAll({ settled }: ReturnType<typeof createAnswering>, ms: number): Promise<void> {
+async function endAll({ endAnswers, settled }: ReturnType<typeof createAnswering>, ms: number): Promise<void> {
+  endAnswers();
   const enough = AbortSignal.timeout(Math.floor(ms));
   await Promise.race([settled(enough), once(enough, 'abort')]);
 }
