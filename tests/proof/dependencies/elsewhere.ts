@@ -105,7 +105,7 @@ export const ELSEWHERE: readonly Elsewhere[] = [
     'chat-proxy down',
     'the sweeper ends its holds',
     'tests/e2e/crashes.test.ts',
-    'when the proxy is killed in mid-stream',
+    'a proxy that is killed after its last checkpoint',
   ),
   at(
     'Duplicate delivery',
