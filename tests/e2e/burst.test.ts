@@ -3,7 +3,11 @@ import { type Platform, startPlatform } from '@tollgate/test-kit';
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform();
+  // A machine that is slow with a thousand is to be waited for: what is counted here is credits.
+  platform = await startPlatform({
+    chatProxy: { MONGO_OPERATION_TIMEOUT: '60s', ACCOUNTING_TIMEOUT: '60s' },
+    accounting: { DB_ACQUIRE_TIMEOUT: '30s' },
+  });
 }, 120_000);
 afterAll(() => platform.stop());
 

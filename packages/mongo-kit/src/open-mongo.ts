@@ -41,10 +41,9 @@ export interface Mongo {
 
 const RECONNECT_MS = 1000;
 const SOCKET_TIMEOUT_MS = 15_000;
-/** An operation on a database that is away, or without a connection that is free, fails within two seconds. */
+/** An operation on a database that is away fails within two seconds. */
 const TIMEOUTS = {
   serverSelectionTimeoutMS: 2000,
-  waitQueueTimeoutMS: 2000,
   connectTimeoutMS: 2000,
   socketTimeoutMS: SOCKET_TIMEOUT_MS,
   // The driver's own 10 s are also the longest time in which it does not see that a database is back.
@@ -116,10 +115,19 @@ async function keepConnected(
   options: MongoOptions,
   { closing, opened }: Keeping,
 ): Promise<void> {
-  const { url, defaultDatabase, poolSize = POOL_SIZE, silentMs = SILENT_MS, onFault } = options;
+  const {
+    url,
+    defaultDatabase,
+    poolSize = POOL_SIZE,
+    operationTimeoutMs = SOCKET_TIMEOUT_MS,
+    silentMs = SILENT_MS,
+    onFault,
+  } = options;
   const settings = {
     ...TIMEOUTS,
     maxPoolSize: poolSize,
+    // Who waits for a free connection has given up by then.
+    waitQueueTimeoutMS: operationTimeoutMs,
     retryWrites: true,
     ...(!namesDatabase(url) && { dbName: defaultDatabase }),
   };
