@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { MigrationError, Umzug } from 'umzug';
+import { Connection } from './connection.ts';
 import { type Query, troubleOf } from './postgres.ts';
 
 /** One step of the schema's history; never changed once released. */
@@ -25,9 +26,7 @@ const LOCK = 7_085_101_101;
  * @throws Error when a step that was taken has other contents now, or is not known to this version.
  */
 export async function runMigrations(url: string, schema?: Schema, serviceRole?: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url, application_name: 'tollgate-migrate' });
-  // A connection that breaks is told by the statement that needs it.
-  client.on('error', () => {});
+  const client = new Connection({ connectionString: url, application_name: 'tollgate-migrate' });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Connection } from './connection.ts';
 import type { PoolState } from './postgres.ts';
 import { DataTypes, type ModelAttributes, Sequelize } from 'sequelize';
 
@@ -65,7 +66,7 @@ const CREDIT_ENTRY = {
 export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize: number; acquireMs: number }) {
   const sequelize = new Sequelize(url, {
     dialect: 'postgres',
-    dialectModule: pg,
+    dialectModule: { ...pg, Client: Connection },
     logging: false,
     pool: { max: poolSize, acquire: acquireMs, idle: IDLE_MS },
     dialectOptions: {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { Connection } from './connection.ts';
 
 /** Runs one statement and gives its rows. BIGINT comes as a number. */
 export type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -52,6 +53,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
   const { url, poolSize, acquireMs, settings = {}, onFault, reportMs = REPORT_MS } = options;
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
+      Client: Connection,
       connectionString: url,
       max,
       connectionTimeoutMillis: acquireMs,
