@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { eventually, type ServiceProcess } from '@tollgate/test-kit';
+import { eventually, type RunningService } from '@tollgate/test-kit';
 
 /** What diagnostic.ts has seen since it was asked last. */
 export interface Seen {
@@ -16,20 +16,20 @@ export const watchedBy = (file: string) => ({
   DIAGNOSTIC_FILE: file,
 });
 
-export async function seen({ pid = 0 }: ServiceProcess, file: string): Promise<Seen> {
+export async function seen({ pid = 0 }: RunningService, file: string): Promise<Seen> {
   await rm(file, { force: true });
   process.kill(pid, 'SIGUSR2');
   const text = await eventually(() => readFile(file, 'utf8').catch(() => undefined), 'the diagnostic of a process');
   return JSON.parse(text) as Seen;
 }
 
-export async function residentMegabytes({ pid }: ServiceProcess): Promise<number> {
+export async function residentMegabytes({ pid }: RunningService): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024);
 }
 
 /** The highest of what is measured until it is stopped. */
-export function watchMemory(service: ServiceProcess): () => Promise<number> {
+export function watchMemory(service: RunningService): () => Promise<number> {
   let peak = 0;
   const measure = async (): Promise<void> => {
     peak = Math.max(peak, await residentMegabytes(service));

@@ -27,10 +27,13 @@ const LOCK = 7_085_101_101;
  * @throws Error when a step that was taken has other contents now, or is not known to this version.
  */
 export async function runMigrations(url: string, schema?: Schema, serviceRole?: string): Promise<string[]> {
-  const client = new Connection({ connectionString: url, application_name: 'tollgate-migrate' });
-  await client.connect();
+  const open = () => new Connection({ connectionString: url, application_name: 'tollgate-migrate' });
+  const [client, turn] = [open(), open()];
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    await Promise.all([client.connect(), turn.connect()]);
+    // A lock of a transaction, on a connection of its own: behind a pooler one of a session would be somebody else's.
+    await turn.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
+    await turn.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
     await client.query(HISTORY);
     const { steps, functions } = schema ?? { steps: await readMigrations(), functions: await readFunctions() };
     const taken = await applyMissing(client, steps);
@@ -39,7 +42,7 @@ export async function runMigrations(url: string, schema?: Schema, serviceRole?: 
     if (!isRenewed) await grantTo(client, serviceRole);
     return isRenewed ? [...taken, FUNCTIONS_NAME] : taken;
   } finally {
-    await client.end();
+    await Promise.all([client.end(), turn.end()]);
   }
 }
 
