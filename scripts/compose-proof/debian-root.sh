@@ -31,9 +31,12 @@ private --yes --download-only install base-files "$@" >/dev/null
 
 # Programs are found in /usr alone, whichever of the two places a package names.
 cd "$folder.new"
-mkdir -p usr/bin usr/sbin usr/lib usr/lib64 etc tmp run var
+mkdir -p usr/bin usr/sbin usr/lib usr/lib64 usr/local/bin etc tmp run var/lib
 for name in bin sbin lib lib64; do ln -s "usr/$name" "$name"; done
 chmod 1777 tmp
+# What a volume of a stand-in is made from: see stand-ins.yml.
+install -d -o 1000 -g 1000 data
+install -d -m 1777 var/lib/postgresql
 for package in "$apt"/archives/*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*'
 done
