@@ -4,7 +4,6 @@ import { describe, expect, it } from '@jest/globals';
 import { SERVICE_NAMES } from '@tollgate/contracts';
 import { parse } from 'yaml';
 import { selectorsOf } from '../scripts/metrics/alert-rules.ts';
-import { METRICS_PAGE } from '../scripts/metrics.ts';
 
 interface Service {
   readonly image: string;
@@ -169,8 +168,9 @@ describe('a dashboard', () => {
   const FOLDER = join('infra', 'grafana', 'dashboards');
   const files = readdirSync(FOLDER);
   const known = new Set(
-    [...readFileSync(METRICS_PAGE, 'utf8').matchAll(/^\| `(\w+)` \| (\w+)/gm)].flatMap(([, name = '', type]) =>
-      type === 'histogram' ? ['_bucket', '_sum', '_count'].map((part) => name + part) : [name],
+    [...readFileSync(join('docs', 'metrics.md'), 'utf8').matchAll(/^\| `(\w+)` \| (\w+)/gm)].flatMap(
+      ([, name = '', type]) =>
+        type === 'histogram' ? ['_bucket', '_sum', '_count'].map((part) => name + part) : [name],
     ),
   );
 

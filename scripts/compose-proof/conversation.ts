@@ -22,7 +22,7 @@ export interface Conversation {
 export async function firstAdmin(stack: Stack): Promise<Person> {
   const password = randomBytes(12).toString('base64url');
   const admin = { username: 'admin', email: 'admin@example.test', password, role: 'admin' };
-  const script = `printf %s '${JSON.stringify([admin])}' >users.json && docker compose --project-directory . exec -T auth node dist/seed.js /dev/stdin <users.json; rm -f users.json`;
+  const script = `printf %s '${JSON.stringify([admin])}' >users.json && docker compose --project-directory . exec -T auth node dist/seed.js - <users.json; rm -f users.json`;
   const [seeded] = JSON.parse(await run('/bin/sh', ['-c', script], stack.env, stack.folder)) as { id: string }[];
   return new Person({ ...admin, userId: seeded?.id ?? '' }, URLS).logIn();
 }

@@ -14,7 +14,7 @@ export interface Engine {
 }
 
 /** Starts an engine with data of its own. This process is alone in a network of its own and may do with it what it likes. */
-export async function startEngine(prepared: string, folder: string): Promise<Engine> {
+export async function startEngine(prepared: string, folder: string, data: string): Promise<Engine> {
   const root = join(prepared, 'engine/usr');
   await mkdir(folder, { recursive: true });
   const own = {
@@ -24,7 +24,7 @@ export async function startEngine(prepared: string, folder: string): Promise<Eng
   };
   await run('ip', ['link', 'set', 'lo', 'up'], process.env);
   const socket = `unix://${join(folder, 'docker.sock')}`;
-  const paths = ['data-root', 'exec-root'].flatMap((name) => [`--${name}`, join(folder, name)]);
+  const paths = ['--data-root', data, '--exec-root', join(folder, 'exec-root')];
   const args = [...paths, '--pidfile', join(folder, 'dockerd.pid'), '--host', socket];
   const log = createWriteStream(join(folder, 'dockerd.log'));
   await once(log, 'open');
@@ -63,9 +63,9 @@ export async function importBases({ docker, env }: Engine, prepared: string): Pr
     ['nginx', [path('')]],
   ];
   for (const [name, changes] of bases) {
+    if ((await docker('image', 'ls', '--quiet', `tollgate-base/${name}`)) !== '') continue;
     const flags = changes.flatMap((change) => ['--change', change]).map((word) => `'${word}'`);
     const command = `tar -C "$1" -c . | docker import ${flags.join(' ')} - tollgate-base/${name}`;
     await run('/bin/sh', ['-c', command, 'import', join(prepared, name, '.')], env);
   }
-  await docker('image', 'ls');
 }

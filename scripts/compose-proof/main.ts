@@ -15,7 +15,9 @@ const MAIL_PORT = 2525;
 const UPSTREAM_PORT = 9000;
 const SERVICES = ['auth', 'chat-proxy', 'accounting'];
 
-const { values } = parseArgs({ options: { prepared: { type: 'string' }, report: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { prepared: { type: 'string' }, report: { type: 'string' }, images: { type: 'string' } },
+});
 const prepared = values.prepared ?? '';
 const began = performance.now();
 const minutes = (since: number) => (performance.now() - since) / 60_000;
@@ -96,7 +98,7 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'tollgate-compose-'));
-const engine = await startEngine(prepared, folder);
+const engine = await startEngine(prepared, folder, values.images ?? join(folder, 'data-root'));
 const outside = await openOutside();
 try {
   say(`engine ${engine.version}`);
