@@ -1,7 +1,7 @@
 import type { Payer } from '../stage/accounts.ts';
 import type { World } from '../stage/world.ts';
 import { FAST, IDLE, PACED } from '../programs/wire.ts';
-import type { Call } from './drive.ts';
+import type { Call } from './http-ask.ts';
 
 export type Wire = 'openai' | 'flowise';
 export type Shape = 'streamed' | 'JSON';
@@ -64,6 +64,22 @@ export function ourCall(
     good: streamed ? '"event":"end"' : '"request_id"',
   };
 }
+
+/** The three-call flow hands on what it is asked. */
+export const viaThreeCalls = (origin: string, shape: Shape, token: string): Call => ({
+  ...upstreamCall(origin, 'flowise', { shape }),
+  headers: headersOf(shape, token),
+});
+
+/** Portkey is told with each request whom to ask. */
+export const viaPortkey = (origin: string, upstream: string, shape: Shape): Call => ({
+  ...completionCall(origin, { shape }),
+  headers: {
+    ...headersOf(shape, 'nobody'),
+    'x-portkey-provider': 'openai',
+    'x-portkey-custom-host': `${upstream}/v1`,
+  },
+});
 
 /** In turns over the payers; the requests are made before anything is measured. */
 export function inTurns<T>(items: readonly T[]): () => T {

@@ -1,13 +1,19 @@
-import { Agent, type Dispatcher } from 'undici';
+import { setTimeout as pause } from 'node:timers/promises';
+import { openAgent, type Call, httpAsk } from './http-ask.ts';
 
-/** One request of a column; `good` is what the last bytes of an answer must hold. */
-export interface Call {
-  readonly origin: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  readonly good: string;
+/** How one question went; `firstByte` by the clock of `performance`. */
+export interface Asked {
+  readonly firstByte: number;
+  readonly fault: string | undefined;
 }
+
+/** Whom to ask, over so many connections. */
+export interface Source {
+  /** Never rejects: what goes wrong is a fault. */
+  ask(): Promise<Asked>;
+  close(): Promise<void>;
+}
+export type Open = (connections: number) => Source;
 
 /** What came of driving a server for a while. Times in milliseconds. */
 export interface Driven {
@@ -19,29 +25,28 @@ export interface Driven {
   readonly durations: readonly number[];
 }
 
-interface Drive {
+export interface Load {
+  readonly open: Open;
   readonly connections: number;
   readonly milliseconds: number;
-  readonly next: () => Call;
+  /** The connections begin one after another over this time. */
+  readonly spreadMs?: number;
 }
 
-/** Enough of the end of an answer to see that it is whole. */
-const TAIL_BYTES = 1024;
-const ANSWER_MS = 30_000;
-
-/** Asks over so many connections, each as soon as its last answer is whole, for a while. */
-export async function drive({ connections, milliseconds, next }: Drive): Promise<Driven> {
-  const agent = new Agent({ connections, pipelining: 1, headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
+/** Asks over all connections, on each as soon as its last answer is whole, for a while. */
+export async function drive({ open, connections, milliseconds, spreadMs = 0 }: Load): Promise<Driven> {
+  const source = open(connections);
   const firstBytes: number[] = [];
   const durations: number[] = [];
   let faults = 0;
   let firstFault: string | undefined;
   const began = performance.now();
   const end = began + milliseconds;
-  const worker = async (): Promise<void> => {
+  const worker = async (_: unknown, at: number): Promise<void> => {
+    if (spreadMs > 0) await pause((spreadMs * at) / connections);
     while (performance.now() < end) {
       const asked = performance.now();
-      const { firstByte, fault } = await ask(agent, next());
+      const { firstByte, fault } = await source.ask();
       if (fault === undefined) {
         firstBytes.push(firstByte - asked);
         durations.push(performance.now() - asked);
@@ -53,46 +58,29 @@ export async function drive({ connections, milliseconds, next }: Drive): Promise
   };
   await Promise.all(Array.from({ length: connections }, worker));
   const seconds = (performance.now() - began) / 1000;
-  await agent.close();
+  await source.close();
   return { seconds, answers: durations.length, faults, firstFault, firstBytes, durations };
 }
 
-interface Asked {
-  readonly firstByte: number;
-  readonly fault: string | undefined;
-}
-
-/** Never rejects: what went wrong is counted. */
-export function ask(agent: Agent, call: Call, hurry?: AbortSignal): Promise<Asked> {
-  const { promise, resolve } = Promise.withResolvers<Asked>();
-  let status = 0;
-  let firstByte = 0;
-  let tail: Buffer = Buffer.alloc(0);
-  const done = (fault?: string) => resolve({ firstByte, fault });
-  const options: Dispatcher.DispatchOptions = {
-    origin: call.origin,
-    path: call.path,
-    method: 'POST',
-    headers: call.headers,
-    body: call.body,
+/** Over HTTP. */
+export const overHttp =
+  (next: () => Call): Open =>
+  (connections) => {
+    const agent = openAgent(connections);
+    return { ask: () => httpAsk(agent, next()), close: () => agent.close() };
   };
-  agent.dispatch(options, {
-    onRequestStart(controller) {
-      hurry?.addEventListener('abort', () => controller.abort(new Error('hung up')), { once: true });
+
+/** By a function that rejects when something is wrong. */
+export const byCalling =
+  (call: () => Promise<unknown>, close: () => Promise<void> = async () => undefined): Open =>
+  () => ({
+    close,
+    ask: async () => {
+      try {
+        await call();
+        return { firstByte: performance.now(), fault: undefined };
+      } catch (error) {
+        return { firstByte: 0, fault: String(error) };
+      }
     },
-    onResponseStart(_controller, code) {
-      status = code;
-    },
-    onResponseData(_controller, chunk) {
-      if (firstByte === 0) firstByte = performance.now();
-      const all = chunk.length >= TAIL_BYTES ? chunk : Buffer.concat([tail, chunk]);
-      tail = all.subarray(Math.max(0, all.length - TAIL_BYTES));
-    },
-    onResponseEnd() {
-      const text = tail.toString();
-      done(status === 200 && text.includes(call.good) ? undefined : `${status} ${text.slice(0, 300)}`);
-    },
-    onResponseError: (_controller, error) => done(String(error)),
   });
-  return promise;
-}

@@ -1,11 +1,11 @@
 import { median, quantile } from '../report/statistics.ts';
 import { type Part, type Use, usesOf } from '../stage/usage.ts';
-import { type Call, drive, type Driven } from './drive.ts';
+import { drive, type Driven, type Open } from './drive.ts';
 
 /** Something that is driven beside others, in turns. */
 export interface Column {
   readonly name: string;
-  readonly next: () => Call;
+  readonly open: Open;
   /** Whose processor time and memory is told. */
   readonly parts: readonly Part[];
 }
@@ -44,17 +44,17 @@ export async function playRounds(
   { rounds, seconds, warmUpSeconds, connections }: Pacing,
   said: (text: string) => void,
 ): Promise<Measured[]> {
-  for (const { name, next } of columns) {
-    const { answers } = await drive({ connections, milliseconds: warmUpSeconds * 1000, next });
+  for (const { name, open } of columns) {
+    const { answers } = await drive({ connections, milliseconds: warmUpSeconds * 1000, open });
     said(`${name}: warm after ${answers} answers`);
   }
   const played = new Map<string, Round[]>(columns.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     // Not always in the same order: no column follows always the same one.
     const turn = round % columns.length;
-    for (const { name, next, parts } of [...columns.slice(turn), ...columns.slice(0, turn)]) {
+    for (const { name, open, parts } of [...columns.slice(turn), ...columns.slice(0, turn)]) {
       const before = await usesOf(parts);
-      const driven = await drive({ connections, milliseconds: seconds * 1000, next });
+      const driven = await drive({ connections, milliseconds: seconds * 1000, open });
       played.get(name)?.push({ driven, before, after: await usesOf(parts) });
       if (driven.firstFault !== undefined) said(`${name}: ${driven.faults} faults, such as ${driven.firstFault}`);
     }

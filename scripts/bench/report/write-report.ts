@@ -2,13 +2,14 @@ import type { Section, Table } from './section.ts';
 
 export interface Report {
   readonly command: string;
-  readonly machine: readonly string[];
+  /** The machine and how it was measured. */
+  readonly about: readonly string[];
   readonly seconds: number;
   readonly sections: readonly (readonly [name: string, section: Section])[];
 }
 
 /** The whole report as Markdown: the targets first, then what was measured. */
-export function reportOf({ command, machine, seconds, sections }: Report): string {
+export function reportOf({ command, about, seconds, sections }: Report): string {
   const findings = sections.flatMap(([name, { findings: rows }]) =>
     rows.map(({ figure, target, measured, ratio, verdict }) => [name, figure, target, measured, ratio, verdict]),
   );
@@ -20,7 +21,7 @@ export function reportOf({ command, machine, seconds, sections }: Report): strin
   return [
     '# Bench\n',
     `Written by \`${command}\` in ${seconds} s.\n`,
-    ...machine.map((line) => `- ${line}`),
+    ...about.map((line) => `- ${line}`),
     '',
     tableOf({
       title: 'Against the targets',

@@ -15,10 +15,24 @@ export interface Program {
   stop(): Promise<void>;
 }
 
-/** Starts `programs/<name>-main.ts`. */
-export async function startProgram(name: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
-  const file = fileURLToPath(new URL(`../programs/${name}-main.ts`, import.meta.url));
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
+interface Foreign {
+  readonly file: string;
+  /** A file of programs/ that is loaded first. */
+  readonly preload: string;
+  readonly args: readonly string[];
+}
+
+/** Starts `programs/<name>-main.ts`, or a program of others. */
+export async function startProgram(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  foreign?: Foreign,
+): Promise<Program> {
+  const own = fileURLToPath(new URL(`../programs/${name}-main.ts`, import.meta.url));
+  const program = foreign
+    ? [`--import=${new URL(`../programs/${foreign.preload}`, import.meta.url).href}`, foreign.file, ...foreign.args]
+    : [own];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...program], {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -33,10 +47,16 @@ export async function startProgram(name: string, env: Readonly<Record<string, st
   }
 }
 
-async function portOf({ stdout }: ChildProcess): Promise<number | undefined> {
-  if (!stdout) return undefined;
-  for await (const line of createInterface({ input: stdout })) return (JSON.parse(line) as { port: number }).port;
-  return undefined;
+function portOf({ stdout }: ChildProcess): Promise<number | undefined> {
+  if (!stdout) return Promise.resolve(undefined);
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  // To the end of its life: a program that is not read from stands still.
+  createInterface({ input: stdout })
+    .on('line', (line) => {
+      if (line.startsWith('{"port":')) resolve((JSON.parse(line) as { port: number }).port);
+    })
+    .on('close', () => resolve(undefined));
+  return promise;
 }
 
 /** By its id, and without mercy when it does not go. */

@@ -10,7 +10,7 @@ const KIB = 1024;
 /** A part of the platform, with all processes that belong to it. */
 export interface Part {
   readonly name: string;
-  readonly pid: number;
+  readonly pids: readonly number[];
 }
 
 export interface Use {
@@ -22,8 +22,8 @@ export interface Use {
 /** What each part has used so far, its child processes included; NaN where there is no /proc. */
 export async function usesOf(parts: readonly Part[]): Promise<ReadonlyMap<string, Use>> {
   const children = await childrenOfAll();
-  const entries = parts.map(async ({ name, pid }) => {
-    const family = [pid, ...descendants(pid, children)];
+  const entries = parts.map(async ({ name, pids }) => {
+    const family = pids.flatMap((pid) => [pid, ...descendants(pid, children)]);
     const uses = await Promise.all(family.map(useOf));
     const sum = (of: (use: Use) => number) => uses.reduce((all, use) => all + of(use), 0);
     return [name, { cpuMs: sum((use) => use.cpuMs), residentBytes: sum((use) => use.residentBytes) }] as const;

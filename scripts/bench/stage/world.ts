@@ -16,6 +16,7 @@ import { namedSecrets, randomSecrets } from '../../../packages/test-kit/src/plat
 import { FAST, IDLE, PACED } from '../programs/wire.ts';
 import type { Closers } from './closers.ts';
 import { type Program, startProgram } from './program.ts';
+import type { Part } from './usage.ts';
 
 /** The services as in production, durable databases, the AI server and the floor: each a process of its own. */
 export interface World {
@@ -39,6 +40,11 @@ interface Databases {
 const MANY = '1000000';
 const PATIENT = '10m';
 
+/** A machine that is busy with something else shall not make the services give up on one another. */
+const WAIT = '30s';
+/** Loaded into the services alone that a bench looks into: see probe.ts. */
+const PROBE = { NODE_OPTIONS: `--import=${new URL('../programs/probe.ts', import.meta.url).href}` };
+
 const PRODUCTION = { NODE_ENV: 'production', SHUTDOWN_DRAIN: '3s', SHUTDOWN_CLOSE: '5s' } as const;
 const OWN: Readonly<Record<keyof ServiceEnvironments, Readonly<Record<string, string>>>> = {
   auth: {
@@ -46,11 +52,14 @@ const OWN: Readonly<Record<keyof ServiceEnvironments, Readonly<Record<string, st
     MAIL_FROM: 'Tollgate <no-reply@example.test>',
     LIMIT_LOG_IN_PER_ADDRESS: `${MANY}/15m`,
     LIMIT_LOG_IN_PER_IDENTIFIER: `${MANY}/15m`,
+    MONGO_OPERATION_TIMEOUT: WAIT,
+    ...PROBE,
   },
   accounting: {
     MAIL_FROM: 'Tollgate <no-reply@example.test>',
     RATE_LIMIT_PER_USER: MANY,
     ALLOCATE_OPENS_ACCOUNTS: 'true',
+    DB_ACQUIRE_TIMEOUT: WAIT,
   },
   chatProxy: {
     OPENAI_MODELS_PUBLIC: 'true',
@@ -58,10 +67,21 @@ const OWN: Readonly<Record<keyof ServiceEnvironments, Readonly<Record<string, st
     UPSTREAM_CONNECTIONS: '10000',
     UPSTREAM_FIRST_BYTE_TIMEOUT: PATIENT,
     UPSTREAM_IDLE_TIMEOUT: PATIENT,
+    ACCOUNTING_TIMEOUT: WAIT,
+    MONGO_OPERATION_TIMEOUT: WAIT,
+    ...PROBE,
   },
 };
 
-export async function startDatabases(closers: Closers, said: (text: string) => void): Promise<Databases> {
+/** The processes that an answer of ours takes time of. */
+export const ourParts = ({ chatProxy, accounting, databases }: World): readonly Part[] => [
+  { name: 'proxy', pids: [chatProxy.pid ?? 0] },
+  { name: 'accounting', pids: [accounting.pid ?? 0] },
+  { name: 'PostgreSQL', pids: databases.postgres.pids },
+  { name: 'MongoDB', pids: databases.mongo.pids },
+];
+
+async function startDatabases(closers: Closers, said: (text: string) => void): Promise<Databases> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-bench-'));
   closers.add(() => rm(folder, { recursive: true, force: true }));
   const { PATH, HOME, XDG_CACHE_HOME } = process.env;
