@@ -1,3 +1,4 @@
+import type { Measured } from '../report/measured.ts';
 import { median, quantile } from '../report/statistics.ts';
 import { type Part, type Use, usesOf } from '../stage/usage.ts';
 import { drive, type Driven, type Open } from './drive.ts';
@@ -15,21 +16,6 @@ export interface Pacing {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly connections: number;
-}
-
-/** One column after all rounds. */
-export interface Measured {
-  readonly name: string;
-  /** Of each round. */
-  readonly perSecond: readonly number[];
-  readonly p50: number;
-  readonly p99: number;
-  readonly firstByteP50: number;
-  readonly firstByteP99: number;
-  readonly faults: number;
-  /** Processor time of one answer, and resident memory at the end, by part. */
-  readonly cpuMicroseconds: ReadonlyMap<string, number>;
-  readonly residentBytes: ReadonlyMap<string, number>;
 }
 
 interface Round {
@@ -78,13 +64,9 @@ function measuredOf(name: string, parts: readonly Part[], rounds: readonly Round
     p99: quantile(durations, 0.99),
     firstByteP50: quantile(firstBytes, 0.5),
     firstByteP99: quantile(firstBytes, 0.99),
+    answers: durations.length,
     faults: rounds.reduce((sum, { driven }) => sum + driven.faults, 0),
     cpuMicroseconds: new Map(parts.map((part) => [part.name, median(cpuOf(part.name))])),
     residentBytes: new Map(parts.map((part) => [part.name, rounds.at(-1)?.after.get(part.name)?.residentBytes ?? 0])),
   };
-}
-
-/** The median of the ratios of the rounds: what hits a round hits both of its columns. */
-export function ratio(of: Measured, to: Measured): number {
-  return median(of.perSecond.map((value, round) => value / (to.perSecond[round] ?? Number.NaN)));
 }

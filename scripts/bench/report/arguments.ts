@@ -3,7 +3,6 @@ import { parseArgs } from 'node:util';
 /** What was asked for on the command line. */
 export interface Wanted {
   readonly quick: boolean;
-  readonly guard: boolean;
   /** Names of benches; none: all that there are. */
   readonly names: readonly string[];
   readonly report: string | undefined;
@@ -22,7 +21,6 @@ export function readArguments(args: readonly string[], benches: readonly string[
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
-      guard: { type: 'boolean', default: false },
       report: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
@@ -34,7 +32,6 @@ export function readArguments(args: readonly string[], benches: readonly string[
   const usual = values.quick ? QUICK : FULL;
   return {
     quick: values.quick,
-    guard: values.guard,
     names: positionals,
     report: values.report,
     rounds: numberOf('rounds', values.rounds, usual.rounds),

@@ -1,4 +1,4 @@
-import { type Measured, ratio } from '../load/rounds.ts';
+import { type Measured, ratio } from './measured.ts';
 import { fixed, type Table, whole } from './section.ts';
 import { median } from './statistics.ts';
 

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { byCalling, type Open } from '../load/drive.ts';
 import { holdingAt } from '../load/hold-and-settle.ts';
-import { playRounds, ratio } from '../load/rounds.ts';
+import { playRounds } from '../load/rounds.ts';
+import { ratio } from '../report/measured.ts';
 import { columnTable } from '../report/column-table.ts';
 import { fixed, judged, type Section, whole } from '../report/section.ts';
 import { median } from '../report/statistics.ts';

@@ -55,7 +55,11 @@ export async function startPortkey(closers: Closers): Promise<Program> {
       timeout: INSTALL_MS,
     });
   }
-  const program = await startProgram('portkey', {}, { file, preload: 'loopback.ts', args: ['--headless'] });
+  const program = await startProgram(
+    'portkey',
+    {},
+    { file, preload: new URL('../programs/loopback.ts', import.meta.url), args: ['--headless'] },
+  );
   closers.add(program.stop);
   return program;
 }

@@ -17,8 +17,8 @@ export interface Program {
 
 interface Foreign {
   readonly file: string;
-  /** A file of programs/ that is loaded first. */
-  readonly preload: string;
+  /** Loaded first. */
+  readonly preload: URL;
   readonly args: readonly string[];
 }
 
@@ -29,9 +29,7 @@ export async function startProgram(
   foreign?: Foreign,
 ): Promise<Program> {
   const own = fileURLToPath(new URL(`../programs/${name}-main.ts`, import.meta.url));
-  const program = foreign
-    ? [`--import=${new URL(`../programs/${foreign.preload}`, import.meta.url).href}`, foreign.file, ...foreign.args]
-    : [own];
+  const program = foreign ? [`--import=${foreign.preload.href}`, foreign.file, ...foreign.args] : [own];
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...program], {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -60,7 +58,7 @@ function portOf({ stdout }: ChildProcess): Promise<number | undefined> {
 }
 
 /** By its id, and without mercy when it does not go. */
-export async function endOf(child: ChildProcess): Promise<void> {
+async function endOf(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, 'exit');
   child.kill('SIGTERM');

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 
 /** Linux counts processor time in hundredths of a second, whatever the kernel's own ticks are. */
 const TICK_MS = 10;
-const UTIME = 11;
-const STIME = 12;
+/** utime and stime, and what they were of children that have ended: connections of a database come and go. */
+const CPU_FIELDS = [11, 12, 13, 14];
 const PPID = 1;
 const KIB = 1024;
 
@@ -37,7 +37,7 @@ async function useOf(pid: number): Promise<Use> {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const kib = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     return {
-      cpuMs: (Number(fields[UTIME]) + Number(fields[STIME])) * TICK_MS,
+      cpuMs: CPU_FIELDS.reduce((sum, at) => sum + Number(fields[at]), 0) * TICK_MS,
       residentBytes: kib * KIB,
     };
   } catch {

@@ -1,0 +1,72 @@
+// The quick bench as a test: ratios inside one run against generous floors, tried twice, never an absolute time.
+// `node --conditions=tollgate scripts/bench/guard.ts [--json report.json]`; exits 1 when a ratio is below its floor both times.
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { chatColumns } from './load/chat-columns.ts';
+import { playRounds } from './load/rounds.ts';
+import { type Measured, ratio } from './report/measured.ts';
+import { bestOf, countOf, type Guarded, lineOf, needsAnotherTry } from './report/guard-verdict.ts';
+import { compareVerification } from './rows/verification.ts';
+import { createClosers } from './stage/closers.ts';
+import { type Context, createContext } from './stage/context.ts';
+
+/** About half of what was seen on a machine of two cores with other work on it. */
+const LEAST = { streamed: 0.02, JSON: 0.01, verification: 2 } as const;
+const PACING = { rounds: 2, seconds: 1, warmUpSeconds: 1 } as const;
+const CONNECTIONS = 32;
+const VERIFICATION_MS = 100;
+const LONGEST_MS = 150_000;
+const TIMED_OUT = 124;
+
+const { values } = parseArgs({ options: { json: { type: 'string' } } });
+const said = (): void => undefined;
+const closers = createClosers((text) => void process.stderr.write(`• ${text}\n`));
+const end = (code: number): void => void closers.close().finally(() => process.exit(code));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(1));
+setTimeout(() => end(TIMED_OUT), LONGEST_MS).unref();
+
+/** Later tries take longer, and meet services that are warm. */
+async function measure(context: Context, tries: number): Promise<Guarded[]> {
+  const { plain, ratio: verified } = await compareVerification(VERIFICATION_MS * tries);
+  const pacing = { ...PACING, seconds: PACING.seconds * tries, connections: CONNECTIONS };
+  const [streamed, json] = [
+    await chatColumns(context, 'flowise', 'streamed'),
+    await chatColumns(context, 'flowise', 'JSON'),
+  ];
+  const columns = [streamed.floor, streamed.many, json.floor, json.many];
+  const [streamedFloor, streamedMany, jsonFloor, jsonMany] = await playRounds(columns, pacing, said);
+  return [
+    {
+      name: 'token verification, of plain jose',
+      ratio: verified,
+      least: LEAST.verification,
+      compared: plain,
+      faults: 0,
+    },
+    ...guarded('streamed chat, of a bare pass-through', LEAST.streamed, [streamedMany, streamedFloor]),
+    ...guarded('JSON chat, of a bare pass-through', LEAST.JSON, [jsonMany, jsonFloor]),
+  ];
+}
+
+function guarded(name: string, least: number, [of, to]: readonly (Measured | undefined)[]): Guarded[] {
+  if (!of || !to) return [];
+  return [{ name, least, ratio: ratio(of, to), compared: to.answers, faults: of.faults }];
+}
+
+let passed = 0;
+let failed = 1;
+try {
+  const context = createContext({ quick: true, pacing: PACING, closers, said });
+  const first = await measure(context, 1);
+  const all = needsAnotherTry(first) ? bestOf(first, await measure(context, 2)) : first;
+  process.stdout.write(`${all.map(lineOf).join('\n')}\n`);
+  ({ passed, failed } = countOf(all));
+} catch (error) {
+  process.stdout.write(
+    `failed      the bench did not come to an end: ${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+} finally {
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ passed, failed })}\n`);
+  await closers.close();
+}
+process.exit(failed === 0 ? 0 : 1);
