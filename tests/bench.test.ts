@@ -5,7 +5,7 @@ import { columnTable } from '../scripts/bench/report/column-table.ts';
 import { bestOf, countOf, type Guarded, needsAnotherTry, verdictOf } from '../scripts/bench/report/guard-verdict.ts';
 import { judged } from '../scripts/bench/report/section.ts';
 import { median, quantile } from '../scripts/bench/report/statistics.ts';
-import { reportOf, tableOf } from '../scripts/bench/report/write-report.ts';
+import { reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
 import { createClosers } from '../scripts/bench/stage/closers.ts';
 
 const BENCHES = ['streamed', 'ledger'];
@@ -65,6 +65,19 @@ describe('the report of the bench', () => {
 
   it('keeps a bar inside a cell out of the table', () => {
     expect(tableOf({ title: 't', head: ['h'], rows: [['a|b']] })).toContain('| a\\|b |');
+  });
+
+  it('puts into one short table what a README needs, with a gap for what was not measured', () => {
+    const floor = { who: 'floor', rate: 1755.4, ofFloor: 1 };
+    const table = shortTable([
+      { what: 'streamed', perSecond: [floor, { who: 'ours', rate: 1400, ofFloor: 0.8 }] },
+      { what: 'JSON', perSecond: [floor] },
+    ]);
+    expect(table.head).toEqual(['request', 'floor', 'ours']);
+    expect(table.rows).toEqual([
+      ['streamed', '1,755 (1.00)', '1,400 (0.80)'],
+      ['JSON', '1,755 (1.00)', '-'],
+    ]);
   });
 
   it('shows every column beside the first', () => {

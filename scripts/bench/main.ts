@@ -1,6 +1,6 @@
 // Measures the platform against a bare pass-through and others, and writes docs/reports/bench-<date>.md:
 // `pnpm bench [--quick] [--rounds 3] [--seconds 4] [--report file.md] [name…]`; `--quick` prints its report instead.
-// Everything it needs it starts itself, on loopback, and ends. Build first: the services run from dist, as in production.
+// Everything it needs it starts itself, on loopback, and ends. The services run from dist, as in production, which is built before.
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { readArguments } from './report/arguments.ts';

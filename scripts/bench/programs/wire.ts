@@ -58,9 +58,11 @@ const CHAT = { chatId: 'a0000000-0000-4000-8000-0000000000c1', chatMessageId: 'a
 
 export function flowiseFrames(): Buffer[] {
   const frame = (event: string, data: unknown) => Buffer.from(`message:\ndata:${JSON.stringify({ event, data })}\n\n`);
+  const [first = Buffer.alloc(0), ...rest] = words.map((word) => frame('token', word));
   return [
-    frame('start', ''),
-    ...words.map((word) => frame('token', word)),
+    // What only says that something goes on is no first byte of an answer: the first word comes with it.
+    Buffer.concat([frame('start', ''), first]),
+    ...rest,
     frame('metadata', { ...CHAT, question: 'What is a hold on credits?', sessionId: CHAT.chatId, memoryType: null }),
     frame('end', '[DONE]'),
   ];

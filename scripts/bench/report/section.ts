@@ -21,6 +21,14 @@ export interface Section {
   readonly findings: readonly Finding[];
   readonly tables: readonly Table[];
   readonly notes?: readonly string[];
+  /** For the table of the README: see shortTable. */
+  readonly short?: readonly Short[];
+}
+
+/** Answers a second of one kind of request, by who gives them. */
+export interface Short {
+  readonly what: string;
+  readonly perSecond: readonly { readonly who: string; readonly rate: number; readonly ofFloor: number }[];
 }
 
 /** A verdict over a number that must be at least, or at most, so much. */

@@ -1,4 +1,4 @@
-import type { Section, Table } from './section.ts';
+import { fixed, type Section, type Short, type Table, whole } from './section.ts';
 
 export interface Report {
   readonly command: string;
@@ -18,6 +18,7 @@ export function reportOf({ command, about, seconds, sections }: Report): string 
     ...notes.map((note) => `${note}\n`),
     ...tables.map(tableOf),
   ]);
+  const short = sections.flatMap(([, section]) => section.short ?? []);
   return [
     '# Bench\n',
     `Written by \`${command}\` in ${seconds} s.\n`,
@@ -28,8 +29,25 @@ export function reportOf({ command, about, seconds, sections }: Report): string 
       head: ['bench', 'figure', 'target', 'measured', 'ratio', 'verdict'],
       rows: findings,
     }),
+    ...(short.length > 0 ? [tableOf(shortTable(short))] : []),
     ...parts,
   ].join('\n');
+}
+
+/** What fits into a README: one line for each kind of request, one column for each who answers. */
+export function shortTable(lines: readonly Short[]): Table {
+  const columns = [...new Set(lines.flatMap(({ perSecond }) => perSecond.map(({ who }) => who)))];
+  return {
+    title: 'In short: answers a second, and their part of the pass-through',
+    head: ['request', ...columns],
+    rows: lines.map(({ what, perSecond }) => [
+      what,
+      ...columns.map((column) => {
+        const found = perSecond.find(({ who }) => who === column);
+        return found ? `${whole(found.rate)} (${fixed(found.ofFloor)})` : '-';
+      }),
+    ]),
+  };
 }
 
 /** With a heading above, and an empty line below. */

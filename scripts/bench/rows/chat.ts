@@ -3,7 +3,7 @@ import type { Shape, Wire } from '../load/columns.ts';
 import { type Column, playRounds } from '../load/rounds.ts';
 import { type Measured, ratio } from '../report/measured.ts';
 import { columnTable } from '../report/column-table.ts';
-import { type Finding, fixed, judged, type Section, whole } from '../report/section.ts';
+import { type Finding, fixed, judged, type Section, type Short, whole } from '../report/section.ts';
 import { median } from '../report/statistics.ts';
 import type { Bench, Context } from '../stage/context.ts';
 
@@ -17,6 +17,9 @@ const OTHERS = {
   openai: { name: 'Portkey', column: portkeyColumn, least: 4 },
 } as const;
 
+const STREAM_NOTE =
+  'The pass-through asks the AI server for one piece, as its client does. How the proxy asks is its own affair: an answer that comes as a stream can be charged for what has come when it breaks off.';
+
 interface Group {
   readonly wire: Wire;
   readonly columns: ChatColumns & { readonly other?: Column };
@@ -24,7 +27,7 @@ interface Group {
 const listed = ({ columns }: Group): Column[] => Object.values(columns);
 
 async function chat(context: Context, shape: Shape): Promise<Section> {
-  const notes: string[] = [];
+  const notes = shape === 'JSON' ? [STREAM_NOTE] : [];
   const groups: Group[] = [];
   for (const wire of ['flowise', 'openai'] as const) {
     const columns = await chatColumns(context, wire, shape);
@@ -37,6 +40,14 @@ async function chat(context: Context, shape: Shape): Promise<Section> {
   const of = (column: Column | undefined) => byName.get(column?.name ?? '');
   return {
     notes,
+    short: groups.map(({ wire, columns: { floor, many, hot, other } }) =>
+      shortOf(`${shape}, ${wire}`, of(floor), [
+        { who: 'bare pass-through', column: of(floor) },
+        { who: 'Tollgate, many accounts', column: of(many) },
+        { who: 'Tollgate, one account', column: of(hot) },
+        { who: OTHERS[wire].name, column: of(other) },
+      ]),
+    ),
     tables: groups.map((group) =>
       columnTable(
         `${shape}, ${group.wire}`,
@@ -48,6 +59,17 @@ async function chat(context: Context, shape: Shape): Promise<Section> {
     ),
   };
 }
+
+const shortOf = (
+  what: string,
+  floor: Measured | undefined,
+  seen: readonly { who: string; column: Measured | undefined }[],
+): Short => ({
+  what,
+  perSecond: seen.flatMap(({ who, column }) =>
+    column && floor ? [{ who, rate: median(column.perSecond), ofFloor: ratio(column, floor) }] : [],
+  ),
+});
 
 interface What {
   readonly wire: Wire;
