@@ -1,5 +1,5 @@
-/** Bytes of all answers together that are read before everything else in the process has had its turn. */
-const BYTES_PER_TURN = 65_536;
+/** Of all answers together, in one turn of the event loop. */
+const MOST_READ_BYTES = 65_536;
 
 /** Who may read on, of the answers that have something to read. */
 export interface Turns {
@@ -18,10 +18,10 @@ interface Waiting {
  */
 export function createTurns(nextTurn: (work: () => void) => void = setImmediate): Turns {
   const queue: Waiting[] = [];
-  let left = BYTES_PER_TURN;
+  let left = MOST_READ_BYTES;
 
   function turn(): void {
-    left = BYTES_PER_TURN;
+    left = MOST_READ_BYTES;
     while (left > 0) {
       const next = queue.shift();
       if (!next) return;
