@@ -18,8 +18,12 @@ interface Workflow {
 }
 
 const FOLDER = join('.github', 'workflows');
-const workflows = readdirSync(FOLDER).map((name) => [name, parse(readFileSync(join(FOLDER, name), 'utf8')) as Workflow] as const);
-const scripts = Object.keys((JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }).scripts);
+const workflows = readdirSync(FOLDER).map(
+  (name) => [name, parse(readFileSync(join(FOLDER, name), 'utf8')) as Workflow] as const,
+);
+const scripts = Object.keys(
+  (JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }).scripts,
+);
 /** What pnpm has itself. */
 const OF_PNPM = new Set(['install', 'audit', 'sbom']);
 
@@ -30,13 +34,18 @@ describe.each(workflows)('%s', (_name, { permissions, jobs }) => {
   it('runs only what is in the repository', () => {
     const files = lines.flatMap((line) => line.match(/(?<![\w/])(?:\.\/)?(?:scripts|tests|infra)\/[\w./-]+/g) ?? []);
     expect(files.filter((path) => !existsSync(path))).toEqual([]);
-    const called = lines.flatMap((line) => [...line.matchAll(/^pnpm (?:run )?([a-z:]+)/g)].map(([, name = '']) => name));
+    const called = lines.flatMap((line) =>
+      [...line.matchAll(/^pnpm (?:run )?([a-z:]+)/g)].map(([, name = '']) => name),
+    );
     expect(called.filter((name) => !OF_PNPM.has(name) && !scripts.includes(name))).toEqual([]);
   });
 
   it('uses workflows that are there, and actions of a named version', () => {
     const used = [...Object.values(jobs), ...steps].flatMap(({ uses }) => uses ?? []);
-    const [own, foreign] = [used.filter((name) => name.startsWith('./')), used.filter((name) => !name.startsWith('./'))];
+    const [own, foreign] = [
+      used.filter((name) => name.startsWith('./')),
+      used.filter((name) => !name.startsWith('./')),
+    ];
     expect(own.filter((path) => !existsSync(path))).toEqual([]);
     expect(foreign.filter((name) => !/^[\w-]+\/[\w./-]+@(?:v?\d[\w.]*|[0-9a-f]{40})$/.test(name))).toEqual([]);
   });
@@ -57,7 +66,9 @@ it('forms for issues and the container for developers can be read', () => {
   for (const name of readdirSync('.github/ISSUE_TEMPLATE')) {
     expect(parse(readFileSync(join('.github/ISSUE_TEMPLATE', name), 'utf8'))).toEqual(expect.any(Object));
   }
-  const container = JSON.parse(readFileSync('.devcontainer/devcontainer.json', 'utf8')) as { postCreateCommand: string };
+  const container = JSON.parse(readFileSync('.devcontainer/devcontainer.json', 'utf8')) as {
+    postCreateCommand: string;
+  };
   const { packageManager } = JSON.parse(readFileSync('package.json', 'utf8')) as { packageManager: string };
   expect(container.postCreateCommand).toContain(packageManager);
   expect(JSON.parse(readFileSync('renovate.json', 'utf8'))).toMatchObject({
