@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Connection } from './connection.ts';
 import type { PoolState } from './postgres.ts';
 import { DataTypes, type ModelAttributes, Sequelize } from 'sequelize';
 
@@ -84,7 +85,7 @@ const OF_THE_CONNECTION = {
 export function openModels({ url, poolSize, acquireMs, isPooled = false }: ModelsOptions) {
   const sequelize = new Sequelize(url, {
     dialect: 'postgres',
-    dialectModule: pg,
+    dialectModule: { ...pg, Client: Connection },
     logging: false,
     pool: { max: poolSize, acquire: acquireMs, idle: IDLE_MS },
     dialectOptions: {

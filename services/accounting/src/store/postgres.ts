@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { Connection } from './connection.ts';
 
 /** Runs one statement and gives its rows. BIGINT comes as a number. */
 export type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -56,6 +57,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
   const { url, poolSize, acquireMs, settings = {}, isPooled = false, onFault, reportMs = REPORT_MS } = options;
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
+      Client: Connection,
       connectionString: url,
       max,
       connectionTimeoutMillis: acquireMs,
@@ -169,14 +171,25 @@ async function rollBack(client: pg.PoolClient): Promise<unknown> {
 const UNDONE = new Set(['40001', '40P01']);
 const MOST_RETRIES = 3;
 const RETRY_MS = 20;
+/**
+ * In the middle of the statement an upgrade has made the functions anew, and PostgreSQL looks for the old ones. Undone whole, too;
+ * each connection may say it once.
+ */
+const SAID_RENEWED = /^(cache lookup failed for|could not open relation with OID) /;
+const isRenewed = (error: unknown): boolean =>
+  error instanceof Error && (SAID_RENEWED.test(error.message) || NOT_FOUND.has(sqlState(error)));
+/** Functions, types, relations and schemas. */
+const NOT_FOUND = new Set(['42883', '42704', '42P01', '3F000']);
+const MOST_RENEWALS = 10;
 
 async function retried<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
-      if (!UNDONE.has(sqlState(error)) || attempt === MOST_RETRIES) throw error;
-      await pause(RETRY_MS * 2 ** attempt * (1 + Math.random()));
+      const most = isRenewed(error) ? MOST_RENEWALS : UNDONE.has(sqlState(error)) ? MOST_RETRIES : 0;
+      if (attempt >= most) throw error;
+      await pause(RETRY_MS * 2 ** Math.min(attempt, MOST_RETRIES) * (1 + Math.random()));
     }
   }
 }
@@ -203,15 +216,16 @@ export const sqlState = (error: unknown): string => {
 export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
   const state = sqlState(error);
   if (state === '53100') return 'full';
-  const isAway = AWAY.test(state) || (error instanceof Error && SAID_AWAY.test(error.message));
+  const isAway = AWAY.test(state) || isRenewed(error) || (error instanceof Error && SAID_AWAY.test(error.message));
   return isAway ? 'unavailable' : undefined;
 }
 
 /**
  * Connection exceptions (08), operator intervention (57P0x), too many connections, cancelled or waited too long (57014, 55P03),
- * undone too often (40001, 40P01), a standby (25006), a schema not migrated yet (42P01, 42883), and what the socket says.
+ * undone too often (40001, 40P01), a standby (25006), a database not made yet (3D000), and what the socket says. A schema not migrated yet is
+ * one that is being made anew.
  */
 const AWAY =
-  /^(08\w{3}|57P0\d|53300|53400|57014|55P03|40001|40P01|25006|25P03|42P01|42883|3D000|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/;
+  /^(08\w{3}|57P0\d|53300|53400|57014|55P03|40001|40P01|25006|25P03|3D000|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/;
 const SAID_AWAY =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;
