@@ -23,6 +23,7 @@ export { createServiceClock } from './testing/service-clock.ts';
 export type { Refusal } from './server/refusal.ts';
 export { openAiError } from './server/dialects.ts';
 export { admit } from './server/admit.ts';
+export { type ItemOptions, runItems } from './server/run-item.ts';
 export { createHttpServer } from './server/http-server.ts';
 export { parseJson } from './server/json.ts';
 export type { Limit, Logger, ObserveRequest, ServiceOptions } from './server/service-options.ts';
