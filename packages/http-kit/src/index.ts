@@ -5,6 +5,7 @@ export * from './app-error.ts';
 export * from './authenticate.ts';
 export * from './caller.ts';
 export * from './process/closers.ts';
+export { createGather } from './gather.ts';
 export * from './health.ts';
 export { asPartOf, faultNameOf, inSpan } from './tracing/in-span.ts';
 export type { Span, SpanFields, Tracer } from './tracing/span.ts';
