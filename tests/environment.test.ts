@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { VariableRow } from '@tollgate/config';
-import { composeFaults, environmentOf, withPassedThrough } from '../scripts/environment/compose.ts';
+import { COMPOSE_VARIABLES, composeFaults, environmentOf, withPassedThrough } from '../scripts/environment/compose.ts';
 import { configurationPage, envExample } from '../scripts/environment/documents.ts';
 import { contradictions, type Variables } from '../scripts/environment/variables.ts';
 
@@ -94,6 +94,7 @@ describe('the documents', () => {
       '# AUTH_PORT=3000',
       '# CHAT_PROXY_PORT=8000',
       '# ACCOUNTING_PORT=3001',
+      ...COMPOSE_VARIABLES.slice(3).map(({ name, default: value }) => `# ${name}=${value}`),
     ]);
     const page = configurationPage(VARIABLES);
     expect(page).toContain('| `LEVEL` | `info` | chat-proxy, accounting | What LEVEL does. Also `LOG` |');

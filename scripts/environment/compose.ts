@@ -7,6 +7,20 @@ export const COMPOSE_VARIABLES = [
   { name: 'AUTH_PORT', default: '3000', text: 'Port of auth on this machine' },
   { name: 'CHAT_PROXY_PORT', default: '8000', text: 'Port of chat-proxy on this machine' },
   { name: 'ACCOUNTING_PORT', default: '3001', text: 'Port of accounting on this machine' },
+  {
+    name: 'TOLLGATE_USER',
+    default: '1000:1000',
+    text: 'Who owns the secrets, and as whom containers run; scripts/secrets adds it',
+  },
+  {
+    name: 'EDGE_ADDRESS',
+    default: '127.0.0.1',
+    text: 'Profile edge: where nginx listens; 0.0.0.0 opens it to the world',
+  },
+  { name: 'EDGE_PORT', default: '8443', text: 'Profile edge: its port for TLS' },
+  { name: 'FLOWISE_PORT', default: '3003', text: 'Profile flowise: its pages on this machine' },
+  { name: 'MAIL_PORT', default: '8025', text: 'Profile mail: its mailbox on this machine' },
+  { name: 'GRAFANA_PORT', default: '3002', text: 'Profile observability: Grafana on this machine' },
 ] as const;
 
 const BEGIN = '      # From here on made by scripts/check-env.ts --write: an empty value means the default.';
@@ -24,7 +38,8 @@ function blockOf(service: ServiceName, text: string): string[] {
 /** The environment that a service gets: name → value as written. */
 export function environmentOf(service: ServiceName, text: string): Map<string, string> {
   const lines = blockOf(service, text);
-  const start = lines.indexOf('    environment:');
+  // Other containers of the same image share it by its anchor.
+  const start = lines.findIndex((line) => /^ {4}environment:(?: &\S+)?$/.test(line));
   const environment = new Map<string, string>();
   if (start < 0) return environment;
   for (const line of lines.slice(start + 1)) {

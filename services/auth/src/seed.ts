@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { auth, Email, RoleInput } from '@tollgate/contracts';
 import { z } from 'zod';
 import { readAuthConfig } from './config.ts';
@@ -6,6 +7,7 @@ import { createDeps } from './deps.ts';
 
 /*
  * node --conditions=tollgate services/auth/src/seed.ts users.json
+ * docker compose exec -T auth node dist/seed.js - <users.json
  * Opens the accounts of an installation, the first administrator among them, and prints them with their ids as JSON.
  * The file: [{ "username", "email", "password", "role" }]. Existing accounts keep their passwords.
  */
@@ -15,8 +17,8 @@ const WantedUsers = z
   .max(1000);
 
 const [path] = process.argv.slice(2);
-if (path === undefined) throw new Error('usage: seed.ts <users.json>');
-const wanted = WantedUsers.parse(JSON.parse(await readFile(path, 'utf8')));
+if (path === undefined) throw new Error('usage: seed.ts <users.json>, or - for standard input');
+const wanted = WantedUsers.parse(JSON.parse(path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')));
 const deps = await createDeps({ ...readAuthConfig(), logLevel: 'error' });
 try {
   await deps.connected;
