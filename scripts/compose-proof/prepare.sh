@@ -32,7 +32,7 @@ made engine "unpacking an engine" || {
 }
 ln -sf "$folder"/engine/usr/libexec/docker/cli-plugins/* "$folder/config/cli-plugins/"
 
-"$here/debian-root.sh" bookworm "$folder/node" dash coreutils findutils grep sed libstdc++6 ca-certificates
+"$here/debian-root.sh" bookworm "$folder/node" dash coreutils findutils grep sed libc-bin libstdc++6 ca-certificates
 cp --update "$(readlink -f "$(command -v node)")" "$folder/node/usr/local/bin/node"
 "$here/debian-root.sh" forky "$folder/postgres" dash bash coreutils sed grep postgresql-18
 "$here/debian-root.sh" forky "$folder/nginx" dash coreutils nginx
