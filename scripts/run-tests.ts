@@ -62,10 +62,24 @@ async function tests(): Promise<Count> {
   return code !== 0 && count.failed === 0 ? { ...count, failed: 1 } : count;
 }
 
+/** The quick bench, whose ratios must not fall. */
+async function bench(): Promise<Count> {
+  const report = join(results, 'bench.json');
+  const code = await run(process.execPath, [
+    '--conditions=tollgate',
+    '--disable-warning=ExperimentalWarning',
+    'scripts/bench/guard.ts',
+    '--json',
+    report,
+  ]);
+  const count = read<Count>(report, ({ passed, failed }) => ({ passed, failed }));
+  return code !== 0 && count.failed === 0 ? { ...count, failed: 1 } : count;
+}
+
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 const began = performance.now();
-const counts = jestArguments.length > 0 ? [await tests()] : [await checks(), await tests()];
+const counts = jestArguments.length > 0 ? [await tests()] : [await checks(), await tests(), await bench()];
 const passed = counts.reduce((sum, count) => sum + count.passed, 0);
 const failed = counts.reduce((sum, count) => sum + count.failed, 0);
 process.stdout.write(`\n${((performance.now() - began) / 1000).toFixed(0)} s\n${passed} passed, ${failed} failed\n`);

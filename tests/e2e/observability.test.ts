@@ -6,7 +6,7 @@ import {
   eventually,
   type Person,
   type Platform,
-  type ServiceProcess,
+  type RunningService,
   startPlatform,
   startTraceCollector,
   type TraceCollector,
@@ -54,7 +54,7 @@ async function ask(headers: Record<string, string>, scenario: Parameters<typeof 
 
 type Line = Record<string, unknown>;
 
-const linesOf = ({ log }: ServiceProcess, requestId: string): Line[] =>
+const linesOf = ({ log }: RunningService, requestId: string): Line[] =>
   log
     .split('\n')
     .filter((line) => line.startsWith('{'))
@@ -62,7 +62,7 @@ const linesOf = ({ log }: ServiceProcess, requestId: string): Line[] =>
     .filter((line) => line['requestId'] === requestId);
 
 /** The facts that a service has logged of a request, in their order. */
-const told = (service: ServiceProcess, requestId: string): string[] =>
+const told = (service: RunningService, requestId: string): string[] =>
   linesOf(service, requestId).map(({ message, route }) => [message, route].filter(Boolean).join(' '));
 
 const bookings = (requestId: string) =>

@@ -12,7 +12,10 @@ export interface MongoOptions {
   readonly poolSize?: number;
   /** Milliseconds {@link Mongo.run} gives one operation; 15,000 when absent, the driver's limit for a silent socket. */
   readonly operationTimeoutMs?: number;
-  /** After such a silence of the driver's own watch over its servers everything is connected anew; 10,000 when absent. */
+  /**
+   * After such a silence of the driver's own watch over its servers everything is connected anew; 10,000 more than an operation
+   * may take when absent.
+   */
   readonly silentMs?: number;
   /** Told once per failed attempt to connect, and when a connection is given up. */
   readonly onFault?: (error: unknown) => void;
@@ -41,14 +44,9 @@ export interface Mongo {
 
 const RECONNECT_MS = 1000;
 const SOCKET_TIMEOUT_MS = 15_000;
-/** An operation on a database that is away fails within two seconds. */
-const TIMEOUTS = {
-  serverSelectionTimeoutMS: 2000,
-  connectTimeoutMS: 2000,
-  socketTimeoutMS: SOCKET_TIMEOUT_MS,
-  // The driver's own 10 s are also the longest time in which it does not see that a database is back.
-  heartbeatFrequencyMS: 1000,
-} as const;
+const SELECTION_TIMEOUT_MS = 2000;
+/** The driver's own 10 s are also the longest time in which it does not see that a database is back. */
+const HEARTBEAT_MS = 1000;
 const POOL_SIZE = 20;
 const SILENT_MS = 10_000;
 /** A driver that has lost its way may not find its end either. */
@@ -87,7 +85,7 @@ export function openMongo(options: MongoOptions): Mongo {
       run(async () => {
         db();
         // Connects with the first question, and again after every loss.
-        probe ??= new mongo.MongoClient(options.url, { ...TIMEOUTS, maxPoolSize: 1 });
+        probe ??= new mongo.MongoClient(options.url, { ...timeoutsFor(operationTimeoutMs), maxPoolSize: 1 });
         try {
           await probe.db().command({ ping: 1 });
         } catch (error) {
@@ -103,6 +101,18 @@ export function openMongo(options: MongoOptions): Mongo {
     },
   };
 }
+
+/**
+ * Whoever waits for a connection has given up after the time of an operation. A new connection that is given up earlier, because
+ * the server has much to do, would take all others of the pool with it.
+ */
+const timeoutsFor = (operationTimeoutMs: number) => ({
+  serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,
+  connectTimeoutMS: operationTimeoutMs,
+  waitQueueTimeoutMS: operationTimeoutMs,
+  socketTimeoutMS: SOCKET_TIMEOUT_MS,
+  heartbeatFrequencyMS: HEARTBEAT_MS,
+});
 
 interface Keeping {
   readonly closing: AbortSignal;
@@ -120,14 +130,12 @@ async function keepConnected(
     defaultDatabase,
     poolSize = POOL_SIZE,
     operationTimeoutMs = SOCKET_TIMEOUT_MS,
-    silentMs = SILENT_MS,
+    silentMs = SILENT_MS + operationTimeoutMs,
     onFault,
   } = options;
   const settings = {
-    ...TIMEOUTS,
+    ...timeoutsFor(operationTimeoutMs),
     maxPoolSize: poolSize,
-    // Who waits for a free connection has given up by then.
-    waitQueueTimeoutMS: operationTimeoutMs,
     retryWrites: true,
     ...(!namesDatabase(url) && { dbName: defaultDatabase }),
   };

@@ -61,6 +61,21 @@ describe('a connection', () => {
     await between.stop();
   });
 
+  it('that a busy server is slow to open fails nobody who has time to wait', async () => {
+    const between = await startChaosProxy({ target: Number(new URL(mongoDatabaseUrl()).port) });
+    const url = new URL(mongoDatabaseUrl());
+    url.host = `127.0.0.1:${between.port}`;
+    url.searchParams.set('directConnection', 'true');
+    const mongo = open({ url: url.href, operationTimeoutMs: 60_000 });
+    await mongo.connected;
+    // There and back longer than the driver may look for a server.
+    between.latency(1100);
+    const found = Array.from({ length: 5 }, () => mongo.collection('things').countDocuments());
+    expect(await Promise.all(found)).toEqual([0, 0, 0, 0, 0]);
+    await mongo.close();
+    await between.stop();
+  });
+
   it('is opened anew when the driver has stopped asking for its server, for models and for plain collections', async () => {
     const faults: unknown[] = [];
     const mongo = open({ silentMs: 1500, onFault: (error) => faults.push(error) });

@@ -26,11 +26,12 @@ export function createAuditor(
   config: Config,
   logger: Logger = createLogger({ service: 'accounting', level: 'error' }),
 ) {
-  const { url, acquireMs } = config.database;
+  const { url, acquireMs, isPooled } = config.database;
   const postgres = openPostgres({
     url: url.reveal(),
     poolSize: 1,
     acquireMs,
+    isPooled,
     // Nobody is waiting for a request to end.
     reportMs: 0,
     onFault: (error) => logger.error('a database connection broke', { error }),

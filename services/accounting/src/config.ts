@@ -74,6 +74,10 @@ export const AccountingEnvironment = z
     DB_ACQUIRE_TIMEOUT: durationMs({ min: '10ms', max: '30s' })
       .prefault('1s')
       .describe('Longest wait for a free connection'),
+    DB_POOLING: z
+      .enum(['session', 'transaction'])
+      .prefault('session')
+      .describe('transaction: a pooler such as PgBouncer stands between and gives each transaction another connection'),
 
     HOLD_LEASE: duration({ min: '1s', max: '1h' })
       .prefault('60s')
@@ -220,6 +224,7 @@ export function readAccountingConfig(env: Environment = process.env) {
       poolSize: read.DB_POOL_SIZE,
       reportPoolSize: read.DB_REPORT_POOL_SIZE,
       acquireMs: read.DB_ACQUIRE_TIMEOUT,
+      isPooled: read.DB_POOLING === 'transaction',
     },
     migrateOnStart: read.MIGRATE_ON_START,
     auth: {

@@ -154,12 +154,12 @@ function openStore(
   config: Config,
   { closers, logger, metrics, reports, clock }: Surroundings,
 ): { postgres: Postgres; ports: Ports } {
-  const { url, poolSize, reportPoolSize, acquireMs } = config.database;
+  const { url, poolSize, reportPoolSize, acquireMs, isPooled } = config.database;
   const onFault = (error: Error) => logger.warn('a database connection broke', { error });
   const settings = ledgerSettings(config);
-  const opened = openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, onFault });
+  const opened = openPostgres({ url: url.reveal(), poolSize, acquireMs, settings, isPooled, onFault });
   const postgres = tracedPostgres(closers.add('database', opened));
-  const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs });
+  const models = openModels({ url: url.reveal(), poolSize: reportPoolSize, acquireMs, isPooled });
   closers.addClose('report connections', () => models.sequelize.close());
   watchInside(metrics, { postgres, models, reports });
   const ports: Ports = {
@@ -224,7 +224,7 @@ const perUser = (name: string, { points, windowSeconds }: Window, postgres: Post
         name,
         points,
         windowSeconds,
-        store: { kind: 'postgres', client: postgres.pool, table: 'rate_limits' },
+        store: { kind: 'postgres', client: postgres.counting, table: 'rate_limits' },
       });
 
 /** Traffic comes only after the migrations; what was there once is not asked for again. */

@@ -168,6 +168,11 @@ function holdClosed(emit: Emit, metrics: Metrics): Events['holdClosed'] {
     help: 'Credits of closed holds, by what became of them',
     labels: { fate: ['charged', 'released', 'expired', 'written_off', 'debt'] },
   });
+  // By itself: a series that begins with its first event, as one for each upstream does, rises for no alert.
+  const swept = metrics.counter({
+    name: 'tollgate_holds_swept_total',
+    help: 'Holds closed by the sweep, because their lease was over',
+  });
   return ({ cause, hold }) => {
     const { holdId, userId, outcome, upstream } = hold;
     const status = hold.status === 'active' ? 'settled' : hold.status;
@@ -180,6 +185,7 @@ function holdClosed(emit: Emit, metrics: Metrics): Events['holdClosed'] {
       outcome,
       charged: hold.chargedCredits,
     });
+    if (cause === 'sweep') swept.add(1);
     credits.add(hold.chargedCredits, { fate: 'charged' });
     credits.add(hold.releasedCredits, { fate: 'released' });
     credits.add(hold.lapsedCredits, { fate: 'expired' });

@@ -1,5 +1,5 @@
 import { createEvents, type EventDefinition, type Logger, type Metrics } from '@tollgate/telemetry';
-import { BACKGROUND_TASKS, type Facts, type Tell } from './domain/facts.ts';
+import { BACKGROUND_TASKS, type Facts, JOURNAL_DRIFTS, type Tell } from './domain/facts.ts';
 
 type Definitions = {
   readonly [Name in keyof Facts]: EventDefinition & { readonly fields?: readonly (keyof Facts[Name])[] };
@@ -39,7 +39,7 @@ const EVENTS = {
   },
   journal_drift: {
     help: 'Journal rows that nobody brings to an end although accounting has closed the hold (closed), does not know it (unknown), or waits for its end (owed)',
-    labels: { how: ['closed', 'unknown', 'owed'] },
+    labels: { how: JOURNAL_DRIFTS },
     fields: ['holdId', 'userId'],
     level: 'error',
   },
@@ -109,6 +109,11 @@ const EVENTS = {
     help: 'Synchronisations of the chatflow list',
     labels: { outcome: ['done', 'refused', 'failed'] },
     fields: ['created', 'updated', 'deleted', 'errors'],
+  },
+  limit_unshared: {
+    help: 'Limits of requests, or of answers at a time (slots), that a process counted for itself, because the database could not be asked',
+    labels: { of: ['rate', 'slots'] },
+    level: 'warn',
   },
   reports_dropped: {
     help: 'Refusals that auth was not told, because too many waited',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import {
+  eventually,
   examplePath,
   type Person,
   type Platform,
@@ -139,6 +140,18 @@ async function askInTheDark(): Promise<void> {
   await auth.start();
 }
 
+const LAST_TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+/** Spans come in the order in which they ended: behind those of a last request nothing is on its way. */
+async function untilTraced(origins: readonly string[]): Promise<void> {
+  const headers = { traceparent: `00-${LAST_TRACE}-00f067aa0ba902b7-01` };
+  await eventually(async () => {
+    await Promise.all(origins.map((origin) => send(`${origin}/nobody/asks/for/this`, { headers })));
+    const last = collector.spans.filter(({ traceId }) => traceId === LAST_TRACE).map(({ service }) => service);
+    return new Set(last).size === origins.length ? true : undefined;
+  }, 'the spans of the last requests');
+}
+
 /** What somebody calls a field is told to themselves, so that they can mend it; nobody else learns it. */
 const mayHave = (what: string, sink: string): boolean => what === NAME && sink === 'errors';
 
@@ -176,8 +189,7 @@ it(
 
     const { auth, accounting, chatProxy, urls } = platform;
     const metrics = async (origin: string) => (await fetch(`${origin}/metrics`)).text();
-    const before = collector.spans.length;
-    await collector.until((spans) => spans.length >= before);
+    await untilTraced(Object.values(urls));
     const tables = await platform.books.query<{ name: string }>(
       `SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`,
     );

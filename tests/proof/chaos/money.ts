@@ -14,18 +14,18 @@ const payerOf = (stage: Stage, at: number) => {
 export async function move(stage: Stage, movement: Movement): Promise<Outcome> {
   const { fleet, admin } = stage;
   const payer = payerOf(stage, movement.payer);
-  const { accessToken } = await payer.person();
   const credits = 2 ** movement.bit;
   const isGrant = movement.kind === 'allocate';
-  const call: Call = {
+  const call: Omit<Call, 'token'> = {
     method: 'POST',
     url: `${fleet.urls.accounting}/api/credits/${movement.kind}`,
-    token: isGrant ? admin.accessToken : accessToken,
     headers: { 'idempotency-key': `chaos-${movement.id}` },
     body: isGrant ? { userId: payer.userId, credits, notes: 'chaos' } : { credits },
   };
-  const early = await Promise.all(Array.from({ length: movement.copies - 1 }, () => callOnce(call)));
-  const { last } = await callUntilDefinite(() => callOnce(call));
+  const once = async (): Promise<Learned> =>
+    callOnce({ ...call, token: (await (isGrant ? admin : payer).person()).accessToken });
+  const early = await Promise.all(Array.from({ length: movement.copies - 1 }, once));
+  const { last } = await callUntilDefinite(once);
   const all = [...early, last];
   const good = all.filter((one) => one.kind === 'answer' && one.status < 300);
   const bodies = new Set(good.map((one) => JSON.stringify(one.kind === 'answer' && one.body)));
@@ -47,12 +47,11 @@ export async function deliver(stage: Stage, delivery: Delivery): Promise<Outcome
   const payer = payerOf(stage, delivery.payer);
   const holdId = randomUUID();
   const units = { output: 2 ** delivery.bit };
-  const token = await fleet.tokens.service('chat-proxy', 'accounting');
-  const post = (path: string, key: string, body: unknown) => (): Promise<Learned> =>
+  const post = (path: string, key: string, body: unknown) => async (): Promise<Learned> =>
     callOnce({
       method: 'POST',
       url: `${fleet.urls.accounting}/api/holds${path}`,
-      token,
+      token: await fleet.tokens.service('chat-proxy', 'accounting'),
       headers: { 'x-on-behalf-of': payer.userId, 'idempotency-key': key },
       body,
     });

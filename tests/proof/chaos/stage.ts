@@ -17,7 +17,7 @@ import type { Schedule } from './schedule.ts';
 export interface Stage {
   readonly fleet: Fleet;
   readonly books: Books;
-  readonly admin: Person;
+  readonly admin: Payer;
   readonly payers: readonly Payer[];
   readonly sessions: readonly Person[];
   /** By upstream: output tokens cost a credit each, and nothing else does. */
@@ -25,6 +25,7 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
+/** Somebody whose token outlives no run. */
 export interface Payer {
   readonly userId: string;
   /** With a token that is fresh enough. */
@@ -83,22 +84,20 @@ export async function setStage(
     const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
     await expectOk(admin.accounting('POST', '/api/pricing', price));
   }
+  const granter = renewed(admin, () => fleet.tokens.access({ userId: admin.userId, role: 'admin' }));
   const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
-  await eachOf(payers, ({ userId }) =>
-    expectOk(
-      callJson('POST', `${fleet.urls.accounting}/api/credits/allocate`, {
-        body: { userId, credits: GRANT },
-        token: admin.accessToken,
-      }),
-    ),
-  );
+  await eachOf(payers, async ({ userId }) => {
+    const { accessToken: token } = await granter.person();
+    const url = `${fleet.urls.accounting}/api/credits/allocate`;
+    await expectOk(callJson('POST', url, { body: { userId, credits: GRANT }, token }));
+  });
   const sessions = await Promise.all(
     Array.from({ length: schedule.sessions }, () => createPerson(admin, fleet.urls, 'enduser')),
   );
   return {
     fleet,
     books,
-    admin,
+    admin: granter,
     payers,
     sessions,
     chatflows,
@@ -112,15 +111,24 @@ export async function setStage(
 function createPayer({ tokens, urls }: Fleet): Payer {
   const userId = newUserId();
   const person = new Person({ userId, username: `u-${userId}`, email: `${userId}@example.test`, password: '' }, urls);
+  return renewed(person, () => tokens.access({ userId }));
+}
+
+function renewed(person: Person, sign: () => Promise<string>): Payer {
   let signedAt = -TOKEN_LIFE_MS;
+  let signing = Promise.resolve(person);
+  const renew = async (): Promise<Person> => {
+    person.accessToken = await sign();
+    return person;
+  };
   return {
-    userId,
-    async person() {
+    userId: person.userId,
+    person() {
       if (performance.now() - signedAt > TOKEN_LIFE_MS) {
         signedAt = performance.now();
-        person.accessToken = await tokens.access({ userId });
+        signing = renew();
       }
-      return person;
+      return signing;
     },
   };
 }

@@ -9,7 +9,7 @@ import {
   type Person,
   type Platform,
   type PlatformOptions,
-  type ServiceProcess,
+  type RunningService,
   startChaosProxy,
   startPlatform,
 } from '@tollgate/test-kit';
@@ -200,7 +200,7 @@ export const untilAnswered = (platform: Platform, person: Person): Promise<true>
     return chat.status === 200 && chat.events.at(-1)?.event === 'end' ? true : undefined;
   }, 'an answer');
 
-export const readiness = async ({ url }: ServiceProcess): Promise<number> =>
+export const readiness = async ({ url }: RunningService): Promise<number> =>
   (await call('GET', `${url}/health/ready`)).status;
-export const untilReady = (service: ServiceProcess, wanted: number): Promise<true> =>
+export const untilReady = (service: RunningService, wanted: number): Promise<true> =>
   eventually(async () => ((await readiness(service)) === wanted ? true : undefined), `readiness ${wanted}`);

@@ -6,8 +6,8 @@ import type { TestTokens } from '../tokens.ts';
 import { type Books, type BooksOfUser, openBooks } from './books.ts';
 import { eventually } from './eventually.ts';
 import { createPerson, expectOk, seededAdmin } from './people.ts';
+import type { RunningService } from './edge/together.ts';
 import type { Person, Urls } from './person.ts';
-import type { ServiceProcess } from './service-process.ts';
 import { startWorld, type World, type WorldOptions } from './world.ts';
 
 export type PlatformOptions = WorldOptions;
@@ -15,9 +15,9 @@ export type PlatformOptions = WorldOptions;
 /** The three services as processes of their own, with databases of their own and fakes for the world outside. */
 export interface Platform {
   readonly urls: Urls;
-  readonly auth: ServiceProcess;
-  readonly accounting: ServiceProcess;
-  readonly chatProxy: ServiceProcess;
+  readonly auth: RunningService;
+  readonly accounting: RunningService;
+  readonly chatProxy: RunningService;
   readonly flowise: FakeFlowise;
   readonly openai: FakeOpenAi;
   readonly mails: SmtpSink;

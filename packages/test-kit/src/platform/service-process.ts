@@ -14,6 +14,8 @@ export interface ServiceProcessOptions {
   readonly name: 'auth' | 'chat-proxy' | 'accounting';
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
+  /** Runs what the build has made, as in production, and not the sources. */
+  readonly isBuilt?: boolean;
 }
 
 /** One of our services as a process of its own, to be talked to over HTTP and killed without warning. */
@@ -49,7 +51,10 @@ export class ServiceProcess {
 
   /** Starts the process without waiting. */
   async launch(): Promise<void> {
-    const child = spawn(process.execPath, ['--conditions=tollgate', `services/${this.name}/src/main.ts`], {
+    const program = this.#options.isBuilt
+      ? [`services/${this.name}/dist/main.js`]
+      : ['--conditions=tollgate', `services/${this.name}/src/main.ts`];
+    const child = spawn(process.execPath, program, {
       cwd: fileURLToPath(REPOSITORY),
       env: {
         PATH: process.env.PATH,

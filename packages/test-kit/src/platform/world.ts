@@ -4,8 +4,10 @@ import { type FakeOpenAi, startFakeOpenAi } from '../fakes/fake-openai.ts';
 import { type SmtpSink, startSmtpSink } from '../mail/smtp-sink.ts';
 import { createTestTokens, type TestTokens } from '../tokens.ts';
 import { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './databases.ts';
-import { freePorts } from './free-ports.ts';
+import { openDoors } from './edge/doors.ts';
+import { type RunningService, together } from './edge/together.ts';
 import type { Urls } from './person.ts';
+import { poolDatabase } from './pooler.ts';
 import { type ServiceEnvironments, serviceEnvironments } from './service-environments.ts';
 import { ServiceProcess } from './service-process.ts';
 import { namedSecrets, randomSecrets } from './world-secrets.ts';
@@ -28,7 +30,7 @@ export interface WorldOptions {
 /** Three service processes, their databases, and fakes for the world outside. */
 export interface World {
   readonly urls: Urls;
-  readonly services: Readonly<Record<'auth' | 'accounting' | 'chatProxy', ServiceProcess>>;
+  readonly services: Readonly<Record<'auth' | 'accounting' | 'chatProxy', RunningService>>;
   readonly environments: ServiceEnvironments;
   readonly database: TestDatabase;
   readonly flowise: FakeFlowise;
@@ -49,19 +51,19 @@ const PATIENT: Record<keyof ServiceEnvironments, Record<string, string>> = {
 };
 
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const [database, ports, flowise, openai, mails] = await Promise.all([
+  const [database, doors, flowise, openai, mails] = await Promise.all([
     createPostgresDatabase(),
-    freePorts(3),
+    openDoors(),
     startFakeFlowise({ port: options.fakePorts?.flowise ?? 0 }),
     startFakeOpenAi({ models: MODELS, port: options.fakePorts?.openai ?? 0 }),
     startSmtpSink({}),
   ]);
-  const [auth = 0, accounting = 0, chatProxy = 0] = ports;
+  const pooled = await poolDatabase(database.serviceUrl);
   const secrets = randomSecrets();
   const direct = serviceEnvironments({
-    ports: { auth, accounting, chatProxy },
+    ports: doors.ports,
     secrets: { ...secrets, ...namedSecrets(secrets) },
-    postgres: { service: database.serviceUrl, owner: database.url },
+    postgres: { service: pooled.url, owner: database.url },
     mongo: { auth: mongoDatabaseUrl(), chatProxy: mongoDatabaseUrl() },
     smtpUrl: mails.smtpUrl,
     flowise: { url: flowise.url, apiKey: flowise.apiKey },
@@ -69,21 +71,24 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     test: { leaseSeconds: options.leaseSeconds ?? 60 },
   });
   const environments = (await options.reroute?.(direct)) ?? direct;
-  const process = (name: ServiceName, port: number, key: keyof ServiceEnvironments): ServiceProcess =>
-    new ServiceProcess({
-      name,
-      port,
-      env: {
-        ...environments[key],
-        ...(!options.reroute && PATIENT[key]),
-        ...keysOf(key, options, auth),
-        ...options[key],
-      },
-    });
+  const service = (name: ServiceName, key: keyof ServiceEnvironments): RunningService => {
+    const env = {
+      ...environments[key],
+      ...(!options.reroute && PATIENT[key]),
+      ...doors.environment,
+      ...(key === 'accounting' && pooled.environment),
+      ...keysOf(key, options, doors.ports.auth),
+      ...options[key],
+    };
+    const processes = doors.instances[key].map(
+      (port) => new ServiceProcess({ name, port, env: { ...env, PORT: String(port) } }),
+    );
+    return together(`http://127.0.0.1:${doors.ports[key]}`, processes);
+  };
   const services = {
-    auth: process('auth', auth, 'auth'),
-    accounting: process('accounting', accounting, 'accounting'),
-    chatProxy: process('chat-proxy', chatProxy, 'chatProxy'),
+    auth: service('auth', 'auth'),
+    accounting: service('accounting', 'accounting'),
+    chatProxy: service('chat-proxy', 'chatProxy'),
   };
   await Promise.all(Object.values(services).map((service) => service.start()));
   return {
@@ -102,7 +107,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     }),
     stop: async () => {
       const ends = await Promise.allSettled(Object.values(services).map((service) => service.end('SIGTERM')));
-      await Promise.all([flowise.stop(), openai.stop(), mails.stop()]);
+      await Promise.all([doors.close(), pooled.close(), flowise.stop(), openai.stop(), mails.stop()]);
       await database.drop();
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },

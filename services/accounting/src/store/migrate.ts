@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import pg from 'pg';
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
 import { MigrationError, Umzug } from 'umzug';
-import { type Query, troubleOf } from './postgres.ts';
+import { Connection } from './connection.ts';
+import { type Query, sqlState, troubleOf } from './postgres.ts';
 
 /** One step of the schema's history; never changed once released. */
 export type Migration = Readonly<{ name: string; hash: string; sql: string }>;
@@ -25,21 +27,22 @@ const LOCK = 7_085_101_101;
  * @throws Error when a step that was taken has other contents now, or is not known to this version.
  */
 export async function runMigrations(url: string, schema?: Schema, serviceRole?: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url, application_name: 'tollgate-migrate' });
-  // A connection that breaks is told by the statement that needs it.
-  client.on('error', () => {});
-  await client.connect();
+  const open = () => new Connection({ connectionString: url, application_name: 'tollgate-migrate' });
+  const [client, turn] = [open(), open()];
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    await Promise.all([client.connect(), turn.connect()]);
+    // A lock of a transaction, on a connection of its own: behind a pooler one of a session would be somebody else's.
+    await turn.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
+    await turn.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
     await client.query(HISTORY);
     const { steps, functions } = schema ?? { steps: await readMigrations(), functions: await readFunctions() };
     const taken = await applyMissing(client, steps);
-    const isRenewed = await renewFunctions(client, functions);
+    const isRenewed = await renewFunctions(client, functions, serviceRole);
     // Also when nothing was taken: the role may be a new one.
-    if (serviceRole !== undefined) await client.query('SELECT ledger.grant_service($1)', [serviceRole]);
+    if (!isRenewed) await grantTo(client, serviceRole);
     return isRenewed ? [...taken, FUNCTIONS_NAME] : taken;
   } finally {
-    await client.end();
+    await Promise.all([client.end(), turn.end()]);
   }
 }
 
@@ -88,22 +91,54 @@ const takeStep = (client: pg.Client, { name, hash, sql }: Migration): Promise<vo
     await client.query('INSERT INTO schema_migrations (name, hash) VALUES ($1, $2)', [name, hash]);
   });
 
+const grantTo = async (client: pg.Client, serviceRole: string | undefined): Promise<void> => {
+  if (serviceRole !== undefined) await client.query('SELECT ledger.grant_service($1)', [serviceRole]);
+};
+
 /** Nothing outside of the schema may depend on it: tables keep what they need in their own migration. */
-async function renewFunctions(client: pg.Client, { name, hash, sql }: Migration): Promise<boolean> {
+async function renewFunctions(
+  client: pg.Client,
+  { name, hash, sql }: Migration,
+  serviceRole: string | undefined,
+): Promise<boolean> {
   const { rows } = await client.query<Taken>('SELECT name, hash FROM schema_migrations WHERE name = $1', [name]);
   if (rows[0]?.hash === hash) return false;
-  await inTransaction(client, async () => {
-    await client.query(
-      'DROP SCHEMA IF EXISTS ledger CASCADE; CREATE SCHEMA ledger; SET LOCAL search_path = ledger, public',
-    );
-    await client.query(sql);
-    await client.query(
-      `INSERT INTO public.schema_migrations (name, hash) VALUES ($1, $2)
+  await betweenReports(() =>
+    inTransaction(client, async () => {
+      // Whoever waits for a long report to end keeps everybody waiting who calls a function meanwhile.
+      await client.query(`SET LOCAL lock_timeout = ${LONGEST_WAIT_MS}`);
+      await client.query(
+        'DROP SCHEMA IF EXISTS ledger CASCADE; CREATE SCHEMA ledger; SET LOCAL search_path = ledger, public',
+      );
+      await client.query(sql);
+      await client.query(
+        `INSERT INTO public.schema_migrations (name, hash) VALUES ($1, $2)
        ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, applied_at = now()`,
-      [name, hash],
-    );
-  });
+        [name, hash],
+      );
+      // Together: the version before goes on meanwhile, and must never meet functions that it may not call.
+      await grantTo(client, serviceRole);
+    }),
+  );
   return true;
+}
+
+/** Less than the service waits for a lock. */
+const LONGEST_WAIT_MS = 700;
+const PAUSE_MS = 1000;
+const MOST_TRIES = 200;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Until nobody reads what is to be replaced. */
+async function betweenReports(work: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === MOST_TRIES) throw error;
+      await pause(PAUSE_MS);
+    }
+  }
 }
 
 async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {

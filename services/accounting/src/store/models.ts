@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Connection } from './connection.ts';
 import type { PoolState } from './postgres.ts';
 import { DataTypes, type ModelAttributes, Sequelize } from 'sequelize';
 
@@ -58,23 +59,38 @@ const CREDIT_ENTRY = {
   amount: DataTypes.BIGINT,
 } satisfies ModelAttributes;
 
+type ModelsOptions = Readonly<{
+  url: string;
+  poolSize: number;
+  acquireMs: number;
+  /** A pooler stands between: the role has these limits, or nobody (docs/scaling.md). */
+  isPooled?: boolean;
+}>;
+
+const STATEMENT_TIMEOUT_MS = 3000;
+const LOCK_TIMEOUT_MS = 1500;
+const IDLE_MS = 10_000;
+const OF_THE_CONNECTION = {
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_MS,
+  // One core for a report, the others belong to money; and room for the sums of every user.
+  options: '-c max_parallel_workers_per_gather=0 -c work_mem=32MB',
+};
+
 /**
  * The tables as Sequelize models, for lists and reports alone: decisions about money are functions of the database (migrations/).
  * The schema comes from the migrations; nothing is ever synchronised from here.
  */
-export function openModels({ url, poolSize, acquireMs }: { url: string; poolSize: number; acquireMs: number }) {
+export function openModels({ url, poolSize, acquireMs, isPooled = false }: ModelsOptions) {
   const sequelize = new Sequelize(url, {
     dialect: 'postgres',
-    dialectModule: pg,
+    dialectModule: { ...pg, Client: Connection },
     logging: false,
     pool: { max: poolSize, acquire: acquireMs, idle: IDLE_MS },
     dialectOptions: {
-      statement_timeout: STATEMENT_TIMEOUT_MS,
+      ...(!isPooled && OF_THE_CONNECTION),
       query_timeout: STATEMENT_TIMEOUT_MS + 1000,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_MS,
-      // One core for a report, the others belong to money; and room for the sums of every user.
-      options: '-c max_parallel_workers_per_gather=0 -c work_mem=32MB',
       application_name: 'tollgate-accounting-reports',
     },
     define: { timestamps: false, underscored: true },
@@ -107,7 +123,3 @@ function poolOf({ connectionManager }: Sequelize): PoolState {
 }
 
 export type Models = ReturnType<typeof openModels>;
-
-const STATEMENT_TIMEOUT_MS = 3000;
-const LOCK_TIMEOUT_MS = 1500;
-const IDLE_MS = 10_000;

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { Connection } from './connection.ts';
 
 /** Runs one statement and gives its rows. BIGINT comes as a number. */
 export type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -17,10 +18,12 @@ export type Postgres = Readonly<{
   ping(): Promise<void>;
   /** How many connections there are and what waits for one. */
   pools(): readonly PoolState[];
-  /** For what needs a pool, such as the rate limiter. */
-  pool: pg.Pool;
+  /** For the rate limiter, which asks for itself. */
+  counting: Counting;
   close(): Promise<void>;
 }>;
+
+export type Counting = Readonly<{ query(statement: pg.QueryConfig): Promise<pg.QueryResult> }>;
 
 export type PoolState = Readonly<{ pool: string; open: number; free: number; waiting: number }>;
 
@@ -31,6 +34,8 @@ export type PostgresOptions = Readonly<{
   acquireMs: number;
   /** Settings that every connection carries and the functions of the ledger read: name → value without spaces. */
   settings?: Readonly<Record<string, string>>;
+  /** A pooler stands between and gives each transaction another connection: whatever is set is set for a transaction. */
+  isPooled?: boolean;
   /** Told about connections that break while nobody uses them. */
   onFault: (error: Error) => void;
   /** Longest statement of a snapshot, in ms; 0 for no limit. */
@@ -49,19 +54,17 @@ const REPORT_CONNECTIONS = 2;
 
 /** Opens the pools; nothing connects before the first statement. */
 export function openPostgres(options: PostgresOptions): Postgres {
-  const { url, poolSize, acquireMs, settings = {}, onFault, reportMs = REPORT_MS } = options;
+  const { url, poolSize, acquireMs, settings = {}, isPooled = false, onFault, reportMs = REPORT_MS } = options;
   const open = (max: number, statementMs: number) => {
     const pool = new pg.Pool({
+      Client: Connection,
       connectionString: url,
       max,
       connectionTimeoutMillis: acquireMs,
-      statement_timeout: statementMs,
       ...(statementMs > 0 && { query_timeout: statementMs + NO_ANSWER_MS - STATEMENT_TIMEOUT_MS }),
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      ...(!isPooled && { ...limitsOf(statementMs), options: optionsOf(settings) }),
       keepAlive: true,
       application_name: 'tollgate-accounting',
-      options: optionsOf(settings),
       types: { getTypeParser: typeParser },
     });
     // The pool hangs its connection on the error, with all that it is made of: pages of log for each, and who we connect as.
@@ -74,17 +77,24 @@ export function openPostgres(options: PostgresOptions): Postgres {
   const money = open(poolSize, STATEMENT_TIMEOUT_MS);
   const reserved = open(1, STATEMENT_TIMEOUT_MS);
   const reports = open(REPORT_CONNECTIONS, reportMs);
-  const query = queryOn(money);
+  /** One message, so that the settings cost no way to the database of their own. */
+  const begun = (how: string, statementMs: number) =>
+    isPooled ? [how, ...setLocals({ ...limitsOf(statementMs), ...settings })].join('; ') : how;
+  const begin = begun('BEGIN', STATEMENT_TIMEOUT_MS);
+  const query: Query = isPooled
+    ? (sql, values) => inTransaction(money, begin, (within) => within(sql, values))
+    : queryOn(money);
   return {
     query: (sql, values) => retried(() => query(sql, values)),
-    transaction: (work) => retried(() => inTransaction(money, 'BEGIN', work)),
-    slow: (work) => inTransaction(reports, 'BEGIN', work),
-    snapshot: (work) => inTransaction(reports, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work),
+    transaction: (work) => retried(() => inTransaction(money, begin, work)),
+    slow: (work) => inTransaction(reports, begun('BEGIN', reportMs), work),
+    snapshot: (work) =>
+      inTransaction(reports, begun('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', reportMs), work),
     async ping() {
       await reserved.query('SELECT 1');
     },
     pools: () => [stateOf('ledger', money), stateOf('reserved', reserved), stateOf('reports', reports)],
-    pool: money,
+    counting: isPooled ? unnamed(money) : money,
     async close() {
       await Promise.all([money.end(), reserved.end(), reports.end()]);
     },
@@ -96,6 +106,20 @@ const stateOf = (pool: string, { totalCount, idleCount, waitingCount }: pg.Pool)
   open: totalCount,
   free: idleCount,
   waiting: waitingCount,
+});
+
+const limitsOf = (statementMs: number) => ({
+  statement_timeout: statementMs,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+});
+
+const setLocals = (settings: Readonly<Record<string, string | number>>): string[] =>
+  Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(String(value))}`);
+
+/** A name would prepare the statement on one connection, and the next one would not know it. */
+const unnamed = (pool: pg.Pool): Counting => ({
+  query: ({ text, values }) => pool.query({ text, ...(values && { values }) }),
 });
 
 const optionsOf = (settings: Readonly<Record<string, string>>): string =>
@@ -147,14 +171,25 @@ async function rollBack(client: pg.PoolClient): Promise<unknown> {
 const UNDONE = new Set(['40001', '40P01']);
 const MOST_RETRIES = 3;
 const RETRY_MS = 20;
+/**
+ * In the middle of the statement an upgrade has made the functions anew, and PostgreSQL looks for the old ones. Undone whole, too;
+ * each connection may say it once.
+ */
+const SAID_RENEWED = /^(cache lookup failed for|could not open relation with OID) /;
+const isRenewed = (error: unknown): boolean =>
+  error instanceof Error && (SAID_RENEWED.test(error.message) || NOT_FOUND.has(sqlState(error)));
+/** Functions, types, relations and schemas. */
+const NOT_FOUND = new Set(['42883', '42704', '42P01', '3F000']);
+const MOST_RENEWALS = 10;
 
 async function retried<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
-      if (!UNDONE.has(sqlState(error)) || attempt === MOST_RETRIES) throw error;
-      await pause(RETRY_MS * 2 ** attempt * (1 + Math.random()));
+      const most = isRenewed(error) ? MOST_RENEWALS : UNDONE.has(sqlState(error)) ? MOST_RETRIES : 0;
+      if (attempt >= most) throw error;
+      await pause(RETRY_MS * 2 ** Math.min(attempt, MOST_RETRIES) * (1 + Math.random()));
     }
   }
 }
@@ -181,15 +216,16 @@ export const sqlState = (error: unknown): string => {
 export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
   const state = sqlState(error);
   if (state === '53100') return 'full';
-  const isAway = AWAY.test(state) || (error instanceof Error && SAID_AWAY.test(error.message));
+  const isAway = AWAY.test(state) || isRenewed(error) || (error instanceof Error && SAID_AWAY.test(error.message));
   return isAway ? 'unavailable' : undefined;
 }
 
 /**
  * Connection exceptions (08), operator intervention (57P0x), too many connections, cancelled or waited too long (57014, 55P03),
- * undone too often (40001, 40P01), a standby (25006), a schema not migrated yet (42P01, 42883), and what the socket says.
+ * undone too often (40001, 40P01), a standby (25006), a database not made yet (3D000), and what the socket says. A schema not migrated yet is
+ * one that is being made anew.
  */
 const AWAY =
-  /^(08\w{3}|57P0\d|53300|53400|57014|55P03|40001|40P01|25006|25P03|42P01|42883|3D000|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/;
+  /^(08\w{3}|57P0\d|53300|53400|57014|55P03|40001|40P01|25006|25P03|3D000|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH)$/;
 const SAID_AWAY =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end)/;

@@ -3,6 +3,7 @@ import {
   createPostgresDatabase,
   createTestTokens,
   freePorts,
+  poolDatabase,
   ServiceProcess,
   type TestTokens,
 } from '@tollgate/test-kit';
@@ -32,7 +33,8 @@ export type Manner = Readonly<{
 /** A database of its own, migrated, and the first instance of the service on it. */
 export async function openInstallation(extra: Record<string, string>, { databasePort }: Manner): Promise<Parts> {
   const database = await createPostgresDatabase();
-  const seen = new URL(database.serviceUrl);
+  const pooled = await poolDatabase(database.serviceUrl);
+  const seen = new URL(pooled.url);
   if (databasePort !== undefined) seen.port = String(databasePort);
   const secret = () => randomBytes(36).toString('base64url');
   const secrets = { accessSecret: secret(), refreshSecret: secret(), serviceSecret: secret() };
@@ -50,13 +52,18 @@ export async function openInstallation(extra: Record<string, string>, { database
     RATE_LIMITS: 'false',
     // No test depends on how fast the database is, unless something comes between.
     ...(databasePort === undefined && { DB_ACQUIRE_TIMEOUT: '30s' }),
+    ...pooled.environment,
     ...extra,
   };
   await migrate(readAccountingConfig(env));
   const db = new pg.Pool({ connectionString: database.url, max: 4, idleTimeoutMillis: 0 });
   db.on('error', () => undefined);
   const first = await startInstance(env);
-  return { db, tokens: createTestTokens(secrets), instances: [first], env, drop: database.drop };
+  const drop = async () => {
+    await pooled.close();
+    await database.drop();
+  };
+  return { db, tokens: createTestTokens(secrets), instances: [first], env, drop };
 }
 
 /** Instances of the accounting service on one database, and the clock of that database. */

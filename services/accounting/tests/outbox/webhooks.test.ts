@@ -49,7 +49,7 @@ describe('a webhook', () => {
   ] as const)('is sent again under the same id after %s', async (_what, answer, error) => {
     await world.lowAccount();
     world.hooks.script(answer);
-    await world.deliver('webhook');
+    await world.deliver('webhook', 'hang' in answer ? await world.impatient() : undefined);
     const [waiting] = await world.rows('webhook');
     expect(waiting).toMatchObject({ attempts: 1, state: 'waiting' });
     expect(waiting?.last_error).toMatch(error);

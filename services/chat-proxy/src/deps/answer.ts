@@ -79,6 +79,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     settler,
     sharing,
     clock,
+    tell,
     longestAnswerMs: longestAnswerMs(config),
   });
 

@@ -8,6 +8,7 @@ import {
   watchPools,
 } from '@tollgate/telemetry';
 import type { AppOptions } from '../app.ts';
+import { JOURNAL_DRIFTS, type JournalDrift } from '../domain/facts.ts';
 import type { Upstreams } from './upstream.ts';
 import type { JournalFigures } from '../flows/answers/measure-journal.ts';
 
@@ -26,6 +27,7 @@ export interface Watched {
   readonly settler: { readonly waiting: number; readonly parked: number; lagMs(): number };
   readonly saveLater: { readonly waiting: number };
   readonly journal: { readonly figures: JournalFigures };
+  readonly comparer: { drifting(how: JournalDrift): number };
   readonly recordings: { readonly bytes: number };
   readonly sockets: { readonly size: number };
   readonly reports: { readonly waiting: number };
@@ -102,6 +104,12 @@ function watchQueues(metrics: Metrics, { keeper, settler, saveLater, journal, ..
     name: 'tollgate_journal_overdue_seconds',
     help: 'How long a row of the journal has been without an owner, of the one that waits longest to be taken over',
     read: () => journal.figures.overdueMs / MILLISECONDS,
+  });
+  metrics.gauge({
+    name: 'tollgate_journal_drift',
+    help: 'Rows of the journal that do not fit to what accounting says of their holds, as the last comparisons found them',
+    labels: { how: JOURNAL_DRIFTS },
+    readEach: () => JOURNAL_DRIFTS.map((how) => ({ labels: { how }, value: watched.comparer.drifting(how) })),
   });
   metrics.gauge({
     name: 'tollgate_sockets_open',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Limit } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
+import type { Tell } from '../domain/facts.ts';
 import { type AnswerRequests, createAnswerRequests } from '../flows/answers/answer-requests.ts';
 import type { Settler } from '../flows/answers/settle-leftovers.ts';
 import type { ChatDeps } from '../flows/chat.ts';
@@ -22,6 +23,7 @@ interface Neighbours {
   readonly settler: Pick<Settler, 'end'>;
   readonly sharing: Sharing;
   readonly clock: Clock;
+  readonly tell: Tell;
   readonly longestAnswerMs: number;
 }
 
@@ -60,7 +62,7 @@ export const openSharing = (
 export function createStreams(config: Config, neighbours: Neighbours): Streams {
   const { chat, stores, accounting, settler, sharing, clock, longestAnswerMs } = neighbours;
   const { instances, stops, shared, keys, journal } = stores;
-  const { limits, slots } = createLimits(config, stores, clock);
+  const { limits, slots } = createLimits(config, neighbours);
   const recordings = createRecordings({
     clock,
     keptMs: config.ANSWER_KEPT_FOR,
@@ -120,9 +122,12 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
 const MS_PER_SECOND = 1000;
 const WINDOW_MS = 60_000;
 
-function createLimits(config: Config, { counts, slots: places }: Stores, clock: Clock) {
-  const rate = (name: string) => createSharedRate({ counts, clock, name, windowMs: WINDOW_MS });
-  const slots = createSlots({ slots: places, clock });
+function createLimits(config: Config, { stores, clock, tell }: Pick<Neighbours, 'stores' | 'clock' | 'tell'>) {
+  const { counts, slots: places } = stores;
+  const unshared = (of: 'rate' | 'slots') => () => tell('limit_unshared', { of });
+  const rate = (name: string) =>
+    createSharedRate({ counts, clock, name, windowMs: WINDOW_MS, unshared: unshared('rate') });
+  const slots = createSlots({ slots: places, clock, unshared: unshared('slots') });
   const limits = createAnswerLimits({
     rates: { user: rate('user'), key: rate('key'), chatflow: rate('chatflow') },
     slots,

@@ -26,7 +26,8 @@ export const BACKGROUND_TASKS = [
 ] as const;
 
 /** Accounting has closed the hold, or has never heard of it, or has not yet been told how it ended. */
-export type JournalDrift = 'closed' | 'unknown' | 'owed';
+export const JOURNAL_DRIFTS = ['closed', 'unknown', 'owed'] as const;
+export type JournalDrift = (typeof JOURNAL_DRIFTS)[number];
 
 /** What is told to log and metrics: one name per business fact, with what belongs to it. events.ts says what each means. */
 export type Facts = Readonly<{
@@ -62,6 +63,7 @@ export type Facts = Readonly<{
     deleted: number;
     errors: number;
   }>;
+  limit_unshared: Readonly<{ of: 'rate' | 'slots' }>;
   reports_dropped: Readonly<{ count: number }>;
   background_failed: Readonly<{
     task: (typeof BACKGROUND_TASKS)[number];

@@ -35,10 +35,15 @@ it.each([0, 1])(
 it('a user has the same requests in all workspaces together', async () => {
   const clock = manualClock();
   const counts = rateCountsIn(library.mongo);
-  const rate = (name: string) => createSharedRate({ counts, clock, name, windowMs: 60_000 });
+  const unshared = () => undefined;
+  const rate = (name: string) => createSharedRate({ counts, clock, name, windowMs: 60_000, unshared });
   const limits = createAnswerLimits({
     rates: { user: rate('user'), key: rate('key'), chatflow: rate('chatflow') },
-    slots: createSlots({ slots: answerSlotsIn(library.mongo, { instance: 'one', longestAnswerMs: 1000 }), clock }),
+    slots: createSlots({
+      slots: answerSlotsIn(library.mongo, { instance: 'one', longestAnswerMs: 1000 }),
+      clock,
+      unshared,
+    }),
     settings: { perUserPerMinute: 4, perKeyPerMinute: 0, parallelPerUser: 0 },
   });
   const userId = newUserId() as UserId;

@@ -49,6 +49,11 @@ describe('the journal, compared with accounting,', () => {
       ]),
     );
     expect([stage.journal.rows.has(running), stage.journal.rows.size]).toEqual([true, 4]);
+    const drifting = () => (['closed', 'unknown', 'owed'] as const).map((how) => comparer.drifting(how));
+    expect(drifting()).toEqual([1, 1, 1]);
+    await stage.journal.close(owed);
+    await comparer.compare();
+    expect(drifting()).toEqual([1, 1, 0]);
   });
 
   it('has no drift where a row goes in time, or accounting cannot be asked', async () => {

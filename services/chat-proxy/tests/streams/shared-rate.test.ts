@@ -7,11 +7,13 @@ import { createSharedWorld, portsOf } from '../fixtures/stream-ports.ts';
 function processes(count: number) {
   const world = createSharedWorld();
   const clock = manualClock();
-  const rates = Array.from({ length: count }, (_, at) =>
-    createSharedRate({ counts: portsOf(world, String(at)).counts, clock, name: 'user', windowMs: 60_000 }),
-  );
+  const told: number[] = [];
+  const rates = Array.from({ length: count }, (_, at) => {
+    const { counts } = portsOf(world, String(at));
+    return createSharedRate({ counts, clock, name: 'user', windowMs: 60_000, unshared: () => void told.push(at) });
+  });
   const take = async (at: number, most: number) => rates[at % count]?.take('alice', most);
-  return { world, clock, rates, take };
+  return { world, clock, rates, take, told };
 }
 
 describe('a limit that three processes share', () => {
@@ -53,13 +55,17 @@ describe('a limit that three processes share', () => {
     expect((await take(0, 40))?.isAllowed).toBe(true);
   });
 
-  it('is each process by itself while the database is away, and never none', async () => {
-    const { world, take } = processes(2);
+  it('is each process by itself while the database is away, which is told, and never none', async () => {
+    const { world, take, told } = processes(2);
+    await take(0, 100);
+    expect(told).toEqual([]);
     world.isAway = true;
     const states = await Promise.all(Array.from({ length: 400 }, (_, at) => take(at, 100)));
     const through = states.filter((state) => state?.isAllowed).length;
     expect(through).toBeGreaterThanOrEqual(100);
     expect(through).toBeLessThanOrEqual(200);
+    // Once for each process and window, not for each request.
+    expect(told.toSorted((a, b) => a - b)).toEqual([0, 1]);
   });
 
   it('gets back what was spent in vain', async () => {

@@ -77,6 +77,30 @@ CREATE VIEW verify_hold_lots AS
   ) h ON h.allocation_id = l.id
   WHERE l.held_credits <> coalesce(h.held, 0);
 
+-- Lots that were passed over: for all that was ever held or taken of them they cannot have run dry, and yet a hold that was opened
+-- after they were there, and ended before they lapse, has taken from a lot behind them. Those with a filter are not judged.
+CREATE VIEW verify_order AS
+  WITH taken AS (
+    SELECT l.allocation_id, sum(l.consumed_credits) AS consumed, sum(l.held_credits + l.consumed_credits + h.overrun_credits) AS most,
+           max(t.account_seq) AS last_seq, max(h.created_at) AS last_at, max(coalesce(h.corrected_at, h.closed_at, 'infinity')) AS ended_at
+    FROM hold_lots l JOIN streaming_sessions h ON h.id = l.hold_id JOIN credit_transactions t ON t.hold_id = h.id AND t.type = 'hold'
+    GROUP BY l.allocation_id
+  ), granted AS (
+    SELECT allocation_id, min(account_seq) AS seq FROM credit_transactions WHERE allocation_id IS NOT NULL GROUP BY allocation_id
+  )
+  SELECT a.id AS allocation_id, a.user_id, b.id AS spent_allocation_id, b_taken.last_seq AS spent_seq
+  FROM credit_allocations a JOIN granted ON granted.allocation_id = a.id LEFT JOIN taken a_taken ON a_taken.allocation_id = a.id
+  JOIN credit_allocations b ON b.user_id = a.user_id
+    AND (a.priority, coalesce(a.expires_at, 'infinity'), a.is_paid, a.effective_at, a.id)
+      < (b.priority, coalesce(b.expires_at, 'infinity'), b.is_paid, b.effective_at, b.id)
+  JOIN taken b_taken ON b_taken.allocation_id = b.id
+  WHERE num_nonnulls(a.models, a.upstreams, a.workspace_id, a.voided_at) = 0
+    AND granted.seq < b_taken.last_seq AND a.effective_at <= b_taken.last_at
+    AND (a.expires_at IS NULL OR a.expires_at > b_taken.ended_at)
+    -- What else was consumed of it has repaid a debt when it was granted.
+    AND a.total_credits - a.revoked_credits - coalesce(a_taken.most, 0)
+      - greatest(a.consumed_credits - coalesce(a_taken.consumed, 0), 0) > 0;
+
 -- An account shows the balance and the hash of its last transaction.
 CREATE VIEW verify_head AS
   SELECT a.id AS user_id, a.ledger_seq, coalesce(l.account_seq, 0) AS last_seq, a.ledger_hash <> coalesce(l.hash, '\x') AS is_other_hash,

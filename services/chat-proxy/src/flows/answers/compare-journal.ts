@@ -10,6 +10,8 @@ const READ_AT_ONCE = 5;
 export interface JournalComparer {
   /** One turn over the rows that have stood for long. Throws when the journal cannot be read. */
   compare(): Promise<void>;
+  /** How many rows are known to drift now, in either way. */
+  drifting(how: JournalDrift): number;
 }
 
 interface CompareDeps {
@@ -63,6 +65,7 @@ export function createJournalComparer(deps: CompareDeps): JournalComparer {
         await Promise.all(all.slice(at, at + READ_AT_ONCE).map(judge));
       for (const id of [...suspects.keys()].slice(MOST_ROWS)) suspects.delete(id);
     },
+    drifting: (how) => [...suspects.values()].filter(({ drift, isTold }) => isTold && drift === how).length,
   };
 }
 

@@ -19,13 +19,15 @@ export interface Slots {
 export interface SlotsDeps {
   readonly slots: AnswerSlots;
   readonly clock: Clock;
+  /** Told when a place was taken in this process alone. */
+  readonly unshared: () => void;
 }
 
 const TIGHT_MS = 2000;
 const MOST_REMEMBERED = 10_000;
 const RETRY_AFTER_SECONDS = 1;
 
-export function createSlots({ slots, clock }: SlotsDeps): Slots {
+export function createSlots({ slots, clock, unshared }: SlotsDeps): Slots {
   /** By subject, what this process has taken, each with the word of the database. */
   const own = new Map<string, Map<HoldId, Promise<boolean>>>();
   const tightUntil = new Map<string, number>();
@@ -58,7 +60,10 @@ export function createSlots({ slots, clock }: SlotsDeps): Slots {
     async take(subject, requestId, most) {
       const taken = own.get(subject) ?? new Map<HoldId, Promise<boolean>>();
       if (taken.size >= most) throw refused(subject);
-      const taking = slots.take(subject, requestId, most, new Date(clock.now())).catch(() => true);
+      const taking = slots.take(subject, requestId, most, new Date(clock.now())).catch(() => {
+        unshared();
+        return true;
+      });
       own.set(subject, taken.set(requestId, taking));
       if (await taking) return;
       void forget(subject, requestId);

@@ -20,6 +20,8 @@ export interface SharedRateDeps {
   /** Stands before every subject in the database. */
   readonly name: string;
   readonly windowMs: number;
+  /** Told when a window is counted by this process alone. */
+  readonly unshared: () => void;
 }
 
 const MOST_SUBJECTS = 50_000;
@@ -44,7 +46,7 @@ interface Window {
 }
 
 /** One limit for all processes, counted in fixed windows and handed out in slices, so that no request waits for the database. */
-export function createSharedRate({ counts, clock, name, windowMs }: SharedRateDeps): SharedRate {
+export function createSharedRate({ counts, clock, name, windowMs, unshared }: SharedRateDeps): SharedRate {
   const windows = new Map<string, Window>();
 
   function windowOf(subject: string, most: number): Window {
@@ -77,6 +79,7 @@ export function createSharedRate({ counts, clock, name, windowMs }: SharedRateDe
       window.free += Math.max(0, wanted - debt - Math.max(0, window.count - most));
     } catch {
       // The database is away: this process counts for itself, to the whole limit and not beyond it.
+      unshared();
       window.free += Math.max(0, most - window.count - debt);
       window.count = most;
     }

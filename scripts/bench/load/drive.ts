@@ -1,0 +1,86 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { openAgent, type Call, httpAsk } from './http-ask.ts';
+
+/** How one question went; `firstByte` by the clock of `performance`. */
+export interface Asked {
+  readonly firstByte: number;
+  readonly fault: string | undefined;
+}
+
+/** Whom to ask, over so many connections. */
+export interface Source {
+  /** Never rejects: what goes wrong is a fault. */
+  ask(): Promise<Asked>;
+  close(): Promise<void>;
+}
+export type Open = (connections: number) => Source;
+
+/** What came of driving a server for a while. Times in milliseconds. */
+export interface Driven {
+  readonly seconds: number;
+  readonly answers: number;
+  readonly faults: number;
+  readonly firstFault: string | undefined;
+  readonly firstBytes: readonly number[];
+  readonly durations: readonly number[];
+}
+
+export interface Load {
+  readonly open: Open;
+  readonly connections: number;
+  readonly milliseconds: number;
+  /** The connections begin one after another over this time. */
+  readonly spreadMs?: number;
+}
+
+/** Asks over all connections, on each as soon as its last answer is whole, for a while. */
+export async function drive({ open, connections, milliseconds, spreadMs = 0 }: Load): Promise<Driven> {
+  const source = open(connections);
+  const firstBytes: number[] = [];
+  const durations: number[] = [];
+  let faults = 0;
+  let firstFault: string | undefined;
+  const began = performance.now();
+  const end = began + milliseconds;
+  const worker = async (_: unknown, at: number): Promise<void> => {
+    if (spreadMs > 0) await pause((spreadMs * at) / connections);
+    while (performance.now() < end) {
+      const asked = performance.now();
+      const { firstByte, fault } = await source.ask();
+      if (fault === undefined) {
+        firstBytes.push(firstByte - asked);
+        durations.push(performance.now() - asked);
+      } else {
+        faults += 1;
+        firstFault ??= fault;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, worker));
+  const seconds = (performance.now() - began) / 1000;
+  await source.close();
+  return { seconds, answers: durations.length, faults, firstFault, firstBytes, durations };
+}
+
+/** Over HTTP. */
+export const overHttp =
+  (next: () => Call): Open =>
+  (connections) => {
+    const agent = openAgent(connections);
+    return { ask: () => httpAsk(agent, next()), close: () => agent.close() };
+  };
+
+/** By a function that rejects when something is wrong. */
+export const byCalling =
+  (call: () => Promise<unknown>, close: () => Promise<void> = async () => undefined): Open =>
+  () => ({
+    close,
+    ask: async () => {
+      try {
+        await call();
+        return { firstByte: performance.now(), fault: undefined };
+      } catch (error) {
+        return { firstByte: 0, fault: String(error) };
+      }
+    },
+  });

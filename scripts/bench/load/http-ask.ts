@@ -1,0 +1,47 @@
+import { Agent, type Dispatcher } from 'undici';
+import type { Asked } from './drive.ts';
+
+/** One request; `good` is what the last bytes of its answer must hold. */
+export interface Call {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Absent: it is a GET. */
+  readonly body?: string;
+  readonly good: string;
+}
+
+/** Enough of the end of an answer to see that it is whole. */
+const TAIL_BYTES = 1024;
+const ANSWER_MS = 60_000;
+
+export const openAgent = (connections: number): Agent =>
+  new Agent({ connections, pipelining: 1, headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
+
+/** Reads the answer as it comes. Never rejects. */
+export function httpAsk(agent: Agent, { origin, path, headers, body, good }: Call): Promise<Asked> {
+  const { promise, resolve } = Promise.withResolvers<Asked>();
+  let status = 0;
+  let firstByte = 0;
+  let tail: Buffer = Buffer.alloc(0);
+  const done = (fault?: string) => resolve({ firstByte, fault });
+  const what: Dispatcher.DispatchOptions = { origin, path, headers, method: body === undefined ? 'GET' : 'POST' };
+  agent.dispatch(body === undefined ? what : { ...what, body }, {
+    // undici knows by this method that it speaks to a handler of today.
+    onRequestStart: () => undefined,
+    onResponseStart(_controller, code) {
+      status = code;
+    },
+    onResponseData(_controller, chunk) {
+      if (firstByte === 0) firstByte = performance.now();
+      const all = chunk.length >= TAIL_BYTES ? chunk : Buffer.concat([tail, chunk]);
+      tail = all.subarray(Math.max(0, all.length - TAIL_BYTES));
+    },
+    onResponseEnd() {
+      const text = tail.toString();
+      done(status === 200 && text.includes(good) ? undefined : `${status} ${text.slice(0, 300)}`);
+    },
+    onResponseError: (_controller, error) => done(String(error)),
+  });
+  return promise;
+}

@@ -1,0 +1,84 @@
+import { callsOf, inTurns, ourCall, upstreamCall } from '../load/columns.ts';
+import { drive, type Driven, type Open, overHttp } from '../load/drive.ts';
+import { fixed, judged, type Section } from '../report/section.ts';
+import { median, quantile } from '../report/statistics.ts';
+import type { Bench, Context } from '../stage/context.ts';
+import { type Seen, watching } from '../stage/probe.ts';
+
+const STREAMS = 100;
+const WARM_MS = 3000;
+/** Two answers of each stream at least. */
+const LEAST_MS = 6000;
+/** An answer of the paced flow takes about 2 s: so the streams lie apart from one another. */
+const SPREAD_MS = 2000;
+const TARGET = { p50: 5, p99: 25, delay: 20 } as const;
+
+interface Round {
+  readonly floor: Driven;
+  readonly ours: Driven;
+  readonly seen: Seen;
+}
+
+async function streams(context: Context): Promise<Section> {
+  const world = await context.world();
+  const wanted = { shape: 'streamed', pace: 'paced' } as const;
+  const floor = overHttp(inTurns([upstreamCall(world.floor.url, 'flowise', wanted)]));
+  const ours = overHttp(callsOf(await context.payers(), (token) => ourCall(world, 'flowise', { ...wanted, token })));
+  const play = (open: Open, milliseconds: number) =>
+    drive({ open, milliseconds, connections: STREAMS, spreadMs: SPREAD_MS });
+  for (const open of [floor, ours]) await play(open, WARM_MS);
+  const roundMs = Math.max(LEAST_MS, context.pacing.seconds * 1000);
+  const rounds: Round[] = [];
+  for (let round = 0; round < context.pacing.rounds; round += 1) {
+    const driven = await play(floor, roundMs);
+    const { seen, result } = await watching(world.chatProxy.pid ?? 0, () => play(ours, roundMs));
+    rounds.push({ floor: driven, ours: result, seen });
+  }
+  const faults = rounds.reduce((sum, round) => sum + round.ours.faults + round.floor.faults, 0);
+  const added = (part: number) =>
+    median(rounds.map((round) => quantile(round.ours.firstBytes, part) - quantile(round.floor.firstBytes, part)));
+  const delay = median(rounds.map(({ seen }) => seen.delayMs.p99));
+  const finding = (figure: string, value: number, most: number) => ({
+    figure,
+    target: `≤ ${most} ms`,
+    measured: `${fixed(value, 1)} ms`,
+    ratio: '-',
+    verdict: faults > 0 ? (`not measured: ${faults} faults` as const) : judged(value, { most }),
+  });
+  return {
+    findings: [
+      finding(`added first-byte latency at ${STREAMS} concurrent streams, p50`, added(0.5), TARGET.p50),
+      finding(`added first-byte latency at ${STREAMS} concurrent streams, p99`, added(0.99), TARGET.p99),
+      finding(`event-loop delay of the proxy under ${STREAMS} streams, p99`, delay, TARGET.delay),
+    ],
+    tables: [tableOf(rounds)],
+  };
+}
+
+const tableOf = (rounds: readonly Round[]) => ({
+  title: `${STREAMS} streams of 20 chunks, 100 ms apart`,
+  head: [
+    'round',
+    'streams',
+    'first byte p50, pass-through',
+    'ours',
+    'p99, pass-through',
+    'ours',
+    'event loop p50',
+    'p99',
+    'most',
+  ],
+  rows: rounds.map(({ floor, ours, seen: { delayMs } }, at) => [
+    String(at + 1),
+    String(floor.answers + ours.answers),
+    ...[0.5, 0.99].flatMap((part) => [floor, ours].map(({ firstBytes }) => fixed(quantile(firstBytes, part), 1))),
+    ...[delayMs.p50, delayMs.p99, delayMs.most].map((value) => fixed(value, 1)),
+  ]),
+});
+
+export const streamsBench: Bench = {
+  name: 'streams',
+  about: `added first-byte latency and event-loop delay with ${STREAMS} streams open`,
+  isQuick: false,
+  run: streams,
+};
