@@ -124,11 +124,14 @@ describe('docker-compose.yml', () => {
     expect(networks).toMatchObject({ front: { aliases: [name] } });
   });
 
-  it.each(SERVICE_NAMES)('shows the migration of %s every file that the environment of the service may name', (name) => {
-    const { volumes } = compose.services[name] as Service;
-    expect(volumes).toEqual(['./secrets/optional:/run/optional:ro']);
-    expect(compose.services[`${name}-migrate`]?.volumes).toEqual(volumes);
-  });
+  it.each(SERVICE_NAMES)(
+    'shows the migration of %s every file that the environment of the service may name',
+    (name) => {
+      const { volumes } = compose.services[name] as Service;
+      expect(volumes).toEqual(['./secrets/optional:/run/optional:ro']);
+      expect(compose.services[`${name}-migrate`]?.volumes).toEqual(volumes);
+    },
+  );
 
   it('names a version of every image that is not ours', () => {
     expect(names(({ image }) => !/^tollgate\/|:v?\d/.test(image))).toEqual([]);
