@@ -32,7 +32,8 @@ export async function startProgram(
   const program = foreign ? [`--import=${foreign.preload.href}`, foreign.file, ...foreign.args] : [own];
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...program], {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // What others complain about is seen in their answers.
+    stdio: ['ignore', 'pipe', foreign ? 'ignore' : 'inherit'],
   });
   const stop = () => endOf(child);
   try {

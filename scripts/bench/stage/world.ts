@@ -113,7 +113,8 @@ export async function startWorld(closers: Closers, said: (text: string) => void)
     const env = environments[key];
     const service = new ServiceProcess({ name, port: Number(env['PORT']), env, isBuilt: true });
     closers.add(() => service.end('SIGTERM'));
-    await service.start();
+    // Whoever is alive and not ready yet gets as long again: the machine may be busy with something else.
+    await service.start().catch(() => service.untilReady());
     said(`${name} is ready`);
     return service;
   };

@@ -1,3 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import type { AnswerEvent } from '../src/domain/answer.ts';
 import { streamAnswer } from '../src/routes/answer-stream.ts';
@@ -51,4 +54,27 @@ describe('a client that stops reading', () => {
     await answer.return();
     expect((await reader.next()).done).toBe(true);
   });
+});
+
+const EVENTS = 200;
+
+it('keeps nothing of what its client has got, however far off the next heartbeat is', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const given: WeakRef<AnswerEvent>[] = [];
+  async function* answer(): AsyncGenerator<AnswerEvent, void, undefined> {
+    for (let at = 0; at < EVENTS; at += 1) {
+      const event = { event: 'token', data: `piece ${at}` };
+      given.push(new WeakRef(event));
+      yield event;
+    }
+  }
+  const { chunks } = await streamAnswer(answer(), framingFor(''), { ...SETTINGS, heartbeatMs: 3_600_000 });
+  const reader = chunks[Symbol.asyncIterator]();
+  for (let read = 0; read < EVENTS; read += 1) await reader.next();
+  // What a weak reference has been made to is safe until the turn is over.
+  await turn();
+  collectGarbage();
+  expect(given.filter((event) => event.deref() !== undefined).length).toBeLessThan(EVENTS / 10);
+  await reader.return?.();
 });

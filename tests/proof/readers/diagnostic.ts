@@ -1,28 +1,47 @@
 // Loaded into a service by the proof alone (`--import`): on SIGUSR2 it writes down what the process holds on to.
 import { renameSync, writeFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const file = process.env.DIAGNOSTIC_FILE ?? '';
 const NANOSECONDS = 1e6;
-const delay = monitorEventLoopDelay({ resolution: 10 });
+const MICROSECONDS = 1000;
+const TICK_MS = 10;
+const SETTLING_MS = 100;
+const delay = monitorEventLoopDelay({ resolution: TICK_MS });
 delay.enable();
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
+/** Processor time of the event loop between two ticks: what the delay is of it where it need not share its core. */
+const work = createHistogram();
+let usedBefore = process.threadCpuUsage();
+setInterval(() => {
+  const { user, system } = process.threadCpuUsage(usedBefore);
+  usedBefore = process.threadCpuUsage();
+  work.record(Math.max(1, user + system));
+}, TICK_MS).unref();
+
 process.on('SIGUSR2', () => {
   const resources: Record<string, number> = {};
   for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1;
-  const milliseconds = (nanoseconds: number): number => Math.round(nanoseconds / NANOSECONDS);
-  const delayMs = { median: milliseconds(delay.percentile(50)), p99: milliseconds(delay.percentile(99)) };
+  const delayMs = { median: delay.percentile(50) / NANOSECONDS, p99: delay.percentile(99) / NANOSECONDS };
+  const workMs = { median: work.percentile(50) / MICROSECONDS, p99: work.percentile(99) / MICROSECONDS };
   collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
   const seen = {
     resources,
-    heapMegabytes: Math.round(process.memoryUsage().heapUsed / 2 ** 20),
+    heapMegabytes: heapUsed / 2 ** 20,
+    bufferMegabytes: arrayBuffers / 2 ** 20,
     delayMs,
+    workMs,
   };
-  delay.reset();
-  writeFileSync(`${file}.new`, JSON.stringify(seen));
-  renameSync(`${file}.new`, file);
+  // The counters begin anew once the collection of garbage is behind them.
+  setTimeout(() => {
+    delay.reset();
+    work.reset();
+    writeFileSync(`${file}.new`, JSON.stringify(seen));
+    renameSync(`${file}.new`, file);
+  }, SETTLING_MS);
 });

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Person, type Platform, startPlatform } from '@tollgate/test-kit';
 import { ask, crawl, dawdle, type RawClient, take } from './clients.ts';
-import { connectionsTo, residentMegabytes, seen, type Seen, watchedBy, watchMemory } from './watch-process.ts';
+import {
+  connectionsTo,
+  residentMegabytes,
+  seen,
+  type Seen,
+  watchedBy,
+  watchMemory,
+  watchPressure,
+} from './watch-process.ts';
 
 export interface ReadersOptions {
   readonly slow: number;
@@ -23,6 +31,9 @@ export interface Left {
   readonly megabytesBefore: number;
   readonly megabytesAtMost: number;
   readonly delayP99Ms: number;
+  readonly workP99Ms: number;
+  /** The share of the time in which something on the machine waited for a processor. */
+  readonly pressure: number | undefined;
   /** Clients whose connection the service has ended by itself. */
   readonly ended: number;
   /** Seconds until no hold was open, and until no connection to the upstream was. */
@@ -157,8 +168,9 @@ async function watched(
   const megabytesBefore = await residentMegabytes(platform.chatProxy);
   await seen(platform.chatProxy, file); // its counters begin anew
   const peak = watchMemory(platform.chatProxy);
+  const pressure = await watchPressure();
   const all = await act();
-  const { delayMs } = await seen(platform.chatProxy, file);
+  const { delayMs, workMs } = await seen(platform.chatProxy, file);
   const megabytesAtMost = await peak();
   const taken = await connectionsTo(Number(new URL(platform.chatProxy.url).port), 'taker');
   for (const { socket } of all) socket.destroy();
@@ -172,6 +184,8 @@ async function watched(
     megabytesBefore,
     megabytesAtMost,
     delayP99Ms: delayMs.p99,
+    workP99Ms: workMs.p99,
+    pressure: await pressure(),
     ended: Math.max(0, all.length - taken),
     holdsAfter: holdsMs / 1000,
     upstreamsAfter: upstreamsMs / 1000,

@@ -20,6 +20,18 @@ export function isHarmless({ left, crawling, exit }: ReadersSeen): boolean {
   );
 }
 
+/** Nothing is wrong but the delay, of which the process's own work is no cause: its machine had no time for it. */
+const isMachine = (seen: ReadersSeen): boolean =>
+  isHarmless({ ...seen, left: seen.left.map((kind) => ({ ...kind, delayP99Ms: kind.workP99Ms })) });
+
+function verdict(seen: ReadersSeen): string {
+  if (isHarmless(seen)) return '**Harmless.**';
+  if (isMachine(seen)) return '**Harmless, but for a machine with too little time for it.**';
+  return '**Not as promised.**';
+}
+
+const percent = (share: number | undefined): string => (share === undefined ? '–' : `${Math.round(share * 100)} %`);
+
 export function readersReport(options: Omit<ReadersOptions, 'say'>, seen: ReadersSeen): string {
   const { left, crawling, before, after, exit } = seen;
   const kinds = [...new Set([...Object.keys(before.resources), ...Object.keys(after.resources)])].toSorted();
@@ -29,8 +41,10 @@ export function readersReport(options: Omit<ReadersOptions, 'say'>, seen: Reader
 Written by \`pnpm prove readers\`: raw sockets at the native stream of one proxy, each with an answer of about 5 MB. A hold's lease is
 ${options.leaseSeconds} s here, and a client that reads nothing is given up after ${options.stallSeconds} s.
 
-**${isHarmless(seen) ? 'Harmless.' : 'Not as promised.'}** Promised are at most ${MOST_MEGABYTES} MB more memory and ${MOST_DELAY_MS} ms of event-loop delay (p99), no open
-connection to the upstream, and no open hold after the lease.
+${verdict(seen)} Promised are at most ${MOST_MEGABYTES} MB more memory and ${MOST_DELAY_MS} ms of event-loop delay (p99), no open
+connection to the upstream, and no open hold after the lease. Work is the processor time of the event loop itself between two ticks of
+10 ms: the delay of a process that need not share its core. Pressure is the share of the time in which something on the machine
+waited for a processor (\`/proc/pressure/cpu\`).
 
 ${table(
   [
@@ -39,6 +53,8 @@ ${table(
     'ended by the proxy',
     'memory before, at most',
     'event-loop delay, p99',
+    'work, p99',
+    'pressure',
     'seconds to the last hold',
     'to the last upstream',
     'open holds',
@@ -49,7 +65,9 @@ ${table(
     kind.count,
     kind.ended,
     `${kind.megabytesBefore}, ${kind.megabytesAtMost} MB (+${kind.megabytesAtMost - kind.megabytesBefore})`,
-    `${kind.delayP99Ms} ms`,
+    `${Math.round(kind.delayP99Ms)} ms`,
+    `${Math.round(kind.workP99Ms)} ms`,
+    percent(kind.pressure),
     tenth(kind.holdsAfter),
     tenth(kind.upstreamsAfter),
     kind.openHolds,
@@ -65,6 +83,6 @@ ${table(
   ['kind', 'before', 'after'],
   kinds.map((kind) => [kind, before.resources[kind] ?? 0, after.resources[kind] ?? 0]),
 )}
-The heap is ${before.heapMegabytes} MB before and ${after.heapMegabytes} MB after. Told to stop then, the process exits with ${exit.code} after ${tenth(exit.seconds)} s.
+The heap is ${Math.round(before.heapMegabytes)} MB before and ${Math.round(after.heapMegabytes)} MB after, buffers ${Math.round(before.bufferMegabytes)} MB and ${Math.round(after.bufferMegabytes)} MB. Told to stop then, the process exits with ${exit.code} after ${tenth(exit.seconds)} s.
 `;
 }

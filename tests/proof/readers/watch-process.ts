@@ -2,12 +2,20 @@ import { readFile, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { eventually, type RunningService } from '@tollgate/test-kit';
 
+export interface Percentiles {
+  readonly median: number;
+  readonly p99: number;
+}
+
 /** What diagnostic.ts has seen since it was asked last. */
 export interface Seen {
   /** What keeps the event loop alive, by kind. */
   readonly resources: Readonly<Record<string, number>>;
   readonly heapMegabytes: number;
-  readonly delayMs: { readonly median: number; readonly p99: number };
+  readonly bufferMegabytes: number;
+  readonly delayMs: Percentiles;
+  /** Processor time of the event loop itself between two ticks. */
+  readonly workMs: Percentiles;
 }
 
 /** The environment with which a process can be watched. */
@@ -42,6 +50,24 @@ export function watchMemory(service: RunningService): () => Promise<number> {
   };
 }
 const MEASURED_EVERY_MS = 250;
+
+/**
+ * Which share of the time from now on something on this machine waits for a processor; undefined where the system does not say.
+ */
+export async function watchPressure(): Promise<() => Promise<number | undefined>> {
+  const began = performance.now();
+  const before = await waitedMs();
+  return async () => {
+    const after = await waitedMs();
+    return before === undefined || after === undefined ? undefined : (after - before) / (performance.now() - began);
+  };
+}
+
+async function waitedMs(): Promise<number | undefined> {
+  const text = await readFile('/proc/pressure/cpu', 'utf8').catch(() => '');
+  const microseconds = /^some .*total=(\d+)/m.exec(text)?.[1];
+  return microseconds === undefined ? undefined : Number(microseconds) / 1000;
+}
 
 const ESTABLISHED = '01';
 

@@ -7,6 +7,7 @@ import { type OpenAi, openAi } from '../clients/openai/openai.ts';
 import type { ServerOptions } from '../clients/upstream/connection.ts';
 import { type GuardedServer, guardedServer } from '../clients/upstream/guarded-server.ts';
 import { tracedServer } from '../clients/upstream/traced-server.ts';
+import { createTurns } from '../clients/upstream/turns.ts';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { AnswerRoute } from '../domain/target.ts';
@@ -38,9 +39,10 @@ interface Neighbours {
 /** The AI servers that are configured. */
 export function connectUpstreams({ upstreams: { servers, routes } }: Config, neighbours: Neighbours): Upstreams {
   const { chatflows, clock, tell } = neighbours;
+  const turns = createTurns();
   const connected = servers.map((settings) => ({
     settings,
-    client: clientOf(settings, routedModels(routes, settings), tell),
+    client: clientOf(settings, { routed: routedModels(routes, settings), tell, turns }),
   }));
   const flows = new Map(
     connected.flatMap(({ client }) => ('forget' in client ? [[client.upstream, client] as const] : [])),
@@ -78,7 +80,12 @@ export function connectUpstreams({ upstreams: { servers, routes } }: Config, nei
   };
 }
 
-function clientOf(settings: UpstreamSettings, routed: readonly string[], tell: Tell): Flowise | OpenAi {
+interface Around extends Pick<ServerOptions, 'turns'> {
+  readonly routed: readonly string[];
+  readonly tell: Tell;
+}
+
+function clientOf(settings: UpstreamSettings, { routed, tell, turns }: Around): Flowise | OpenAi {
   const { name, kind, apiKey, headers, models, ...rest } = settings;
   const options: ServerOptions = {
     ...rest,
@@ -87,6 +94,7 @@ function clientOf(settings: UpstreamSettings, routed: readonly string[], tell: T
     headers: Object.fromEntries(
       Object.entries(headers).map(([header, value]) => [header, value instanceof Secret ? value.reveal() : value]),
     ),
+    turns,
     abandoned: (chatflowId) => tell('upstream_abandoned', { upstream: name, chatflowId }),
   };
   return kind === 'flowise' ? flowise({ ...options, ...rest }) : openAi({ ...options, ...rest, models, routed });

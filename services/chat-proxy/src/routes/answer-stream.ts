@@ -54,7 +54,7 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
   let next: Promise<IteratorResult<AnswerEvent, void>> = Promise.resolve(first);
   try {
     for (;;) {
-      const result = framing.heartbeat === undefined ? await next : await Promise.race([next, beat.next()]);
+      const result = framing.heartbeat === undefined ? await next : await beat.orEarlier(next);
       if (result?.done) return;
       if (result) sequence += 1;
       const text = result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
@@ -75,14 +75,20 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
   }
 }
 
-/** Resolves with undefined at every beat. */
+/** What comes first: an event, or, as undefined, the next beat. */
 function createBeat(everyMs: number) {
-  let due = Promise.withResolvers<undefined>();
-  const timer = setInterval(() => {
-    due.resolve(undefined);
-    due = Promise.withResolvers<undefined>();
-  }, everyMs);
-  return { next: () => due.promise, stop: () => clearInterval(timer) };
+  let strike = (): void => undefined;
+  const timer = setInterval(() => strike(), everyMs);
+  return {
+    // A race against one promise for all events would keep every one of them until the beat.
+    orEarlier<T>(event: Promise<T>): Promise<T | undefined> {
+      const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+      strike = () => resolve(undefined);
+      event.then(resolve, reject);
+      return promise;
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 /**

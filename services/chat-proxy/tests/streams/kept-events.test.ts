@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
 import { KeptEvents, bytesOf, type Place } from '../../src/flows/streams/kept-events.ts';
 
@@ -33,4 +35,19 @@ it('gives every event back by its number, also what is packed, and forgets the o
   ]);
   kept.add(event(1));
   expect([kept.at(2001), kept.last]).toEqual([event(1), 2001]);
+});
+
+it('takes no more memory than it says, also when an answer that was kept at the same time has been forgotten', () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const buffersNow = (): number => {
+    collectGarbage();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = buffersNow();
+  const [kept, forgotten] = [new KeptEvents(), new KeptEvents()];
+  const piece = { event: 'token', data: 'x'.repeat(1000) };
+  for (let at = 0; at < 8000; at += 1) for (const answer of [kept, forgotten]) answer.add(piece);
+  forgotten.shrink(0, 0);
+  expect(buffersNow() - before).toBeLessThan(kept.bytes * 1.25);
 });

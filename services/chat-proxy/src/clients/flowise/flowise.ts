@@ -53,6 +53,7 @@ export function flowise(options: FlowiseOptions): Flowise {
       body: bodyOf(prompt, uploads),
       signal,
       timeouts: options.timeouts,
+      turns: options.turns,
     });
     const reader = new FlowiseReader();
     const endingMs = reportsUsage(chatflow) ? undefined : options.endingMs;

@@ -55,6 +55,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
       body: bodyOf(chatflow, prompt, { [options.limitField]: maxOutput }),
       signal,
       timeouts: options.timeouts,
+      turns: options.turns,
     });
     const reader = new OpenAiReader({ choices, passesOn: completion !== undefined });
     let isComplete = false;

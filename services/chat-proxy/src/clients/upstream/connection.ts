@@ -1,6 +1,7 @@
 import { publicConnector } from '@tollgate/http-kit/public-address';
 import { Agent } from 'undici';
 import type { Prompt } from '../../ports.ts';
+import type { Turns } from './turns.ts';
 import { type UpstreamTimeouts } from './upstream-call.ts';
 
 /** A configured AI server, as far as its kind does not matter. */
@@ -17,6 +18,8 @@ export interface ServerOptions {
   readonly connections: number;
   readonly connectMs: number;
   readonly timeouts: UpstreamTimeouts;
+  /** Shared by all servers. */
+  readonly turns: Turns;
   /** Told when an answer was left before its end; a chain of Flowise goes on regardless (T-F5). */
   readonly abandoned: (chatflowId: string) => void;
 }

@@ -1,6 +1,7 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Agent, type Dispatcher, FormData, request } from 'undici';
 import { SseDecoder } from './sse-decoder.ts';
+import type { Turns } from './turns.ts';
 import { codesOf, quoting, UpstreamError } from './upstream-error.ts';
 
 /** Milliseconds. */
@@ -22,6 +23,8 @@ export interface UpstreamRequest {
   readonly body?: unknown;
   readonly signal: AbortSignal;
   readonly timeouts: UpstreamTimeouts;
+  /** For events, which are read as they come. */
+  readonly turns?: Turns;
 }
 
 /** Bytes of one answer, an agent's trace included. */
@@ -99,17 +102,25 @@ export class UpstreamCall {
     hasBegun: () => boolean,
     idleMs: () => number | undefined = () => undefined,
   ): AsyncGenerator<string[], void, undefined> {
-    const { timeouts } = this.#request;
+    const { timeouts, turns } = this.#request;
+    const listen = (): void =>
+      this.#listenFor(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
     try {
       for await (const chunk of this.#body) {
         this.#size += chunk.length;
         if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+        const turn = turns?.take(chunk.length);
+        // Silence is the upstream's alone: while this process or the client takes its time, nothing is measured.
+        if (turn) {
+          this.#stopListening();
+          await turn;
+        }
         const events = this.#decoder.feed(chunk);
-        if (events.length === 0) continue;
-        // Silence is the upstream's alone: while the client takes its time, nothing is measured.
-        this.#stopListening();
-        yield events;
-        this.#listenFor(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
+        if (events.length > 0) {
+          this.#stopListening();
+          yield events;
+        }
+        if (events.length > 0 || turn) listen();
       }
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_INTERRUPTED');

@@ -39,7 +39,7 @@ export class KeptEvents {
     this.#newest.push(event);
     this.#newestBytes += bytes;
     this.#bytes += bytes;
-    if (this.#newestBytes > 2 * PACKED_BYTES) this.#pack();
+    if (this.#newestBytes > PACKED_BYTES) this.#pack();
     return bytes;
   }
 
@@ -110,8 +110,15 @@ export class KeptEvents {
       bytes += bytesOf(this.#newest[count] as AnswerEvent);
     if (count === 0) return;
     const events = this.#newest.splice(0, count);
-    this.#packs.push({ first: this.#firstOfNewest, count, bytes, text: Buffer.from(JSON.stringify(events)) });
+    this.#packs.push({ first: this.#firstOfNewest, count, bytes, text: alone(JSON.stringify(events)) });
     this.#firstOfNewest += count;
     this.#newestBytes -= bytes;
   }
+}
+
+/** In memory of its own: a piece of one that buffers share would keep all of it. */
+function alone(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }

@@ -1,14 +1,14 @@
 // Times what the accounting service reads for people on a database of scripts/fill-ledger.ts, and shows the plans:
-// `DATABASE_URL=… node --conditions=tollgate scripts/measure-reports.ts [--runs 21] [--plans]`. Reads, and sums days that are over.
+// `DATABASE_URL=… node --conditions=tollgate scripts/measure-reports/main.ts [--runs 21] [--plans]`. Reads, and sums days that are over.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { createAccounts } from '../services/accounting/src/store/accounts.ts';
-import { createChores } from '../services/accounting/src/store/chores.ts';
-import { openModels } from '../services/accounting/src/store/models.ts';
-import { openPostgres } from '../services/accounting/src/store/postgres.ts';
-import { createReports } from '../services/accounting/src/store/reports.ts';
-import { measureCases } from './measure-reports/cases.ts';
+import { createAccounts } from '../../services/accounting/src/store/accounts.ts';
+import { createChores } from '../../services/accounting/src/store/chores.ts';
+import { openModels } from '../../services/accounting/src/store/models.ts';
+import { openPostgres } from '../../services/accounting/src/store/postgres.ts';
+import { createReports } from '../../services/accounting/src/store/reports.ts';
+import { measureCases } from './cases.ts';
 
 const { values } = parseArgs({
   options: { runs: { type: 'string', default: '21' }, plans: { type: 'boolean', default: false } },
