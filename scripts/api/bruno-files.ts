@@ -14,11 +14,14 @@ export function brunoFiles(documents: readonly (readonly [service: string, docum
     ['environments/local.bru', environment()],
   ]);
   for (const [service, document] of documents) {
-    let seq = 0;
+    const counts = new Map<string, number>();
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
-        seq += 1;
-        const file = `${service}/${resourceOf(path)}/${operation.operationId}.bru`;
+        const folder = `${service}/${resourceOf(path)}`;
+        // Counted in each folder, so that a new operation changes few files.
+        const seq = (counts.get(folder) ?? 0) + 1;
+        counts.set(folder, seq);
+        const file = `${folder}/${operation.operationId}.bru`;
         files.set(file, request({ service, path, method, seq, operation, document }));
       }
     }
