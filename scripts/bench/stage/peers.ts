@@ -67,7 +67,10 @@ async function install(folder: string, packages: readonly string[]): Promise<voi
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true });
   const how = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
-  await promisify(execFile)('npm', ['install', '--prefix', unfinished, ...how, ...packages], { timeout: INSTALL_MS });
+  await promisify(execFile)('npm', ['install', '--prefix', unfinished, ...how, ...packages], {
+    timeout: INSTALL_MS,
+    killSignal: 'SIGKILL',
+  });
   await rename(unfinished, folder);
 }
 
