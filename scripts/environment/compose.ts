@@ -7,8 +7,16 @@ export const COMPOSE_VARIABLES = [
   { name: 'AUTH_PORT', default: '3000', text: 'Port of auth on this machine' },
   { name: 'CHAT_PROXY_PORT', default: '8000', text: 'Port of chat-proxy on this machine' },
   { name: 'ACCOUNTING_PORT', default: '3001', text: 'Port of accounting on this machine' },
-  { name: 'TOLLGATE_USER', default: '1000:1000', text: 'Who owns the secrets, and as whom containers run; scripts/secrets adds it' },
-  { name: 'EDGE_ADDRESS', default: '127.0.0.1', text: 'Profile edge: where nginx listens; 0.0.0.0 opens it to the world' },
+  {
+    name: 'TOLLGATE_USER',
+    default: '1000:1000',
+    text: 'Who owns the secrets, and as whom containers run; scripts/secrets adds it',
+  },
+  {
+    name: 'EDGE_ADDRESS',
+    default: '127.0.0.1',
+    text: 'Profile edge: where nginx listens; 0.0.0.0 opens it to the world',
+  },
   { name: 'EDGE_PORT', default: '8443', text: 'Profile edge: its port for TLS' },
   { name: 'FLOWISE_PORT', default: '3003', text: 'Profile flowise: its pages on this machine' },
   { name: 'MAIL_PORT', default: '8025', text: 'Profile mail: its mailbox on this machine' },

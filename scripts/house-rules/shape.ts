@@ -63,7 +63,7 @@ const LAYERS = new Set(['routes', 'flows', 'ports', 'domain', 'store', 'clients'
 /** Where config.ts and deps.ts keep their parts when there are many. */
 const PARTS = new Set(['config', 'deps']);
 const TOP_FILE =
-  /^(main|app|deps|flows|ports|config|events|migrate|seed|renew-secrets|[a-z]+-(app|config|deps|ports))\.ts$/;
+  /^(main|app|deps|flows|ports|config|events|migrate|seed|renew-secrets|[a-z]+-(app|config|deps|ports|main))\.ts$/;
 
 /** Five layers and a few small files: whatever lies elsewhere has not found its place. */
 export const servicesHaveFiveLayers: Rule = ({ files }) =>

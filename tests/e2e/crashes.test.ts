@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { callJson, directive, eventually, type Platform, startChat, startPlatform } from '@tollgate/test-kit';
 
@@ -9,8 +12,12 @@ import { callJson, directive, eventually, type Platform, startChat, startPlatfor
 const RENEWED_SECONDS = 2;
 let model: Awaited<ReturnType<typeof startModelByHand>>;
 let platform: Platform;
+let folder: string;
+let failpoints: string;
 beforeAll(async () => {
   model = await startModelByHand();
+  folder = await mkdtemp(join(tmpdir(), 'tollgate-crashes-'));
+  failpoints = join(folder, 'failpoints');
   // The journal is written at 256 tokens, and accounting hears of progress only by renewals: both are known to the test.
   const chatProxy = {
     OPENAI_BASE_URL: model.url,
@@ -18,11 +25,13 @@ beforeAll(async () => {
     CHECKPOINT_INTERVAL: '60s',
     JOURNAL_LEASE: '3m',
   };
-  platform = await startPlatform({ leaseSeconds: 3 * RENEWED_SECONDS, chatProxy });
+  const accounting = { FAILPOINTS: failpoints };
+  platform = await startPlatform({ leaseSeconds: 3 * RENEWED_SECONDS, chatProxy, accounting });
 }, 120_000);
 afterAll(async () => {
   await platform.stop();
   await model.stop();
+  await rm(folder, { recursive: true, force: true });
 });
 
 it.each(['before', 'after'] as const)(
@@ -90,6 +99,32 @@ it('case 38: a proxy that is killed after its last checkpoint has its answer of 
   });
   expect(second).toMatchObject({ status: 200, body: { alreadyFinal: true, chargedCredits: 480 } });
   expect(await platform.books.ofUser(dave.userId)).toEqual(books);
+});
+
+it('keeps nothing of holds that were asked for together when the proxy was killed before it was answered', async () => {
+  const users = await Promise.all(Array.from({ length: 12 }, () => platform.user({ credits: 10 })));
+  const calls = platform.flowise.calls();
+  await writeFile(failpoints, users.map(({ userId }) => `s1.after pause ${userId}`).join('\n'));
+  const chats = users.map((user) => user.chat({ question: 'Hello', chatflow_id: platform.chatflows.chain }));
+  const ends = Promise.allSettled(chats);
+  await eventually(async () => {
+    const states = await Promise.all(users.map(({ userId }) => platform.books.ofUser(userId)));
+    return states.every(({ openHolds }) => openHolds === 1) || undefined;
+  }, 'twelve holds');
+  await platform.chatProxy.end('SIGKILL');
+  await writeFile(failpoints, '');
+  await ends;
+  await platform.chatProxy.start();
+  for (const { userId } of users)
+    expect(await platform.untilNoOpenHold(userId)).toEqual({
+      available: 10,
+      held: 0,
+      openHolds: 0,
+      terminalHolds: 1,
+      charged: 0,
+    });
+  expect(platform.flowise.calls()).toBe(calls);
+  expect(await platform.books.sumOfAllEntries()).toBe(0);
 });
 
 /** A model that says as many tokens as it is told to, when it is told to, and never comes to an end. */

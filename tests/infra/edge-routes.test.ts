@@ -13,7 +13,11 @@ interface Location {
 
 const text = readFileSync('infra/nginx/routes.conf', 'utf8');
 const locations: Location[] = [...text.matchAll(/^location (?:(=|\^~|~) )?(\S+) \{([^}]*)\}/gm)].map(
-  ([, kind = '', pattern = '', body = '']) => ({ kind, pattern, upstream: /proxy_pass http:\/\/(\w+)/.exec(body)?.[1] }),
+  ([, kind = '', pattern = '', body = '']) => ({
+    kind,
+    pattern,
+    upstream: /proxy_pass http:\/\/(\w+)/.exec(body)?.[1],
+  }),
 );
 
 /** As nginx chooses: an exact match, else the longest prefix if it says so (^~), else the first expression, else that prefix. */
@@ -32,20 +36,23 @@ const HIDDEN = new Set(['createAccount']);
 const isInternal = (path: string): boolean => /^\/api\/(internal|holds|testing|usage\/record$)/.test(path);
 const UPSTREAMS = { auth: 'tollgate_auth', accounting: 'tollgate_accounting', 'chat-proxy': 'tollgate_chat_proxy' };
 
-describe.each(['auth', 'accounting', 'chat-proxy'] as const)('the public origin and the operations of %s', (service) => {
-  const operations = operationsOf(CONTRACTS[service]).map(([, operation]) => operation);
+describe.each(['auth', 'accounting', 'chat-proxy'] as const)(
+  'the public origin and the operations of %s',
+  (service) => {
+    const operations = operationsOf(CONTRACTS[service]).map(([, operation]) => operation);
 
-  it('lead to it, each of them', () => {
-    const outside = operations.filter(({ id, path }) => !HIDDEN.has(id) && !isInternal(path));
-    const strayed = outside.filter((operation) => leadsTo(examplePath(operation)) !== UPSTREAMS[service]);
-    expect(strayed.map(({ id, path }) => `${id} ${path}: ${leadsTo(path)}`)).toEqual([]);
-  });
+    it('lead to it, each of them', () => {
+      const outside = operations.filter(({ id, path }) => !HIDDEN.has(id) && !isInternal(path));
+      const strayed = outside.filter((operation) => leadsTo(examplePath(operation)) !== UPSTREAMS[service]);
+      expect(strayed.map(({ id, path }) => `${id} ${path}: ${leadsTo(path)}`)).toEqual([]);
+    });
 
-  it('do not lead to what only services and tests call, nor to metrics', () => {
-    const inside = operations.filter(({ path }) => isInternal(path)).map(examplePath);
-    expect([...inside, '/metrics', '/openapi.json', '/health/ready'].filter(leadsTo)).toEqual([]);
-  });
-});
+    it('do not lead to what only services and tests call, nor to metrics', () => {
+      const inside = operations.filter(({ path }) => isInternal(path)).map(examplePath);
+      expect([...inside, '/metrics', '/openapi.json', '/health/ready'].filter(leadsTo)).toEqual([]);
+    });
+  },
+);
 
 it('an operation whose place auth has too is reached under the name of accounting', () => {
   expect(leadsTo('/accounting/api/admin/users')).toBe('tollgate_accounting');

@@ -104,7 +104,7 @@ describe('the values', () => {
       const found = path.split('.').reduce<unknown>((from, key) => Object(from)[key], values);
       return found === undefined;
     });
-    expect(missing.map(([, path]) => path)).toEqual([]);
+    expect(missing.map(([, path = '']) => path)).toEqual([]);
   });
 });
 
@@ -115,13 +115,17 @@ describe('the pods', () => {
     expect(helpers).toContain('{{ add .preStop .accept .drain .close .spare }}');
     expect(deployments).toContain('terminationGracePeriodSeconds: {{ include "tollgate.grace" $ }}');
     expect(deployments).toContain('sleep: { seconds: {{ $.Values.shutdown.preStop }} }');
-    for (const [name, of] of [['SHUTDOWN_ACCEPT', 'accept'], ['SHUTDOWN_DRAIN', 'drain'], ['SHUTDOWN_CLOSE', 'close']]) {
+    for (const [name, of] of [
+      ['SHUTDOWN_ACCEPT', 'accept'],
+      ['SHUTDOWN_DRAIN', 'drain'],
+      ['SHUTDOWN_CLOSE', 'close'],
+    ]) {
       expect(helpers).toContain(`- name: ${name}\n  value: {{ printf "%ds" (int $values.shutdown.${of}) }}`);
     }
   });
 
   it('are asked at the addresses that the services answer', () => {
-    const asked = new Set([...deployments.matchAll(/httpGet: \{ path: (\S+),/g)].map(([, path]) => path));
+    const asked = new Set([...deployments.matchAll(/httpGet: \{ path: (\S+),/g)].map(([, path = '']) => path));
     const health = readFileSync(join('packages', 'http-kit', 'src', 'server', 'pages.ts'), 'utf8');
     expect([...asked].toSorted()).toEqual(['/health/live', '/health/ready']);
     for (const path of asked) expect(health).toContain(`'${path}'`);

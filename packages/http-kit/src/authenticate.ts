@@ -42,6 +42,7 @@ export interface AuthenticatorOptions {
 
 /** What a refused service token is told to belong to. */
 const SERVICE_REALM = 'service';
+const BEARER = /^Bearer /i;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -56,6 +57,15 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     return caller;
   };
 }
+
+/** The user that a service acts for, as `X-On-Behalf-Of` names one. */
+export type Subject = NonNullable<ServiceCaller['onBehalfOf']>;
+export type ReadSubject = (subject: string) => Promise<Subject>;
+
+/** Reads subjects that a service names in the body of a call for several users. */
+export const createSubjectReader = (options: AuthenticatorOptions): ReadSubject => {
+  return (subject) => subjectOf(options, subject.replace(BEARER, ''), {});
+};
 
 async function callerOf(
   options: AuthenticatorOptions,
@@ -114,14 +124,18 @@ async function serviceCaller(options: AuthenticatorOptions, token: string, heade
   const { verifyService } = options;
   if (!verifyService) throw new AppError('INVALID_TOKEN');
   const { sub: service } = await verified(() => verifyService(token), SERVICE_REALM);
-  const subject = single(headers, 'x-on-behalf-of')?.replace(/^Bearer /i, '');
+  const subject = single(headers, 'x-on-behalf-of')?.replace(BEARER, '');
   if (subject === undefined) return { kind: 'service', service };
+  return { kind: 'service', service, onBehalfOf: await subjectOf(options, subject, headers) };
+}
+
+async function subjectOf(options: AuthenticatorOptions, subject: string, headers: Headers): Promise<Subject> {
   const id = UserId.safeParse(subject);
-  if (id.success) return { kind: 'service', service, onBehalfOf: { userId: id.data } };
+  if (id.success) return { userId: id.data };
   // Without an address: the one we see is the service's.
   const user = await ownerOf(options, subject);
   requireOwnWorkspace(options, headers, user);
-  return { kind: 'service', service, onBehalfOf: { userId: user.userId, user } };
+  return { userId: user.userId, user };
 }
 
 const ownerOf = (options: AuthenticatorOptions, credential: string, ip?: string): Promise<UserCaller> =>

@@ -218,8 +218,9 @@ function resultOf({ operation, options }: Target, attempted: Attempt, call: Call
   });
 }
 
-function refusal(
-  operation: OperationSpec,
+/** What a neighbour's answer that is no success is to whoever asked. */
+export function refusal(
+  operation: Pick<OperationSpec, 'id' | 'errors'>,
   { status, body, headers, refusesUs }: Exclude<Attempt, { fault: unknown }>,
   call: CallOptions,
   onUnavailable: ErrorCode,

@@ -1,11 +1,19 @@
 import type { RequestListener } from 'node:http';
-import { createAuthenticator, createHealth, type Health, type Route } from '@tollgate/http-kit';
+import {
+  createAuthenticator,
+  createHealth,
+  createSubjectReader,
+  type Health,
+  type ReadSubject,
+  type Route,
+} from '@tollgate/http-kit';
 import { createExpressApp } from '@tollgate/http-kit/express';
 import { createRequestObserver, watchDependencies } from '@tollgate/telemetry';
 import type { Deps } from './deps.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { allocationRoutes } from './routes/allocations.ts';
 import { creditRoutes } from './routes/credits.ts';
+import { holdBatchRoutes } from './routes/hold-batches.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { paymentRoutes } from './routes/payments.ts';
@@ -20,16 +28,17 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   const { config, logger, metrics, version, verifyAccess, verifyService, verifyKey, callsPerUser } = deps;
   const health = createHealth({ service: 'accounting-service', version, checks: deps.checks });
   watchDependencies(metrics, health);
+  const callers = {
+    verifyAccess,
+    verifyService,
+    ...(verifyKey && { verifyKey }),
+    defaultWorkspaceId: config.rules.defaultWorkspaceId,
+  };
   const app = createExpressApp({
     service: 'accounting',
     version,
-    routes: routesOf(deps),
-    authenticate: createAuthenticator({
-      verifyAccess,
-      verifyService,
-      ...(verifyKey && { verifyKey }),
-      defaultWorkspaceId: config.rules.defaultWorkspaceId,
-    }),
+    routes: routesOf(deps, createSubjectReader(callers)),
+    authenticate: createAuthenticator(callers),
     health,
     logger,
     metrics: () => metrics.text(),
@@ -46,11 +55,12 @@ export function buildApp(deps: Deps): { app: RequestListener; health: Health } {
   return { app, health };
 }
 
-const routesOf = ({ flows }: Deps): Route[] => [
+const routesOf = ({ flows, ...deps }: Deps, subjectOf: ReadSubject): Route[] => [
   ...creditRoutes(flows),
   ...allocationRoutes(flows),
   ...paymentRoutes(flows),
   ...holdRoutes(flows),
+  ...holdBatchRoutes(flows, { ...deps, subjectOf }),
   ...streamingSessionRoutes(flows),
   ...usageRoutes(flows),
   ...limitRoutes(flows),

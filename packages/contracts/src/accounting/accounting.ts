@@ -9,6 +9,7 @@ export * from './accounting-sessions.ts';
 export * from './accounting-topups.ts';
 export * from './accounting-usage.ts';
 export * from './accounting-vouchers.ts';
+export * from './hold-batches.ts';
 export * from './holds.ts';
 export * from './ledger-heads.ts';
 export * from './limits/blocks.ts';

@@ -12,6 +12,8 @@ export type BatchOptions<Item, Result> = Readonly<{
   ownerOf: (item: Item) => string;
   /** Somebody else has that lock; nothing was done. */
   isBusy: (result: Result) => boolean;
+  /** Runs the work when all calls that are at hand have been made, so that they go together; at once when absent. */
+  soon?: (work: () => void) => void;
 }>;
 
 /** Answers in the order of the items. Unless it may wait, an item whose owner is locked is answered as busy. */
@@ -26,8 +28,8 @@ type Waiting<Item, Result> = {
 };
 
 /**
- * Gathers single calls into batches without ever waiting for company: the first call goes at once, and what arrives while all
- * lanes are busy forms the next batch. When a batch fails, its items run one by one, so that one bad item does not fail its
+ * Gathers single calls into batches without ever waiting for company: the first call goes at once with those at hand, and what
+ * arrives while all lanes are busy forms the next batch. When a batch fails, its items run one by one, so that one bad item does not fail its
  * neighbours. Items of a busy owner leave the lanes for a queue of their own, where a statement may wait for the lock: nobody
  * waits behind a stranger. An item whose signal says that its caller has gone is refused before it is sent.
  */
@@ -35,7 +37,7 @@ export function createBatch<Item, Result>(
   run: RunBatch<Item, Result>,
   options: BatchOptions<Item, Result>,
 ): (item: Item, signal?: AbortSignal) => Promise<Result> {
-  const { lanes, mostItems, mostWaiting, ownerOf } = options;
+  const { lanes, mostItems, mostWaiting, ownerOf, soon = (work) => work() } = options;
   const queue: Waiting<Item, Result>[] = [];
   /** Of both kinds of queue, those under way included. */
   let open = 0;
@@ -79,7 +81,7 @@ export function createBatch<Item, Result>(
     if (aside.has(ownerOf(item))) setAside(waiting);
     else {
       queue.push(waiting);
-      mainLanes.start();
+      if (queue.length === 1) soon(mainLanes.start);
     }
     return promise.finally(() => {
       open -= 1;

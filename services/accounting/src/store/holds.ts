@@ -14,7 +14,13 @@ type Pinned = Readonly<{ userId: string; payerId: string; ruleId: string | null 
 const MOST_POOLS = 10_000;
 
 /** A few connections with full batches do more on a busy account than many that wait for its lock. */
-const BATCHES = { lanes: 3, mostItems: 100, mostWaiting: 10_000, waitMs: 2000 };
+const BATCHES = {
+  lanes: 3,
+  mostItems: 100,
+  mostWaiting: 10_000,
+  waitMs: 2000,
+  soon: (work: () => void) => void setImmediate(work),
+};
 
 type RenewalRow = {
   hold_id: string;

@@ -30,6 +30,9 @@ const WITHOUT_KEY = [
   'createPrice',
   'renewHold',
   'renewHolds',
+  // The items of these have a key each.
+  'closeHoldsBatch',
+  'holdCreditsBatch',
   'revokeAllocation',
   'receivePayment',
   'voidVoucher',

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { accounting as operations } from '@tollgate/contracts';
-import { AppError, unavailable } from '@tollgate/http-kit';
-import { type Connections, createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
+import { accounting as operations, type ClientInput } from '@tollgate/contracts';
+import { AppError, requestContext, unavailable } from '@tollgate/http-kit';
+import { type Client, type Connections, createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
+import type { ClosedHold, Hold, HoldId, UserId } from '../domain/wire-types.ts';
 import type { Accounting, Asker, Clock, Ending, HoldRequest, Renewal } from '../ports.ts';
+import { createBatchedCalls } from './batched-calls.ts';
 import { type CircuitBreaker, createCircuitBreaker } from './circuit-breaker.ts';
 
 export interface AccountingOptions {
@@ -32,17 +34,19 @@ export interface AccountingClient extends Accounting {
 const RETRY_AFTER_SECONDS = 2;
 const MS_PER_SECOND = 1000;
 const UNAVAILABLE = 'ACCOUNTING_UNAVAILABLE';
-const { holdCredits, extendHold, readHold, renewHolds, settleHold, voidHold, readTotalBalance } = operations;
+/** Bytes of an ending that goes with others; what an upstream reports may be long. */
+const LONGEST_TOGETHER = 8192;
+const { holdCredits, holdCreditsBatch, readTotalBalance } = operations;
+const { extendHold, readHold, renewHolds, settleHold, voidHold, closeHoldsBatch } = operations;
+const OPENING = { holdCredits, holdCreditsBatch, readTotalBalance };
+const RUNNING = { extendHold, readHold, renewHolds, settleHold, voidHold, closeHoldsBatch };
 
 /** Accounting, called with this service's own token and the name of the user it acts for. */
 export function accountingClient(options: AccountingOptions): AccountingClient {
   const { baseUrl, timeoutMs, connections, closingConnections, token, clock } = options;
   const common = { baseUrl, timeoutMs, token, onUnavailable: UNAVAILABLE } as const;
-  const opening = createClient({ holdCredits, readTotalBalance }, { ...common, connections });
-  const running = createClient(
-    { extendHold, readHold, renewHolds, settleHold, voidHold },
-    { ...common, connections: closingConnections },
-  );
+  const opening = createClient(OPENING, { ...common, connections });
+  const running = createClient(RUNNING, { ...common, connections: closingConnections });
   const unasked = new WeakSet<Error>();
   const unlessAway = createCircuitBreaker({
     clock,
@@ -56,17 +60,10 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     },
   });
 
+  const { hold, end } = createHolding({ opening, running }, options, (error) => void unasked.add(error));
+
   return {
-    hold: (asker, request) =>
-      orUnavailable(
-        unlessAway.run(() =>
-          opening.holdCredits(
-            { body: holdBody(asker, request) },
-            // The user's own token or key, so that accounting judges by itself who pays.
-            { idempotencyKey: `hold:${request.holdId}`, onBehalfOf: `Bearer ${asker.token}` },
-          ),
-        ),
-      ),
+    hold: (asker, request) => orUnavailable(unlessAway.run(() => hold(asker, request))),
 
     mayHaveHeld: (error) => !(error instanceof Error && unasked.has(error)) && mayHaveBeenApplied(error),
 
@@ -74,7 +71,7 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
       orUnavailable(
         running.extendHold(
           { params: { holdId }, body: { fence, ...more } },
-          { idempotencyKey: keyOf(`extend:${holdId}`, more), onBehalfOf: userId },
+          { idempotencyKey: keyOf(`extend:${holdId}`, JSON.stringify(more)), onBehalfOf: userId },
         ),
       ),
 
@@ -87,17 +84,7 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
       );
     },
 
-    // An access token may have run out since the answer began: the user is named by id.
-    end: (holdId, userId, ending) =>
-      ending.kind === 'void'
-        ? running.voidHold(
-            { params: { holdId }, body: { reason: ending.reason } },
-            { idempotencyKey: keyOf(`void:${holdId}`, ending), onBehalfOf: userId },
-          )
-        : running.settleHold(
-            { params: { holdId }, body: settlementOf(ending) },
-            { idempotencyKey: keyOf(`settle:${holdId}`, settlementOf(ending)), onBehalfOf: userId },
-          ),
+    end,
 
     balance: async ({ token: userToken }) =>
       (await orUnavailable(opening.readTotalBalance(undefined, { token: userToken }))).totalCredits,
@@ -107,6 +94,59 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
     close: async () => void (await Promise.all([opening.close(), running.close()])),
   };
 }
+
+interface Calls {
+  readonly opening: Client<typeof OPENING>;
+  readonly running: Client<typeof RUNNING>;
+}
+
+/** What every answer asks for at its beginning and at its end, together with others that do so now. */
+function createHolding(
+  { opening, running }: Calls,
+  { timeoutMs, clock }: AccountingOptions,
+  hadNoEffect: (error: Error) => void,
+) {
+  const together = { timeoutMs, clock, onUnavailable: UNAVAILABLE, hadNoEffect } as const;
+  const holds = createBatchedCalls<HoldItem, Hold>({
+    ...together,
+    operation: holdCredits,
+    send: (items, call) => opening.holdCreditsBatch({ body: { items } }, call),
+  });
+  const ends = createBatchedCalls<EndItem, ClosedHold>({
+    ...together,
+    operation: settleHold,
+    send: (items, call) => running.closeHoldsBatch({ body: { items } }, call),
+  });
+
+  function hold(asker: Asker, request: HoldRequest): Promise<Hold> {
+    const body = holdBody(asker, request);
+    // The user's own token or key, so that accounting judges by itself who pays.
+    const call = { idempotencyKey: `hold:${request.holdId}`, onBehalfOf: `Bearer ${asker.token}` };
+    const item = { ...call, ...requestContext.origin(), hold: body };
+    return holds({ item, call, alone: () => opening.holdCredits({ body }, call) });
+  }
+
+  // An access token may have run out since the answer began: the user is named by id.
+  function end(holdId: HoldId, userId: UserId, ending: Ending): Promise<ClosedHold> {
+    const body = ending.kind === 'void' ? { reason: ending.reason } : settlementOf(ending);
+    const text = JSON.stringify(ending.kind === 'void' ? ending : body);
+    const idempotencyKey = keyOf(`${ending.kind}:${holdId}`, text);
+    const call = { idempotencyKey, onBehalfOf: userId };
+    const alone = () =>
+      'reason' in body
+        ? running.voidHold({ params: { holdId }, body }, call)
+        : running.settleHold({ params: { holdId }, body }, call);
+    if (text.length > LONGEST_TOGETHER) return alone();
+    const origin = requestContext.origin();
+    const named = 'reason' in body ? { kind: 'void' as const, ...body } : { kind: 'settle' as const, ...body };
+    return ends({ item: { idempotencyKey, ...origin, userId, holdId, end: named }, call, alone });
+  }
+
+  return { hold, end };
+}
+
+type HoldItem = ClientInput<typeof holdCreditsBatch>['body']['items'][number];
+type EndItem = ClientInput<typeof closeHoldsBatch>['body']['items'][number];
 
 const holdBody = ({ apiKey }: Asker, { holdId, resource, units, minOutput }: HoldRequest) => ({
   holdId,
@@ -123,8 +163,8 @@ function settlementOf({ outcome, units, usageSource, rawUsage }: Extract<Ending,
 }
 
 /** A key stands for one body: whoever recovers a hold with other figures must not meet the key of the first. */
-const keyOf = (name: string, body: object): string =>
-  `${name}:${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}`;
+const keyOf = (name: string, body: string): string =>
+  `${name}:${createHash('sha256').update(body).digest('base64url').slice(0, 22)}`;
 
 /** What accounting should never answer is its fault, not ours and not the user's. */
 async function orUnavailable<T>(answer: Promise<T>): Promise<T> {

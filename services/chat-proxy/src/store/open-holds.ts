@@ -2,6 +2,7 @@ import type { Origin } from '@tollgate/http-kit';
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
 import type { Ending, Journal, JournalRow } from '../ports.ts';
+import { gatheredWrites } from './gathered-writes.ts';
 import { ownerColumns } from './streams/owned.ts';
 
 interface Row {
@@ -22,25 +23,44 @@ interface Row {
   readonly ending?: Ending;
 }
 
+interface Conclusion {
+  readonly filter: { readonly _id: HoldId };
+  readonly update: { readonly $set: Pick<Row, 'state' | 'ending' | 'lease_until'> };
+}
+
 type Rows = ReturnType<typeof rowsIn>;
 const rowsIn = (mongo: Mongo) => mongo.collection<Row>('open_holds');
 
 /** The durable journal of holds: a row lives from before the hold is asked for until accounting has acknowledged its end. */
 export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: string): Journal {
   const rows = () => rowsIn(mongo);
+  const insert = gatheredWrites<Row>(mongo, {
+    one: (row) => rows().insertOne(row),
+    many: (some) => rows().insertMany(some, { ordered: false }),
+  });
+  const conclude = gatheredWrites<Conclusion>(mongo, {
+    one: ({ filter, update }) => rows().updateOne(filter, update),
+    many: (some) =>
+      rows().bulkWrite(
+        some.map((updateOne) => ({ updateOne })),
+        { ordered: false },
+      ),
+  });
+  const strike = gatheredWrites<HoldId>(mongo, {
+    one: (_id) => rows().deleteOne({ _id }),
+    many: (ids) => rows().deleteMany({ _id: { $in: [...ids] } }),
+  });
 
   return {
     open: ({ holdId, origin, ...owner }, leaseUntil) =>
-      mongo.run(async () => {
-        await rows().insertOne({
-          _id: holdId,
-          ...ownerColumns(owner, defaultWorkspaceId),
-          instance,
-          state: 'open',
-          lease_until: leaseUntil,
-          created_at: new Date(),
-          ...(origin && { origin }),
-        });
+      insert({
+        _id: holdId,
+        ...ownerColumns(owner, defaultWorkspaceId),
+        instance,
+        state: 'open',
+        lease_until: leaseUntil,
+        created_at: new Date(),
+        ...(origin && { origin }),
       }),
 
     checkpoint: (notes, leaseUntil) =>
@@ -58,14 +78,12 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
       }),
 
     conclude: ({ holdId }, ending, leaseUntil) =>
-      mongo.run(async () => {
-        await rows().updateOne({ _id: holdId }, { $set: { state: 'ending', ending, lease_until: leaseUntil } });
+      conclude({
+        filter: { _id: holdId },
+        update: { $set: { state: 'ending', ending, lease_until: leaseUntil } },
       }),
 
-    close: (holdId) =>
-      mongo.run(async () => {
-        await rows().deleteOne({ _id: holdId });
-      }),
+    close: strike,
 
     adopt: (now, leaseUntil, limit) => mongo.run(() => adopt(rows(), { instance, now, leaseUntil, limit })),
 

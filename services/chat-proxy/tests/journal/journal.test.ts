@@ -51,6 +51,30 @@ describe('the journal', () => {
     await Promise.all([hold, later].map(({ holdId: id }) => mine.close(id)));
   });
 
+  it('writes what comes at once in few commands, and a row that is refused keeps no other out', async () => {
+    const mine = openHolds(mongo, randomUUID(), 'default');
+    const before = await mine.count();
+    const twice = owner();
+    await mine.open(twice, after(30));
+    const holds = Array.from({ length: 40 }, owner);
+    const wanted = [...holds.slice(0, 20), twice, ...holds.slice(20)];
+    const opened = await Promise.allSettled(wanted.map((hold) => mine.open(hold, after(30))));
+    expect(opened.map(({ status }) => status)).toEqual(
+      wanted.map((hold) => (hold === twice ? 'rejected' : 'fulfilled')),
+    );
+    const ending = { kind: 'void', reason: 'a test' } as const;
+    await Promise.all(holds.map((hold) => mine.conclude(hold, ending, after(30))));
+    const adopted = await openHolds(mongo, randomUUID(), 'default').adopt(after(31), after(90), 100);
+    expect(
+      adopted
+        .filter((row) => row.ending !== undefined)
+        .map(({ holdId: id }) => id)
+        .toSorted(),
+    ).toEqual(holds.map(({ holdId: id }) => id).toSorted());
+    await Promise.all([twice, ...holds].map(({ holdId: id }) => mine.close(id)));
+    expect(await mine.count()).toBe(before);
+  });
+
   it('lets no late write undo a newer checkpoint', async () => {
     const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();

@@ -1,0 +1,61 @@
+export interface GatherOptions<Item, Result> {
+  /** One outcome for each item, in their order. What it throws every item meets. */
+  readonly run: (items: readonly Item[]) => Promise<readonly PromiseSettledResult<Result>[]>;
+  /** So many go at once, whatever is under way. */
+  readonly mostItems: number;
+  /** Milliseconds that an item waits for the answer to those before it. */
+  readonly patienceMs: number;
+}
+
+interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
+  readonly item: Item;
+}
+
+/**
+ * Gathers single calls into batches: the first goes at once, and what arrives while it is under way forms the next one. A batch
+ * that takes long holds nobody up: the next then goes beside it.
+ */
+export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
+  const { run, mostItems, patienceMs } = options;
+  /** Never as many as fill a batch. */
+  const queue: Waiting<Item, Result>[] = [];
+  let underWay = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function send(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    const batch = queue.splice(0, mostItems);
+    if (batch.length === 0) return;
+    underWay += 1;
+    void answer(batch, run).finally(() => {
+      underWay -= 1;
+      send();
+    });
+  }
+
+  return (item) => {
+    const waiting = { item, ...Promise.withResolvers<Result>() };
+    queue.push(waiting);
+    if (underWay === 0 || queue.length >= mostItems) send();
+    else timer ??= setTimeout(send, patienceMs);
+    return waiting.promise;
+  };
+}
+
+/** Never throws. */
+async function answer<Item, Result>(
+  batch: readonly Waiting<Item, Result>[],
+  run: GatherOptions<Item, Result>['run'],
+): Promise<void> {
+  try {
+    const outcomes = await run(batch.map(({ item }) => item));
+    for (const [at, { resolve, reject }] of batch.entries()) {
+      const outcome = outcomes[at];
+      if (outcome?.status === 'fulfilled') resolve(outcome.value);
+      else reject(outcome ? outcome.reason : new Error(`a batch of ${batch.length} had ${outcomes.length} outcomes`));
+    }
+  } catch (error) {
+    for (const { reject } of batch) reject(error);
+  }
+}

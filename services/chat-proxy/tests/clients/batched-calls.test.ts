@@ -1,0 +1,163 @@
+import { describe, expect, it } from '@jest/globals';
+import { accounting } from '@tollgate/contracts';
+import { AppError, requestContext, unavailable } from '@tollgate/http-kit';
+import { createBatchedCalls } from '../../src/clients/batched-calls.ts';
+
+const AWAY = 'ACCOUNTING_UNAVAILABLE';
+const away = () => unavailable(AWAY, 1);
+const problem = (status: number, code: string) => ({ status, body: { code, detail: code } });
+
+type Answers = { answers: { status: number; body?: unknown }[] };
+
+/** Calls whose batches are answered by `answer`, and each of which goes alone by `alone`. */
+function stage(
+  answer: (items: readonly number[], batch: number) => Answers,
+  alone: (item: number) => number = (item) => item * 10,
+) {
+  const batches: (readonly number[])[] = [];
+  const single: number[] = [];
+  const harmless: string[] = [];
+  let now = 0;
+  const calls = createBatchedCalls<number, number>({
+    operation: accounting.holdCredits,
+    send: async (items) => {
+      batches.push(items);
+      return answer(items, batches.length);
+    },
+    timeoutMs: 60_000,
+    clock: { now: () => now },
+    onUnavailable: AWAY,
+    hadNoEffect: ({ code }) => void harmless.push(code),
+  });
+  const call = (item: number) =>
+    calls({
+      item,
+      call: {},
+      alone: async () => {
+        single.push(item);
+        return alone(item);
+      },
+    });
+  return {
+    batches,
+    single,
+    harmless,
+    wait: (ms: number) => {
+      now += ms;
+    },
+    call,
+    /** The first goes alone, and the others together while it is under way. */
+    async all(items: readonly number[]) {
+      const settled = await Promise.allSettled(items.map(call));
+      return settled.map((each) => (each.status === 'fulfilled' ? each.value : (each.reason as AppError).code));
+    },
+  };
+}
+const granted = (items: readonly number[]): Answers => ({
+  answers: items.map((item) => ({ status: 201, body: item * 10 })),
+});
+
+describe('calls for holds', () => {
+  it('go alone one by one, and together when they come together', async () => {
+    const { call, batches, single } = stage(granted);
+    expect(await call(1)).toBe(10);
+    expect(await call(2)).toBe(20);
+    expect([batches, single]).toEqual([[], [1, 2]]);
+    const together = stage(granted);
+    expect(await together.all([1, 2, 3])).toEqual([10, 20, 30]);
+    expect([together.batches, together.single]).toEqual([[[2, 3]], [1]]);
+  });
+
+  it('have each the refusal that it would have had alone, and prove thereby that nothing was held', async () => {
+    const { all, harmless, single } = stage(() => ({
+      answers: [problem(402, 'insufficient_credits'), { status: 201, body: 30 }, problem(403, 'account_disabled')],
+    }));
+    expect(await all([1, 2, 3, 4])).toEqual([10, 'INSUFFICIENT_CREDITS', 30, 'ACCOUNT_DISABLED']);
+    expect(harmless).toEqual(['INSUFFICIENT_CREDITS', 'ACCOUNT_DISABLED']);
+    expect(single).toEqual([1]);
+  });
+
+  it('are made again alone when a batch cannot decide them in time, and prove nothing then by a refusal', async () => {
+    const { all, harmless, single } = stage(
+      () => ({ answers: [{ status: 202 }, { status: 202 }, problem(503, 'dependency_unavailable')] }),
+      (item) => {
+        if (item === 3) throw new AppError('INSUFFICIENT_CREDITS');
+        return item * 10;
+      },
+    );
+    expect(await all([1, 2, 3, 4])).toEqual([10, 20, 'INSUFFICIENT_CREDITS', 40]);
+    expect([single, harmless]).toEqual([[1, 2, 3, 4], []]);
+  });
+
+  it('are made alone when the batch is refused for one of them: it fails none of its neighbours', async () => {
+    const { all, single } = stage(
+      () => {
+        throw new AppError('VALIDATION_FAILED');
+      },
+      (item) => {
+        if (item === 3) throw new AppError('VALIDATION_FAILED');
+        return item * 10;
+      },
+    );
+    expect(await all([1, 2, 3, 4])).toEqual([10, 20, 'VALIDATION_FAILED', 40]);
+    expect(single).toEqual([1, 2, 3, 4]);
+  });
+
+  it('are made alone for a while where batches are not known', async () => {
+    const { all, wait, batches } = stage(() => {
+      throw new AppError('NOT_FOUND');
+    });
+    expect(await all([1, 2, 3])).toEqual([10, 20, 30]);
+    expect(await all([1, 2, 3])).toEqual([10, 20, 30]);
+    expect(batches).toHaveLength(1);
+    wait(60_001);
+    expect(await all([1, 2, 3])).toEqual([10, 20, 30]);
+    expect(batches).toHaveLength(2);
+  });
+
+  it('are sent once more when nothing was answered, after which no refusal proves anything', async () => {
+    const { all, harmless, batches } = stage((items, batch) => {
+      if (batch === 1) throw away();
+      return { answers: items.map(() => problem(402, 'insufficient_credits')) };
+    });
+    expect(await all([1, 2, 3])).toEqual([10, 'INSUFFICIENT_CREDITS', 'INSUFFICIENT_CREDITS']);
+    expect([batches, harmless]).toEqual([
+      [
+        [2, 3],
+        [2, 3],
+      ],
+      [],
+    ]);
+  });
+
+  it('are away together when it stays like that', async () => {
+    const { all, single } = stage(() => {
+      throw away();
+    });
+    expect(await all([1, 2, 3])).toEqual([10, AWAY, AWAY]);
+    expect(single).toEqual([1]);
+  });
+
+  it('are made under the id of the request that each belongs to, whoever sends them', async () => {
+    const ids: unknown[] = [];
+    const calls = createBatchedCalls<number, number>({
+      operation: accounting.holdCredits,
+      send: async (items) => {
+        ids.push(requestContext.get()?.requestId);
+        return { answers: items.map(() => ({ status: 202 })) };
+      },
+      timeoutMs: 60_000,
+      clock: { now: () => 0 },
+      onUnavailable: AWAY,
+      hadNoEffect: () => undefined,
+    });
+    const alone = async () => ids.push(requestContext.get()?.requestId);
+    const names = ['first-00', 'second-0', 'third-00'];
+    await Promise.all(
+      names.map((requestId) => requestContext.run({ requestId }, () => calls({ item: 1, call: {}, alone }))),
+    );
+    expect(ids[0]).toBe('first-00');
+    expect(names).not.toContain(ids[1]);
+    expect(ids.slice(2)).toEqual(['second-0', 'third-00']);
+  });
+});
