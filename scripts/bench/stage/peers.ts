@@ -10,8 +10,6 @@ import type { World } from './world.ts';
 
 const PORTKEY = '@portkey-ai/gateway';
 const PORTKEY_VERSION = '1.15.2';
-/** With a later one it answers no stream at all (Portkey-AI/gateway, issue 1389). */
-const ITS_SERVER = '@hono/node-server@1.14.2';
 const INSTALL_MS = 180_000;
 const FOLDER = fileURLToPath(new URL('../../../.tollgate/bench', import.meta.url));
 
@@ -51,7 +49,7 @@ export async function startPortkey(closers: Closers): Promise<Program> {
     () => true,
     () => false,
   );
-  if (!isThere) await install(folder, [`${PORTKEY}@${PORTKEY_VERSION}`, ITS_SERVER]);
+  if (!isThere) await install(folder, [`${PORTKEY}@${PORTKEY_VERSION}`]);
   const program = await startProgram(
     'portkey',
     {},
@@ -67,7 +65,10 @@ async function install(folder: string, packages: readonly string[]): Promise<voi
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true });
   const how = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
-  await promisify(execFile)('npm', ['install', '--prefix', unfinished, ...how, ...packages], { timeout: INSTALL_MS });
+  await promisify(execFile)('npm', ['install', '--prefix', unfinished, ...how, ...packages], {
+    timeout: INSTALL_MS,
+    killSignal: 'SIGKILL',
+  });
   await rename(unfinished, folder);
 }
 
