@@ -1,11 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { openAgent, type Call, httpAsk } from './http-ask.ts';
-
-/** How one question went; `firstByte` by the clock of `performance`. */
-export interface Asked {
-  readonly firstByte: number;
-  readonly fault: string | undefined;
-}
+import { type Asked, openAgent, type Call, httpAsk } from './http-ask.ts';
 
 /** Whom to ask, over so many connections. */
 export interface Source {

@@ -1,5 +1,10 @@
 import { Agent, type Dispatcher } from 'undici';
-import type { Asked } from './drive.ts';
+
+/** How one question went; `firstByte` by the clock of `performance`. */
+export interface Asked {
+  readonly firstByte: number;
+  readonly fault: string | undefined;
+}
 
 /** One request; `good` is what the last bytes of its answer must hold. */
 export interface Call {

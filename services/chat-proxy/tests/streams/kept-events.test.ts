@@ -51,7 +51,7 @@ it('takes no more memory than it says, also when an answer that was kept at the 
   for (let at = 0; at < 8000; at += 1) for (const answer of [kept, forgotten]) answer.add(piece);
   forgotten.shrink(0, 0);
   // The engine gives buffers back some time after it has found that nobody has them.
-  const isGivenBack = () => buffersNow() - before < kept.bytes * 1.25 || undefined;
+  const isGivenBack = async () => buffersNow() - before < kept.bytes * 1.25 || undefined;
   await eventually(isGivenBack, 'the memory of what was forgotten');
   expect(kept.from(1)).toHaveLength(8000);
 });
