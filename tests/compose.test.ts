@@ -24,6 +24,7 @@ interface Service {
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly restart?: string;
+  readonly volumes?: readonly string[];
 }
 interface Compose {
   readonly services: Readonly<Record<string, Service>>;
@@ -122,6 +123,15 @@ describe('docker-compose.yml', () => {
     expect(profiles).toEqual(['scale']);
     expect(networks).toMatchObject({ front: { aliases: [name] } });
   });
+
+  it.each(SERVICE_NAMES)(
+    'shows the migration of %s every file that the environment of the service may name',
+    (name) => {
+      const { volumes } = compose.services[name] as Service;
+      expect(volumes).toEqual(['./secrets/optional:/run/optional:ro']);
+      expect(compose.services[`${name}-migrate`]?.volumes).toEqual(volumes);
+    },
+  );
 
   it('names a version of every image that is not ours', () => {
     expect(names(({ image }) => !/^tollgate\/|:v?\d/.test(image))).toEqual([]);

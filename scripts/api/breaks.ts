@@ -89,21 +89,34 @@ function schemaBreaks(pair: Pair, way: Way, documents: Documents, depth = 0): st
   ];
 }
 
-function valueBreaks({ before, after, at }: Pair, way: Way): string[] {
-  const said: string[] = [];
-  if (before.type !== undefined && after.type !== undefined && String(before.type) !== String(after.type))
-    said.push(`${at} is ${String(after.type)} instead of ${String(before.type)}`);
-  if (way === 'answer') return said;
-  const allowed = after.enum ?? (after.const === undefined ? undefined : [after.const]);
-  const refused = (before.enum ?? []).filter((value) => allowed && !allowed.includes(value));
-  for (const value of refused) said.push(`${at} may not be ${JSON.stringify(value)} any more`);
-  if (allowed && !before.enum && before.const === undefined) said.push(`${at} may only be one of a list now`);
-  for (const name of ['maxLength', 'maximum', 'maxItems'] as const)
-    if ((after[name] ?? Infinity) < (before[name] ?? Infinity)) said.push(`${at} has a smaller ${name}`);
-  for (const name of ['minLength', 'minimum', 'minItems'] as const)
-    if ((after[name] ?? -Infinity) > (before[name] ?? -Infinity)) said.push(`${at} has a larger ${name}`);
-  if (after.pattern !== undefined && after.pattern !== before.pattern) said.push(`${at} has another pattern`);
-  return said;
+function valueBreaks(pair: Pair, way: Way): string[] {
+  const { before, after, at } = pair;
+  const [was, is] = [before.type, after.type].map((type) => type && String(type));
+  const retyped = was && is && was !== is ? [`${at} is ${is} instead of ${was}`] : [];
+  return way === 'answer' ? retyped : [...retyped, ...listBreaks(pair), ...boundBreaks(pair)];
+}
+
+function listBreaks({ before, after, at }: Pair): string[] {
+  const listOf = (schema: Schema) => schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
+  const [known, allowed] = [listOf(before), listOf(after)];
+  if (!allowed) return [];
+  if (!known) return [`${at} may only be one of a list now`];
+  const refused = known.filter((value) => !allowed.includes(value));
+  return refused.map((value) => `${at} may not be ${JSON.stringify(value)} any more`);
+}
+
+const MOST = ['maxLength', 'maximum', 'maxItems'] as const;
+const LEAST = ['minLength', 'minimum', 'minItems'] as const;
+
+function boundBreaks({ before, after, at }: Pair): string[] {
+  const smaller = MOST.filter((name) => (after[name] ?? Infinity) < (before[name] ?? Infinity));
+  const larger = LEAST.filter((name) => (after[name] ?? -Infinity) > (before[name] ?? -Infinity));
+  const isOther = after.pattern !== undefined && after.pattern !== before.pattern;
+  return [
+    ...smaller.map((name) => `${at} has a smaller ${name}`),
+    ...larger.map((name) => `${at} has a larger ${name}`),
+    ...(isOther ? [`${at} has another pattern`] : []),
+  ];
 }
 
 /** Sentences, and the pairs of fields that both have. */

@@ -14,11 +14,14 @@ export function brunoFiles(documents: readonly (readonly [service: string, docum
     ['environments/local.bru', environment()],
   ]);
   for (const [service, document] of documents) {
-    let seq = 0;
+    const counts = new Map<string, number>();
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
-        seq += 1;
-        const file = `${service}/${resourceOf(path)}/${operation.operationId}.bru`;
+        const folder = `${service}/${resourceOf(path)}`;
+        // Counted in each folder, so that a new operation changes few files.
+        const seq = (counts.get(folder) ?? 0) + 1;
+        counts.set(folder, seq);
+        const file = `${folder}/${operation.operationId}.bru`;
         files.set(file, request({ service, path, method, seq, operation, document }));
       }
     }
@@ -50,34 +53,45 @@ interface Request {
 }
 
 function request({ service, path, method, seq, operation, document }: Request): string {
-  const of = (where: string) => (operation.parameters ?? []).filter((parameter) => parameter.in === where);
-  const example = (parameter: Parameter) => String(exampleOf(parameter.schema ?? {}, document, parameter.name));
-  const line = (parameter: Parameter) => `${parameter.required ? '' : '~'}${parameter.name}: ${example(parameter)}`;
-  const json = operation.requestBody?.content['application/json']?.schema;
-  const isForm = operation.requestBody?.content['multipart/form-data'] !== undefined;
-  const isPublic = operation['x-callers'] === 'anyone';
-  const body = json ? 'json' : isForm ? 'multipartForm' : 'none';
   const url = `{{${VARIABLES[service]?.name}}}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
-  const token = operation['x-callers'] === 'service' ? 'serviceToken' : 'accessToken';
+  const credentials = credentialsOf(operation);
+  const body = bodyOf(operation, document);
+  const kind = `body: ${body.kind}`;
   return [
     block('meta', [`name: ${operation.operationId}`, 'type: http', `seq: ${seq}`]),
-    block(method, [`url: ${url}`, `body: ${body}`, `auth: ${isPublic ? 'none' : 'bearer'}`]),
-    section('params:path', of('path').map(line)),
-    section('params:query', of('query').map(line)),
-    section(
-      'headers',
-      of('header').map((each) =>
-        /^idempotency-key$/i.test(each.name) ? `${each.required ? '' : '~'}${each.name}: {{$guid}}` : line(each),
-      ),
-    ),
-    isPublic ? '' : block('auth:bearer', [`token: {{${token}}}`]),
-    json ? block('body:json', JSON.stringify(exampleOf(json, document), null, 2).split('\n')) : '',
-    isForm ? block('body:multipart-form', ['file: @file()']) : '',
+    block(method, [`url: ${url}`, kind, `auth: ${credentials === '' ? 'none' : 'bearer'}`]),
+    ...parametersOf(operation, document),
+    credentials,
+    body.text,
     keepsTokens(operation) ? block('script:post-response', KEEP_TOKENS) : '',
     block('docs', [operation.summary ?? '', `Permission: ${operation['x-permission']}`]),
   ]
     .filter((text) => text !== '')
     .join('\n');
+}
+
+function parametersOf({ parameters = [] }: Operation, document: OpenApi): string[] {
+  const line = ({ name, required, schema }: Parameter) => {
+    const value = /^idempotency-key$/i.test(name) ? '{{$guid}}' : String(exampleOf(schema ?? {}, document, name));
+    return `${required ? '' : '~'}${name}: ${value}`;
+  };
+  const of = (where: string) => parameters.filter((parameter) => parameter.in === where).map(line);
+  return [section('params:path', of('path')), section('params:query', of('query')), section('headers', of('header'))];
+}
+
+function credentialsOf({ 'x-callers': callers }: Operation): string {
+  if (callers === 'anyone') return '';
+  return block('auth:bearer', [`token: {{${callers === 'service' ? 'serviceToken' : 'accessToken'}}}`]);
+}
+
+function bodyOf({ requestBody }: Operation, document: OpenApi): { kind: string; text: string } {
+  const json = requestBody?.content['application/json']?.schema;
+  if (json) {
+    const lines = JSON.stringify(exampleOf(json, document), null, 2).split('\n');
+    return { kind: 'json', text: block('body:json', lines) };
+  }
+  if (!requestBody?.content['multipart/form-data']) return { kind: 'none', text: '' };
+  return { kind: 'multipartForm', text: block('body:multipart-form', ['file: @file()']) };
 }
 
 const keepsTokens = ({ operationId }: Operation): boolean =>

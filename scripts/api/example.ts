@@ -14,17 +14,22 @@ const BY_FORMAT: Readonly<Record<string, string>> = {
 /** Something of that form to begin from, with what is required and no more. */
 export function exampleOf(given: Schema, document: OpenApi, name = '', depth = 0): unknown {
   const schema = resolved(given, document);
-  const [fixed = schema.default] = [schema.const, schema.enum?.[0]].filter((value) => value !== undefined);
+  const fixed = [schema.const, schema.enum?.[0], schema.default].find((value) => value !== undefined);
   if (fixed !== undefined) return fixed;
-  const [variant] = variantsOf(schema);
   if (depth > DEEPEST) return null;
+  const [variant] = variantsOf(schema);
   if (variant) return exampleOf(variant, document, name, depth + 1);
+  if (schema.properties) return objectOf(schema, document, depth);
+  if (schema.items) return [exampleOf(schema.items, document, name, depth + 1)];
+  return plain(schema, name);
+}
+
+function plain(schema: Schema, name: string): unknown {
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
-  if (type === 'object' || schema.properties) return objectOf(schema, document, depth);
-  if (type === 'array') return schema.items ? [exampleOf(schema.items, document, name, depth + 1)] : [];
+  if (type === 'object') return {};
+  if (type === 'array') return [];
   if (type === 'integer' || type === 'number') return Math.max(schema.minimum ?? 1, Math.min(1, schema.maximum ?? 1));
-  if (type === 'boolean') return false;
-  return textOf(schema, name);
+  return type === 'boolean' ? false : textOf(schema, name);
 }
 
 function objectOf(schema: Schema, document: OpenApi, depth: number): Record<string, unknown> {

@@ -32,9 +32,11 @@ made engine "unpacking an engine" || {
 }
 ln -sf "$folder"/engine/usr/libexec/docker/cli-plugins/* "$folder/config/cli-plugins/"
 
-"$here/debian-root.sh" bookworm "$folder/node" dash coreutils findutils grep sed libstdc++6 ca-certificates
+"$here/debian-root.sh" bookworm "$folder/node" dash coreutils findutils grep sed libc-bin libstdc++6 ca-certificates
 cp --update "$(readlink -f "$(command -v node)")" "$folder/node/usr/local/bin/node"
 "$here/debian-root.sh" forky "$folder/postgres" dash bash coreutils sed grep postgresql-18
+# As in the official image: a container that starts again gets a new /var/run/postgresql with the mode that the image's has.
+install -d -m 1777 "$folder/postgres/var/run/postgresql"
 "$here/debian-root.sh" forky "$folder/nginx" dash coreutils nginx
 
 # The stage `tools` of the Dockerfile: Node with pnpm, and the packages of our lockfile.

@@ -1,3 +1,4 @@
+import type { Role } from '@tollgate/contracts';
 import {
   type Books,
   callJson,
@@ -84,7 +85,7 @@ export async function setStage(
     const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
     await expectOk(admin.accounting('POST', '/api/pricing', price));
   }
-  const granter = renewed(admin, () => fleet.tokens.access({ userId: admin.userId, role: 'admin' }));
+  const granter = createPayer(fleet, admin.userId, 'admin');
   const payers = Array.from({ length: schedule.payers }, () => createPayer(fleet));
   await eachOf(payers, async ({ userId }) => {
     const { accessToken: token } = await granter.person();
@@ -108,21 +109,16 @@ export async function setStage(
   };
 }
 
-function createPayer({ tokens, urls }: Fleet): Payer {
-  const userId = newUserId();
+function createPayer({ tokens, urls }: Fleet, userId: string = newUserId(), role: Role = 'enduser'): Payer {
   const person = new Person({ userId, username: `u-${userId}`, email: `${userId}@example.test`, password: '' }, urls);
-  return renewed(person, () => tokens.access({ userId }));
-}
-
-function renewed(person: Person, sign: () => Promise<string>): Payer {
-  let signedAt = -TOKEN_LIFE_MS;
-  let signing = Promise.resolve(person);
   const renew = async (): Promise<Person> => {
-    person.accessToken = await sign();
+    person.accessToken = await tokens.access({ userId, role });
     return person;
   };
+  let signedAt = -TOKEN_LIFE_MS;
+  let signing = Promise.resolve(person);
   return {
-    userId: person.userId,
+    userId,
     person() {
       if (performance.now() - signedAt > TOKEN_LIFE_MS) {
         signedAt = performance.now();

@@ -71,7 +71,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     test: { leaseSeconds: options.leaseSeconds ?? 60 },
   });
   const environments = (await options.reroute?.(direct)) ?? direct;
-  const service = (name: ServiceName, key: keyof ServiceEnvironments): RunningService => {
+  const running = (name: ServiceName, key: keyof ServiceEnvironments): RunningService => {
     const env = {
       ...environments[key],
       ...(!options.reroute && PATIENT[key]),
@@ -86,9 +86,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     return together(`http://127.0.0.1:${doors.ports[key]}`, processes);
   };
   const services = {
-    auth: service('auth', 'auth'),
-    accounting: service('accounting', 'accounting'),
-    chatProxy: service('chat-proxy', 'chatProxy'),
+    auth: running('auth', 'auth'),
+    accounting: running('accounting', 'accounting'),
+    chatProxy: running('chat-proxy', 'chatProxy'),
   };
   await Promise.all(Object.values(services).map((service) => service.start()));
   return {

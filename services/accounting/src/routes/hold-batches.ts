@@ -14,7 +14,7 @@ import type { Flows } from '../flows.ts';
 import { agentOf, answered } from './answers.ts';
 
 /** An item whose account somebody else has locked keeps its neighbours waiting for no longer. */
-const PATIENCE_MS = 100;
+const PATIENCE_MS = 250;
 const same = <T>(value: T): T => value;
 
 interface BatchDeps {

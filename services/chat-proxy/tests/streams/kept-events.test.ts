@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
+import { eventually } from '@tollgate/test-kit';
 import { KeptEvents, bytesOf, type Place } from '../../src/flows/streams/kept-events.ts';
 
 const event = (number: number) =>
@@ -37,7 +38,7 @@ it('gives every event back by its number, also what is packed, and forgets the o
   expect([kept.at(2001), kept.last]).toEqual([event(1), 2001]);
 });
 
-it('takes no more memory than it says, also when an answer that was kept at the same time has been forgotten', () => {
+it('takes no more memory than it says, also when an answer that was kept at the same time has been forgotten', async () => {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const buffersNow = (): number => {
@@ -49,5 +50,8 @@ it('takes no more memory than it says, also when an answer that was kept at the 
   const piece = { event: 'token', data: 'x'.repeat(1000) };
   for (let at = 0; at < 8000; at += 1) for (const answer of [kept, forgotten]) answer.add(piece);
   forgotten.shrink(0, 0);
-  expect(buffersNow() - before).toBeLessThan(kept.bytes * 1.25);
+  // The engine gives buffers back some time after it has found that nobody has them.
+  const isGivenBack = () => buffersNow() - before < kept.bytes * 1.25 || undefined;
+  await eventually(isGivenBack, 'the memory of what was forgotten');
+  expect(kept.from(1)).toHaveLength(8000);
 });

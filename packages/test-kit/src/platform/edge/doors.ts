@@ -1,9 +1,5 @@
 import { freePorts } from '../free-ports.ts';
-import type { ServiceEnvironments } from '../service-environments.ts';
-import { startEdge } from './nginx.ts';
-
-export type ServiceKey = keyof ServiceEnvironments;
-export type Ports<T> = Readonly<Record<ServiceKey, T>>;
+import { type Ports, startEdge } from './nginx.ts';
 
 /** Where each service is called, and where its processes listen. */
 export interface Doors {

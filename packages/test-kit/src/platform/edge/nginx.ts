@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Ports } from './doors.ts';
+import type { ServiceEnvironments } from '../service-environments.ts';
+
+export type Ports<T> = Readonly<Record<keyof ServiceEnvironments, T>>;
 
 export interface EdgeOptions {
   /** The instances of each service. */
