@@ -8,7 +8,9 @@ const ENCODED = [0, 1, 2].map((offset) => {
   const whole = Buffer.from(' '.repeat(offset) + MARK).toString('base64');
   return whole.slice(offset === 0 ? 0 : offset + 1, Math.floor(((offset + MARK.length) * 8) / 6));
 });
-const LEAK = new RegExp(`${MARK}\\w+|${CARD_START}\\d{12}|${ENCODED.join('|')}`, 'g');
+/** Nothing that is a part of a longer number, such as the seconds of a metric. */
+const CARD = `(?<![\\d.])${CARD_START}\\d{12}(?!\\d)`;
+const LEAK = new RegExp(`${MARK}\\w+|${CARD}|${ENCODED.join('|')}`, 'g');
 
 /** Where something may have ended up, by its name. */
 export type Sinks = Readonly<Record<string, string>>;
