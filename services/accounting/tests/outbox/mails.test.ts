@@ -109,7 +109,11 @@ describe('the outbox', () => {
   });
 
   it('delivers by its own rounds', async () => {
-    const running = await world.accounting.another({ OUTBOX_INTERVAL: '50ms', OUTBOX_LEASE: '1s' });
+    const running = await world.accounting.another({
+      OUTBOX_INTERVAL: '50ms',
+      OUTBOX_LEASE: '1s',
+      WEBHOOK_TIMEOUT: '500ms',
+    });
     await running.deps.start();
     const alice = await world.lowAccount();
     expect((await world.mails.waitForMail(`${alice.userId}@example.test`)).subject).toContain('running low');
