@@ -211,6 +211,7 @@ DECLARE
     FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
   v_new account_claims[] := newcomers(v_items);
   v_locked text[];
+  v_answers hold_answer[];
   r hold_request;
 BEGIN
   IF p_wait THEN
@@ -221,8 +222,11 @@ BEGIN
   IF v_limited THEN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
-  FOREACH r IN ARRAY v_items LOOP
-    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) AND (r.claims).id <> ALL (ARRAY(SELECT c.id FROM unnest(v_new) c)) THEN open_hold(r)
+  v_answers := open_together(v_items, v_locked);
+  FOR n IN 1 .. cardinality(v_items) LOOP
+    r := v_items[n];
+    RETURN NEXT CASE WHEN (v_answers[n]).outcome IS NOT NULL THEN v_answers[n]
+                WHEN r.payer_id = ANY (v_locked) AND (r.claims).id <> ALL (ARRAY(SELECT c.id FROM unnest(v_new) c)) THEN open_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;
