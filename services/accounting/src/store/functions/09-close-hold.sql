@@ -187,10 +187,16 @@ BEGIN
     SELECT id FROM streaming_sessions
     WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
   PERFORM lock_counters_of(v_ids);
-  v_answers := close_together(v_items, v_locked);
+  IF cardinality(v_items) > 1 THEN
+    v_answers := close_together(v_items, v_locked);
+  END IF;
   FOR n IN 1 .. cardinality(v_items) LOOP
+    IF (v_answers[n]).outcome IS NOT NULL THEN
+      RETURN NEXT v_answers[n];
+      CONTINUE;
+    END IF;
     r := v_items[n];
-    RETURN NEXT CASE WHEN (v_answers[n]).outcome IS NOT NULL THEN v_answers[n] WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
+    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;

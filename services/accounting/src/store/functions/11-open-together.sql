@@ -1,8 +1,8 @@
 -- Opening many holds with a few statements: what open_hold() does for each of them, for all whose case is common. The others keep their
 -- place: behind the first that is not common, every hold of that account is opened by open_hold().
 
--- Which item of the batch, and what it takes from which lot; lot_id null: it costs nothing.
-CREATE TYPE common_hold AS (n bigint, hold_id uuid, payer_id text, tenant_id text, cost bigint, lot_id bigint, spendable bigint);
+-- An item and its place in the batch, and what it takes from which lot; lot_id null: it costs nothing.
+CREATE TYPE common_hold AS (n bigint, item hold_request, tenant_id text, cost bigint, lot_id bigint, spendable bigint);
 
 -- Takes over newer profiles, as lock_account() does.
 CREATE FUNCTION renew_profiles(p_items hold_request[], p_locked text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -24,19 +24,21 @@ DECLARE
   v_blocks boolean := EXISTS (SELECT FROM blocks);
 BEGIN
   RETURN ARRAY(
-    SELECT ROW(j.n, j.hold_id, j.payer_id, j.tenant_id, j.cost, j.lot_id, j.spendable)::common_hold FROM (
+    SELECT ROW(j.n, p_items[j.n], j.tenant_id, j.cost, j.lot_id, j.spendable)::common_hold FROM (
       SELECT k.*, bool_and(k.is_first AND k.is_covered AND k.limits = '{}'
                            AND (NOT v_blocks OR block_on(k.user_id, k.workspace_id, k.api_key_id) IS NULL)
-                           AND (k.payer_id = k.user_id OR EXISTS (SELECT FROM user_accounts u WHERE u.id = k.user_id))
+                           AND (k.payer_id = k.user_id OR (SELECT u.id FROM user_accounts u WHERE u.id = k.user_id) IS NOT NULL)
                            AND NOT k.is_known) OVER (PARTITION BY k.payer_id ORDER BY k.n) AS is_common
       FROM (
-        SELECT i.ordinality AS n, i.hold_id, (i.claims).id AS user_id, i.payer_id, i.workspace_id, i.api_key_id, i.limits, a.tenant_id,
+        SELECT i.ordinality AS n, (i.claims).id AS user_id, i.payer_id, i.workspace_id, i.api_key_id, i.limits, a.tenant_id,
                c.cost, l.id AS lot_id,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
                c.cost = 0 OR coalesce(sum(c.cost) OVER (PARTITION BY l.id ORDER BY i.ordinality) <= l.remaining_credits, false) AS is_covered,
-               EXISTS (SELECT FROM streaming_sessions s WHERE s.id = i.hold_id)
-                 OR EXISTS (SELECT FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.open_key = i.open_key)
-                 OR EXISTS (SELECT FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.session_id = i.session_id) AS is_known,
+               -- Looked up one by one: of EXISTS the planner might make a table of all there are.
+               num_nonnulls(
+                 (SELECT s.id FROM streaming_sessions s WHERE s.id = i.hold_id),
+                 (SELECT s.id FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.open_key = i.open_key),
+                 (SELECT s.id FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.session_id = i.session_id)) > 0 AS is_known,
                (SELECT coalesce(sum(s.remaining_credits), 0)::bigint FROM credit_allocations s
                 WHERE s.user_id = i.payer_id AND s.remaining_credits > 0 AND s.effective_at <= p_now
                   AND (s.expires_at IS NULL OR s.expires_at > p_now)) AS spendable
@@ -62,7 +64,7 @@ CREATE TYPE opened_hold AS (
 );
 
 -- Inserts the holds; who lost a race for an id or a key is not among those returned.
-CREATE FUNCTION insert_holds(p_items hold_request[], p_common common_hold[], p_now timestamptz) RETURNS opened_hold[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION insert_holds(p_common common_hold[], p_now timestamptz) RETURNS opened_hold[] LANGUAGE plpgsql AS $$
 DECLARE
   v opened_hold[];
 BEGIN
@@ -71,17 +73,18 @@ BEGIN
       id, tenant_id, user_id, payer_id, opened_by, session_id, open_key, open_hash, upstream, model, chatflow_id, workspace_id,
       api_key_id, price_rule_id, units, clamped, metadata, held_credits, lease_expires_at, created_at
     ) SELECT
-      i.hold_id, c.tenant_id, (i.claims).id, i.payer_id, i.opened_by, i.session_id, i.open_key, i.open_hash, i.upstream, i.model,
-      i.chatflow_id, i.workspace_id, i.api_key_id, i.price_rule_id, i.units, false, coalesce(i.metadata, '{}'), c.cost,
-      p_now + make_interval(secs => i.lease_seconds), p_now
-      FROM unnest(p_common) c JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = c.n ORDER BY c.n
-    ON CONFLICT DO NOTHING RETURNING s.*
+      (c.item).hold_id, c.tenant_id, ((c.item).claims).id, (c.item).payer_id, (c.item).opened_by, (c.item).session_id,
+      (c.item).open_key, (c.item).open_hash, (c.item).upstream, (c.item).model, (c.item).chatflow_id, (c.item).workspace_id,
+      (c.item).api_key_id, (c.item).price_rule_id, (c.item).units, false, coalesce((c.item).metadata, '{}'), c.cost,
+      p_now + make_interval(secs => (c.item).lease_seconds), p_now
+      FROM unnest(p_common) c
+    ON CONFLICT DO NOTHING RETURNING id, to_jsonb(s) AS hold
+  ), opened AS (
+    SELECT c.n, (c.item).hold_id, (c.item).payer_id, c.cost, c.lot_id, (c.item).actor, (c.item).request_id,
+           (c.spendable - sum(c.cost) OVER (PARTITION BY (c.item).payer_id ORDER BY c.n))::bigint AS available, i.hold
+    FROM inserted i JOIN unnest(p_common) c ON (c.item).hold_id = i.id
   )
-  SELECT array_agg(o.opened ORDER BY o.n) INTO v FROM (
-    SELECT c.n, ROW(
-        c.n, c.hold_id, c.payer_id, c.cost, c.lot_id, i.actor, i.request_id,
-        c.spendable - sum(c.cost) OVER (PARTITION BY c.payer_id ORDER BY c.n), to_jsonb(s))::opened_hold AS opened
-    FROM inserted s JOIN unnest(p_common) c ON c.hold_id = s.id JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = c.n) o;
+  SELECT array_agg(o.*::opened_hold ORDER BY o.n) INTO v FROM opened o;
   RETURN coalesce(v, '{}');
 END $$;
 
@@ -89,11 +92,18 @@ END $$;
 CREATE FUNCTION open_together(p_items hold_request[], p_locked text[]) RETURNS hold_answer[] LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := ledger_now();
+  v_common common_hold[];
   v_opened opened_hold[];
+  r opened_hold;
   v_lines ledger_line[];
+  v_answers hold_answer[];
 BEGIN
   PERFORM renew_profiles(p_items, p_locked);
-  v_opened := insert_holds(p_items, common_holds(p_items, p_locked, v_now), v_now);
+  v_common := common_holds(p_items, p_locked, v_now);
+  IF v_common = '{}' THEN
+    RETURN v_answers;
+  END IF;
+  v_opened := insert_holds(v_common, v_now);
   v_lines := ARRAY(
     SELECT ROW(o.payer_id, ROW('hold', o.hold_id, NULL, NULL, o.actor, NULL, o.request_id)::ledger_note, -o.cost, o.cost, '{}', '{}')::ledger_line
     FROM unnest(v_opened) o WHERE o.cost > 0 ORDER BY o.n);
@@ -104,7 +114,8 @@ BEGIN
       SELECT o.hold_id, o.lot_id, o.cost FROM unnest(v_opened) o WHERE o.cost > 0;
     PERFORM ledger_post_together(v_lines, v_now);
   END IF;
-  RETURN ARRAY(
-    SELECT CASE WHEN o.n IS NOT NULL THEN ROW('opened', o.available, o.hold)::hold_answer END
-    FROM generate_subscripts(p_items, 1) AS i (place) LEFT JOIN unnest(v_opened) o ON o.n = i.place ORDER BY i.place);
+  FOREACH r IN ARRAY v_opened LOOP
+    v_answers[r.n] := ROW('opened', r.available, r.hold)::hold_answer;
+  END LOOP;
+  RETURN v_answers;
 END $$;

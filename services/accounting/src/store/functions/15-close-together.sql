@@ -1,9 +1,9 @@
 -- Closing many holds with a few statements: what close_hold() does for each of them, for all whose case is common. The others keep their
 -- place: behind the first that is not common, every hold of that account is closed by close_hold().
 
--- Which item of the batch, and what it gives back to which lot; lot_id null: nothing was held.
+-- An item and its place in the batch, and what it gives back to which lot; lot_id null: nothing was held.
 CREATE TYPE common_ending AS (
-  n bigint, hold_id uuid, payer_id text, lot_id bigint, held bigint, charge bigint, available bigint, limit_counts jsonb
+  n bigint, item close_request, lot_id bigint, held bigint, charge bigint, available bigint, limit_counts jsonb
 );
 
 -- The items that can be closed together: settled or voided by who opened the hold, which is open, covers the charge, and has taken from
@@ -12,12 +12,12 @@ CREATE FUNCTION common_endings(p_items close_request[], p_locked text[], p_now t
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN ARRAY(
-    SELECT ROW(j.n, j.hold_id, j.payer_id, j.lot_id, j.held, j.charge, j.spendable + sum(j.released) OVER (PARTITION BY j.payer_id ORDER BY j.n),
-               j.limit_counts)::common_ending
+    SELECT ROW(j.n, p_items[j.n], j.lot_id, j.held, j.charge,
+               j.spendable + sum(j.held - j.charge) OVER (PARTITION BY j.payer_id ORDER BY j.n), j.limit_counts)::common_ending
     FROM (
-      SELECT k.*, k.held - k.charge AS released, bool_and(k.is_first AND k.is_open AND k.is_covered) OVER (PARTITION BY k.payer_id ORDER BY k.n) AS is_common
+      SELECT k.*, bool_and(k.is_first AND k.is_open AND k.is_covered) OVER (PARTITION BY k.payer_id ORDER BY k.n) AS is_common
       FROM (
-        SELECT i.ordinality AS n, i.hold_id, i.payer_id, i.charge, h.held_credits::bigint AS held, h.limit_counts, t.allocation_id AS lot_id,
+        SELECT i.ordinality AS n, i.payer_id, i.charge, h.held_credits::bigint AS held, h.limit_counts, t.allocation_id AS lot_id,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
                coalesce(
                  is_close_request(p_items[i.ordinality]) AND i.cause IN ('settle', 'void') AND h.user_id = i.user_id AND h.opened_by = i.opened_by
@@ -38,21 +38,20 @@ BEGIN
 END $$;
 
 -- What the limits of these holds counted for them is used now, or free again.
-CREATE FUNCTION count_endings(p_items close_request[], p_common common_ending[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_endings(p_common common_ending[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE limit_counters c SET reserved = c.reserved - t.reserved, used = c.used + t.used
     FROM (
       SELECT k.limit_id, k.subject, k.window_start, sum(CASE k.measure WHEN 'requests' THEN 0 ELSE k.amount END)::bigint AS reserved,
-             sum(CASE k.measure WHEN 'credits' THEN e.charge WHEN 'tokens' THEN tokens_of(i.units)
-                 WHEN 'requests' THEN CASE WHEN i.refused AND e.charge = 0 THEN -1 ELSE 0 END ELSE 0 END)::bigint AS used
-      FROM unnest(p_common) e JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = e.n
-      CROSS JOIN LATERAL jsonb_populate_recordset(NULL::ledger.limit_count, e.limit_counts) k
+             sum(CASE k.measure WHEN 'credits' THEN e.charge WHEN 'tokens' THEN tokens_of((e.item).units)
+                 WHEN 'requests' THEN CASE WHEN (e.item).refused AND e.charge = 0 THEN -1 ELSE 0 END ELSE 0 END)::bigint AS used
+      FROM unnest(p_common) e CROSS JOIN LATERAL jsonb_populate_recordset(NULL::ledger.limit_count, e.limit_counts) k
       GROUP BY 1, 2, 3) t
     WHERE (c.limit_id, c.subject, c.window_start) = (t.limit_id, t.subject, t.window_start);
 END $$;
 
 -- The rows of usage, as log_hold_usage() writes them.
-CREATE FUNCTION log_endings(p_items close_request[], p_common common_ending[], p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION log_endings(p_common common_ending[], p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_logs (
     tenant_id, user_id, payer_id, service, operation, credits, hold_id, upstream, model, chatflow_id, workspace_id, api_key_id,
@@ -61,16 +60,15 @@ BEGIN
     h.tenant_id, h.user_id, h.payer_id, CASE WHEN h.opened_by = 'user' THEN 'accounting' ELSE h.opened_by END,
     CASE WHEN h.opened_by <> 'user' THEN 'chat' WHEN h.price_rule_id IS NULL THEN 'deduct' ELSE 'streaming-session' END,
     e.charge, h.id, h.upstream, h.model, h.chatflow_id, h.workspace_id, h.api_key_id,
-    (i.units ->> 'input')::bigint + coalesce((i.units ->> 'cache_read')::bigint, 0)
-      + coalesce((i.units ->> 'cache_write_5m')::bigint, 0) + coalesce((i.units ->> 'cache_write_1h')::bigint, 0),
-    (i.units ->> 'output')::bigint, i.units, i.usage_source, i.raw_usage, i.outcome, i.reason, h.price_rule_id,
-    h.metadata || coalesce(i.metadata, '{}'), p_now, coalesce(i.rounding_micro, 0)
-    FROM unnest(p_common) e JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = e.n JOIN streaming_sessions h ON h.id = e.hold_id
-    ORDER BY e.n;
+    ((e.item).units ->> 'input')::bigint + coalesce(((e.item).units ->> 'cache_read')::bigint, 0)
+      + coalesce(((e.item).units ->> 'cache_write_5m')::bigint, 0) + coalesce(((e.item).units ->> 'cache_write_1h')::bigint, 0),
+    ((e.item).units ->> 'output')::bigint, (e.item).units, (e.item).usage_source, (e.item).raw_usage, (e.item).outcome,
+    (e.item).reason, h.price_rule_id, h.metadata || coalesce((e.item).metadata, '{}'), p_now, coalesce((e.item).rounding_micro, 0)
+    FROM unnest(p_common) e JOIN streaming_sessions h ON h.id = (e.item).hold_id ORDER BY e.n;
 END $$;
 
 -- What was charged leaves the lots, the rest is free again; the ledger says both.
-CREATE FUNCTION release_together(p_items close_request[], p_common common_ending[], p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION release_together(p_common common_ending[], p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE credit_allocations l SET
     held_credits = l.held_credits - t.held, consumed_credits = l.consumed_credits + t.charge,
@@ -80,14 +78,15 @@ BEGIN
       WHERE e.lot_id IS NOT NULL GROUP BY e.lot_id) t
     WHERE l.id = t.lot_id;
   UPDATE hold_lots t SET consumed_credits = t.consumed_credits + e.charge
-    FROM unnest(p_common) e WHERE (t.hold_id, t.allocation_id) = (e.hold_id, e.lot_id) AND e.charge > 0;
+    FROM unnest(p_common) e WHERE t.hold_id = (e.item).hold_id AND t.allocation_id = e.lot_id AND e.charge > 0;
   PERFORM ledger_post_together(ARRAY(
     SELECT ROW(
-      e.payer_id,
-      ROW(CASE e.charge WHEN 0 THEN 'void' ELSE 'settle' END, e.hold_id, NULL, NULL, i.actor, i.reason, i.request_id)::ledger_note,
+      (e.item).payer_id,
+      ROW(CASE e.charge WHEN 0 THEN 'void' ELSE 'settle' END, (e.item).hold_id, NULL, NULL, (e.item).actor, (e.item).reason,
+          (e.item).request_id)::ledger_note,
       e.held - e.charge, -e.held, CASE e.charge WHEN 0 THEN '{}' ELSE ARRAY['revenue'] END,
       CASE e.charge WHEN 0 THEN '{}' ELSE ARRAY[e.charge] END)::ledger_line
-    FROM unnest(p_common) e JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = e.n WHERE e.held > 0 ORDER BY e.n), p_now);
+    FROM unnest(p_common) e WHERE e.held > 0 ORDER BY e.n), p_now);
 END $$;
 
 -- The answers to those that were closed together, each in the place of its item; null for the others.
@@ -95,25 +94,25 @@ CREATE FUNCTION close_together(p_items close_request[], p_locked text[]) RETURNS
 DECLARE
   v_now timestamptz := ledger_now();
   v_common common_ending[] := common_endings(p_items, p_locked, v_now);
+  r record;
   v_answers hold_answer[];
 BEGIN
   IF v_common = '{}' THEN
     RETURN v_answers;
   END IF;
-  PERFORM release_together(p_items, v_common, v_now);
-  WITH closed AS (
+  PERFORM release_together(v_common, v_now);
+  FOR r IN
     UPDATE streaming_sessions s SET
-      status = CASE WHEN i.cause = 'void' OR (e.charge = 0 AND e.held > 0) THEN 'voided' ELSE 'settled' END,
-      closed_at = v_now, close_key = i.close_key, close_hash = i.close_hash, outcome = i.outcome,
+      status = CASE WHEN (e.item).cause = 'void' OR (e.charge = 0 AND e.held > 0) THEN 'voided' ELSE 'settled' END,
+      closed_at = v_now, close_key = (e.item).close_key, close_hash = (e.item).close_hash, outcome = (e.item).outcome,
       charged_credits = e.charge, released_credits = e.held - e.charge, available_after = e.available
-      FROM unnest(v_common) e JOIN unnest(p_items) WITH ORDINALITY i ON i.ordinality = e.n
-      WHERE s.id = e.hold_id RETURNING e.n, to_jsonb(s) AS hold
-  )
-  SELECT array_agg(CASE WHEN c.n IS NOT NULL THEN ROW('done', NULL, c.hold)::hold_answer END ORDER BY i.place) INTO v_answers
-    FROM generate_subscripts(p_items, 1) AS i (place) LEFT JOIN closed c ON c.n = i.place;
+      FROM unnest(v_common) e WHERE s.id = (e.item).hold_id RETURNING e.n, to_jsonb(s) AS hold
+  LOOP
+    v_answers[r.n] := ROW('done', NULL, r.hold)::hold_answer;
+  END LOOP;
   IF EXISTS (SELECT FROM unnest(v_common) e WHERE e.limit_counts IS NOT NULL) THEN
-    PERFORM count_endings(p_items, v_common);
+    PERFORM count_endings(v_common);
   END IF;
-  PERFORM log_endings(p_items, v_common, v_now);
+  PERFORM log_endings(v_common, v_now);
   RETURN v_answers;
 END $$;
