@@ -34,11 +34,11 @@ BEGIN
                c.cost, l.id AS lot_id,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
                c.cost = 0 OR coalesce(sum(c.cost) OVER (PARTITION BY l.id ORDER BY i.ordinality) <= l.remaining_credits, false) AS is_covered,
-               -- Looked up one by one: of EXISTS the planner might make a table of all there are.
+               -- Looked up one by one: of EXISTS the planner might make a table of all there are. A key that is used already shows at the insert.
                num_nonnulls(
                  (SELECT s.id FROM streaming_sessions s WHERE s.id = i.hold_id),
-                 (SELECT s.id FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.open_key = i.open_key),
-                 (SELECT s.id FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.session_id = i.session_id)) > 0 AS is_known,
+                 CASE WHEN i.session_id IS NOT NULL THEN (
+                   SELECT s.id FROM streaming_sessions s WHERE s.user_id = (i.claims).id AND s.session_id = i.session_id) END) > 0 AS is_known,
                (SELECT coalesce(sum(s.remaining_credits), 0)::bigint FROM credit_allocations s
                 WHERE s.user_id = i.payer_id AND s.remaining_credits > 0 AND s.effective_at <= p_now
                   AND (s.expires_at IS NULL OR s.expires_at > p_now)) AS spendable
