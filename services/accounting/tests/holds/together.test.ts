@@ -31,8 +31,8 @@ async function booksOf({ userId }: User): Promise<unknown> {
        'holds', (SELECT jsonb_agg(to_jsonb(h) || jsonb_build_object(
                    'lease', h.lease_expires_at - h.created_at, 'lots', (
                      SELECT jsonb_agg(jsonb_build_array(t.held_credits, t.consumed_credits) ORDER BY t.allocation_id)
-                     FROM hold_lots t WHERE t.hold_id = h.id)) ORDER BY t.account_seq, h.open_hash)
-                 FROM streaming_sessions h LEFT JOIN credit_transactions t ON t.hold_id = h.id AND t.type = 'hold' WHERE h.user_id = $1),
+                     FROM hold_lots t WHERE t.hold_id = h.id)) ORDER BY (h.metadata ->> 'n')::integer)
+                 FROM streaming_sessions h WHERE h.user_id = $1),
        'ledger', (SELECT jsonb_agg(to_jsonb(t) - '{id,allocation_id,prev_hash,hash}'::text[] || jsonb_build_object('entries', (
                     SELECT jsonb_agg(jsonb_build_array(e.entry_no, e.account, e.amount) ORDER BY e.entry_no)
                     FROM credit_entries e WHERE e.transaction_id = t.id)) ORDER BY t.account_seq)
@@ -68,7 +68,7 @@ const lots = fc.array(
 );
 const opens = fc.array(
   fc.record({
-    kind: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'clamp', 'free', 'huge', 'label', 'other model'),
+    kind: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'clamp', 'free', 'huge', 'label', 'key', 'other model'),
     who: fc.nat({ max: 2 }),
     output: fc.integer({ min: 1, max: 25 }),
     pick: fc.nat({ max: 99 }),
@@ -115,11 +115,12 @@ async function people({ lots: granted, blocked, limited }: Story): Promise<World
       await accounting.db.query("INSERT INTO blocks (kind, id, reason, blocked_by) VALUES ('user', $1, 'x', 'x')", [
         user.userId,
       ]);
-    if (limited && who === 1)
+    if (limited && who < 2)
       await accounting.db.query(
         `INSERT INTO limits (scope, subject, measure, "window", amount, created_by, updated_by)
-         VALUES ('user', $1, 'credits', 'never', 40, 'x', 'x'), ('user', $1, 'requests', 'month', 5, 'x', 'x'), ('user', $1, 'tokens', 'month', 60, 'x', 'x')`,
-        [user.userId],
+         VALUES ('user', $1, 'credits', 'never', 40 + $2::bigint, 'x', 'x'), ('user', $1, 'requests', 'month', 5 + $2, 'x', 'x'),
+           ('user', $1, 'tokens', 'month', 60 + $2, 'x', 'x'), ('user', $1, 'parallel', 'never', 3 + $2, 'x', 'x')`,
+        [user.userId, who === 0 ? 1000 : 0],
       );
     users.push(user);
   }
@@ -137,10 +138,11 @@ function openingsOf(world: World, asked: Story['turns'][number]['opens']): Item[
       clamp: { output: output * 4, units: { output: output * 4 }, min_output: 2 },
       free: { line: { ...LINE, slope: '0' } },
       huge: { line: { ...LINE, slope: '900719925474099100' } },
+      key: { open_key: `hold:${known?.id}` },
       label: { opened_by: 'user', session_id: `label ${pick % 2}` },
       'other model': { model: 'other' },
     }[kind as string];
-    return opening(user, id, output, more);
+    return opening(user, id, output, { metadata: { n: world.ids.length }, ...more });
   });
 }
 

@@ -236,7 +236,7 @@ BEGIN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
   IF cardinality(v_items) > 1 THEN
-    v_answers := open_together(v_items, v_locked);
+    v_answers := open_together(v_items, v_locked, v_limited);
   END IF;
   FOR n IN 1 .. cardinality(v_items) LOOP
     IF (v_answers[n]).outcome IS NOT NULL THEN
