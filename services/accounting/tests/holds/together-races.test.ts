@@ -83,6 +83,24 @@ describe('holds and endings of one account, many in a statement', () => {
     expect(held.map(({ available_credits: available }) => Number(available))).toEqual([41, 32, 23, 14, 5, 5, 5, 5]);
   });
 
+  it('that a limit does not all let pass: as many as it has room for are opened, and counted', async () => {
+    const [alice, bob] = await users(2, 100);
+    if (!alice || !bob) throw new Error('nobody');
+    await accounting.db.query(
+      `INSERT INTO limits (scope, subject, measure, "window", amount, created_by, updated_by)
+       SELECT 'user', id, 'requests', 'month', amount, 'x', 'x' FROM unnest($1::text[], '{3,5}'::bigint[]) AS t (id, amount)`,
+      [[alice.userId, bob.userId]],
+    );
+    const items = ids(10).map((id, at) => opening(at % 2 === 0 ? alice : bob, id, 2));
+    const held = outcomes(await ask(accounting.db, 'open_holds', items));
+    expect(held).toEqual([...items.slice(0, 6).map(() => 'opened'), 'limited', 'opened', 'limited', 'opened']);
+    const { rows } = await accounting.db.query(
+      'SELECT used::int FROM limit_counters WHERE subject = ANY ($1) ORDER BY used',
+      [[alice.userId, bob.userId]],
+    );
+    expect(rows).toEqual([{ used: 3 }, { used: 5 }]);
+  });
+
   it('tell of a threshold that the fourth of five endings crosses, once', async () => {
     const [alice] = await users(1, 100);
     if (!alice) throw new Error('nobody');
