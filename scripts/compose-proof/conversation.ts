@@ -34,7 +34,7 @@ export async function converse(admin: Person, mails: SmtpSink, books: Books, url
   const { body: signedUp } = await expectOk(
     callJson<{ userId: string }>('POST', `${urls.auth}/api/auth/signup`, { body: newcomer }),
   );
-  const mail = await mails.waitForMail(newcomer.email, () => true, 60_000);
+  const mail = await mails.waitForMail(newcomer.email, () => true, 180_000);
   const token = /\b[0-9a-f]{6}\b/.exec(mail.text)?.[0];
   await expectOk(callJson('POST', `${urls.auth}/api/auth/verify-email`, { body: { token } }));
   const person = await new Person({ ...newcomer, userId: signedUp.userId }, urls).logIn();

@@ -31,7 +31,7 @@ export async function killOne(
   await answer.toEnd();
   const last = answer.events.at(-1)?.event ?? 'nothing';
   // Not more often: the limits on questions are those of production.
-  await until(() => ask(person, chatflow, sessionId).catch(pause), `an answer after the kill of ${service}`, 240);
+  await until(() => ask(person, chatflow, sessionId).catch(pause), `an answer after the kill of ${service}`, 600);
   const secondsToAnswer = (performance.now() - began) / 1000;
   const books = await booksOf(stack);
   try {
