@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { callJson, expectOk, openBooks, Person, type Books, type SmtpSink, type Urls } from '@tollgate/test-kit';
+import {
+  callJson,
+  type ChatCall,
+  expectOk,
+  openBooks,
+  Person,
+  type Books,
+  type SmtpSink,
+  type Urls,
+} from '@tollgate/test-kit';
 import { run, until } from './programs.ts';
 import type { Stack } from './stack.ts';
 
@@ -75,6 +84,9 @@ export async function ask(
   }
   return { sessionId: String(answer.data('session_id')), charged: usage.credits };
 }
+
+export const endingOf = ({ cut, events }: Pick<ChatCall, 'cut' | 'events'>): string =>
+  cut ? `cut after ${events.length} events` : `ended with ${events.at(-1)?.event ?? 'nothing'}`;
 
 const spent = async (person: Person): Promise<number> => CREDITS - (await person.balance());
 
