@@ -60,7 +60,8 @@ BEGIN
   RETURN ARRAY(
     SELECT jsonb_populate_record(NULL::ledger.hold_request, e.item || jsonb_build_object(
       'limits', '[]'::jsonb, 'payer_id', coalesce(
-        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'), e.item -> 'claims' ->> 'id')))
+        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'),
+        e.item -> 'claims' ->> 'id')))
     FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
 END $$;
 

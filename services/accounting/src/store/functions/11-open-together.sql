@@ -65,8 +65,9 @@ BEGIN
         SELECT i.ordinality AS n, i.hold_id, (i.claims).id AS user_id, i.payer_id, i.workspace_id, i.api_key_id, a.tenant_id,
                c.cost, l.id AS lot_id,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
-               c.cost = 0 OR coalesce(sum(c.cost) OVER (PARTITION BY l.id ORDER BY i.ordinality) <= l.remaining_credits, false) AS is_covered,
-               -- Looked up one by one: of EXISTS the planner might make a table of all there are. A key that is used already shows at the insert.
+               c.cost = 0 OR coalesce(
+                 sum(c.cost) OVER (PARTITION BY l.id ORDER BY i.ordinality) <= l.remaining_credits, false) AS is_covered,
+               -- Looked up one by one: of EXISTS the planner might make a table of all there are. A key that is used shows at the insert.
                num_nonnulls(
                  (SELECT s.id FROM streaming_sessions s WHERE s.id = i.hold_id),
                  CASE WHEN i.session_id IS NOT NULL THEN (
@@ -137,11 +138,13 @@ BEGIN
     PERFORM count_openings(v_opened);
   END IF;
   v_lines := ARRAY(
-    SELECT ROW(o.payer_id, ROW('hold', o.hold_id, NULL, NULL, o.actor, NULL, o.request_id)::ledger_note, -o.cost, o.cost, '{}', '{}')::ledger_line
+    SELECT ROW(o.payer_id, ROW('hold', o.hold_id, NULL, NULL, o.actor, NULL, o.request_id)::ledger_note, -o.cost, o.cost, '{}',
+               '{}')::ledger_line
     FROM unnest(v_opened) o WHERE o.cost > 0 ORDER BY o.n);
   IF v_lines <> '{}' THEN
     UPDATE credit_allocations l SET remaining_credits = l.remaining_credits - t.amount, held_credits = l.held_credits + t.amount
-      FROM (SELECT o.lot_id, sum(o.cost)::bigint AS amount FROM unnest(v_opened) o WHERE o.cost > 0 GROUP BY o.lot_id) t WHERE l.id = t.lot_id;
+      FROM (SELECT o.lot_id, sum(o.cost)::bigint AS amount FROM unnest(v_opened) o WHERE o.cost > 0 GROUP BY o.lot_id) t
+      WHERE l.id = t.lot_id;
     INSERT INTO hold_lots (hold_id, allocation_id, held_credits)
       SELECT o.hold_id, o.lot_id, o.cost FROM unnest(v_opened) o WHERE o.cost > 0;
     PERFORM ledger_post_together(v_lines, v_now);
