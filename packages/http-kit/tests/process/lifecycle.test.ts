@@ -198,8 +198,8 @@ describe('A service that is told to stop', () => {
 /** Of the system; where it says nothing, connections that wait are too few for this. */
 const mayWait = existsSync(SOMAXCONN) ? Number(readFileSync(SOMAXCONN, 'utf8')) : 0;
 
-describe('A service', () => {
-  (mayWait < BURST ? it.skip : it)('refuses no connection of a burst that comes while it is busy', async () => {
+(mayWait < BURST ? describe.skip : describe)('A service that is busy', () => {
+  it('refuses no connection of a burst', async () => {
     const service = await launch('Express');
     // Nothing is busier than a process that does not run; the system goes on taking connections for it.
     service.child.kill('SIGSTOP');
@@ -212,7 +212,9 @@ describe('A service', () => {
       for (const { socket } of wires) socket.destroy();
     }
   });
+});
 
+describe('A service', () => {
   it('ends in spite of a resource that never closes', async () => {
     const service = await launch('Express', { fault: 'hang' });
     service.child.kill('SIGTERM');
