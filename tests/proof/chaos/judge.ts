@@ -1,4 +1,5 @@
 import type { Account, BookedHold, Facts } from './facts.ts';
+import { belowFloor, type Floors } from './floor.ts';
 import type { Outcome } from './outcome.ts';
 import { FIRST_BIT, type Operation, type Schedule } from './schedule.ts';
 
@@ -19,6 +20,8 @@ export interface Case {
   readonly userIds: readonly string[];
   /** What each was granted before the first operation. */
   readonly granted: number;
+  readonly floors: Floors;
+  readonly leaseSeconds: number;
 }
 
 type Paid = Extract<Operation, { bit: number }>;
@@ -55,6 +58,12 @@ export function judge(given: Case): Violation[] {
       .map((dead) => ({ invariant: 'alive', what: `${dead.name} is not ready again`, rows: [dead] })),
     ...missing(given),
     ...ofEstimates(given),
+    ...late(given),
+    ...belowFloor(given.floors, given.schedule.operations, given.outcomes).map(({ what }) => ({
+      invariant: 'floor',
+      what,
+      rows: [],
+    })),
     ...files.flatMap(ofBalance),
     ...files.flatMap(ofHolds),
   ];
@@ -114,6 +123,16 @@ const missing = ({ schedule, outcomes }: Case): Violation[] => {
   return schedule.operations
     .filter(({ id }) => !known.has(id))
     .map(({ id }) => ({ invariant: 'answered', what: 'an operation has no outcome', operation: id, rows: [] }));
+};
+
+/** An orphan is swept within half a lease of the end of its own (credits.md); a settlement that failed is tried again that late. */
+const LEASES_OF_AN_ORPHAN = 1.5;
+const LONGEST_RETRY_MS = 30_000;
+
+const late = ({ facts: { quietAfterMs }, leaseSeconds }: Case): Violation[] => {
+  const within = LEASES_OF_AN_ORPHAN * leaseSeconds * 1000 + LONGEST_RETRY_MS;
+  if (quietAfterMs <= within) return [];
+  return [{ invariant: 'I4', what: `the last hold was open for ${quietAfterMs} ms, and at most ${within}`, rows: [] }];
 };
 
 const DUST = 2 ** FIRST_BIT;

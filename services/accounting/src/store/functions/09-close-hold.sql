@@ -181,6 +181,7 @@ DECLARE
   v_items close_request[] := with_payers(p_items);
   v_locked text[];
   v_ids uuid[];
+  v_answers hold_answer[];
   r close_request;
 BEGIN
   IF p_wait THEN
@@ -191,7 +192,15 @@ BEGIN
     SELECT id FROM streaming_sessions
     WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
   PERFORM lock_counters_of(v_ids);
-  FOREACH r IN ARRAY v_items LOOP
+  IF cardinality(v_items) > 1 THEN
+    v_answers := close_together(v_items, v_locked);
+  END IF;
+  FOR n IN 1 .. cardinality(v_items) LOOP
+    IF (v_answers[n]).outcome IS NOT NULL THEN
+      RETURN NEXT v_answers[n];
+      CONTINUE;
+    END IF;
+    r := v_items[n];
     RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
