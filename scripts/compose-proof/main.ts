@@ -115,7 +115,11 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
 
 const folder = await mkdtemp(join(tmpdir(), 'tollgate-compose-'));
 const data = values.images ?? join(folder, 'data-root');
-const engine = values.here ? await engineHere() : await startEngine(prepared, folder, data);
+const started = values.here ? engineHere() : startEngine(prepared, folder, data);
+const engine = await started.catch(async (error: unknown) => {
+  await rm(folder, { recursive: true, force: true });
+  throw error;
+});
 const outside = await openOutside();
 try {
   say(`engine ${engine.version}`);
