@@ -127,6 +127,27 @@ describe('the verdict on a hold that its lease has ended', () => {
   });
 });
 
+describe('an end that accounting has acknowledged', () => {
+  it('is known before the journal has forgotten it, which only a stop of the process waits for', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    await stage.journal.open({ holdId: id, userId: BOB }, new Date(stage.clock.now()));
+    const { close } = stage.journal;
+    const forgotten = Promise.withResolvers<void>();
+    stage.journal.close = async (holdOf) => {
+      await forgotten.promise;
+      await close(holdOf);
+    };
+    expect(await stage.settler.end({ holdId: id, userId: BOB, ending: settled() })).toMatchObject({
+      alreadyFinal: false,
+    });
+    const idle = stage.settler.idle().then(() => stage.journal.rows.has(id));
+    expect([stage.journal.rows.has(id), stage.settler.waiting]).toEqual([true, 0]);
+    forgotten.resolve();
+    expect(await idle).toBe(false);
+  });
+});
+
 describe('an end that accounting refuses', () => {
   it('is tried once more without the upstream’s own figures', async () => {
     const stage = createStage();
