@@ -4,6 +4,7 @@ export * from './app-error.ts';
 
 export * from './authenticate.ts';
 export * from './caller.ts';
+export { Alarm } from './process/alarm.ts';
 export * from './process/closers.ts';
 export { createGather } from './gather.ts';
 export * from './health.ts';
