@@ -99,6 +99,7 @@ describe('a journal row of a silent owner', () => {
     expect(told(stage, 'hold_recovered')).toEqual([]);
     await stage.settler.end({ holdId: id, userId: BOB, ending: settled() });
     expect(stage.accounting.endings).toEqual([{ holdId: id, ending: settled() }]);
+    await stage.settler.idle();
     expect(stage.journal.rows.size).toBe(0);
   });
 
@@ -161,9 +162,9 @@ describe('an end that accounting has acknowledged', () => {
     await stage.journal.open({ holdId: id, userId: BOB }, new Date(stage.clock.now()));
     const { close } = stage.journal;
     const forgotten = Promise.withResolvers<void>();
-    stage.journal.close = async (holdOf) => {
+    stage.journal.close = async (closed) => {
       await forgotten.promise;
-      await close(holdOf);
+      await close(closed);
     };
     expect(await stage.settler.end({ holdId: id, userId: BOB, ending: settled() })).toMatchObject({
       alreadyFinal: false,

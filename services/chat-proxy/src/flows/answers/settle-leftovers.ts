@@ -78,9 +78,6 @@ interface Waiting extends Closing {
   readonly isParked: boolean;
 }
 
-/** Told of an end as soon as accounting has acknowledged it. */
-type Known = (closed: ClosedHold) => void;
-
 class LeftoverSettler implements Settler {
   readonly #deps: SettlerDeps;
   readonly #waiting = new Map<HoldId, Waiting>();
@@ -147,11 +144,11 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  #attempt(closing: Waiting, known?: Known): Promise<ClosedHold | undefined> {
+  #attempt(closing: Waiting, known?: (closed: ClosedHold) => void): Promise<ClosedHold | undefined> {
     return this.#deps.asPartOf(closing.origin, () => this.#tryToEnd(closing, known));
   }
 
-  async #tryToEnd(closing: Waiting, known?: Known): Promise<ClosedHold | undefined> {
+  async #tryToEnd(closing: Waiting, known?: (closed: ClosedHold) => void): Promise<ClosedHold | undefined> {
     if (closing.isClosed) {
       await this.#strike(closing);
       return undefined;
@@ -173,7 +170,7 @@ class LeftoverSettler implements Settler {
   async #failed(
     closing: Waiting,
     error: unknown,
-    { concluded, known }: { concluded: Promise<boolean>; known: Known | undefined },
+    { concluded, known }: { concluded: Promise<boolean>; known: ((closed: ClosedHold) => void) | undefined },
   ): Promise<ClosedHold | undefined> {
     const code = error instanceof AppError ? error.code : undefined;
     if (code === 'NOT_FOUND') {
