@@ -41,20 +41,29 @@ async function readBody(request: IncomingMessage, limitBytes: number): Promise<B
   return bytes.length === 0 ? undefined : bytes;
 }
 
+/** By events: an iterator costs several times as much as the few bytes that most bodies are. */
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const add = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size <= limitBytes) chunks.push(chunk);
+    else resolve();
+  };
+  // After its end it closes as well, which changes nothing then.
+  const close = (): void => reject(new Error('the connection was closed'));
+  request.on('data', add).once('end', resolve).once('error', reject).once('close', close);
   try {
-    // Destroying the request would take the connection away from the answer.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > limitBytes) break;
-      chunks.push(chunk);
-    }
+    if (request.destroyed && !request.readableEnded) close();
+    await promise;
   } catch (error) {
     throw new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause: error });
+  } finally {
+    request.off('data', add).off('end', resolve).off('error', reject).off('close', close);
   }
   if (size <= limitBytes) return Buffer.concat(chunks);
+  // Destroying the request would take the connection away from the answer.
   request.resume();
   throw new AppError('BODY_TOO_LARGE');
 }

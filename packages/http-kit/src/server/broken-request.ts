@@ -74,8 +74,8 @@ function write(socket: Duplex, error: AppError, production: boolean): void {
   socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join('')}\r\n${body}`);
 }
 
-/** helmet's headers as values, read from a response that is never sent. */
-function hardening(production: boolean): Record<string, string> {
+/** helmet's headers as values, read from a response that is never sent: they are the same for every answer. */
+export function hardening(production: boolean): Record<string, string> {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
   helmet(securityHeaders(production))(request, response, () => undefined);
