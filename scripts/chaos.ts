@@ -4,6 +4,7 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { timesFloors } from '../tests/proof/chaos/floor.ts';
 import { createHistory } from '../tests/proof/chaos/history.ts';
 import { reportOf, trouble } from '../tests/proof/chaos/report.ts';
 import { play } from '../tests/proof/chaos/run.ts';
@@ -23,6 +24,9 @@ const { values } = parseArgs({
     history: { type: 'string' },
   },
 });
+
+/** Of the short run whose floors each minute must reach. */
+const USUAL_RATE = 8;
 
 const say = (text: string): void => void process.stderr.write(`• ${text}\n`);
 
@@ -44,7 +48,8 @@ async function main(): Promise<boolean> {
   const history = createHistory(file);
   try {
     say(`${schedule.payers} payers are ready`);
-    const ran = await play(stage, schedule, { history, leaseSeconds });
+    const floors = timesFloors(Number(values.minutes) * Math.min(1, Number(values.rate) / USUAL_RATE));
+    const ran = await play(stage, schedule, { history, leaseSeconds, floors });
     const command = `pnpm chaos --seed ${values.seed} --minutes ${values.minutes} --rate ${values.rate}`;
     const report = reportOf(schedule, ran, command);
     if (values.report === undefined) process.stdout.write(report);

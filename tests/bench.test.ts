@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { upstreamCall } from '../scripts/bench/load/columns.ts';
+import { httpAsk, openAgent } from '../scripts/bench/load/http-ask.ts';
 import { type Measured, ratio } from '../scripts/bench/report/measured.ts';
 import { readArguments } from '../scripts/bench/report/arguments.ts';
 import { columnTable } from '../scripts/bench/report/column-table.ts';
@@ -6,7 +8,9 @@ import { bestOf, countOf, type Guarded, needsAnotherTry, verdictOf } from '../sc
 import { judged } from '../scripts/bench/report/section.ts';
 import { median, quantile } from '../scripts/bench/report/statistics.ts';
 import { reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
+import { CHUNKS } from '../scripts/bench/programs/wire.ts';
 import { createClosers } from '../scripts/bench/stage/closers.ts';
+import { startProgram } from '../scripts/bench/stage/program.ts';
 
 const BENCHES = ['streamed', 'ledger'];
 const measured = (name: string, perSecond: number[]): Measured => ({
@@ -17,6 +21,7 @@ const measured = (name: string, perSecond: number[]): Measured => ({
   firstByteP50: 1,
   firstByteP99: 2,
   answers: perSecond.length * 1000,
+  pieces: 20,
   faults: 0,
   cpuMicroseconds: new Map([['proxy', 812.4]]),
   residentBytes: new Map([['proxy', 3 * 1_048_576]]),
@@ -99,6 +104,31 @@ describe('arguments of the bench', () => {
     for (const rounds of ['0', '21', 'many'])
       expect(() => readArguments(['--rounds', rounds], BENCHES)).toThrow('--rounds');
     expect(() => readArguments(['--seconds', '61'], BENCHES)).toThrow('--seconds');
+  });
+});
+
+describe('the AI server of the bench', () => {
+  it('sends each of its twenty chunks by itself, in both wires', async () => {
+    const upstream = await startProgram('upstream');
+    const agent = openAgent(1);
+    try {
+      for (const wire of ['openai', 'flowise'] as const) {
+        const call = upstreamCall(upstream.url, wire, { shape: 'streamed' });
+        let most = 0;
+        // A reader that is late meets two of them at once: what was sent apart is seen as soon as it is in time.
+        for (let asked = 0; most < CHUNKS && asked < 500; asked += 1) {
+          const { pieces, fault } = await httpAsk(agent, call);
+          expect(fault).toBeUndefined();
+          most = Math.max(most, pieces);
+        }
+        expect(most).toBe(CHUNKS);
+      }
+      const { pieces } = await httpAsk(agent, upstreamCall(upstream.url, 'openai', { shape: 'JSON' }));
+      expect(pieces).toBe(1);
+    } finally {
+      await agent.close();
+      await upstream.stop();
+    }
   });
 });
 

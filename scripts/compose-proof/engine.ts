@@ -61,6 +61,7 @@ export async function importBases({ docker, env }: Engine, prepared: string): Pr
     ['tools', [path(''), 'ENV pnpm_config_trust_lockfile=true']],
     ['postgres', [path('/usr/lib/postgresql/18/bin:')]],
     ['nginx', [path('')]],
+    ['prometheus', [path('')]],
   ];
   for (const [name, changes] of bases) {
     if ((await docker('image', 'ls', '--quiet', `tollgate-base/${name}`)) !== '') continue;

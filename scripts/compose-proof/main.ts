@@ -9,6 +9,8 @@ import { type Engine, importBases, startEngine } from './engine.ts';
 import { type Figures, imageSizes, memoryOf, page } from './figures.ts';
 import { forward } from './forward.ts';
 import { isLedgerRight, killOne, KILLED } from './kills.ts';
+import { observe } from './observed.ts';
+import { proveScale, PUBLIC_HOST } from './scale.ts';
 import { layOut, openStack, type Stack } from './stack.ts';
 
 const MAIL_PORT = 2525;
@@ -28,6 +30,7 @@ async function openOutside() {
   const [upstream, mails] = await Promise.all([startDemoUpstream({ flowiseApiKey: 'outside-key' }), startSmtpSink({})]);
   const servers = [forward(upstream.port).listen(UPSTREAM_PORT), forward(mails.smtpPort).listen(MAIL_PORT)];
   const addresses = {
+    publicHost: PUBLIC_HOST,
     flowiseUrl: `http://outside:${UPSTREAM_PORT}`,
     flowiseApiKey: 'outside-key',
     openAiUrl: `http://outside:${UPSTREAM_PORT}/v1`,
@@ -78,10 +81,14 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
     say(`killing ${service}`);
     kills.push(await killOne(stack, service, conversation));
   }
+  say('a second instance of each behind nginx');
+  const scaled = await proveScale(stack, await admin.logIn(), outside.mails);
+  say('Prometheus');
+  const observed = await observe(stack);
   const ledger = await isLedgerRight(stack);
   say('stopping');
-  await stack.compose('stop');
-  const stopped = (await stack.containers()).filter(({ service }) => SERVICES.includes(service));
+  await stack.compose('--profile=*', 'stop');
+  const stopped = (await stack.containers()).filter(({ service }) => SERVICES.includes(service.replace(/-2$/, '')));
   return {
     engine: engine.version,
     buildMinutes,
@@ -91,6 +98,8 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
     charged: conversation.charged,
     memory,
     kills,
+    scaled,
+    observed,
     ledger,
     exits: stopped.map(({ service, exitCode }) => ({ service, exitCode })),
     minutes: minutes(began),
@@ -113,6 +122,9 @@ try {
     if (values.report !== undefined) await writeFile(values.report, text);
     const isRight =
       figures.ledger &&
+      figures.scaled.ledger &&
+      figures.scaled.instances.every((instances) => instances > 1) &&
+      figures.observed.faults.length === 0 &&
       figures.kills.every(({ ledger }) => ledger) &&
       figures.exits.every(({ exitCode }) => exitCode === 0);
     process.exitCode = isRight ? 0 : 1;

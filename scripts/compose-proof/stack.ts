@@ -27,6 +27,7 @@ export interface Stack {
 }
 
 export interface Outside {
+  readonly publicHost: string;
   readonly flowiseUrl: string;
   readonly flowiseApiKey: string;
   readonly openAiUrl: string;
@@ -44,10 +45,16 @@ export async function layOut(folder: string, outside: Outside): Promise<void> {
   await run('/bin/sh', ['-c', copy, 'copy', folder], process.env);
   await writeFile(join(secrets, 'auth_mongodb_uri'), mongoUrl('tollgate_auth'));
   await writeFile(join(secrets, 'chat_mongodb_uri'), mongoUrl('tollgate_chat'));
-  const given = { SMTP_URL: outside.smtpUrl, FLOWISE_API_KEY: outside.flowiseApiKey };
+  const given = {
+    PUBLIC_BASE_URL: `https://${outside.publicHost}`,
+    SMTP_URL: outside.smtpUrl,
+    FLOWISE_API_KEY: outside.flowiseApiKey,
+  };
   await run('./scripts/secrets', [], { ...process.env, ...given }, folder);
   const variables = {
-    PUBLIC_BASE_URL: 'https://tollgate.example.test',
+    PUBLIC_BASE_URL: `https://${outside.publicHost}`,
+    // As the profiles edge and scale want it; who calls a service itself sends no X-Forwarded-For.
+    TRUST_PROXY_HOPS: '1',
     MAIL_FROM: 'tollgate@example.test',
     FLOWISE_API_URL: outside.flowiseUrl,
     FLOWISE_API_KEY_FILE: '/run/optional/flowise_api_key',

@@ -18,7 +18,7 @@ export { type ChatAsk, type ChatCall, type ChatEvent, startChat } from './platfo
 export { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './platform/databases.ts';
 export { type Answer, callJson } from './platform/call-json.ts';
 export { type Fleet, type FleetOptions, type ServiceKey, startFleet } from './platform/fleet/fleet.ts';
-export { heal, LINKS, type LinkName } from './platform/fleet/links.ts';
+export { heal, type Link, LINKS, type LinkName } from './platform/fleet/links.ts';
 export type { OwnDatabase } from './platform/fleet/own-database.ts';
 export type { RunningService } from './platform/edge/together.ts';
 export { freePorts } from './platform/free-ports.ts';

@@ -5,6 +5,7 @@ import { type Measured, ratio } from '../report/measured.ts';
 import { columnTable } from '../report/column-table.ts';
 import { type Finding, fixed, judged, type Section, type Short, whole } from '../report/section.ts';
 import { median } from '../report/statistics.ts';
+import { CHUNKS } from '../programs/wire.ts';
 import type { Bench, Context } from '../stage/context.ts';
 
 const CONNECTIONS = 32;
@@ -20,6 +21,8 @@ const OTHERS = {
 const STREAM_NOTE =
   'The pass-through asks the AI server for one piece, as its client does. How the proxy asks is its own affair: an answer that comes as a stream can be charged for what has come when it breaks off.';
 
+const PIECES_NOTE = `The AI server sends each of its ${CHUNKS} chunks by itself, in a turn of its event loop of its own and without delay, to whoever asks: the pass-through, ours and the others. “Pieces” is in how many of them an answer came at the asking side.`;
+
 interface Group {
   readonly wire: Wire;
   readonly columns: ChatColumns & { readonly other?: Column };
@@ -27,7 +30,7 @@ interface Group {
 const listed = ({ columns }: Group): Column[] => Object.values(columns);
 
 async function chat(context: Context, shape: Shape): Promise<Section> {
-  const notes = shape === 'JSON' ? [STREAM_NOTE] : [];
+  const notes = [shape === 'JSON' ? STREAM_NOTE : PIECES_NOTE];
   const groups: Group[] = [];
   for (const wire of ['flowise', 'openai'] as const) {
     const columns = await chatColumns(context, wire, shape);

@@ -89,14 +89,16 @@ const isComplete = ({ status, isWhole, code }: Heard): boolean => status === 200
 
 function judgeHeard(chat: Chat, all: readonly Heard[]): Outcome {
   const last = all.at(-1);
+  const hung = all.find(({ code }) => code === 'hung');
   // A stop may come before the last token or after it.
   const isDone = chat.way.how !== 'stop' && all.some(isComplete);
   const isRefused = all.every(({ status, isCut }) => status >= 400 && status < 500 && !isCut);
   return {
     id: chat.id,
     verdict: isDone ? 'done' : isRefused ? 'not' : 'maybe',
-    isHung: all.some(({ code }) => code === 'hung'),
-    ending: last ? endingOf(last) : 'nothing',
+    told: all.filter(isComplete).length,
+    isHung: hung !== undefined,
+    ending: hung ? `hung, ${hung.step}` : last ? endingOf(last) : 'nothing',
     requestIds: [...new Set(all.flatMap(({ requestId }) => requestId ?? []))],
     wrong: all.flatMap((heard) => faultsOf(chat, heard)),
   };
@@ -110,7 +112,9 @@ function faultsOf(chat: Chat, heard: Heard): string[] {
   const price = 2 ** chat.bit;
   return [
     ...(text === whole ? [] : [notOwn(text)]),
-    ...(usage && usage.credits !== price ? [`was told that it costs ${usage.credits} and not ${price}`] : []),
+    ...(usage && !usage.estimated && usage.credits !== price
+      ? [`was told that it costs ${usage.credits} and not ${price}`]
+      : []),
   ];
 }
 

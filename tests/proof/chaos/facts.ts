@@ -25,6 +25,8 @@ export interface BookedHold {
   /** What the log of usage says, and in how many lines. */
   readonly logged: number;
   readonly logLines: number;
+  /** Nobody reported what was used: it was charged by what came through. */
+  readonly isEstimated: boolean;
 }
 
 export interface Account {
@@ -70,24 +72,29 @@ const HOLDS = `
       count(*) FILTER (WHERE type IN ('settle', 'late_settle')) AS settlements
     FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id
   ), logged AS (
-    SELECT hold_id, sum(credits) AS credits, count(*) AS lines FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
+    SELECT hold_id, sum(credits) AS credits, count(*) AS lines,
+      bool_or(usage_source = 'estimated') AS estimated
+    FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
   )
   SELECT h.id::text, h.user_id AS "userId", h.status, h.held_credits::float8 AS held, h.charged_credits::float8 AS charged,
     h.overrun_credits::float8 AS overrun, h.written_off_credits::float8 AS "writtenOff", h.outcome,
     coalesce(m.credits, 0)::float8 AS ledger, coalesce(m.settlements, 0)::int AS settlements,
-    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines"
+    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines",
+    coalesce(l.estimated, false) AS "isEstimated"
   FROM streaming_sessions h LEFT JOIN moved m ON m.hold_id = h.id LEFT JOIN logged l ON l.hold_id = h.id`;
 
-/** Longest wait of a proxy between two attempts to settle, and a margin. */
+/** A wait that ends: the judge wants it sooner. */
 const QUIET_WITHIN_MS = 120_000;
 
-/** Waits until nothing is under way any more, and then looks at everything. */
-export async function gather(stage: Stage, healedAt: number): Promise<Facts> {
+/** Waits until nothing is under way any more, and one lease at the least, and then looks at everything. */
+export async function gather(stage: Stage, leaseSeconds: number): Promise<Facts> {
   const { fleet, books } = stage;
   const journal = new MongoClient(fleet.environments.chatProxy.MONGODB_URI ?? '');
   try {
     const rows = journal.db().collection('open_holds');
-    const quietAfterMs = await untilQuiet(books, rows, healedAt);
+    const lease = pause(leaseSeconds * 1000);
+    const quietAfterMs = await untilQuiet(books, rows);
+    await lease;
     return {
       holds: await books.query<BookedHold & Record<string, unknown>>(HOLDS),
       accounts: await accountsOf(stage),
@@ -106,8 +113,9 @@ interface Counted {
 }
 
 /** A wait that ends: what is still open then is told by the checks. */
-async function untilQuiet(books: Books, rows: Counted, healedAt: number): Promise<number> {
-  const since = (): number => Math.round(performance.now() - healedAt);
+async function untilQuiet(books: Books, rows: Counted): Promise<number> {
+  const began = performance.now();
+  const since = (): number => Math.round(performance.now() - began);
   while (since() < QUIET_WITHIN_MS) {
     const open = (await books.openHolds()) + (await rows.countDocuments());
     if (open === 0) break;

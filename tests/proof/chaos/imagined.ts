@@ -1,9 +1,11 @@
 import type { BookedHold, Facts } from './facts.ts';
+import { FLOORS } from './floor.ts';
 import type { Case } from './judge.ts';
 import type { Outcome } from './outcome.ts';
 import { drawSchedule, type Operation } from './schedule.ts';
 
 const GRANTED = 2 ** 30;
+const LEASE = 6;
 const schedule = drawSchedule({ seed: 7, seconds: 20, rate: 20, instances: { auth: 1, accounting: 1, chatProxy: 1 } });
 const userIds = Array.from({ length: schedule.payers }, (_, at) => `payer ${at}`);
 type Paid = Extract<Operation, { bit: number }>;
@@ -14,6 +16,7 @@ const holdIdOf = ({ id }: Paid): string => `hold of ${id}`;
 const outcomeOf = (operation: Operation): Outcome => ({
   id: operation.id,
   verdict: (['done', 'not', 'maybe'] as const)[operation.id % 3] ?? 'maybe',
+  told: operation.id % 3 === 0 ? 2 : 0,
   isHung: false,
   ending: 'imagined',
   requestIds: 'bit' in operation ? [holdIdOf(operation)] : [],
@@ -39,6 +42,7 @@ export const holdOf = (operation: Paid, charged: number): BookedHold => ({
   settlements: charged > 0 ? 1 : 0,
   logged: charged,
   logLines: 1,
+  isEstimated: false,
 });
 
 /** A run that went well, as a case to be judged; without any platform. */
@@ -63,7 +67,7 @@ export function imagined(): Case {
     processes: [],
     quietAfterMs: 0,
   };
-  return { schedule, outcomes, facts, userIds, granted: GRANTED };
+  return { schedule, outcomes, facts, userIds, granted: GRANTED, floors: FLOORS, leaseSeconds: LEASE };
 }
 
 /** The first operation of this kind that ended like this. */

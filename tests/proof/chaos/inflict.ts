@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type ChaosProxy, type Fleet, heal, LINKS } from '@tollgate/test-kit';
+import { type Fleet, heal, type Link, LINKS } from '@tollgate/test-kit';
 import type { Fault, FaultKind } from './fault-plan.ts';
 
 /** Does it, waits, undoes it. */
@@ -50,7 +50,7 @@ async function hit(fleet: Fleet, { kind, service, instance }: Extract<FaultKind,
   return () => process.launch();
 }
 
-async function disturb(link: ChaosProxy, fault: Extract<FaultKind, { kind: 'link' }>): Promise<Undo> {
+async function disturb(link: Link, fault: Extract<FaultKind, { kind: 'link' }>): Promise<Undo> {
   switch (fault.effect) {
     case 'latency':
       link.latency(fault.ms);

@@ -32,6 +32,7 @@ export async function move(stage: Stage, movement: Movement): Promise<Outcome> {
   return {
     id: movement.id,
     verdict: good.length > 0 ? 'done' : all.every(isRefused) ? 'not' : 'maybe',
+    told: good.length,
     isHung: all.some(({ kind }) => kind === 'hung'),
     ending: endingOf(last),
     requestIds: [],
@@ -77,6 +78,7 @@ export async function deliver(stage: Stage, delivery: Delivery): Promise<Outcome
   return {
     id: delivery.id,
     verdict: states.has('settled') ? 'done' : states.has('voided') ? 'not' : 'maybe',
+    told: closed.length,
     isHung: [opened.last, ...answers.map(({ learned }) => learned)].some(({ kind }) => kind === 'hung'),
     ending: [...states].join(' and ') || endingOf(answers.at(-1)?.learned ?? opened.last),
     requestIds: [holdId],
@@ -94,6 +96,7 @@ export async function look(stage: Stage, { id, payer: at }: Look): Promise<Outco
   return {
     id,
     verdict: 'maybe',
+    told: balance === undefined ? 0 : 1,
     isHung: learned.kind === 'hung',
     ending: endingOf(learned),
     requestIds: [],

@@ -6,6 +6,8 @@ export interface Outcome {
    * it was broken off.
    */
   readonly verdict: 'done' | 'not' | 'maybe';
+  /** How often it was acknowledged: more than once where its client repeated it. */
+  readonly told: number;
   /** The client waited for longer than any bound of a server. */
   readonly isHung: boolean;
   /** What the client calls it, for the report: whole, cut, a code of a refusal … */

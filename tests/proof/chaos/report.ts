@@ -1,3 +1,4 @@
+import { acknowledged, kindOf } from './floor.ts';
 import type { History, Line } from './history.ts';
 import type { Violation } from './judge.ts';
 import type { Ran } from './run.ts';
@@ -13,9 +14,6 @@ function counted(names: readonly string[]): [string, number][] {
   return groups.toSorted(([, one], [, other]) => other - one);
 }
 
-const kindOf = (operation: Operation): string =>
-  operation.kind === 'chat' ? `chat, ${operation.way.how}` : operation.kind;
-
 /** The whole run on a page. */
 export function reportOf(schedule: Schedule, ran: Ran, command: string): string {
   const { options, faults, operations } = schedule;
@@ -23,6 +21,7 @@ export function reportOf(schedule: Schedule, ran: Ran, command: string): string 
   const endings = ran.outcomes.map(({ id, ending }) => `${byId.get(id)?.kind ?? '?'} | ${ending}`);
   const faultNames = faults.map((fault) => (fault.kind === 'link' ? `${fault.link}: ${fault.effect}` : nameOf(fault)));
   const { facts, lateMs } = ran;
+  const told = acknowledged(operations, ran.outcomes);
   const charged = facts.holds.filter((hold) => hold.charged > 0);
   return `# Chaos, seed ${options.seed}
 
@@ -45,6 +44,10 @@ ${table(
     ['holds corrected by a late settlement', facts.holds.filter(({ settlements }) => settlements > 1).length],
     ['from the last client to the last end of a hold', `${facts.quietAfterMs} ms`],
     ['operations began late, median and worst', `${lateMs.median} ms, ${lateMs.worst} ms`],
+    [
+      "turns of the runner's own event loop, 99th percentile and worst",
+      `${ran.turnMs.usual} ms, ${ran.turnMs.worst} ms`,
+    ],
     ['the whole run', `${Math.round(ran.seconds)} s`],
   ],
 )}
@@ -59,7 +62,13 @@ ${table(
 ${table(['fault', 'times'], counted(faultNames))}
 ## Operations
 
-${table(['kind', 'times'], counted(operations.map(kindOf)))}
+${table(
+  ['kind', 'times', 'acknowledged', 'to a repetition too'],
+  counted(operations.map(kindOf)).map(([kind, times]) => {
+    const { done = 0, repeated = 0 } = told.get(kind) ?? {};
+    return [kind, times, done, repeated];
+  }),
+)}
 ${table(
   ['kind', 'how it ended for its client', 'times'],
   counted(endings).map(([name, times]) => [...name.split(' | '), times]),

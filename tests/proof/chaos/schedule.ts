@@ -10,6 +10,8 @@ export interface Schedule {
   readonly sessions: number;
   readonly operations: readonly Operation[];
   readonly faults: readonly Fault[];
+  /** To be played after all that, for as long as too little was acknowledged; `at` says nothing then. */
+  readonly more: readonly Operation[];
 }
 
 export interface ScheduleOptions {
@@ -20,6 +22,8 @@ export interface ScheduleOptions {
   readonly instances: Instances;
   /** Between the beginnings of two faults. */
   readonly longestGapMs?: number;
+  /** So many more operations than the time holds; none when absent. */
+  readonly more?: number;
 }
 
 /** Operations cost a payer different powers of two, so that the balance names those that were paid. */
@@ -106,8 +110,16 @@ export function drawSchedule(options: ScheduleOptions): Schedule {
   for (let at = pauseMs(draw, options.rate); at < end; at += pauseMs(draw, options.rate)) {
     operations.push({ id: operations.length, at: Math.round(at), ...drawOperation(draw, purses) });
   }
+  const more = Array.from(
+    { length: options.more ?? 0 },
+    (_, at): Operation => ({
+      id: operations.length + at,
+      at: end,
+      ...drawOperation(draw, purses),
+    }),
+  );
   const faults = drawFaults(createDraw(options.seed + 1), options);
-  return { options, payers: purses.count, sessions: SESSIONS, operations, faults };
+  return { options, payers: purses.count, sessions: SESSIONS, operations, faults, more };
 }
 
 /** As calls of many people who know nothing of each other come in. */

@@ -36,6 +36,7 @@ async function renew({ fleet }: Stage, person: Person, id: number): Promise<Outc
   return {
     id,
     verdict: 'maybe',
+    told: isRenewed ? 1 : 0,
     isHung: last.kind === 'hung',
     ending: endingOf(last),
     requestIds: [],

@@ -33,6 +33,8 @@ export interface Heard {
   readonly hasLeft: boolean;
   /** The connection broke, or was never made. */
   readonly isCut: boolean;
+  /** How far it came: tells of a client that waited in vain where it waited. */
+  readonly step: 'connecting' | 'connected' | 'let in' | 'answered';
 }
 
 export interface Usage {
@@ -80,6 +82,7 @@ export class Listening {
       usage: undefined,
       hasLeft: false,
       isCut: false,
+      step: 'connecting',
     };
   }
 
@@ -151,6 +154,7 @@ export const httpDoor = ({ post, read, codeIn = codeOf, ...door }: HttpDoor): Do
     const signal = AbortSignal.any([leaving.signal, ...(question.patience ? [question.patience] : [])]);
     try {
       const response = await put(urls.chatProxy, accessToken, { ...post(question), headers: question.headers, signal });
+      listening.note({ step: 'answered' });
       listening.note({ status: response.status, retryAfter: response.headers.get('retry-after') ?? undefined });
       if (response.status !== 200) return listening.note({ code: codeIn(await response.json()) });
       const texts = door.isStreamed ? linesOf(response) : [await response.text()];

@@ -31,8 +31,10 @@ export const SOCKET: Door = {
       socket.terminate();
     };
     void question.leave?.when?.then(leave);
+    socket.on('open', () => listening.note({ step: 'connected' }));
     socket.on('message', (bytes: Buffer) => {
       const { type, event, problem } = JSON.parse(bytes.toString()) as Said;
+      listening.note({ step: type === 'ready' ? 'let in' : 'answered' });
       if (type === 'ready')
         socket.send(JSON.stringify({ type: 'ask', id: 'one', store: true, ...nativeBody(question) }));
       else if (type === 'event' && event) {

@@ -75,7 +75,6 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     chat: deps,
     stores,
     accounting,
-    settler,
     sharing,
     clock,
     tell,

@@ -47,7 +47,7 @@ export interface Settler {
 }
 
 export interface SettlerDeps {
-  readonly accounting: Pick<Accounting, 'end' | 'read'>;
+  readonly accounting: Pick<Accounting, 'end' | 'read' | 'bury'>;
   readonly journal: Pick<Journal, 'conclude' | 'close' | 'adopt'>;
   readonly clock: Clock;
   readonly tell: Tell;
@@ -232,10 +232,23 @@ class LeftoverSettler implements Settler {
     const verdict = row.ending ?? (await this.#judge(row));
     if (verdict === 'leave') return;
     await this.#deps.asPartOf(row.origin, async () => {
+      if (verdict === 'bury') return this.#bury(row);
       this.#deps.tell('hold_recovered', { ...idsOf(row), how: verdict === 'strike' ? 'strike' : verdict.kind });
       if (verdict === 'strike') await this.#deps.journal.close(row.holdId).catch(() => undefined);
       else await this.end({ ...idsOf(row), ending: verdict, origin: row.origin });
     });
+  }
+
+  /** Not an end of ours: an owner whose hold arrives at this moment is alive, and keeps its row and its hold. */
+  async #bury(row: JournalRow): Promise<void> {
+    const { accounting, journal, tell } = this.#deps;
+    const isBuried = await accounting.bury(row.holdId, row.userId).then(
+      () => true,
+      (error: unknown) => error instanceof AppError && error.code === 'NOT_FOUND',
+    );
+    if (!isBuried) return;
+    tell('hold_recovered', { ...idsOf(row), how: 'bury' });
+    await journal.close(row.holdId).catch(() => undefined);
   }
 
   /** Accounting that cannot be asked leaves the row as it is: it comes again when its lease has run out. */
