@@ -3,3 +3,6 @@
 ALTER FUNCTION require_balance SET enable_seqscan = off;
 ALTER FUNCTION require_balanced_transaction SET enable_seqscan = off;
 ALTER FUNCTION require_balanced_entries SET enable_seqscan = off;
+
+-- What a hold took of a lot is written once more when it is settled: room for that on the same page, without its index.
+ALTER TABLE hold_lots SET (fillfactor = 70);
