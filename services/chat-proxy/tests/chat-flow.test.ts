@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { eventually } from '@tollgate/test-kit';
 import type { SessionId } from '../src/domain/wire-types.ts';
 import { AGENTFLOW, BOB, MODEL, TOKEN_PRICE } from './fixtures/doubles.ts';
 import {
@@ -25,22 +24,6 @@ describe('an answer that is finished', () => {
       { ending: { kind: 'settle', outcome: 'completed', units: { request: 1 } } },
     ]);
     expect([stage.accounting.openHolds(), stage.journal.rows.size, stage.keeper.running]).toEqual([0, 0, 0]);
-  });
-
-  it('opens a new conversation while the credits are held, and sends nothing before all of it is written', async () => {
-    const stage = stageWith([text('A toll')]);
-    const { open } = stage.sessions;
-    const arrival = Promise.withResolvers<void>();
-    stage.sessions.open = async (claim) => {
-      await arrival.promise;
-      await open(claim);
-    };
-    const answer = readAll(stage.start());
-    await eventually(async () => stage.log.length === 2 || undefined, 'hold and journal');
-    expect(stage.log.toSorted()).toEqual(['hold', 'journal']);
-    arrival.resolve();
-    expect(names((await answer).events)).toEqual(['session_id', 'token', 'usage', 'end']);
-    expect(stage.log.slice(2, 4)).toEqual(['claim', 'upstream']);
   });
 
   it('tells the price it has settled, and what is left', async () => {
@@ -161,32 +144,6 @@ describe('a refusal', () => {
     stage.journal.isAway = false;
     await stage.settler.tick();
     expect([stage.accounting.openHolds(), stage.accounting.available]).toEqual([0, 10_000]);
-  });
-
-  it('comes when a new conversation cannot be opened, and what was held beside it is voided', async () => {
-    const stage = stageWith([text('x')]);
-    stage.sessions.isAway = true;
-    const { error } = await readAll(stage.start());
-    expect([codeOf(error), stage.upstream.prompts]).toEqual(['DEPENDENCY_UNAVAILABLE', []]);
-    expect([stage.accounting.openHolds(), stage.accounting.available]).toEqual([0, 10_000]);
-    expect([stage.journal.rows.size, stage.keeper.running]).toEqual([0, 0]);
-  });
-
-  it('for want of credits waits for a new conversation that is still on its way, and takes it back', async () => {
-    const stage = stageWith([text('x')], (on) => {
-      on.accounting.available = 0;
-    });
-    const { open } = stage.sessions;
-    const arrival = Promise.withResolvers<void>();
-    stage.sessions.open = async (claim) => {
-      await arrival.promise;
-      await open(claim);
-    };
-    const refused = readAll(stage.start());
-    await eventually(async () => stage.log.includes('hold') || undefined, 'the hold');
-    arrival.resolve();
-    expect(codeOf((await refused).error)).toBe('INSUFFICIENT_CREDITS');
-    expect(stage.sessions.rows.size).toBe(0);
   });
 
   it('comes for somebody else’s session, and for one that is answering', async () => {

@@ -4,7 +4,7 @@ import { mongo } from 'mongoose';
 
 const MOST_WRITES = 100;
 /** Beside what a slow write takes, that is nothing. */
-const PATIENCE_MS = 10;
+const PATIENCE_MS = 25;
 
 type Run = Pick<Mongo, 'run'>;
 

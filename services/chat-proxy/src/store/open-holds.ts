@@ -34,24 +34,7 @@ const rowsIn = (mongo: Mongo) => mongo.collection<Row>('open_holds');
 /** The durable journal of holds: a row lives from before the hold is asked for until accounting has acknowledged its end. */
 export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: string): Journal {
   const rows = () => rowsIn(mongo);
-  const insert = gatheredInserts(mongo, rows);
-  const conclude = gatheredWrites<Conclusion, unknown>(mongo, {
-    one: ({ filter, update }) => rows().updateOne(filter, update),
-    async many(some) {
-      await rows().bulkWrite(
-        some.map((updateOne) => ({ updateOne })),
-        { ordered: false },
-      );
-      return some;
-    },
-  });
-  const strike = gatheredWrites<HoldId, unknown>(mongo, {
-    one: (_id) => rows().deleteOne({ _id }),
-    async many(ids) {
-      await rows().deleteMany({ _id: { $in: [...ids] } });
-      return ids;
-    },
-  });
+  const { insert, conclude, strike } = writesOf(mongo, rows);
 
   return {
     open: ({ holdId, origin, ...owner }, leaseUntil) =>
@@ -112,6 +95,29 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         return row?.lease_until;
       }),
   };
+}
+
+/** What every answer writes once. */
+function writesOf(mongo: Mongo, rows: () => Rows) {
+  const insert = gatheredInserts(mongo, rows);
+  const conclude = gatheredWrites<Conclusion, unknown>(mongo, {
+    one: ({ filter, update }) => rows().updateOne(filter, update),
+    async many(some) {
+      await rows().bulkWrite(
+        some.map((updateOne) => ({ updateOne })),
+        { ordered: false },
+      );
+      return some;
+    },
+  });
+  const strike = gatheredWrites<HoldId, unknown>(mongo, {
+    one: (_id) => rows().deleteOne({ _id }),
+    async many(ids) {
+      await rows().deleteMany({ _id: { $in: [...ids] } });
+      return ids;
+    },
+  });
+  return { insert, conclude, strike };
 }
 
 interface Adoption {

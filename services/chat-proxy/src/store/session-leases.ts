@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { newUuid } from '@tollgate/http-kit';
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
@@ -42,7 +42,7 @@ export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: Ses
 
   async function claim(wanted: SessionClaim): ReturnType<Sessions['claim']> {
     const { id, owner, chatflowId, now } = wanted;
-    const memoryId = randomUUID();
+    const memoryId = newUuid();
     const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
     try {
       const row = await rows().findOneAndUpdate(

@@ -99,6 +99,7 @@ describe('a journal row of a silent owner', () => {
     expect(told(stage, 'hold_recovered')).toEqual([]);
     await stage.settler.end({ holdId: id, userId: BOB, ending: settled() });
     expect(stage.accounting.endings).toEqual([{ holdId: id, ending: settled() }]);
+    await stage.settler.idle();
     expect(stage.journal.rows.size).toBe(0);
   });
 
@@ -151,6 +152,27 @@ describe('the verdict on a hold that its lease has ended', () => {
     expect(judgeOrphan(expired(known), journalled)).toEqual(verdict);
     expect(judgeOrphan({ ...expired(known), status: 'settled', outcome: 'recovered' }, journalled)).toEqual(verdict);
     expect(judgeOrphan({ ...expired(known), status: 'settled', outcome: 'failed' }, journalled)).toBe('strike');
+  });
+});
+
+describe('an end that accounting has acknowledged', () => {
+  it('is known before the journal has forgotten it, which only a stop of the process waits for', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    await stage.journal.open({ holdId: id, userId: BOB }, new Date(stage.clock.now()));
+    const { close } = stage.journal;
+    const forgotten = Promise.withResolvers<void>();
+    stage.journal.close = async (closed) => {
+      await forgotten.promise;
+      await close(closed);
+    };
+    expect(await stage.settler.end({ holdId: id, userId: BOB, ending: settled() })).toMatchObject({
+      alreadyFinal: false,
+    });
+    const idle = stage.settler.idle().then(() => stage.journal.rows.has(id));
+    expect([stage.journal.rows.has(id), stage.settler.waiting]).toEqual([true, 0]);
+    forgotten.resolve();
+    expect(await idle).toBe(false);
   });
 });
 

@@ -34,14 +34,14 @@ export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: Ch
     rows,
     assignments,
     workspaces,
-    known: knownIn({ rows, assignments, workspaces }, freshMs),
+    known: knownIn(database, { rows, assignments, workspaces }, freshMs),
     workspaceOf: ({ workspaceId = defaultWorkspaceId }: Owner) => workspaceId,
   };
   const read = readingIn(parts);
   const write = writingIn(parts);
 
   return {
-    findFor: (caller, id) => database.run(() => read.findFor(caller, id)),
+    findFor: read.findFor,
     listFor: (caller) => database.run(() => read.listFor(caller)),
     assignedTo: (caller) => database.run(() => read.assignedTo(caller)),
     find: (id) => database.run(() => read.find(id)),
@@ -84,22 +84,22 @@ interface Known {
   clear(): void;
 }
 
-function knownIn({ rows, assignments, workspaces }: Collections, freshMs: number): Known {
+function knownIn({ run }: Pick<Mongo, 'run'>, { rows, assignments, workspaces }: Collections, freshMs: number): Known {
   const active = remembered<Chatflow>(
     async (id) => {
-      const row = await rows().findOne({ _id: id as ChatflowId, sync_status: 'active' });
+      const row = await run(() => rows().findOne({ _id: id as ChatflowId, sync_status: 'active' }));
       return row ? chatflowOf(row) : undefined;
     },
     { freshMs, most: MOST_CHATFLOWS },
   );
-  const storage = remembered<Storage>((workspaceId) => workspaces.storageOf(workspaceId), {
+  const storage = remembered<Storage>((workspaceId) => run(() => workspaces.storageOf(workspaceId)), {
     freshMs,
     most: MOST_REMEMBERED,
   });
   const assigned = remembered<object>(
     async (key) => {
       const { userId, workspaceId, id } = JSON.parse(key) as AssignmentKey; // as `usableBy` has written it
-      const both = await Promise.all([assignments.has(userId, id), workspaces.has(workspaceId, id)]);
+      const both = await run(() => Promise.all([assignments.has(userId, id), workspaces.has(workspaceId, id)]));
       return both.includes(true) ? {} : undefined;
     },
     { freshMs, most: MOST_REMEMBERED },
