@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
+import { areDuplicates, isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Owner, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
@@ -40,31 +40,61 @@ export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: Ses
     await insert(row);
   }
 
-  async function claim(wanted: SessionClaim): ReturnType<Sessions['claim']> {
-    const { id, owner, chatflowId, now } = wanted;
+  const claims = gatheredWrites<SessionClaim, Claimed>(database, { one: claimOne, many: claimAll });
+
+  /** Free, or taken by this very question, whose answer from the database was lost. */
+  const takable = ({ id, owner, chatflowId, lease, now }: SessionClaim): mongo.Filter<SessionRow> => ({
+    _id: id,
+    ...owned(owner),
+    chatflow_id: chatflowId,
+    $or: [{ lease_id: lease.id }, { ...isFree(now), pending: { $exists: false } }],
+  });
+
+  async function claimOne(wanted: SessionClaim): Promise<Claimed> {
     const memoryId = randomUUID();
-    const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
     try {
-      const row = await rows().findOneAndUpdate(
-        { ...own, ...isFree(now), pending: { $exists: false } },
-        { $set: leaseColumns(wanted), $setOnInsert: firstColumns(wanted, memoryId) },
-        { upsert: true, returnDocument: 'after' },
-      );
+      const row = await rows().findOneAndUpdate(takable(wanted), taken(wanted, memoryId), {
+        upsert: true,
+        returnDocument: 'after',
+      });
       // An upsert that returns the new document always returns one.
       return row ? { session: sessionOf(row), isNew: row.memory_id === memoryId } : 'not-found';
     } catch (error) {
       // The id exists, but not free and ours: the insert of the upsert has met it.
       if (!isDuplicate(error)) throw error;
-      return whyNot(own, now);
+      const { id, owner, chatflowId, now } = wanted;
+      return whyNot((await rows().findOne({ _id: id, ...owned(owner), chatflow_id: chatflowId })) ?? undefined, now);
     }
   }
 
-  async function whyNot(own: mongo.Filter<SessionRow>, now: Date): ReturnType<Sessions['claim']> {
-    const row = await rows().findOne(own);
-    if (!row) return 'not-found';
-    const left = row.lease_until && row.lease_until < now ? unfinishedOf(row) : undefined;
-    return left ? { unfinished: left } : 'busy';
+  /** Each one is an atomic step by itself, and who has got which is read from the leases afterwards. */
+  async function claimAll(some: readonly SessionClaim[]): Promise<Claimed[]> {
+    const wanted = some.map((claim) => ({ claim, memoryId: randomUUID() }));
+    const writes = wanted.map(({ claim, memoryId }) => ({
+      updateOne: { filter: takable(claim), update: taken(claim, memoryId), upsert: true },
+    }));
+    await rows()
+      .bulkWrite(writes, { ordered: false })
+      .catch((error: unknown) => {
+        if (!areDuplicates(error)) throw error;
+      });
+    const found = await rows()
+      .find({ _id: { $in: some.map(({ id }) => id) } })
+      .toArray();
+    const byId = new Map(found.map((row) => [row._id, row]));
+    return wanted.map(({ claim, memoryId }) => {
+      const row = byId.get(claim.id);
+      // Gone again since: it may be opened anew.
+      if (!row) return 'busy';
+      if (row.lease_id === claim.lease.id) return { session: sessionOf(row), isNew: row.memory_id === memoryId };
+      return whyNot(isOf(row, claim) ? row : undefined, claim.now);
+    });
   }
+
+  const isOf = (row: SessionRow, { owner, chatflowId }: SessionClaim): boolean => {
+    const { user_id: userId, workspace_id: workspaceId } = ownerColumns(owner, defaultWorkspaceId);
+    return row.user_id === userId && row.workspace_id === workspaceId && row.chatflow_id === chatflowId;
+  };
 
   async function unfinished(now: Date, limit: number): ReturnType<Sessions['unfinished']> {
     const silent = { lease_until: { $lt: now }, pending: { $exists: true } };
@@ -84,8 +114,21 @@ export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: Ses
     return false;
   }
 
-  return { open, claim, unfinished, renew, release };
+  return { open, claim: claims, unfinished, renew, release };
 }
+
+type Claimed = Awaited<ReturnType<Sessions['claim']>>;
+
+function whyNot(row: SessionRow | undefined, now: Date): Claimed {
+  if (!row) return 'not-found';
+  const left = row.lease_until && row.lease_until < now ? unfinishedOf(row) : undefined;
+  return left ? { unfinished: left } : 'busy';
+}
+
+const taken = (wanted: SessionClaim, memoryId: string): mongo.UpdateFilter<SessionRow> => ({
+  $set: leaseColumns(wanted),
+  $setOnInsert: firstColumns(wanted, memoryId),
+});
 
 type SessionOpening = Parameters<Sessions['open']>[0];
 

@@ -25,7 +25,7 @@ export function sessionsIn(database: Mongo, defaultWorkspaceId: string): Session
 
   return {
     open: leases.open,
-    claim: (wanted) => database.run(() => leases.claim(wanted)),
+    claim: leases.claim,
     unfinished: (now, limit) => database.run(() => leases.unfinished(now, limit)),
     renewLeases: (leaseIds, until) => database.run(() => leases.renew(leaseIds, until)),
     release: leases.release,
