@@ -7,7 +7,7 @@ import { columnTable } from '../scripts/bench/report/column-table.ts';
 import { bestOf, countOf, type Guarded, needsAnotherTry, verdictOf } from '../scripts/bench/report/guard-verdict.ts';
 import { judged } from '../scripts/bench/report/section.ts';
 import { median, quantile } from '../scripts/bench/report/statistics.ts';
-import { reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
+import { readmeTable, reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
 import { CHUNKS } from '../scripts/bench/programs/wire.ts';
 import { createClosers } from '../scripts/bench/stage/closers.ts';
 import { startProgram } from '../scripts/bench/stage/program.ts';
@@ -85,6 +85,18 @@ describe('the report of the bench', () => {
     ]);
   });
 
+  it('gives the table of a README out of a report that was written before, and nothing else of it', () => {
+    const short = [{ what: 'streamed', perSecond: [{ who: 'floor', rate: 1755, ofFloor: 1 }] }];
+    const other = { title: 'streamed, openai', head: ['column'], rows: [['ours']] };
+    const sections = [['streamed', { findings: [], tables: [other], short }]] as const;
+    const report = reportOf({ command: 'pnpm bench', about: ['8 cores (fast)'], seconds: 1, sections });
+    expect(readmeTable(report, 'r.md')).toContain('on 8 cores, and');
+    expect(readmeTable(report, 'docs/reports/r.md')).toMatch(
+      /\[all figures\]\(docs\/reports\/r\.md\)\):\n\n\| request \| floor \|\n\|---\|---\|\n\| streamed \| 1,755 \(1\.00\) \|\n$/,
+    );
+    expect(() => readmeTable('# Bench', 'r.md')).toThrow('r.md has no table');
+  });
+
   it('shows every column beside the first', () => {
     const { rows } = columnTable('t', [measured('floor', [100]), measured('ours', [75])]);
     expect(rows[1]?.slice(0, 5)).toEqual(['ours', '75', '0.75', '1.2', '10.0']);
@@ -95,7 +107,14 @@ describe('the report of the bench', () => {
 
 describe('arguments of the bench', () => {
   it('measures everything, and shorter when that is asked for', () => {
-    expect(readArguments([], BENCHES)).toEqual({ quick: false, names: [], report: undefined, rounds: 3, seconds: 4 });
+    expect(readArguments([], BENCHES)).toEqual({
+      quick: false,
+      names: [],
+      report: undefined,
+      table: undefined,
+      rounds: 3,
+      seconds: 4,
+    });
     expect(readArguments(['--quick', 'ledger'], BENCHES)).toMatchObject({ quick: true, names: ['ledger'], seconds: 2 });
   });
 

@@ -2,7 +2,7 @@ import type { Engine } from './engine.ts';
 import type { Kill } from './kills.ts';
 import type { Observed } from './observed.ts';
 import type { Scaled } from './scale.ts';
-import type { Container } from './stack.ts';
+import { type Container, PROJECT } from './stack.ts';
 
 export interface Figures {
   readonly engine: string;
@@ -23,8 +23,8 @@ export interface Figures {
 interface Size {
   readonly image: string;
   readonly megabytes: number;
-  /** What it adds to the base. */
-  readonly own: number;
+  /** What it adds to the base; unknown where the builder keeps that to itself. */
+  readonly own: number | undefined;
 }
 
 const MEGABYTE = 1_000_000;
@@ -32,11 +32,11 @@ const MEGABYTE = 1_000_000;
 export async function imageSizes(engine: Engine, images: readonly string[]): Promise<Size[]> {
   const bytes = async (image: string) =>
     Number(await engine.docker('image', 'inspect', '--format', '{{.Size}}', image));
-  const base = await bytes('tollgate-base/node');
+  const base = engine.isOwn ? await bytes('tollgate-base/node') : undefined;
   return Promise.all(
     images.map(async (image) => {
       const size = await bytes(image);
-      return { image, megabytes: size / MEGABYTE, own: (size - base) / MEGABYTE };
+      return { image, megabytes: size / MEGABYTE, own: base === undefined ? undefined : (size - base) / MEGABYTE };
     }),
   );
 }
@@ -47,7 +47,7 @@ export async function memoryOf(engine: Engine): Promise<{ service: string; used:
     .trim()
     .split('\n')
     .map((line) => line.split('\t'))
-    .map(([name = '', used = '']) => ({ service: name.replace(/^tollgate-|-1$/g, ''), used }));
+    .map(([name = '', used = '']) => ({ service: name.replace(`${PROJECT}-`, '').replace(/-1$/, ''), used }));
 }
 
 const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
@@ -63,7 +63,7 @@ ledger agree. The ledger ${figures.ledger ? 'verifies' : 'DOES NOT VERIFY'} at t
 
 ${table(
   ['image', 'MB', 'above its base'],
-  images.map(({ image, megabytes, own }) => [image, megabytes.toFixed(0), own.toFixed(0)]),
+  images.map(({ image, megabytes, own }) => [image, megabytes.toFixed(0), own?.toFixed(0) ?? '']),
 )}
 
 ${table(

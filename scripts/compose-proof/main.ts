@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startDemoUpstream, startSmtpSink } from '@tollgate/test-kit';
 import { booksOf, converse, firstAdmin } from './conversation.ts';
-import { type Engine, importBases, startEngine } from './engine.ts';
+import { type Engine, engineHere, importBases, startEngine } from './engine.ts';
 import { type Figures, imageSizes, memoryOf, page } from './figures.ts';
 import { forward } from './forward.ts';
 import { isLedgerRight, killOne, KILLED } from './kills.ts';
@@ -18,7 +18,12 @@ const UPSTREAM_PORT = 9000;
 const SERVICES = ['auth', 'chat-proxy', 'accounting'];
 
 const { values } = parseArgs({
-  options: { prepared: { type: 'string' }, report: { type: 'string' }, images: { type: 'string' } },
+  options: {
+    prepared: { type: 'string' },
+    report: { type: 'string' },
+    images: { type: 'string' },
+    here: { type: 'boolean', default: false },
+  },
 });
 const prepared = values.prepared ?? '';
 const began = performance.now();
@@ -46,6 +51,8 @@ async function openOutside() {
 async function build(engine: Engine, stack: Stack): Promise<number> {
   const start = performance.now();
   await stack.compose('build', ...SERVICES);
+  if (!engine.isOwn) return minutes(start);
+  // What the stand-in for MongoDB runs in.
   const workspace = ['--target', 'workspace', '--tag', 'tollgate-base/workspace'];
   const bases = [
     '--build-context',
@@ -107,13 +114,18 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'tollgate-compose-'));
-const engine = await startEngine(prepared, folder, values.images ?? join(folder, 'data-root'));
+const data = values.images ?? join(folder, 'data-root');
+const started = values.here ? engineHere() : startEngine(prepared, folder, data);
+const engine = await started.catch(async (error: unknown) => {
+  await rm(folder, { recursive: true, force: true });
+  throw error;
+});
 const outside = await openOutside();
 try {
   say(`engine ${engine.version}`);
-  await importBases(engine, prepared);
+  if (engine.isOwn) await importBases(engine, prepared);
   const clone = join(folder, 'clone');
-  await layOut(clone, outside.addresses);
+  await layOut(engine, clone, outside.addresses);
   const stack = openStack(engine, prepared, clone);
   try {
     const figures = await prove(engine, stack, outside);
@@ -130,7 +142,7 @@ try {
     process.exitCode = isRight ? 0 : 1;
   } catch (error) {
     const logs = await stack.compose('logs', '--no-color', '--tail=40').catch(String);
-    await cp(join(folder, 'dockerd.log'), '.tollgate/compose-check-engine.log');
+    if (engine.isOwn) await cp(join(folder, 'dockerd.log'), '.tollgate/compose-check-engine.log');
     await writeFile('.tollgate/compose-check.log', `${logs}\n`);
     throw error;
   } finally {

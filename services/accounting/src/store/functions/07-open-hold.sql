@@ -60,7 +60,8 @@ BEGIN
   RETURN ARRAY(
     SELECT jsonb_populate_record(NULL::ledger.hold_request, e.item || jsonb_build_object(
       'limits', '[]'::jsonb, 'payer_id', coalesce(
-        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'), e.item -> 'claims' ->> 'id')))
+        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'),
+        e.item -> 'claims' ->> 'id')))
     FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
 END $$;
 
@@ -236,7 +237,7 @@ BEGIN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
   IF cardinality(v_items) > 1 THEN
-    v_answers := open_together(v_items, v_locked);
+    v_answers := open_together(v_items, v_locked, v_limited);
   END IF;
   FOR n IN 1 .. cardinality(v_items) LOOP
     IF (v_answers[n]).outcome IS NOT NULL THEN

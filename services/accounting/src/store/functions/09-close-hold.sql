@@ -190,7 +190,7 @@ BEGIN
   v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   v_ids := ARRAY(
     SELECT id FROM streaming_sessions
-    WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
+    WHERE payer_id = ANY (v_locked) AND id = ANY (ARRAY(SELECT hold_id FROM unnest(v_items))) ORDER BY id FOR NO KEY UPDATE);
   PERFORM lock_counters_of(v_ids);
   IF cardinality(v_items) > 1 THEN
     v_answers := close_together(v_items, v_locked);

@@ -20,9 +20,11 @@ BEGIN
         SELECT i.ordinality AS n, i.payer_id, i.charge, h.held_credits::bigint AS held, h.limit_counts, t.allocation_id AS lot_id,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
                coalesce(
-                 is_close_request(p_items[i.ordinality]) AND i.cause IN ('settle', 'void') AND h.user_id = i.user_id AND h.opened_by = i.opened_by
+                 is_close_request(p_items[i.ordinality]) AND i.cause IN ('settle', 'void')
+                 AND h.user_id = i.user_id AND h.opened_by = i.opened_by
                  AND h.status = 'active' AND (i.price_rule_id <> h.price_rule_id) IS NOT TRUE AND i.charge <= h.held_credits, false) AS is_open,
-               CASE t.lots WHEN 0 THEN h.held_credits = 0 WHEN 1 THEN t.held = h.held_credits AND NOT t.is_special ELSE false END AS is_covered,
+               CASE t.lots WHEN 0 THEN h.held_credits = 0 WHEN 1 THEN t.held = h.held_credits AND NOT t.is_special
+               ELSE false END AS is_covered,
                (SELECT coalesce(sum(s.remaining_credits), 0)::bigint FROM credit_allocations s
                 WHERE s.user_id = i.payer_id AND s.remaining_credits > 0 AND s.effective_at <= p_now
                   AND (s.expires_at IS NULL OR s.expires_at > p_now)) AS spendable
@@ -30,7 +32,8 @@ BEGIN
         LEFT JOIN streaming_sessions h ON h.id = i.hold_id AND h.payer_id = i.payer_id
         CROSS JOIN LATERAL (
           SELECT count(*) AS lots, min(x.allocation_id) AS allocation_id, sum(x.held_credits) AS held,
-                 bool_or((l.recall_credits > 0 OR l.voided_at IS NOT NULL OR l.effective_at > p_now OR l.expires_at <= p_now) IS TRUE) AS is_special
+                 bool_or((l.recall_credits > 0 OR l.voided_at IS NOT NULL OR l.effective_at > p_now
+                          OR l.expires_at <= p_now) IS TRUE) AS is_special
           FROM hold_lots x JOIN credit_allocations l ON l.id = x.allocation_id WHERE x.hold_id = i.hold_id) t
         WHERE i.payer_id = ANY (p_locked)
       ) k
