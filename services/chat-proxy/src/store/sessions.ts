@@ -4,7 +4,8 @@ import { toCursor } from '../domain/cursor.ts';
 import type { ChatflowId, SessionId } from '../domain/wire-types.ts';
 import type { Owner, RetentionRule, Session, SessionPage, Sessions } from '../ports.ts';
 import { cursorFrom } from './cursor.ts';
-import { isFree, sessionLeases } from './session-leases.ts';
+import { isFree } from './session-claims.ts';
+import { sessionLeases } from './session-leases.ts';
 import { sessionOf, type SessionRow } from './session-row.ts';
 
 type Rows = () => mongo.Collection<SessionRow>;

@@ -102,10 +102,13 @@ describe('conversations that begin or end at the same moment', () => {
     const known = { isNew: false, session: { topic: 'toll', messageCount: 2 } };
     expect(claimed.map((each) => each.status === 'fulfilled' && each.value)).toMatchObject([
       ...free.slice(1).map(() => known),
-      ...['busy', 'not-found', 'not-found'],
+      'busy',
+      'not-found',
+      'not-found',
       ...abandoned.map(() => ({ unfinished: { pending: { question: 'What is a toll?' } } })),
       { isNew: true, session: { topic: '', messageCount: 0 } },
-      ...[known, 'busy'],
+      known,
+      'busy',
     ]);
     // The answer to a claim may be lost; whoever asks again has it already.
     const again = await outcomesOf([
