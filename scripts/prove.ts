@@ -67,6 +67,7 @@ const PROOFS: Readonly<Record<string, () => Promise<boolean>>> = {
     const stage = await setStage();
     try {
       const played = await playAll(stage);
+      for (const { row, what, wrong } of played) if (wrong !== '') process.stderr.write(`${row}, ${what}: ${wrong}\n`);
       await write(dependencyReport(played));
       return played.every(({ wrong }) => wrong === '');
     } finally {

@@ -95,6 +95,15 @@ describe('an alert', () => {
     },
   );
 
+  it('about a rise asks for series that are there before their first event', () => {
+    const late = rules.flatMap(({ alert, expr }) =>
+      [...expr.matchAll(/\bincrease\((\w+)/g)].flatMap(([, name = '']) =>
+        registered(name).some(({ isFromTheStart }) => isFromTheStart) ? [] : [`${alert}: ${name}`],
+      ),
+    );
+    expect(late).toEqual([]);
+  });
+
   it('has its chapter in the runbook', () => {
     const headings = [...readFileSync(RUNBOOK, 'utf8').matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
     expect(new Set(headings)).toEqual(new Set(rules.map(({ alert }) => alert)));

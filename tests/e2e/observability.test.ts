@@ -95,6 +95,26 @@ describe('one request id', () => {
     ]);
   });
 
+  it('leads on to the event that the charge has caused, which is what receivers of webhooks get', async () => {
+    const bob = await platform.user({ credits: 1000 });
+    const response = await fetch(`${platform.urls.chatProxy}/api/v1/chat/predict/stream`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${bob.accessToken}`,
+        'content-type': 'application/json',
+        'x-request-id': 'asked-by-bob-1',
+      },
+      body: JSON.stringify({ question: directive({ tokens: 900 }), chatflow_id: platform.chatflows.priced }),
+    });
+    expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('end')]);
+    await settled('asked-by-bob-1');
+    const events = await platform.books.query<{ type: string; id: string | null }>(
+      "SELECT type, payload ->> 'requestId' AS id FROM outbox WHERE user_id = $1",
+      [bob.userId],
+    );
+    expect(events).toEqual([{ type: 'credits.low', id: 'asked-by-bob-1' }]);
+  });
+
   it(
     'leads to what is settled later, when accounting has come back',
     async () => {
@@ -168,7 +188,7 @@ describe('a trace', () => {
     expect(root?.fields).toMatchObject({ 'tollgate.request_id': TRACE, 'http.route': '/api/v1/chat/predict/stream' });
     const databases = spans.filter(({ name }) => name === 'postgres' || name === 'mongodb');
     expect(new Set(databases.map(({ service }) => service))).toEqual(
-      new Set(['tollgate-accounting', 'tollgate-chat-proxy']),
+      new Set(['tollgate-accounting', 'tollgate-auth', 'tollgate-chat-proxy']),
     );
     expect(databases.map(({ fields }) => fields['db.operation.name'])).toContain('ledger.open_holds');
     const steps = spans

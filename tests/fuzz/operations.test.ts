@@ -30,7 +30,14 @@ it('whatever people write is kept letter by letter or refused', async () => {
 }, 120_000);
 
 it(`every operation answers whatever it is sent in its own words and stores nothing of what it refuses (FUZZ_SEED=${seed})`, async () => {
-  const { found } = await fuzzOperations(platform, allDoors(), { seed, broken: runs, valid: 2, doorsAtOnce: 30 });
+  const began = performance.now();
+  const { found, firstTries, seenOnce } = await fuzzOperations(platform, allDoors(), {
+    seed,
+    broken: runs,
+    valid: 2,
+    doorsAtOnce: 30,
+  });
+  process.stderr.write(JSON.stringify({ firstTries, seenOnce, ms: performance.now() - began }, null, 1));
   expect(found).toEqual([]);
 }, 300_000);
 

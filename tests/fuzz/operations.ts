@@ -6,7 +6,7 @@ import { type Callers, createCallers, URL_NAMES } from './stage/callers.ts';
 import { faultsOf } from './stage/judge.ts';
 import { send } from './stage/send.ts';
 import { knownValues } from './stage/vocabulary.ts';
-import { differences, openState, type StoredState } from './state/snapshot.ts';
+import { differences, openState, type Snapshot, type StoredState } from './state/snapshot.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -31,9 +31,13 @@ export interface FuzzResult {
   readonly found: readonly Found[];
   /** Changes that did not come again; for a person to look at. */
   readonly seenOnce: readonly Found[];
+  /** Refused requests whose first try stood alone, and such that were sent beside one that was carried out. */
+  readonly firstTries: { readonly judged: number; readonly beside: number };
 }
 
 const AT_ONCE = 8;
+/** Between two looks at what is stored. */
+const FIRST_AT_ONCE = 16;
 const REFUSED = 400;
 const ORDER = ['chat-proxy', 'auth', 'accounting'];
 
@@ -53,6 +57,7 @@ export async function fuzzOperations(
     found: [],
     seenOnce: [],
     byStatus: {},
+    firstTries: { judged: 0, beside: 0 },
   };
   try {
     // What one service refuses from then on must not hide the others: limits and blocks are made last.
@@ -66,7 +71,8 @@ export async function fuzzOperations(
     await state.close();
   }
   const sent = Object.values(stage.byStatus).reduce((sum, count) => sum + count, 0);
-  return { sent, byStatus: stage.byStatus, found: distinct(stage.found), seenOnce: distinct(stage.seenOnce) };
+  const { byStatus, firstTries, found, seenOnce } = stage;
+  return { sent, byStatus, firstTries, found: distinct(found), seenOnce: distinct(seenOnce) };
 }
 
 interface Stage {
@@ -77,6 +83,7 @@ interface Stage {
   readonly found: Found[];
   readonly seenOnce: Found[];
   readonly byStatus: Record<number, number>;
+  readonly firstTries: { judged: number; beside: number };
 }
 
 async function fuzzDoors(stage: Stage, doors: readonly Door[], options: FuzzOptions): Promise<void> {
@@ -84,7 +91,13 @@ async function fuzzDoors(stage: Stage, doors: readonly Door[], options: FuzzOpti
     fc.sample(requestsTo(door, stage.known, share), { seed: options.seed, numRuns });
   const broken = doors.flatMap((door) => draw(door, { valid: 0, broken: 1 }, options.broken));
   const valid = doors.flatMap((door) => draw(door, { valid: 1, broken: 0 }, options.valid));
-  await askAll(stage, [...broken, ...valid].filter(isSurvivable));
+  // What the contract itself refuses comes first, because what may be carried out hides what refusals beside it do.
+  const inOrder = [
+    ...broken.filter(({ fault }) => fault !== undefined),
+    ...broken.filter(({ fault }) => fault === undefined),
+  ];
+  const refused = await askFirst(stage, inOrder.filter(isSurvivable));
+  await askAgain(stage, [...refused, ...(await refusedOf(stage, valid.filter(isSurvivable)))]);
   await stage.callers.revive();
 }
 
@@ -92,10 +105,47 @@ async function fuzzDoors(stage: Stage, doors: readonly Door[], options: FuzzOpti
 const isSurvivable = ({ door, caller, fault }: FuzzRequest): boolean =>
   door.operation.id !== 'deleteUsers' || fault !== undefined || (caller !== 'admin' && caller !== 'API key');
 
-/** Sends all, and then again what was refused: none of that may change anything. */
-async function askAll(stage: Stage, requests: readonly FuzzRequest[]): Promise<void> {
+const QUIET_LOOKS = 40;
+
+/** What earlier requests have begun, such as a letter, is done with. A wait that ends: what still moves is told once. */
+async function untilQuiet({ state }: Stage): Promise<Snapshot> {
+  let before = await state.take();
+  for (let looks = 0; looks < QUIET_LOOKS; looks += 1) {
+    const after = await state.take();
+    if (differences(before, after).length === 0) return after;
+    before = after;
+  }
+  return before;
+}
+
+/** The first time, when nothing that they make is there yet. A few at once; they are judged where nothing beside them was carried out. */
+async function askFirst(stage: Stage, requests: readonly FuzzRequest[]): Promise<FuzzRequest[]> {
+  const refused: FuzzRequest[] = [];
+  let before = await untilQuiet(stage);
+  for (let at = 0; at < requests.length; at += FIRST_AT_ONCE) {
+    const some = requests.slice(at, at + FIRST_AT_ONCE);
+    const statuses = await askTogether(stage, some);
+    const after = await stage.state.take();
+    const these = some.filter((_, place) => (statuses[place] ?? 0) >= REFUSED);
+    const isAlone = some.every(
+      ({ door }, place) => door.operation.method === 'GET' || (statuses[place] ?? 0) >= REFUSED,
+    );
+    stage.firstTries[isAlone ? 'judged' : 'beside'] += these.length;
+    const changed = isAlone ? differences(before, after) : [];
+    if (changed.length > 0) note(stage.found, these, `a refusal changed ${changed.join('; ')} at the first try`);
+    refused.push(...these);
+    before = isAlone ? after : await untilQuiet(stage);
+  }
+  return refused;
+}
+
+async function refusedOf(stage: Stage, requests: readonly FuzzRequest[]): Promise<FuzzRequest[]> {
   const statuses = await askTogether(stage, requests);
-  const refused = requests.filter((_, at) => (statuses[at] ?? 0) >= REFUSED);
+  return requests.filter((_, at) => (statuses[at] ?? 0) >= REFUSED);
+}
+
+/** What was refused, once more: what only one of them changes is found by halves. */
+async function askAgain(stage: Stage, refused: readonly FuzzRequest[]): Promise<void> {
   if (refused.length > 0) await blame(stage, refused);
 }
 

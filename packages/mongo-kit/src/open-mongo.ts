@@ -17,6 +17,8 @@ export interface MongoOptions {
    * may take when absent.
    */
   readonly silentMs?: number;
+  /** Put around each operation of {@link Mongo.run}: a step of a trace. */
+  readonly around?: <T>(operation: () => Promise<T>) => Promise<T>;
   /** Told once per failed attempt to connect, and when a connection is given up. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -65,13 +67,14 @@ export function openMongo(options: MongoOptions): Mongo {
   const closing = new AbortController();
   const { promise: connected, resolve } = Promise.withResolvers<void>();
   void keepConnected(connection, options, { closing: closing.signal, opened: resolve }).finally(resolve);
-  const { operationTimeoutMs = SOCKET_TIMEOUT_MS } = options;
+  const { operationTimeoutMs = SOCKET_TIMEOUT_MS, around = (operation) => operation() } = options;
 
   function db(): mongo.Db {
     if (connection.readyState !== 1 || !connection.db) throw new mongo.MongoNotConnectedError('not connected');
     return connection.db;
   }
-  const run: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);
+  const inTime: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);
+  const run: Mongo['run'] = (operation) => around(() => inTime(operation));
   let probe: mongo.MongoClient | undefined;
   return {
     connection,
@@ -82,7 +85,7 @@ export function openMongo(options: MongoOptions): Mongo {
     pool: watchPool(connection),
     bounded: (store) => boundedBy(run, store),
     ping: () =>
-      run(async () => {
+      inTime(async () => {
         db();
         // Connects with the first question, and again after every loss.
         probe ??= new mongo.MongoClient(options.url, { ...timeoutsFor(operationTimeoutMs), maxPoolSize: 1 });

@@ -54,7 +54,14 @@ export type Metrics = Readonly<{
 }>;
 
 /** What a metric is, without its values. */
-export type MetricRow = Readonly<{ name: string; help: string; type: string; labels: readonly string[] }>;
+export type MetricRow = Readonly<{
+  name: string;
+  help: string;
+  type: string;
+  labels: readonly string[];
+  /** Whether an alert sees its first event: a series that begins with it is no rise. */
+  isFromTheStart: boolean;
+}>;
 
 export type MetricsOptions = Readonly<{
   service: string;
@@ -113,8 +120,14 @@ export function createMetrics({ service, withProcess = true }: MetricsOptions): 
 
 function rowOf(metric: MetricObject): MetricRow {
   // Its types do not have the labels.
-  const { name, help, type, labelNames = [] } = metric as MetricObject & { labelNames?: readonly string[] };
-  return { name, help, type: String(type), labels: labelNames };
+  const { name, help, type, labelNames = [], hashMap = {} } = metric as MetricObject & Untyped;
+  const isFromTheStart = String(type) !== 'counter' || Object.keys(hashMap).length > 0;
+  return { name, help, type: String(type), labels: labelNames, isFromTheStart };
+}
+
+interface Untyped {
+  readonly labelNames?: readonly string[];
+  readonly hashMap?: Readonly<Record<string, unknown>>;
 }
 
 const byName = (one: MetricRow, other: MetricRow): number => (one.name < other.name ? -1 : 1);

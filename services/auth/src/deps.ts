@@ -6,6 +6,7 @@ import {
   createRateLimiter,
   createRounds,
   createServiceClock,
+  inSpan,
   migrateOnceReachable,
   NEVER,
   packageVersion,
@@ -177,8 +178,15 @@ function schemaCheck(mongo: Mongo): Check {
 function openDatabase(config: Config, closers: Closers, logger: Logger): Mongo {
   const onFault = (error: unknown) => logger.warn('no connection to the database yet', { error });
   const url = config.mongoUrl.reveal();
-  return closers.add('database', openMongo({ url, defaultDatabase: DATABASE, onFault, ...config.mongo }));
+  return closers.add(
+    'database',
+    openMongo({ url, defaultDatabase: DATABASE, onFault, around: traced, ...config.mongo }),
+  );
 }
+
+/** An operation is a step of the trace under way, without what was asked. */
+const traced = <T>(operation: () => Promise<T>): Promise<T> =>
+  inSpan(['mongodb', 'client', { 'db.system.name': 'mongodb' }], operation);
 
 type Surroundings = { mongo: Mongo; closers: Closers; logger: Logger; metrics: Metrics; clock: Clock };
 

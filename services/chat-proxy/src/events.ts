@@ -75,8 +75,8 @@ const EVENTS = {
   },
   usage_not_believed: {
     help: 'Answers whose upstream reported impossible usage; our own count was charged',
-    labels: { upstream: UPSTREAM },
-    fields: ['holdId'],
+    // The server is no label: an alert would not see the first event of one.
+    fields: ['holdId', 'upstream'],
     level: 'warn',
   },
   message_lost: {

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { Books, Fleet } from '@tollgate/test-kit';
 import { MongoClient } from 'mongodb';
 import { callOnce, callUntilDefinite } from './calls.ts';
+import { type Verdict, verifyAudit, verifyLedger } from '../verified.ts';
 import { eachOf, type Stage } from './stage.ts';
 
 /** A hold as the books have it. */
@@ -35,14 +33,6 @@ export interface Account {
   readonly held: number;
   /** As the owner is told. */
   readonly told: number;
-}
-
-/** One check of `ledger:verify`, of `audit:verify`, or of our own. */
-export interface Verdict {
-  readonly invariant: string;
-  readonly title: string;
-  readonly offenders: number;
-  readonly first: unknown;
 }
 
 export interface ProcessFacts {
@@ -98,7 +88,11 @@ export async function gather(stage: Stage, leaseSeconds: number): Promise<Facts>
     return {
       holds: await books.query<BookedHold & Record<string, unknown>>(HOLDS),
       accounts: await accountsOf(stage),
-      verdicts: [...(await verifyLedger(stage)), await verifyAudit(stage), ...(await ownChecks(books))],
+      verdicts: [
+        ...(await verifyLedger(fleet.environments.accounting)),
+        await verifyAudit(fleet.environments.auth),
+        ...(await ownChecks(books)),
+      ],
       journalRows: await rows.countDocuments(),
       processes: await Promise.all(processesOf(fleet)),
       quietAfterMs,
@@ -137,31 +131,6 @@ async function accountOf({ books, fleet }: Stage, payer: Stage['payers'][number]
   const { available, held } = await books.ofUser(payer.userId);
   const told = last.kind === 'answer' ? Number(last.body.totalCredits) : Number.NaN;
   return { userId: payer.userId, available, held, told };
-}
-
-async function verifyLedger({ fleet }: Stage): Promise<Verdict[]> {
-  const { checks } = await verified<{ checks: Verdict[] }>('ledger-verify', fleet.environments.accounting);
-  return checks.map(({ invariant, title, offenders, first }) => ({ invariant, title, offenders, first }));
-}
-
-async function verifyAudit({ fleet }: Stage): Promise<Verdict> {
-  type Report = { ok: boolean; offenders: number; faults: unknown[] };
-  const { offenders, faults } = await verified<Report>('audit-verify', fleet.environments.auth);
-  return { invariant: 'I10', title: 'The audit log is as it was written', offenders, first: faults[0] ?? null };
-}
-
-const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
-const VERIFIED_WITHIN_MS = 120_000;
-
-/** What the command of this name says, which operators run. It ends with 1 when something is wrong. */
-async function verified<Report>(name: string, env: Readonly<Record<string, string>>): Promise<Report> {
-  const args = ['--conditions=tollgate', `scripts/${name}.ts`, '--json'];
-  const options = { cwd: REPOSITORY, env: { PATH: process.env.PATH, ...env }, timeout: VERIFIED_WITHIN_MS };
-  const run = await promisify(execFile)(process.execPath, args, options).catch((error: { stdout?: string }) => {
-    if (!error.stdout?.startsWith('{')) throw error;
-    return { stdout: error.stdout };
-  });
-  return JSON.parse(run.stdout) as Report;
 }
 
 const COUNTS: readonly (readonly [string, string, string])[] = [

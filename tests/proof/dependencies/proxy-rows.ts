@@ -2,9 +2,23 @@ import assert from 'node:assert/strict';
 import { eventually } from '@tollgate/test-kit';
 import { isWrite, NOT_PRIMARY, OUT_OF_DISK_SPACE } from './mongo-line.ts';
 import type { Row } from './row.ts';
-import { ask, LOST_MODEL, readiness, refusedChat, untilAnswered, untilReady } from './stage.ts';
+import {
+  ask,
+  assertRefused,
+  call,
+  LOST_MODEL,
+  readiness,
+  refusedChat,
+  SLOW_MODEL,
+  untilAnswered,
+  untilReady,
+} from './stage.ts';
 
 const LIMIT_MS = 2000;
+const OPERATION_LIMIT_MS = 3000;
+const CONNECT_MS = 3000;
+/** Of connections to MongoDB. */
+const POOL_SIZE = 50;
 /** What a busy machine may add to a limit; the limits themselves are the product's. */
 const PATIENCE_MS = 4000;
 
@@ -59,6 +73,7 @@ const dies = (when: 'cut' | 'cut after'): Row => ({
 });
 
 const OPERATION_MS = 1000;
+const OPERATIONS_BEFORE_TOKEN = 2;
 const SLOW: Row = {
   row: 'MongoDB slow',
   service: 'chat-proxy',
@@ -67,16 +82,24 @@ const SLOW: Row = {
     const { platform, lines } = stage;
     const person = stage.person();
     await (await ask(platform, person)).toEnd();
+    const firstToken = async (): Promise<number> => {
+      const began = performance.now();
+      const chat = await ask(platform, person);
+      await chat.until('token');
+      const ms = Math.round(performance.now() - began);
+      await chat.toEnd();
+      assert.equal(chat.events.at(-1)?.event, 'end');
+      return ms;
+    };
+    const calm = await firstToken();
     lines.proxyMongo.latency(OPERATION_MS / 2);
-    const began = performance.now();
-    const chat = await ask(platform, person);
-    await chat.until('token');
-    const ms = Math.round(performance.now() - began);
-    await chat.toEnd();
+    const ms = await firstToken();
     lines.proxyMongo.latency(0);
-    assert.equal(chat.events.at(-1)?.event, 'end');
-    await platform.untilCharged(person.userId, 10);
-    return `first token after ${ms} ms`;
+    await platform.untilCharged(person.userId, 15);
+    // One after the other before the first token: a read, and the row of the journal.
+    const most = calm + (OPERATIONS_BEFORE_TOKEN + 1) * OPERATION_MS;
+    assert.ok(ms < most, `first token after ${ms} ms, and ${calm} ms before`);
+    return `first token after ${ms} ms, and ${calm} ms while it was fast`;
   },
 };
 
@@ -152,4 +175,67 @@ const NO_NAME: Row = {
   },
 };
 
-export const PROXY_ROWS: readonly Row[] = [DOWN, dies('cut'), dies('cut after'), SLOW, NEW_PRIMARY, FULL, NO_NAME];
+const SLOW_NAME: Row = {
+  row: 'DNS / resolver slow',
+  service: 'chat-proxy',
+  what: 'a server whose name is looked up for ever',
+  isLong: true,
+  async play(stage) {
+    const { platform } = stage;
+    const person = stage.person();
+    const began = performance.now();
+    const chat = await person.chat({ question: 'Hello', chatflow_id: `model:${SLOW_MODEL}` });
+    const ms = Math.round(performance.now() - began);
+    assert.deepEqual([chat.status, chat.problem?.code], [502, 'upstream_unavailable']);
+    assert.ok(ms > CONNECT_MS / 2 && ms < CONNECT_MS + PATIENCE_MS, `answered after ${ms} ms`);
+    const books = await platform.untilNoOpenHold(person.userId);
+    assert.deepEqual([books.available, books.charged], [5000, 0]);
+    await untilAnswered(platform, person);
+    return `502 upstream_unavailable after ${ms} ms, hold voided`;
+  },
+};
+
+const EXHAUSTED: Row = {
+  row: 'Pool exhausted',
+  service: 'chat-proxy',
+  what: 'every connection to MongoDB waits for an answer',
+  async play(stage) {
+    const { platform, mongo } = stage;
+    const person = stage.person();
+    mongo.proxy.meet('hold', ({ name, collection }) => name === 'find' && collection === 'sessions');
+    const listed = Array.from({ length: 2 * POOL_SIZE }, () =>
+      call('GET', `${platform.urls.chatProxy}/api/v1/chat/sessions`, { token: person.accessToken }),
+    );
+    await eventually(async () => (mongo.proxy.met() >= POOL_SIZE ? true : undefined), 'a full pool');
+    const ready = await readiness(platform.chatProxy);
+    const began = performance.now();
+    const chat = await ask(platform, person);
+    const ms = Math.round(performance.now() - began);
+    const answers = await Promise.all(listed);
+    mongo.proxy.meet(undefined);
+    await chat.toEnd();
+    for (const answer of answers) assertRefused(answer, 'dependency_unavailable');
+    assert.equal(ready, 200, 'readiness has a connection of its own');
+    const slowest = Math.max(ms, ...answers.map((answer) => answer.ms));
+    assert.ok(slowest < OPERATION_LIMIT_MS + PATIENCE_MS, `answered after ${slowest} ms`);
+    // It waits no longer than they do, and is then the first to get a connection.
+    const isWhole = chat.status === 200 && chat.events.at(-1)?.event === 'end';
+    if (!isWhole) assert.deepEqual([chat.status, chat.problem?.code], [503, 'dependency_unavailable']);
+    const { charged } = await platform.untilNoOpenHold(person.userId);
+    assert.equal(charged, isWhole ? 5 : 0);
+    await untilAnswered(platform, person);
+    return `${listed.length} lists 503 dependency_unavailable, the last after ${slowest} ms; ready 200; a question beside them ${chat.status} after ${ms} ms, ${charged} charged`;
+  },
+};
+
+export const PROXY_ROWS: readonly Row[] = [
+  DOWN,
+  dies('cut'),
+  dies('cut after'),
+  SLOW,
+  NEW_PRIMARY,
+  EXHAUSTED,
+  FULL,
+  NO_NAME,
+  SLOW_NAME,
+];

@@ -14,6 +14,7 @@ import {
   startPlatform,
 } from '@tollgate/test-kit';
 import { type MongoLine, startMongoLine } from './mongo-line.ts';
+import { SLOW_HOST } from './slow-host.ts';
 
 /** A platform of which every way to something else can be disturbed. */
 export interface Stage {
@@ -32,9 +33,11 @@ export interface Stage {
 export type ServiceKey = 'auth' | 'accounting' | 'chatProxy';
 
 const LEASE_SECONDS = 20;
-const PEOPLE = 30;
+const PEOPLE = 36;
 /** Of a server whose name is looked for in vain (RFC 6761, section 6.4). */
 export const LOST_MODEL = 'lost';
+/** Of a server whose name nobody ever answers for. */
+export const SLOW_MODEL = 'slow';
 
 export async function setStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-clocks-'));
@@ -54,8 +57,13 @@ export async function setStage(): Promise<Stage> {
   });
   if (!around) throw new Error('the platform did not ask for its routes');
   const { lines, mongo } = around;
-  const price = { upstream: 'nowhere', model: LOST_MODEL, mode: 'metered', unitPrices: { output: 1_000_000 } };
-  assert.ok((await platform.admin.accounting('POST', '/api/pricing', price)).status < 300);
+  for (const [upstream, model] of [
+    ['nowhere', LOST_MODEL],
+    ['slow', SLOW_MODEL],
+  ]) {
+    const price = { upstream, model, mode: 'metered', unitPrices: { output: 1_000_000 } };
+    assert.ok((await platform.admin.accounting('POST', '/api/pricing', price)).status < 300);
+  }
   const people = await Promise.all(Array.from({ length: PEOPLE }, () => platform.user({ credits: 5000 })));
   return {
     platform,
@@ -94,6 +102,7 @@ async function openLines({ auth, accounting, chatProxy }: Environments): Promise
 
 function throughLines({ auth, accounting, chatProxy }: Environments, { lines }: Around): Environments {
   const nowhere = { name: 'nowhere', kind: 'openai', baseUrl: 'http://nowhere.invalid/v1', models: [LOST_MODEL] };
+  const slow = { name: 'slow', kind: 'openai', baseUrl: `http://${SLOW_HOST}/v1`, models: [SLOW_MODEL] };
   return {
     auth: {
       ...auth,
@@ -111,7 +120,8 @@ function throughLines({ auth, accounting, chatProxy }: Environments, { lines }: 
       MONGODB_URI: direct(chatProxy['MONGODB_URI'], lines.proxyMongo),
       ACCOUNTING_API_URL: `http://127.0.0.1:${lines.accounting.port}`,
       ACCOUNTING_BREAK_TIME: '100ms',
-      UPSTREAMS: JSON.stringify({ servers: [{ ...nowhere, public: true }] }),
+      NODE_OPTIONS: `--import=${new URL('./slow-names.ts', import.meta.url).href}`,
+      UPSTREAMS: JSON.stringify({ servers: [nowhere, slow].map((server) => ({ ...server, public: true })) }),
     },
   };
 }

@@ -65,6 +65,7 @@ ${table(
   ['status', 'answers'],
   counts.map(({ status, count }) => [status, count]),
 )}
+${table(['refused or failed', 'answers'], Object.entries(answers.refusals))}
 ## How operations ended for their clients
 
 ${table(['ending', 'times'], Object.entries(openings))}

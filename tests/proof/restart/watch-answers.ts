@@ -4,6 +4,8 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 export interface Answers {
   /** Of all answers. */
   readonly statuses: Readonly<Record<number, number>>;
+  /** Of those that were no success, with what was asked. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** 5xx that do not say when to come again. */
   readonly withoutRetryAfter: readonly string[];
   /** Requests whose connection ended before there was an answer. */
@@ -18,11 +20,13 @@ interface Sent {
 }
 
 const KEPT = 100;
+const REFUSED = 400;
 
 /** Requests of `fetch` to these addresses. */
 export function watchAnswers(origins: readonly string[]): Answers {
   const watched = new Set(origins);
   const statuses: Record<number, number> = {};
+  const refusals: Record<string, number> = {};
   const withoutRetryAfter: string[] = [];
   const cut: string[] = [];
   const nameOf = ({ method, path }: Sent): string => `${method} ${path.replaceAll(/[0-9a-f-]{20,}/g, ':id')}`;
@@ -32,6 +36,9 @@ export function watchAnswers(origins: readonly string[]): Answers {
     if (!watched.has(request.origin)) return;
     const { statusCode, headers } = response;
     statuses[statusCode] = (statuses[statusCode] ?? 0) + 1;
+    const refusal = `${statusCode} ${nameOf(request)}`;
+    if (statusCode >= REFUSED && (refusal in refusals || Object.keys(refusals).length < KEPT))
+      refusals[refusal] = (refusals[refusal] ?? 0) + 1;
     const names = headers.filter((_, at) => at % 2 === 0).map((name) => String(name).toLowerCase());
     if (statusCode >= 500 && !names.includes('retry-after') && withoutRetryAfter.length < KEPT)
       withoutRetryAfter.push(`${statusCode} ${nameOf(request)}`);
@@ -45,6 +52,7 @@ export function watchAnswers(origins: readonly string[]): Answers {
   subscribe('undici:request:error', failed);
   return {
     statuses,
+    refusals,
     withoutRetryAfter,
     cut,
     stop() {

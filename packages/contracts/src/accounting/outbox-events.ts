@@ -7,6 +7,9 @@ import { TenantSettings } from './tenant.ts';
 /** Which threshold was crossed: a share (`value` percent of `baseCredits`) or an amount, and what that is in credits. */
 export const AlertThreshold = z.object({ kind: z.enum(['percent', 'credits']), value: Credits, credits: Credits });
 
+/** Of the request that caused it, by which all logs and the ledger name it; none where the clock did. Older events lack it. */
+const RequestId = z.string().max(200).nullish();
+
 const Details = z.record(z.string(), z.unknown());
 
 /** What each type of event tells; docs/webhooks.md describes them for receivers. */
@@ -19,6 +22,7 @@ export const OUTBOX_EVENTS = {
     baseCredits: Credits,
     threshold: AlertThreshold,
     transactionId: z.int(),
+    requestId: RequestId,
   }),
   /** One invariant that a reconciliation found broken, as in the answer of verifyLedger. */
   'ledger.drift': z.object({
@@ -38,6 +42,7 @@ export const OUTBOX_EVENTS = {
     overrunCredits: Credits,
     writtenOffCredits: Credits,
     debtCredits: Credits,
+    requestId: RequestId,
   }),
   'tenant.changed': z.object({
     actor: z.string(),

@@ -39,7 +39,7 @@ describe('holds and endings of one account, many in a statement', () => {
         connected(async (client) => {
           let sum = 0;
           for (let turn = 0; turn < 4; turn += 1) {
-            const items = ids(12).map((id, at) => {
+            const items = ids(12).map((id, at): { user: User; id: string } => {
               const user = at % 4 === 3 ? (others[(at + n + turn) % others.length] ?? alice) : alice;
               return { user, id };
             });

@@ -68,7 +68,7 @@ export async function* chat(
     // A new conversation was being opened meanwhile.
     await turn.opened;
     // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
-    const over = AbortSignal.any([deps.stopping, hold.lost.signal]);
+    const over = [deps.stopping, hold.lost.signal];
 
     for await (const part of deps.answers.from(places, { prompt, hold, left: signal, over })) {
       const isFirst = reply.add(part);

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { newUuid } from '@tollgate/http-kit';
 import { areDuplicates, isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { Owner, SessionClaim, Sessions } from '../ports.ts';
@@ -31,7 +31,7 @@ export function sessionClaims({ database, rows, owned, defaultWorkspaceId }: Ses
   });
 
   async function claimOne(wanted: SessionClaim): Promise<Claimed> {
-    const memoryId = randomUUID();
+    const memoryId = newUuid();
     try {
       const row = await rows().findOneAndUpdate(takable(wanted), taken(wanted, memoryId), {
         upsert: true,
@@ -49,7 +49,7 @@ export function sessionClaims({ database, rows, owned, defaultWorkspaceId }: Ses
 
   /** Each one is an atomic step by itself, and who has got which is read from the leases afterwards. */
   async function claimAll(some: readonly SessionClaim[]): Promise<Claimed[]> {
-    const wanted = some.map((claim) => ({ claim, memoryId: randomUUID() }));
+    const wanted = some.map((claim) => ({ claim, memoryId: newUuid() }));
     const writes = wanted.map(({ claim, memoryId }) => ({
       updateOne: { filter: takable(claim), update: taken(claim, memoryId), upsert: true },
     }));

@@ -143,17 +143,18 @@ BEGIN
   END IF;
   PERFORM log_hold_usage(h, p, v_charged, v_short - v_debt, p_now);
   IF v_short > 0 THEN
-    PERFORM tell_overrun(v_result, p_now);
+    PERFORM tell_overrun(v_result, p.request_id, p_now);
   END IF;
   RETURN v_result;
 END $$;
 
 -- Tells that neither the hold nor the balance covered a charge, in the transaction that booked it.
-CREATE FUNCTION tell_overrun(h streaming_sessions, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tell_overrun(h streaming_sessions, p_request_id text, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM emit_event(h.tenant_id, 'usage.overrun', h.payer_id, jsonb_build_object(
     'userId', h.user_id, 'payerId', h.payer_id, 'holdId', h.id, 'chargedCredits', h.charged_credits,
-    'overrunCredits', h.overrun_credits, 'writtenOffCredits', h.written_off_credits, 'debtCredits', h.debt_credits), p_now);
+    'overrunCredits', h.overrun_credits, 'writtenOffCredits', h.written_off_credits, 'debtCredits', h.debt_credits,
+    'requestId', p_request_id), p_now);
 END $$;
 
 -- Who pays for the hold of each request; for one that is not there its user.

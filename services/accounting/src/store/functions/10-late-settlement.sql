@@ -59,7 +59,7 @@ BEGIN
     discrepancy_credits = nullif(v_short, 0), corrected_at = p_now, is_provisional = p.outcome IS NOT DISTINCT FROM 'recovered'
     WHERE id = h.id RETURNING * INTO h;
   IF v_short > 0 THEN
-    PERFORM tell_overrun(h, p_now);
+    PERFORM tell_overrun(h, p.request_id, p_now);
   END IF;
   RETURN h;
 END $$;

@@ -51,7 +51,7 @@ BEGIN
       PERFORM emit_event(a.tenant_id, 'credits.low', a.id, jsonb_build_object(
         'userId', a.id, 'availableCredits', t.available_after, 'heldCredits', t.held_after, 'baseCredits', a.alert_base,
         'threshold', jsonb_build_object('kind', v_low.kind, 'value', v_low.value, 'credits', v_low.credits),
-        'transactionId', t.id), t.created_at);
+        'transactionId', t.id, 'requestId', t.request_id), t.created_at);
     END IF;
   END IF;
   UPDATE user_accounts SET

@@ -91,7 +91,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#failure) controller.abort(asError(this.#failure.error));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    // Pieces of what was read from the connection, all of which they would keep for as long as the answer takes.
+    controller.rawHeaders = null;
     if (statusCode >= FIRST_FINAL_STATUS) this.#head.resolve({ statusCode, headers });
   }
 
