@@ -8,6 +8,13 @@ const MAX_TIME_EXPIRED = 50;
 export const isDuplicate = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
 
+/** Whether of many writes at once some were refused by a unique index, and nothing else went wrong. */
+export function areDuplicates(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoBulkWriteError) || error.result.getWriteConcernError()) return false;
+  const refused = [error.writeErrors].flat();
+  return refused.length > 0 && refused.every(({ code }) => code === DUPLICATE_KEY);
+}
+
 /** Whether an operation has reached the time limit it was given (`maxTimeMS`). */
 export const isOverTime = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && error.code === MAX_TIME_EXPIRED;

@@ -1,28 +1,16 @@
-import { newUuid } from '@tollgate/http-kit';
-import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
-import type { Owner, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
+import type { SessionRelease, Sessions } from '../ports.ts';
 import { gatheredInserts, gatheredWrites } from './gathered-writes.ts';
-import { pendingRowOf, sessionOf, type SessionRow, unfinishedOf } from './session-row.ts';
+import { firstColumns, leaseColumns, sessionClaims, type SessionsDeps } from './session-claims.ts';
+import { type SessionRow, unfinishedOf } from './session-row.ts';
 import { ownerColumns } from './streams/owned.ts';
 
 const MOST_CHAT_IDS = 200;
 
-/** Sessions in which no answer is believed to run. */
-export const isFree = (now: Date): mongo.Filter<SessionRow> => ({
-  $or: [{ lease_until: { $exists: false } }, { lease_until: { $lt: now } }],
-});
-
-export interface SessionLeasesDeps {
-  readonly database: Mongo;
-  readonly rows: () => mongo.Collection<SessionRow>;
-  readonly owned: (owner: Owner) => mongo.Filter<SessionRow>;
-  readonly defaultWorkspaceId: string;
-}
-
 /** Who answers in a session at the moment: taken and given back in one atomic step each. */
-export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: SessionLeasesDeps) {
+export function sessionLeases(deps: SessionsDeps) {
+  const { database, rows, defaultWorkspaceId } = deps;
   const insert = gatheredInserts(database, rows);
   const giveBack = gatheredWrites<SessionRelease, boolean>(database, {
     one: async (released) => (await giveBackAll(rows(), [released])).includes(true),
@@ -38,32 +26,6 @@ export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: Ses
       ...firstColumns(wanted, wanted.upstreamMemoryId),
     };
     await insert(row);
-  }
-
-  async function claim(wanted: SessionClaim): ReturnType<Sessions['claim']> {
-    const { id, owner, chatflowId, now } = wanted;
-    const memoryId = newUuid();
-    const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
-    try {
-      const row = await rows().findOneAndUpdate(
-        { ...own, ...isFree(now), pending: { $exists: false } },
-        { $set: leaseColumns(wanted), $setOnInsert: firstColumns(wanted, memoryId) },
-        { upsert: true, returnDocument: 'after' },
-      );
-      // An upsert that returns the new document always returns one.
-      return row ? { session: sessionOf(row), isNew: row.memory_id === memoryId } : 'not-found';
-    } catch (error) {
-      // The id exists, but not free and ours: the insert of the upsert has met it.
-      if (!isDuplicate(error)) throw error;
-      return whyNot(own, now);
-    }
-  }
-
-  async function whyNot(own: mongo.Filter<SessionRow>, now: Date): ReturnType<Sessions['claim']> {
-    const row = await rows().findOne(own);
-    if (!row) return 'not-found';
-    const left = row.lease_until && row.lease_until < now ? unfinishedOf(row) : undefined;
-    return left ? { unfinished: left } : 'busy';
   }
 
   async function unfinished(now: Date, limit: number): ReturnType<Sessions['unfinished']> {
@@ -84,28 +46,10 @@ export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: Ses
     return false;
   }
 
-  return { open, claim, unfinished, renew, release };
+  return { open, claim: sessionClaims(deps), unfinished, renew, release };
 }
 
 type SessionOpening = Parameters<Sessions['open']>[0];
-
-const leaseColumns = ({ lease, alias, pending }: SessionClaim) => ({
-  lease_id: lease.id,
-  lease_until: lease.until,
-  ...(alias && { alias }),
-  ...(pending && { pending: pendingRowOf(pending) }),
-});
-
-const firstColumns = ({ now, forgetAt }: SessionClaim, memoryId: string) => ({
-  created_at: now,
-  last_at: now,
-  topic: '',
-  first_message: '',
-  message_count: 0,
-  memory_id: memoryId,
-  chat_ids: [memoryId],
-  forget_at: forgetAt,
-});
 
 const leaseOf = ({ id, upstreamMemoryId, leaseId }: SessionRelease) => ({
   _id: id,

@@ -4,7 +4,8 @@ import { toCursor } from '../domain/cursor.ts';
 import type { ChatflowId, SessionId } from '../domain/wire-types.ts';
 import type { Owner, RetentionRule, Session, SessionPage, Sessions } from '../ports.ts';
 import { cursorFrom } from './cursor.ts';
-import { isFree, sessionLeases } from './session-leases.ts';
+import { isFree } from './session-claims.ts';
+import { sessionLeases } from './session-leases.ts';
 import { sessionOf, type SessionRow } from './session-row.ts';
 
 type Rows = () => mongo.Collection<SessionRow>;
@@ -25,7 +26,7 @@ export function sessionsIn(database: Mongo, defaultWorkspaceId: string): Session
 
   return {
     open: leases.open,
-    claim: (wanted) => database.run(() => leases.claim(wanted)),
+    claim: leases.claim,
     unfinished: (now, limit) => database.run(() => leases.unfinished(now, limit)),
     renewLeases: (leaseIds, until) => database.run(() => leases.renew(leaseIds, until)),
     release: leases.release,

@@ -70,6 +70,56 @@ describe('conversations that begin or end at the same moment', () => {
     }
   });
 
+  it('are claimed in few commands when they are known, each as it would have been alone', async () => {
+    const { mongo, commandsOn } = counted(library.mongo);
+    const sessions = sessionsIn(mongo, 'default');
+    const claimOf = ({ upstreamMemoryId: _, ...claim }: ReturnType<typeof opening>, now = NOW): SessionClaim => ({
+      ...claim,
+      now,
+      lease: { id: holdId(), until: new Date(now.getTime() + LONG) },
+    });
+    const all = many(opening);
+    await Promise.all(all.map((each) => sessions.open(each)));
+    const [busy, ...others] = all;
+    const [abandoned, free] = [others.slice(0, 5), others.slice(5)];
+    if (!busy) throw new Error('forty were opened');
+    await Promise.all(free.map((each) => sessions.release(endOf(each))));
+    const late = new Date(NOW.getTime() + 2 * LONG);
+    const [next = claimOf(busy)] = free.map((each) => claimOf(each));
+    const tooLarge = { questionId: 'q', answerId: 'a', question: 'x'.repeat(17 * 1024 * 1024), at: NOW };
+    const before = commandsOn('sessions');
+    const claimed = await Promise.allSettled([
+      ...free.slice(1).map((each) => sessions.claim(claimOf(each))),
+      sessions.claim(claimOf(busy)),
+      sessions.claim({ ...claimOf(busy), owner: person() }),
+      sessions.claim({ ...claimOf(busy), chatflowId: 'other' as ChatflowId }),
+      ...abandoned.map((each) => sessions.claim(claimOf(each, late))),
+      sessions.claim(claimOf(opening())),
+      sessions.claim(next),
+      sessions.claim({ ...next, lease: { ...next.lease, id: holdId() } }),
+    ]);
+    expect(commandsOn('sessions') - before).toBeLessThan(MANY / 4);
+    const known = { isNew: false, session: { topic: 'toll', messageCount: 2 } };
+    expect(claimed.map((each) => each.status === 'fulfilled' && each.value)).toMatchObject([
+      ...free.slice(1).map(() => known),
+      'busy',
+      'not-found',
+      'not-found',
+      ...abandoned.map(() => ({ unfinished: { pending: { question: 'What is a toll?' } } })),
+      { isNew: true, session: { topic: '', messageCount: 0 } },
+      known,
+      'busy',
+    ]);
+    // The answer to a claim may be lost; whoever asks again has it already.
+    const again = await outcomesOf([
+      sessions.claim(next),
+      sessions.claim({ ...claimOf(opening()), pending: tooLarge }),
+      sessions.claim(claimOf(opening())),
+    ]);
+    expect(again).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(await sessions.claim(next)).toMatchObject(known);
+  });
+
   it('are given back by the owner of the lease alone, whoever else is in the same command', async () => {
     const { mongo, commandsOn } = counted(library.mongo);
     const sessions = sessionsIn(mongo, 'default');
@@ -82,9 +132,9 @@ describe('conversations that begin or end at the same moment', () => {
     // Silent for its whole lease: another question has taken the conversation since.
     const { upstreamMemoryId: _, ...claim } = overtaken;
     const late = new Date(NOW.getTime() + 2 * LONG);
-    expect(await sessions.claim({ ...claim, now: late })).toMatchObject({ unfinished: {} });
-    await sessions.release({ ...endOf(overtaken), freshChatId: 'slot-2' });
     const lease = { id: holdId(), until: new Date(late.getTime() + LONG) };
+    expect(await sessions.claim({ ...claim, now: late, lease })).toMatchObject({ unfinished: {} });
+    await sessions.release({ ...endOf(overtaken), freshChatId: 'slot-2' });
     expect(await sessions.claim({ ...claim, now: late, lease })).toMatchObject({ isNew: false });
     const before = commandsOn('sessions');
 
@@ -92,7 +142,7 @@ describe('conversations that begin or end at the same moment', () => {
     expect(await Promise.all(twice)).toEqual([...all, ...all].map((each) => each !== deleted));
     expect(commandsOn('sessions') - before).toBeLessThan(MANY / 4);
 
-    expect(await sessions.claim({ ...claim, now: late })).toBe('busy');
+    expect(await sessions.claim({ ...claim, now: late, lease: { ...lease, id: holdId() } })).toBe('busy');
     for (const { owner, id } of [overtaken, ...others.slice(0, 3)])
       expect(await sessions.find(owner, id)).toMatchObject({ topic: 'toll', messageCount: 2 });
     const row = { user_id: others[0]?.owner.userId };
