@@ -1,12 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
+import { upstreamCall } from '../scripts/bench/load/columns.ts';
+import { httpAsk, openAgent } from '../scripts/bench/load/http-ask.ts';
 import { type Measured, ratio } from '../scripts/bench/report/measured.ts';
 import { readArguments } from '../scripts/bench/report/arguments.ts';
 import { columnTable } from '../scripts/bench/report/column-table.ts';
 import { bestOf, countOf, type Guarded, needsAnotherTry, verdictOf } from '../scripts/bench/report/guard-verdict.ts';
 import { judged } from '../scripts/bench/report/section.ts';
 import { median, quantile } from '../scripts/bench/report/statistics.ts';
-import { reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
+import { readmeTable, reportOf, shortTable, tableOf } from '../scripts/bench/report/write-report.ts';
+import { CHUNKS } from '../scripts/bench/programs/wire.ts';
 import { createClosers } from '../scripts/bench/stage/closers.ts';
+import { startProgram } from '../scripts/bench/stage/program.ts';
 
 const BENCHES = ['streamed', 'ledger'];
 const measured = (name: string, perSecond: number[]): Measured => ({
@@ -17,6 +21,7 @@ const measured = (name: string, perSecond: number[]): Measured => ({
   firstByteP50: 1,
   firstByteP99: 2,
   answers: perSecond.length * 1000,
+  pieces: 20,
   faults: 0,
   cpuMicroseconds: new Map([['proxy', 812.4]]),
   residentBytes: new Map([['proxy', 3 * 1_048_576]]),
@@ -80,6 +85,18 @@ describe('the report of the bench', () => {
     ]);
   });
 
+  it('gives the table of a README out of a report that was written before, and nothing else of it', () => {
+    const short = [{ what: 'streamed', perSecond: [{ who: 'floor', rate: 1755, ofFloor: 1 }] }];
+    const other = { title: 'streamed, openai', head: ['column'], rows: [['ours']] };
+    const sections = [['streamed', { findings: [], tables: [other], short }]] as const;
+    const report = reportOf({ command: 'pnpm bench', about: ['8 cores (fast)'], seconds: 1, sections });
+    expect(readmeTable(report, 'r.md')).toContain('on 8 cores, and');
+    expect(readmeTable(report, 'docs/reports/r.md')).toMatch(
+      /\[all figures\]\(docs\/reports\/r\.md\)\):\n\n\| request \| floor \|\n\|---\|---\|\n\| streamed \| 1,755 \(1\.00\) \|\n$/,
+    );
+    expect(() => readmeTable('# Bench', 'r.md')).toThrow('r.md has no table');
+  });
+
   it('shows every column beside the first', () => {
     const { rows } = columnTable('t', [measured('floor', [100]), measured('ours', [75])]);
     expect(rows[1]?.slice(0, 5)).toEqual(['ours', '75', '0.75', '1.2', '10.0']);
@@ -90,7 +107,14 @@ describe('the report of the bench', () => {
 
 describe('arguments of the bench', () => {
   it('measures everything, and shorter when that is asked for', () => {
-    expect(readArguments([], BENCHES)).toEqual({ quick: false, names: [], report: undefined, rounds: 3, seconds: 4 });
+    expect(readArguments([], BENCHES)).toEqual({
+      quick: false,
+      names: [],
+      report: undefined,
+      table: undefined,
+      rounds: 3,
+      seconds: 4,
+    });
     expect(readArguments(['--quick', 'ledger'], BENCHES)).toMatchObject({ quick: true, names: ['ledger'], seconds: 2 });
   });
 
@@ -99,6 +123,31 @@ describe('arguments of the bench', () => {
     for (const rounds of ['0', '21', 'many'])
       expect(() => readArguments(['--rounds', rounds], BENCHES)).toThrow('--rounds');
     expect(() => readArguments(['--seconds', '61'], BENCHES)).toThrow('--seconds');
+  });
+});
+
+describe('the AI server of the bench', () => {
+  it('sends each of its twenty chunks by itself, in both wires', async () => {
+    const upstream = await startProgram('upstream');
+    const agent = openAgent(1);
+    try {
+      for (const wire of ['openai', 'flowise'] as const) {
+        const call = upstreamCall(upstream.url, wire, { shape: 'streamed' });
+        let most = 0;
+        // A reader that is late meets two of them at once: what was sent apart is seen as soon as it is in time.
+        for (let asked = 0; most < CHUNKS && asked < 500; asked += 1) {
+          const { pieces, fault } = await httpAsk(agent, call);
+          expect(fault).toBeUndefined();
+          most = Math.max(most, pieces);
+        }
+        expect(most).toBe(CHUNKS);
+      }
+      const { pieces } = await httpAsk(agent, upstreamCall(upstream.url, 'openai', { shape: 'JSON' }));
+      expect(pieces).toBe(1);
+    } finally {
+      await agent.close();
+      await upstream.stop();
+    }
   });
 });
 

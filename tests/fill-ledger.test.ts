@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { accounting, HoldId } from '@tollgate/contracts';
 import { createPostgresDatabase, type TestDatabase } from '@tollgate/test-kit';
 import pg from 'pg';
 import { developmentUrl, fillLedger } from '../scripts/fill-ledger.ts';
 import { createLedgerAudit } from '../services/accounting/src/store/audit/ledger-audit.ts';
 import { createChores } from '../services/accounting/src/store/chores.ts';
+import { openModels } from '../services/accounting/src/store/models.ts';
 import { openPostgres } from '../services/accounting/src/store/postgres.ts';
+import { createReports } from '../services/accounting/src/store/reports.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -29,6 +32,24 @@ describe('A filled ledger', () => {
       expect(size).toMatchObject({ accounts: 1000, longest: 121, open: 1 });
     } finally {
       await postgres.close();
+    }
+  });
+
+  it('has histories and sessions that can be answered as the contract has them', async () => {
+    const models = openModels({ url: database.url, poolSize: 2, acquireMs: 5000 });
+    const reports = createReports(models);
+    try {
+      for (const userId of ['1', 'a', '3e8'].map((text) => text.padStart(24, '0'))) {
+        const transactions = await reports.transactions(userId, { limit: 100 });
+        const { success, error } = accounting.listTransactions.result.safeParse({ transactions, nextCursor: null });
+        expect({ userId, success, error }).toEqual({ userId, success: true, error: undefined });
+        expect(transactions.length).toBeGreaterThan(1);
+      }
+      const sessions = await reports.sessions({ limit: 100 });
+      expect(sessions.filter(({ holdId }) => !HoldId.safeParse(holdId).success)).toEqual([]);
+      expect(sessions).toHaveLength(100);
+    } finally {
+      await models.sequelize.close();
     }
   });
 

@@ -28,12 +28,13 @@ function documentAt(commit: string, path: string): OpenApi | undefined {
 }
 
 const accepted = new Set(readFileSync(ACCEPTED, 'utf8').split('\n'));
-// A commit that is not there must not look like one without documents.
-execFileSync('git', ['rev-parse', '--verify', '--quiet', `${values.against}^{commit}`]);
+// Where this branch left the other: what was added there since then has not been taken away here. Fails without such a commit,
+// which must not look like one without documents.
+const base = execFileSync('git', ['merge-base', values.against, 'HEAD'], { encoding: 'utf8' }).trim();
 const breaks = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.json'))
   .flatMap((name) => {
-    const before = documentAt(values.against, `${FOLDER}/${name}`);
+    const before = documentAt(base, `${FOLDER}/${name}`);
     const after = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as OpenApi;
     return before ? breaksBetween(before, after).map((said) => `${name.replace('.json', '')} ${said}`) : [];
   })

@@ -1,11 +1,12 @@
 // Measures the platform against a bare pass-through and others, and writes docs/reports/bench-<date>.md:
 // `pnpm bench [--quick] [--rounds 3] [--seconds 4] [--report file.md] [name…]`; `--quick` prints its report instead.
+// `pnpm bench --table docs/reports/bench-<date>.md` measures nothing and prints the table of the README out of that report.
 // Everything it needs it starts itself, on loopback, and ends. The services run from dist, as in production, which is built before.
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { readArguments } from './report/arguments.ts';
 import type { Section } from './report/section.ts';
-import { reportOf } from './report/write-report.ts';
+import { readmeTable, reportOf } from './report/write-report.ts';
 import { chatBenches } from './rows/chat.ts';
 import { hotAccountBench } from './rows/hot-account.ts';
 import { idleBench } from './rows/idle.ts';
@@ -34,6 +35,10 @@ const wanted = readArguments(
   process.argv.slice(2),
   BENCHES.map(({ name }) => name),
 );
+if (wanted.table !== undefined) {
+  process.stdout.write(readmeTable(await readFile(wanted.table, 'utf8'), wanted.table));
+  process.exit(0);
+}
 const began = performance.now();
 const loadBefore = loadavg()[0] ?? 0;
 const seconds = () => Math.round((performance.now() - began) / 1000);

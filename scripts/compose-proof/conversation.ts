@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { callJson, expectOk, openBooks, Person, type Books, type SmtpSink, type Urls } from '@tollgate/test-kit';
+import {
+  callJson,
+  type ChatCall,
+  expectOk,
+  openBooks,
+  Person,
+  type Books,
+  type SmtpSink,
+  type Urls,
+} from '@tollgate/test-kit';
 import { run, until } from './programs.ts';
 import type { Stack } from './stack.ts';
 
@@ -34,7 +43,7 @@ export async function converse(admin: Person, mails: SmtpSink, books: Books, url
   const { body: signedUp } = await expectOk(
     callJson<{ userId: string }>('POST', `${urls.auth}/api/auth/signup`, { body: newcomer }),
   );
-  const mail = await mails.waitForMail(newcomer.email, () => true, 60_000);
+  const mail = await mails.waitForMail(newcomer.email, () => true, 180_000);
   const token = /\b[0-9a-f]{6}\b/.exec(mail.text)?.[0];
   await expectOk(callJson('POST', `${urls.auth}/api/auth/verify-email`, { body: { token } }));
   const person = await new Person({ ...newcomer, userId: signedUp.userId }, urls).logIn();
@@ -75,6 +84,9 @@ export async function ask(
   }
   return { sessionId: String(answer.data('session_id')), charged: usage.credits };
 }
+
+export const endingOf = ({ cut, events }: Pick<ChatCall, 'cut' | 'events'>): string =>
+  cut ? `cut after ${events.length} events` : `ended with ${events.at(-1)?.event ?? 'nothing'}`;
 
 const spent = async (person: Person): Promise<number> => CREDITS - (await person.balance());
 

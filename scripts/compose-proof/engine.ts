@@ -7,6 +7,8 @@ import { run, until } from './programs.ts';
 
 export interface Engine {
   readonly version: string;
+  /** Ours, without a network: it cannot pull, and gets stand-ins for published images. */
+  readonly isOwn: boolean;
   /** Environment of the programs that speak to it. */
   readonly env: NodeJS.ProcessEnv;
   docker(...args: readonly string[]): Promise<string>;
@@ -43,6 +45,7 @@ export async function startEngine(prepared: string, folder: string, data: string
   );
   return {
     version: version.trim(),
+    isOwn: true,
     env,
     docker,
     stop: async () => {
@@ -50,6 +53,14 @@ export async function startEngine(prepared: string, folder: string, data: string
       await ended;
     },
   };
+}
+
+/** The engine of this machine, which pulls what is published. */
+export async function engineHere(): Promise<Engine> {
+  const { env } = process;
+  const docker = (...words: readonly string[]) => run('docker', words, env);
+  const version = await docker('version', '--format', '{{.Server.Version}}');
+  return { version: version.trim(), isOwn: false, env, docker, stop: () => Promise.resolve() };
 }
 
 /** Makes the images that others are built on or replaced by, from file systems. */
@@ -61,6 +72,7 @@ export async function importBases({ docker, env }: Engine, prepared: string): Pr
     ['tools', [path(''), 'ENV pnpm_config_trust_lockfile=true']],
     ['postgres', [path('/usr/lib/postgresql/18/bin:')]],
     ['nginx', [path('')]],
+    ['prometheus', [path('')]],
   ];
   for (const [name, changes] of bases) {
     if ((await docker('image', 'ls', '--quiet', `tollgate-base/${name}`)) !== '') continue;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Conversation, ask, booksOf, closedBooks, databaseUrl, URLS } from './conversation.ts';
+import { type Conversation, ask, booksOf, closedBooks, databaseUrl, endingOf, URLS } from './conversation.ts';
 import { run, until } from './programs.ts';
 import type { Stack } from './stack.ts';
 
@@ -29,9 +29,7 @@ export async function killOne(
   const began = performance.now();
   const secondsToHealthy = await stack.kill(service);
   await answer.toEnd();
-  const last = answer.events.at(-1)?.event ?? 'nothing';
-  // Not more often: the limits on questions are those of production.
-  await until(() => ask(person, chatflow, sessionId).catch(pause), `an answer after the kill of ${service}`, 240);
+  await until(() => ask(person, chatflow, sessionId).catch(pause), `an answer after the kill of ${service}`, 600);
   const secondsToAnswer = (performance.now() - began) / 1000;
   const books = await booksOf(stack);
   try {
@@ -42,13 +40,14 @@ export async function killOne(
   return {
     service,
     secondsToHealthy,
-    running: answer.cut ? `cut after ${answer.events.length} events` : `ended with ${last}`,
+    running: endingOf(answer),
     secondsToAnswer,
     ledger: await isLedgerRight(stack),
   };
 }
 
-const pause = () => new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 2_000));
+/** Not more often: the limits on questions are those of production. */
+export const pause = () => new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 2_000));
 
 /** The project's own verification, against the database in its container. */
 export async function isLedgerRight(stack: Stack): Promise<boolean> {

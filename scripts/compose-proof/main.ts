@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startDemoUpstream, startSmtpSink } from '@tollgate/test-kit';
 import { booksOf, converse, firstAdmin } from './conversation.ts';
-import { type Engine, importBases, startEngine } from './engine.ts';
+import { type Engine, engineHere, importBases, startEngine } from './engine.ts';
 import { type Figures, imageSizes, memoryOf, page } from './figures.ts';
 import { forward } from './forward.ts';
 import { isLedgerRight, killOne, KILLED } from './kills.ts';
+import { observe } from './observed.ts';
+import { proveScale, PUBLIC_HOST } from './scale.ts';
 import { layOut, openStack, type Stack } from './stack.ts';
 
 const MAIL_PORT = 2525;
@@ -16,7 +18,12 @@ const UPSTREAM_PORT = 9000;
 const SERVICES = ['auth', 'chat-proxy', 'accounting'];
 
 const { values } = parseArgs({
-  options: { prepared: { type: 'string' }, report: { type: 'string' }, images: { type: 'string' } },
+  options: {
+    prepared: { type: 'string' },
+    report: { type: 'string' },
+    images: { type: 'string' },
+    here: { type: 'boolean', default: false },
+  },
 });
 const prepared = values.prepared ?? '';
 const began = performance.now();
@@ -28,6 +35,7 @@ async function openOutside() {
   const [upstream, mails] = await Promise.all([startDemoUpstream({ flowiseApiKey: 'outside-key' }), startSmtpSink({})]);
   const servers = [forward(upstream.port).listen(UPSTREAM_PORT), forward(mails.smtpPort).listen(MAIL_PORT)];
   const addresses = {
+    publicHost: PUBLIC_HOST,
     flowiseUrl: `http://outside:${UPSTREAM_PORT}`,
     flowiseApiKey: 'outside-key',
     openAiUrl: `http://outside:${UPSTREAM_PORT}/v1`,
@@ -43,6 +51,8 @@ async function openOutside() {
 async function build(engine: Engine, stack: Stack): Promise<number> {
   const start = performance.now();
   await stack.compose('build', ...SERVICES);
+  if (!engine.isOwn) return minutes(start);
+  // What the stand-in for MongoDB runs in.
   const workspace = ['--target', 'workspace', '--tag', 'tollgate-base/workspace'];
   const bases = [
     '--build-context',
@@ -78,10 +88,14 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
     say(`killing ${service}`);
     kills.push(await killOne(stack, service, conversation));
   }
+  say('a second instance of each behind nginx');
+  const scaled = await proveScale(stack, await admin.logIn(), outside.mails);
+  say('Prometheus');
+  const observed = await observe(stack);
   const ledger = await isLedgerRight(stack);
   say('stopping');
-  await stack.compose('stop');
-  const stopped = (await stack.containers()).filter(({ service }) => SERVICES.includes(service));
+  await stack.compose('--profile=*', 'stop');
+  const stopped = (await stack.containers()).filter(({ service }) => SERVICES.includes(service.replace(/-2$/, '')));
   return {
     engine: engine.version,
     buildMinutes,
@@ -91,6 +105,8 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
     charged: conversation.charged,
     memory,
     kills,
+    scaled,
+    observed,
     ledger,
     exits: stopped.map(({ service, exitCode }) => ({ service, exitCode })),
     minutes: minutes(began),
@@ -98,13 +114,18 @@ async function prove(engine: Engine, stack: Stack, outside: Awaited<ReturnType<t
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'tollgate-compose-'));
-const engine = await startEngine(prepared, folder, values.images ?? join(folder, 'data-root'));
+const data = values.images ?? join(folder, 'data-root');
+const started = values.here ? engineHere() : startEngine(prepared, folder, data);
+const engine = await started.catch(async (error: unknown) => {
+  await rm(folder, { recursive: true, force: true });
+  throw error;
+});
 const outside = await openOutside();
 try {
   say(`engine ${engine.version}`);
-  await importBases(engine, prepared);
+  if (engine.isOwn) await importBases(engine, prepared);
   const clone = join(folder, 'clone');
-  await layOut(clone, outside.addresses);
+  await layOut(engine, clone, outside.addresses);
   const stack = openStack(engine, prepared, clone);
   try {
     const figures = await prove(engine, stack, outside);
@@ -113,12 +134,15 @@ try {
     if (values.report !== undefined) await writeFile(values.report, text);
     const isRight =
       figures.ledger &&
+      figures.scaled.ledger &&
+      figures.scaled.instances.every((instances) => instances > 1) &&
+      figures.observed.faults.length === 0 &&
       figures.kills.every(({ ledger }) => ledger) &&
       figures.exits.every(({ exitCode }) => exitCode === 0);
     process.exitCode = isRight ? 0 : 1;
   } catch (error) {
     const logs = await stack.compose('logs', '--no-color', '--tail=40').catch(String);
-    await cp(join(folder, 'dockerd.log'), '.tollgate/compose-check-engine.log');
+    if (engine.isOwn) await cp(join(folder, 'dockerd.log'), '.tollgate/compose-check-engine.log');
     await writeFile('.tollgate/compose-check.log', `${logs}\n`);
     throw error;
   } finally {

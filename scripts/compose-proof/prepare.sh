@@ -38,6 +38,9 @@ cp --update "$(readlink -f "$(command -v node)")" "$folder/node/usr/local/bin/no
 # As in the official image: a container that starts again gets a new /var/run/postgresql with the mode that the image's has.
 install -d -m 1777 "$folder/postgres/var/run/postgresql"
 "$here/debian-root.sh" forky "$folder/nginx" dash coreutils nginx
+"$here/debian-root.sh" forky "$folder/prometheus" dash coreutils prometheus
+# As in the official image: what a new volume is made from.
+install -d -o 65534 -g 65534 "$folder/prometheus/prometheus"
 
 # The stage `tools` of the Dockerfile: Node with pnpm, and the packages of our lockfile.
 lockfile=$(cksum <pnpm-lock.yaml | tr ' ' -)

@@ -18,7 +18,7 @@ export async function run(file: string, args: readonly string[], env: NodeJS.Pro
 const POLL_MS = 200;
 
 /** Asks again until there is an answer. @throws Error that names what did not come. */
-export async function until<T>(ask: () => Promise<T | undefined>, what: string, seconds = 120): Promise<T> {
+export async function until<T>(ask: () => Promise<T | undefined>, what: string, seconds = 300): Promise<T> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     const answer = await ask();

@@ -27,6 +27,7 @@ export interface Stack {
 }
 
 export interface Outside {
+  readonly publicHost: string;
   readonly flowiseUrl: string;
   readonly flowiseApiKey: string;
   readonly openAiUrl: string;
@@ -37,17 +38,25 @@ export interface Outside {
 const mongoUrl = (database: string) => `mongodb://mongo:27017/${database}?directConnection=true`;
 
 /** A clean copy of what git has, with secrets and an .env of its own. */
-export async function layOut(folder: string, outside: Outside): Promise<void> {
+export async function layOut({ isOwn }: Engine, folder: string, outside: Outside): Promise<void> {
   const secrets = join(folder, 'secrets');
   await mkdir(secrets, { recursive: true });
   const copy = 'git ls-files --cached --others --exclude-standard -z | tar --null --files-from=- -c | tar -x -C "$1"';
   await run('/bin/sh', ['-c', copy, 'copy', folder], process.env);
-  await writeFile(join(secrets, 'auth_mongodb_uri'), mongoUrl('tollgate_auth'));
-  await writeFile(join(secrets, 'chat_mongodb_uri'), mongoUrl('tollgate_chat'));
-  const given = { SMTP_URL: outside.smtpUrl, FLOWISE_API_KEY: outside.flowiseApiKey };
+  if (isOwn) {
+    await writeFile(join(secrets, 'auth_mongodb_uri'), mongoUrl('tollgate_auth'));
+    await writeFile(join(secrets, 'chat_mongodb_uri'), mongoUrl('tollgate_chat'));
+  }
+  const given = {
+    PUBLIC_BASE_URL: `https://${outside.publicHost}`,
+    SMTP_URL: outside.smtpUrl,
+    FLOWISE_API_KEY: outside.flowiseApiKey,
+  };
   await run('./scripts/secrets', [], { ...process.env, ...given }, folder);
   const variables = {
-    PUBLIC_BASE_URL: 'https://tollgate.example.test',
+    PUBLIC_BASE_URL: `https://${outside.publicHost}`,
+    // As the profiles edge and scale want it; who calls a service itself sends no X-Forwarded-For.
+    TRUST_PROXY_HOPS: '1',
     MAIL_FROM: 'tollgate@example.test',
     FLOWISE_API_URL: outside.flowiseUrl,
     FLOWISE_API_KEY_FILE: '/run/optional/flowise_api_key',
@@ -58,14 +67,25 @@ export async function layOut(folder: string, outside: Outside): Promise<void> {
   await writeFile(join(folder, '.env'), lines.join(''));
 }
 
-const FILES = ['docker-compose.yml', 'scripts/compose-proof/stand-ins.yml'].flatMap((file) => ['--file', file]);
+/** Not the name in the file: what is taken down with its volumes must not be what somebody runs. */
+export const PROJECT = 'tollgate-check';
 
 export function openStack(engine: Engine, prepared: string, folder: string): Stack {
-  const env = { ...engine.env, PREPARED: prepared };
+  const env = { ...engine.env, PREPARED: prepared, COMPOSE_PROJECT_NAME: PROJECT };
+  const over = engine.isOwn ? ['outside', 'stand-ins'] : ['outside'];
+  const files = ['docker-compose.yml', ...over.map((name) => `scripts/compose-proof/${name}.yml`)];
   const compose = (...args: readonly string[]) =>
     run(
       'docker',
-      ['compose', '--ansi=never', '--progress=plain', '--project-directory', '.', ...FILES, ...args],
+      [
+        'compose',
+        '--ansi=never',
+        '--progress=plain',
+        '--project-directory',
+        '.',
+        ...files.flatMap((file) => ['--file', file]),
+        ...args,
+      ],
       env,
       folder,
     );

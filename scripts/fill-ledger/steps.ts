@@ -34,12 +34,15 @@ const ACCOUNTS: Step = {
   },
 };
 
+/** The same in every run, with the version and the variant that the contract asks of an id. */
+const HOLD_ID = "overlay(overlay(md5(a.n || ':' || k) PLACING '8' FROM 13) PLACING '8' FROM 17)::uuid";
+
 /** Each chat holds 20 credits and is charged 1 to 20 of them, three seconds later. */
 const CHATS: Step = {
   title: 'chats',
   sql: ({ days }) => `
     CREATE TEMP TABLE fill_chats AS
-      SELECT a.user_id, a.n AS account, k, md5(a.n || ':' || k)::uuid AS hold_id, 20 AS held, 1 + (r & 15) + (r >> 8 & 3) AS charged,
+      SELECT a.user_id, a.n AS account, k, ${HOLD_ID} AS hold_id, 20 AS held, 1 + (r & 15) + (r >> 8 & 3) AS charged,
              a.began + ((k - 1 + (r >> 10 & 1023) / 1024.0) / a.chats) * (interval '${days} days' - interval '10 seconds') AS at,
              k = a.chats AND a.n % ${OPEN_EVERY} = 0 AS is_open,
              'model-' || (r & 7) AS model,

@@ -38,7 +38,15 @@ const { values, positionals } = parseArgs({
 const files =
   positionals.length > 0
     ? positionals
-    : ['01-ledger.sql', '03-lots.sql', '05-hold-lots.sql', '07-open-hold.sql', '09-close-hold.sql'];
+    : [
+        '01-ledger.sql',
+        '03-lots.sql',
+        '05-hold-lots.sql',
+        '07-open-hold.sql',
+        '09-close-hold.sql',
+        '11-open-together.sql',
+        '15-close-together.sql',
+      ];
 
 /** mulberry32: the same seed takes the same sample. */
 function randomOf(seed: number): () => number {

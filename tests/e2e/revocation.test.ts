@@ -175,7 +175,13 @@ describe('while auth is away', () => {
     const [alice, bob] = await Promise.all([0, 1].map(() => platform.user({ credits: 0, assign: false })));
     if (!alice || !bob) throw new Error('nobody is there');
     await bob.auth('POST', '/api/auth/logout-all');
-    await untilRefused(bob.accessToken);
+    // By every instance, which hears of it by itself.
+    for (const service of ['chatProxy', 'accounting'] as const) {
+      for (const url of platform[service].instances) {
+        const refusal = () => callJson('GET', url + PROBES[service], { token: bob.accessToken });
+        await eventually(async () => ((await refusal()).status === 401 ? true : undefined), `${url} to refuse it`);
+      }
+    }
     await platform.auth.end('SIGKILL');
     for (const url of [platform.urls.chatProxy, platform.urls.accounting]) while (!((await ageAt(url)) > 3));
     for (const service of ['chatProxy', 'accounting'] as const) {

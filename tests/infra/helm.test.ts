@@ -1,13 +1,13 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { SERVICE_NAMES, type ServiceName } from '@tollgate/contracts';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { readVariables, type Variables } from '../../scripts/environment/variables.ts';
 
-// Without helm a chart cannot be rendered. What can be read is: names, values and their schema; where helm is, it has the last word.
+// Without helm a chart cannot be rendered. What can be read is: names, values and their schema; where helm is, it has the last word
+// in helm-rendered.test.ts.
 
 interface ServiceValues {
   readonly port: number;
@@ -147,24 +147,4 @@ it('the chart brings every alert of the repository', () => {
   for (const file of readdirSync(join('ops', 'alerts'))) {
     expect(read('templates', 'monitoring.yaml')).toContain(`.Files.Get "alerts/${file}"`);
   }
-});
-
-const hasHelm = spawnSync('helm', ['version']).status === 0;
-(hasHelm ? describe : describe.skip)('where helm is', () => {
-  it('renders every kind of object from it', () => {
-    const set = ['publicBaseUrl=https://chat.example.test', 'mailFrom=chat@example.test', 'ingress.enabled=true'];
-    const hosts = SERVICE_NAMES.map((name) => `ingress.hosts.${name}=${name}.example.test`);
-    const more = ['serviceMonitor.enabled=true', 'prometheusRule.enabled=true', 'postgres.citus.enabled=true'];
-    const options = [...set, ...hosts, ...more].flatMap((each) => ['--set', each]);
-    execFileSync('helm', ['lint', '--strict', CHART, ...options]);
-    const rendered = execFileSync('helm', ['template', 'prod', CHART, ...options], { encoding: 'utf8' });
-    const kinds = new Set(parseAllDocuments(rendered).map((document) => Object(document.toJS())['kind']));
-    expect(kinds).toEqual(
-      new Set(
-        'ServiceAccount Deployment Service HorizontalPodAutoscaler PodDisruptionBudget NetworkPolicy Job Ingress ServiceMonitor PrometheusRule ConfigMap'.split(
-          ' ',
-        ),
-      ),
-    );
-  });
 });

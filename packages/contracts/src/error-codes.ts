@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   REQUEST_TIMEOUT: { status: 408, title: 'The request took too long to arrive' },
 
   CONFLICT: { status: 409, title: 'The request conflicts with the present state' },
+  HOLD_ACTIVE: { status: 409, title: 'The hold is there and is still running' },
   HOLD_CLOSED: { status: 409, title: 'The hold is already closed' },
   HOLD_FENCED: { status: 409, title: 'Another process has taken over this hold' },
   SESSION_BUSY: { status: 409, title: 'This conversation is answering another message' },

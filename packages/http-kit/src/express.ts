@@ -1,9 +1,9 @@
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
-import helmet from 'helmet';
 import { AppError } from './app-error.ts';
 import { notAllowed, notMounted } from './server/allowed-methods.ts';
 import { bodyOf } from './server/body.ts';
+import { hardeningHeaders } from './server/hardening.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
 import { isListed } from './server/request-line.ts';
 import { refuseKeyInAddress } from './keys/credential.ts';
@@ -14,7 +14,7 @@ import { clientLeft, logFailure, outgoing, outgoingError, send } from './server/
 import { type Route, StreamReply } from './route.ts';
 import { admit } from './server/admit.ts';
 import { contextOf, runRoute } from './server/run-route.ts';
-import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { corsOptions, isReadablePath, type ServiceOptions } from './server/service-options.ts';
 import { beginRequest, watchRequest } from './server/watch-request.ts';
 import { streamHeaders, writeStream } from './server/write-stream.ts';
 
@@ -31,7 +31,7 @@ export function createExpressApp(options: ServiceOptions): Express {
   const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.use(
     withRequestIds(options),
-    helmet(securityHeaders(options.production)),
+    withHardening(options.production),
     cors(corsOptions(options.allowedOrigins)),
     (request, _response, next) => next(isListed(request.method) ? undefined : notAllowed(mounted, request.path)),
     requireReadablePath,
@@ -75,6 +75,14 @@ function mount(app: Express, route: Route, options: ServiceOptions): void {
     response.writeHead(answer.status ?? operation.status ?? 200, streamHeaders(response, answer));
     await writeStream(response, answer, left, options);
   });
+}
+
+function withHardening(production: boolean): RequestHandler {
+  const headers = hardeningHeaders(production);
+  return (_request, response, next) => {
+    for (const [name, value] of headers) response.setHeader(name, value);
+    next();
+  };
 }
 
 /** Refused before routing, so that a path no router can decode is answered like any other fault. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors';
-import fastifyHelmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ErrorDialect } from '@tollgate/contracts';
 import { AppError } from './app-error.ts';
 import { notAllowed, notMounted } from './server/allowed-methods.ts';
 import type { Caller } from './caller.ts';
 import { dialectOfPath } from './server/dialects.ts';
+import { hardeningHeaders } from './server/hardening.ts';
 import { createHttpServer } from './server/http-server.ts';
 import { bodyOf } from './server/body.ts';
 import { pagesOf, visitOf } from './server/pages.ts';
@@ -19,7 +19,7 @@ import { clientLeft, logFailure, outgoing, outgoingError } from './server/respon
 import { type Route, StreamReply } from './route.ts';
 import { admit } from './server/admit.ts';
 import { contextOf, runRoute } from './server/run-route.ts';
-import { corsOptions, isReadablePath, securityHeaders, type ServiceOptions } from './server/service-options.ts';
+import { corsOptions, isReadablePath, type ServiceOptions } from './server/service-options.ts';
 import { beginRequest, watchRequest } from './server/watch-request.ts';
 import { traceParentIn } from './tracing/trace-parent.ts';
 import { streamHeaders, writeStream } from './server/write-stream.ts';
@@ -50,19 +50,19 @@ export async function createFastifyApp(
     forceCloseConnections: 'idle',
   });
   const pages = pagesOf(options);
+  const hardened = Object.fromEntries(hardeningHeaders(options.production));
   const pagePaths = new Set<string | undefined>(pages.map(({ path }) => path));
   app.addHook('onRequest', (request, reply, done) => {
     const traceparent = traceParentIn(request.headers['traceparent'])?.text;
     const ids = beginRequest(options, { requestId: request.id, traceparent }, request.method);
     seenOf.set(request, { caller: undefined, operation: 'other' });
-    reply.header('x-request-id', request.id);
+    reply.headers(hardened).header('x-request-id', request.id);
     watchRequest(options, reply.raw, ids, () => ({
       route: request.routeOptions.url ?? 'other',
       isPage: pagePaths.has(request.routeOptions.url),
     }));
     requestContext.run(ids, done);
   });
-  await app.register(fastifyHelmet, securityHeaders(options.production));
   await app.register(fastifyCors, corsOf(options));
   const mounted = [...pages, ...options.routes.map(({ operation }) => operation)];
   app.addHook('onRequest', async ({ raw }) => {

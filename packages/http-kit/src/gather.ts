@@ -12,8 +12,8 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
 }
 
 /**
- * Gathers single calls into batches: the first goes at once, and what arrives while it is under way forms the next one. A batch
- * that takes long holds nobody up: the next then goes beside it.
+ * Gathers single calls into batches: those at hand go at once, and what arrives while they are under way forms the next batch.
+ * One that takes long holds nobody up: the next then goes beside it.
  */
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
   const { run, mostItems, patienceMs } = options;
@@ -21,23 +21,32 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   const queue: Waiting<Item, Result>[] = [];
   let underWay = 0;
   let timer: NodeJS.Timeout | undefined;
+  let turn: NodeJS.Immediate | undefined;
+
+  /** Whoever is woken by the same answers as the first calls in the same turn of the event loop. */
+  function sendSoon(): void {
+    turn ??= setImmediate(send);
+  }
 
   function send(): void {
     clearTimeout(timer);
+    clearImmediate(turn);
     timer = undefined;
+    turn = undefined;
     const batch = queue.splice(0, mostItems);
     if (batch.length === 0) return;
     underWay += 1;
     void answer(batch, run).finally(() => {
       underWay -= 1;
-      send();
+      if (queue.length > 0) sendSoon();
     });
   }
 
   return (item) => {
     const waiting = { item, ...Promise.withResolvers<Result>() };
     queue.push(waiting);
-    if (underWay === 0 || queue.length >= mostItems) send();
+    if (queue.length >= mostItems) send();
+    else if (underWay === 0) sendSoon();
     else timer ??= setTimeout(send, patienceMs);
     return waiting.promise;
   };

@@ -4,7 +4,9 @@ export * from './app-error.ts';
 
 export * from './authenticate.ts';
 export * from './caller.ts';
+export { Alarm } from './process/alarm.ts';
 export * from './process/closers.ts';
+export { newUuid } from './process/new-uuid.ts';
 export { createGather } from './gather.ts';
 export * from './health.ts';
 export { asPartOf, faultNameOf, inSpan } from './tracing/in-span.ts';

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomUUID } from 'node:crypto';
 import type { Caller } from './caller.ts';
+import { newUuid } from './process/new-uuid.ts';
 import { traceParentIn } from './tracing/trace-parent.ts';
 import type { Span } from './tracing/span.ts';
 
@@ -81,7 +81,7 @@ const ownId = (header: unknown): string | undefined =>
 export function idsIn(headers: Readonly<Record<string, unknown>>): Origin {
   const parent = traceParentIn(headers['traceparent']);
   return {
-    requestId: ownId(headers['x-request-id']) ?? parent?.traceId ?? randomUUID(),
+    requestId: ownId(headers['x-request-id']) ?? parent?.traceId ?? newUuid(),
     ...(parent && { traceparent: parent.text }),
   };
 }

@@ -50,6 +50,9 @@ const AWAY: ReadonlySet<string> = new Set([
 export function troubleOf(error: unknown): 'unavailable' | 'full' | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof mongo.MongoError && error.code === OUT_OF_DISK_SPACE) return 'full';
+  // What many writes at once have met is wrapped by the driver, whatever it was.
+  if (error instanceof mongo.MongoBulkWriteError && error.errorResponse instanceof Error)
+    return troubleOf(error.errorResponse);
   return AWAY.has(error.name) || isBetweenPrimaries(error) || isBeforeFirstConnection(error) || isBrokenSocket(error)
     ? 'unavailable'
     : undefined;

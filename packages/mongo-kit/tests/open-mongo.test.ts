@@ -120,6 +120,14 @@ describe('an operation', () => {
     await mongo.db().dropDatabase();
   });
 
+  it('that is one of many is in trouble as it would be alone', async () => {
+    const client = new driver.MongoClient('mongodb://127.0.0.1:1', { serverSelectionTimeoutMS: 1 });
+    const things = client.db('x').collection('things');
+    const refusals = await Promise.all([things.insertOne({}), things.insertMany([{}, {}])].map(refusalOf));
+    expect(refusals.map(troubleOf)).toEqual(['unavailable', 'unavailable']);
+    await client.close();
+  });
+
   it('with an operator in place of a value does not reach the database', async () => {
     const mongo = open();
     await mongo.connected;

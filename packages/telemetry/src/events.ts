@@ -1,4 +1,4 @@
-import type { Logger, LogLevel } from './logger.ts';
+import { LOG_LEVELS, type Logger, type LogLevel } from './logger.ts';
 import type { CounterMetric, LabelRules, Labels, Metrics } from './metrics.ts';
 
 export type EventValue = string | number | boolean | null | undefined;
@@ -42,27 +42,44 @@ export function createEvents<const Definitions extends EventDefinitions>(
   metrics: Metrics,
   definitions: Definitions,
 ): Emit<Definitions> {
-  const counters = new Map(
-    Object.entries(definitions).map(([name, { help, labels = {} }]): [string, CounterMetric<LabelRules>] => [
-      name,
-      metrics.counter<LabelRules>({ name: `tollgate_${name}_total`, help, labels }),
-    ]),
+  const facts = new Map(
+    Object.entries(definitions).map(([name, definition]): [string, Fact] => [name, factOf(name, definition)]),
   );
 
+  /** What is the same for every event of a name is made once. */
+  function factOf(name: string, { help, labels = {}, fields = [], level = 'info' }: EventDefinition): Fact {
+    const counter = metrics.counter<LabelRules>({ name: `tollgate_${name}_total`, help, labels });
+    const labelNames = Object.keys(labels);
+    const isLogged = logger.level !== 'silent' && LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(logger.level);
+    return { counter, labelNames, fieldNames: [...labelNames, ...fields], log: isLogged ? logger[level] : undefined };
+  }
+
   return function emit(name, payload) {
-    const definition: EventDefinition | undefined = definitions[name];
-    const said: Readonly<Record<string, unknown>> = { ...Object(payload) };
-    const names = Object.keys(definition?.labels ?? {});
-    const labels = Object.fromEntries(names.map((label) => [label, String(said[label])]));
-    counters.get(name)?.add(1, labels);
-    logger[definition?.level ?? 'info'](name, {
-      event: name,
-      ...pickFields(said, [...names, ...(definition?.fields ?? [])]),
-    });
+    const fact = facts.get(name);
+    if (!fact) return;
+    const said: Readonly<Record<string, unknown>> = Object(payload);
+    const labels: Record<string, string> = {};
+    for (const label of fact.labelNames) labels[label] = String(said[label]);
+    fact.counter.add(1, labels);
+    // Only what the definition names is logged: a spread object brings nothing in by accident.
+    if (fact.log) fact.log(name, pickFields(name, said, fact.fieldNames));
   };
 }
 
-/** Only what the definition names is logged: a spread object brings nothing in by accident. */
-function pickFields(said: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(names.map((name) => [name, said[name]]));
+interface Fact {
+  readonly counter: CounterMetric<LabelRules>;
+  readonly labelNames: readonly string[];
+  readonly fieldNames: readonly string[];
+  /** Absent below the level of the log. */
+  readonly log: Logger[LogLevel] | undefined;
+}
+
+function pickFields(
+  event: string,
+  said: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, unknown> {
+  const fields: Record<string, unknown> = { event };
+  for (const name of names) fields[name] = said[name];
+  return fields;
 }

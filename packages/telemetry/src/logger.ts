@@ -1,7 +1,5 @@
-import { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import { createLogger as createWinston, format, transports } from 'winston';
-import { redact } from './redact.ts';
+import { createComposer } from './compose-line.ts';
+import { createLineBuffer } from './line-buffer.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -31,31 +29,28 @@ export type LoggerOptions = Readonly<{
   clock?: { now(): number };
 }>;
 
-const RANKS = Object.fromEntries(LOG_LEVELS.map((level, rank) => [level, rank]));
-const LONGEST_MESSAGE = 1000;
-
 /** Builds the log of a service: `{time, level, service, message, …ids of the request, …fields}`. */
 export function createLogger(options: LoggerOptions): Logger {
   const { level = 'info', destination = process.stdout } = options;
-  const sink = asUnended(destination);
-  const transport = new transports.Stream({ stream: sink, eol: '\n' });
-  const winston = createWinston({
-    levels: RANKS,
-    level: level === 'silent' ? 'error' : level,
-    silent: level === 'silent',
-    format: format.printf((entry) => String(entry.message)),
-    transports: [transport],
-  });
-  const compose = createComposer(options);
   const rank = level === 'silent' ? -1 : LOG_LEVELS.indexOf(level);
+  const compose = createComposer(options);
+  // Nothing is built, and no process watched, for a log that says nothing.
+  const lines =
+    rank < 0
+      ? undefined
+      : createLineBuffer({
+          destination,
+          lost: (count) => compose('warn', 'lines of the log were lost', { lines: count }),
+        });
   let isClosed = false;
 
-  function withFields(bound: Fields): Logger {
+  function withFields(bound: Fields | undefined): Logger {
     const writer = (at: LogLevel): Write => {
-      if (LOG_LEVELS.indexOf(at) > rank) return () => {};
-      // The line is finished before winston sees it: winston mixes fields called message or level into its own.
+      if (!lines || LOG_LEVELS.indexOf(at) > rank) return () => {};
+      // What is said last before a crash is an error.
+      const isUrgent = at === 'error';
       return (message, fields = {}) => {
-        if (!isClosed) winston.log({ level: at, message: compose(at, message, { ...bound, ...fields }) });
+        if (!isClosed) lines.add(compose(at, message, bound ? { ...bound, ...fields } : fields), isUrgent);
       };
     };
     return {
@@ -72,53 +67,8 @@ export function createLogger(options: LoggerOptions): Logger {
   async function close(): Promise<void> {
     if (isClosed) return;
     isClosed = true;
-    // Three buffers in a row; each has handed everything on when the one before it has finished.
-    const emptied = finished(transport);
-    winston.end();
-    await emptied;
-    sink.end();
-    await finished(sink);
+    await lines?.close();
   }
 
-  return withFields({});
-}
-
-/** A log must not end the stream it was lent, least of all standard output. */
-function asUnended(destination: NodeJS.WritableStream): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write: (chunk: string, _encoding, done) => void destination.write(chunk, () => done()),
-  });
-}
-
-function createComposer({ service, context, showPrompts = false, clock = Date }: LoggerOptions) {
-  const options = { showPrompts };
-
-  return function compose(level: LogLevel, message: string, fields: Fields): string {
-    const line: Record<string, unknown> = Object.assign(Object.create(null), {
-      time: new Date(clock.now()).toISOString(),
-      level,
-      service,
-      message: redact(message.slice(0, LONGEST_MESSAGE), options),
-    });
-    for (const part of [context?.() ?? {}, fields]) {
-      const said = new Set(Object.keys(line));
-      for (const [name, value] of Object.entries(Object(redact(part, options)))) {
-        // What a line says about itself and its request is never replaced by a field of the same name.
-        line[said.has(name) ? `${name}_` : name] = value;
-      }
-    }
-    return oneLine(line);
-  };
-}
-
-/**
- * JSON escapes line ends and ESC but lets DEL, the C1 controls (one of them starts a terminal sequence), the Unicode line
- * ends and the marks that reverse text pass; escaped, they mean the same to a JSON parser and nothing to a terminal.
- */
-function oneLine(line: object): string {
-  return JSON.stringify(line).replace(
-    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return withFields(undefined);
 }

@@ -1,11 +1,11 @@
 import { types } from 'node:util';
-import { hidesPrompt, hidesSecret, isAddress, maskText, REDACTED, withoutQuery } from './redaction-rules.ts';
+import { type KeyRule, ruleOf } from './key-rules.ts';
+import { maskText, REDACTED, withoutQuery } from './redaction-rules.ts';
 
 const DEEPEST = 8;
 const MOST_ENTRIES = 100;
 const MOST_NODES = 2000;
 const LONGEST_TEXT = 4096;
-const LONGEST_KEY = 128;
 
 export type RedactOptions = Readonly<{
   /** Shows questions, prompts and answers; for a developer's machine. Secrets stay hidden. */
@@ -21,21 +21,33 @@ export function redact(value: unknown, { showPrompts = false }: RedactOptions = 
   return new Redaction(showPrompts).visit(value, '');
 }
 
-/** One walk through one value. */
-class Redaction {
+/** One walk through one value, or through the fields of one line. */
+export class Redaction {
   readonly #showPrompts: boolean;
   readonly #ancestors = new Set<object>();
   #nodes = 0;
 
-  constructor(showPrompts: boolean) {
+  /** `within`: the object whose fields are visited one by one. */
+  constructor(showPrompts: boolean, within?: object) {
     this.#showPrompts = showPrompts;
+    if (within) this.#ancestors.add(within);
   }
 
   visit(value: unknown, key: string): unknown {
-    if (hidesSecret(key, value) || (!this.#showPrompts && hidesPrompt(key, value))) return REDACTED;
-    if (typeof value === 'string') return this.#text(isAddress(key) ? withoutQuery(value) : value);
-    if (typeof value !== 'object' || value === null) return plain(value);
-    return this.#object(value, key);
+    return this.visitBy(value, key, ruleOf(key));
+  }
+
+  visitBy(value: unknown, key: string, rule: KeyRule): unknown {
+    if (value === undefined || value === null || typeof value === 'boolean') return value;
+    if (rule.isSecret) return REDACTED;
+    if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+    if (this.#hides(rule)) return REDACTED;
+    if (typeof value === 'string') return this.#text(rule.isAddress ? withoutQuery(value) : value);
+    return typeof value === 'object' ? this.#object(value, key) : plain(value);
+  }
+
+  #hides({ isToken, isPrompt }: KeyRule): boolean {
+    return isToken || (isPrompt && !this.#showPrompts);
   }
 
   #text(text: string): string {
@@ -83,7 +95,8 @@ class Redaction {
     // Without a prototype, so that a key called __proto__ is a key like any other.
     const copy: Record<string, unknown> = Object.create(null);
     for (const [name, item] of entries.slice(0, MOST_ENTRIES)) {
-      copy[maskText(name.slice(0, LONGEST_KEY))] = this.visit(item, name);
+      const rule = ruleOf(name);
+      copy[rule.shown] = this.visitBy(item, name, rule);
     }
     if (entries.length > MOST_ENTRIES) copy['…'] = '[more]';
     return copy;
@@ -104,9 +117,5 @@ class Redaction {
   }
 }
 
-/** A value without parts as JSON can hold it. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return String(value);
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-  return typeof value === 'function' || typeof value === 'symbol' ? `[${typeof value}]` : value;
-}
+/** What is neither an object nor anything that JSON can hold. */
+const plain = (value: unknown): string => (typeof value === 'bigint' ? String(value) : `[${typeof value}]`);

@@ -42,20 +42,14 @@ const ADDRESS_NAMES = new Set(['url', 'uri', 'originalurl', 'href', 'path', 'loc
 
 const plain = (key: string) => key.toLowerCase().replace(/[^a-z0-9]/g, '');
 
-const isAbsent = (value: unknown) => value === undefined || value === null || typeof value === 'boolean';
-
-/** Whether a value must not be shown because of its key. A number under a token name is a count (`inputTokens`). */
-export function hidesSecret(key: string, value: unknown): boolean {
-  if (isAbsent(value)) return false;
+export function namesSecret(key: string): boolean {
   const name = plain(key);
-  if (SECRET_PARTS.test(name) || SECRET_NAMES.has(name)) return true;
-  return TOKEN.test(name) && typeof value !== 'number';
+  return SECRET_PARTS.test(name) || SECRET_NAMES.has(name);
 }
 
-/** Whether a value is what somebody asked or was answered. */
-export function hidesPrompt(key: string, value: unknown): boolean {
-  return !isAbsent(value) && typeof value !== 'number' && PROMPT_NAMES.has(plain(key));
-}
+export const namesToken = (key: string): boolean => TOKEN.test(plain(key));
+
+export const namesPrompt = (key: string): boolean => PROMPT_NAMES.has(plain(key));
 
 export const isAddress = (key: string): boolean => ADDRESS_NAMES.has(plain(key));
 
@@ -89,11 +83,15 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
   [/\b([\w-]{0,40}(?:passw(?:or)?d|secret|token|api[-_]?key)[\w-]{0,40}=)(?!\[redacted)[^\s&;,"']+/gi, `$1${REDACTED}`],
 ];
 
-/** Most texts of a log: words, ids, plain paths. Each mask needs a character that is not here, or 64 digits. */
-const HARMLESS = /^[a-zA-Z0-9/]{0,63}$/;
+/** What no mask can do without: words, ids and routes have none of it, and are looked at once instead of eleven times. */
+const SUSPICIOUS =
+  /["=@?]|eyJ|authorization|cookie|bearer|basic|(?<![\w-])(?:sk|pk|tg|tgk|whsec|ghp|xox[a-z])[-_]|\b[0-9a-f]{64}\b/i;
 
 /** A text without the secrets that can be told by their look. */
 export function maskText(text: string): string {
-  if (HARMLESS.test(text)) return text;
-  return MASKS.reduce((masked, [pattern, by]) => masked.replace(pattern, by), text);
+  return SUSPICIOUS.test(text) ? maskEach(text) : text;
 }
+
+/** The same without the first look. */
+export const maskEach = (text: string): string =>
+  MASKS.reduce((masked, [pattern, by]) => masked.replace(pattern, by), text);

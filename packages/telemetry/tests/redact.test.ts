@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { redact } from '../src/index.ts';
+import { maskEach, maskText } from '../src/redaction-rules.ts';
 
 const CANARY = `canary-${randomBytes(8).toString('hex')}`;
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.dBjftJeZ4CVPmB92K27uhbUJU1p1r';
@@ -104,6 +105,46 @@ describe('secrets by their look inside any text', () => {
     const line = shown({ error: new Error(text), list: [text], note: text, [text]: 1 });
     expect(line).not.toContain(CANARY);
     expect(line).not.toContain(encoded);
+  });
+
+  it('looks for each of them wherever there can be one', () => {
+    const pieces = [
+      'bearer ',
+      'Basic ',
+      'eyJ',
+      'abcdEF01',
+      '.',
+      '-',
+      ' ',
+      '"',
+      'code',
+      ':',
+      '123456',
+      'https://',
+      '@',
+      '?',
+      '=',
+    ];
+    const names = [
+      'authorization',
+      'Set-Cookie',
+      'sk-',
+      'tg_',
+      'xoxb-',
+      'whsec_',
+      'token',
+      'password',
+      'a0'.repeat(32),
+      'ſK',
+    ];
+    const piece = fc.oneof(fc.constantFrom(...pieces, ...names), fc.string({ maxLength: 4 }));
+    const text = fc.array(piece, { maxLength: 12 }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, (any) => {
+        expect(maskText(any)).toBe(maskEach(any));
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it('masks tokens, whole or cut, and 64-digit reset tokens', () => {

@@ -17,6 +17,8 @@ export interface Driven {
   readonly firstFault: string | undefined;
   readonly firstBytes: readonly number[];
   readonly durations: readonly number[];
+  /** In how many pieces an answer came, on average. */
+  readonly pieces: number;
 }
 
 export interface Load {
@@ -32,6 +34,7 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
   const source = open(connections);
   const firstBytes: number[] = [];
   const durations: number[] = [];
+  let allPieces = 0;
   let faults = 0;
   let firstFault: string | undefined;
   const began = performance.now();
@@ -40,10 +43,11 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
     if (spreadMs > 0) await pause((spreadMs * at) / connections);
     while (performance.now() < end) {
       const asked = performance.now();
-      const { firstByte, fault } = await source.ask();
+      const { firstByte, pieces, fault } = await source.ask();
       if (fault === undefined) {
         firstBytes.push(firstByte - asked);
         durations.push(performance.now() - asked);
+        allPieces += pieces;
       } else {
         faults += 1;
         firstFault ??= fault;
@@ -53,7 +57,9 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
   await Promise.all(Array.from({ length: connections }, worker));
   const seconds = (performance.now() - began) / 1000;
   await source.close();
-  return { seconds, answers: durations.length, faults, firstFault, firstBytes, durations };
+  const answers = durations.length;
+  const pieces = allPieces / Math.max(1, answers);
+  return { seconds, answers, faults, firstFault, firstBytes, durations, pieces };
 }
 
 /** Over HTTP. */
@@ -72,9 +78,9 @@ export const byCalling =
     ask: async () => {
       try {
         await call();
-        return { firstByte: performance.now(), fault: undefined };
+        return { firstByte: performance.now(), pieces: 1, fault: undefined };
       } catch (error) {
-        return { firstByte: 0, fault: String(error) };
+        return { firstByte: 0, pieces: 0, fault: String(error) };
       }
     },
   });

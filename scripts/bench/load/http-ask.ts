@@ -3,6 +3,8 @@ import { Agent, type Dispatcher } from 'undici';
 /** How one question went; `firstByte` by the clock of `performance`. */
 export interface Asked {
   readonly firstByte: number;
+  /** How often something of its body came. */
+  readonly pieces: number;
   readonly fault: string | undefined;
 }
 
@@ -28,8 +30,10 @@ export function httpAsk(agent: Agent, { origin, path, headers, body, good }: Cal
   const { promise, resolve } = Promise.withResolvers<Asked>();
   let status = 0;
   let firstByte = 0;
-  let tail: Buffer = Buffer.alloc(0);
-  const done = (fault?: string) => resolve({ firstByte, fault });
+  let pieces = 0;
+  let bytes = 0;
+  const tail: Buffer[] = [];
+  const done = (fault?: string) => resolve({ firstByte, pieces, fault });
   const what: Dispatcher.DispatchOptions = { origin, path, headers, method: body === undefined ? 'GET' : 'POST' };
   agent.dispatch(body === undefined ? what : { ...what, body }, {
     // undici knows by this method that it speaks to a handler of today.
@@ -39,12 +43,14 @@ export function httpAsk(agent: Agent, { origin, path, headers, body, good }: Cal
     },
     onResponseData(_controller, chunk) {
       if (firstByte === 0) firstByte = performance.now();
-      const all = chunk.length >= TAIL_BYTES ? chunk : Buffer.concat([tail, chunk]);
-      tail = all.subarray(Math.max(0, all.length - TAIL_BYTES));
+      pieces += 1;
+      bytes += chunk.length;
+      tail.push(chunk);
+      while (bytes - (tail[0]?.length ?? 0) >= TAIL_BYTES) bytes -= tail.shift()?.length ?? 0;
     },
     onResponseEnd() {
-      const text = tail.toString();
-      done(status === 200 && text.includes(good) ? undefined : `${status} ${text.slice(0, 300)}`);
+      const text = Buffer.concat(tail).toString();
+      done(status === 200 && text.includes(good) ? undefined : `${status} ${text.slice(-TAIL_BYTES).slice(0, 300)}`);
     },
     onResponseError: (_controller, error) => done(String(error)),
   });

@@ -65,6 +65,7 @@ function measuredOf(name: string, parts: readonly Part[], rounds: readonly Round
     firstByteP50: quantile(firstBytes, 0.5),
     firstByteP99: quantile(firstBytes, 0.99),
     answers: durations.length,
+    pieces: median(rounds.map(({ driven }) => driven.pieces)),
     faults: rounds.reduce((sum, { driven }) => sum + driven.faults, 0),
     cpuMicroseconds: new Map(parts.map((part) => [part.name, median(cpuOf(part.name))])),
     residentBytes: new Map(parts.map((part) => [part.name, rounds.at(-1)?.after.get(part.name)?.residentBytes ?? 0])),

@@ -1,7 +1,8 @@
-// The AI server of the bench, in OpenAI's and in Flowise's wire: 20 chunks without delay, or one JSON body.
+// The AI server of the bench, in OpenAI's and in Flowise's wire: 20 chunks, each a write of its own
+// in its own turn of the event loop and without delay, as AI servers send what they have just made; or one JSON body.
 // Of the name of the model (or the id of the flow) it takes what to do: see wire.ts.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { announce } from './announce.ts';
 import {
   FLOWS,
@@ -38,12 +39,13 @@ async function sendStream(response: ServerResponse, wire: Wire, name: string): P
     response.write(chunks[wire][0]);
     return;
   }
-  for (const chunk of chunks[wire]) {
+  const wait = name === PACED[wire] ? () => pause(PACE_MS) : () => nextTurn();
+  for (const chunk of chunks[wire].slice(0, -1)) {
     response.write(chunk);
-    if (name === PACED[wire]) await pause(PACE_MS);
+    await wait();
     if (response.destroyed) return;
   }
-  response.end();
+  response.end(chunks[wire].at(-1));
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -58,7 +60,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   await sendStream(response, wire, flow ?? body.model ?? '');
 }
 
-const server = createServer((request, response) => {
+const server = createServer({ noDelay: true }, (request, response) => {
   response.on('error', () => undefined);
   answer(request, response).catch(() => response.destroy());
 });

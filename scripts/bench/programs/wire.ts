@@ -1,6 +1,7 @@
 /** What the AI server of the bench sends, made once. */
 
-const CHUNKS = 20;
+/** Of a streamed answer: a word each, and each a write of its own. What ends the answer comes with the last word. */
+export const CHUNKS = 20;
 const WORD = ' credits';
 const CREATED = 1_767_225_600;
 /** Between the chunks of a paced answer. */
@@ -40,13 +41,17 @@ export function openAiChunks(): Buffer[] {
   const choice = (delta: object, finish: string | null = null) => ({
     choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
   });
-  return [
-    ...words.map((content, at) => chunk(choice(at === 0 ? { role: 'assistant', content } : { content }))),
-    chunk(choice({}, 'stop')),
-    chunk({ choices: [], usage }),
-    Buffer.from('data: [DONE]\n\n'),
-  ];
+  const end = [chunk(choice({}, 'stop')), chunk({ choices: [], usage }), Buffer.from('data: [DONE]\n\n')];
+  return withLast(
+    words.map((content, at) => chunk(choice(at === 0 ? { role: 'assistant', content } : { content }))),
+    end,
+  );
 }
+
+const withLast = (chunks: readonly Buffer[], end: readonly Buffer[]): Buffer[] => [
+  ...chunks.slice(0, -1),
+  Buffer.concat([...chunks.slice(-1), ...end]),
+];
 
 export function openAiAnswer(): Buffer {
   const message = { role: 'assistant', content: words.join(''), refusal: null };
@@ -59,13 +64,10 @@ const CHAT = { chatId: 'a0000000-0000-4000-8000-0000000000c1', chatMessageId: 'a
 export function flowiseFrames(): Buffer[] {
   const frame = (event: string, data: unknown) => Buffer.from(`message:\ndata:${JSON.stringify({ event, data })}\n\n`);
   const [first = Buffer.alloc(0), ...rest] = words.map((word) => frame('token', word));
-  return [
-    // What only says that something goes on is no first byte of an answer: the first word comes with it.
-    Buffer.concat([frame('start', ''), first]),
-    ...rest,
-    frame('metadata', { ...CHAT, question: 'What is a hold on credits?', sessionId: CHAT.chatId, memoryType: null }),
-    frame('end', '[DONE]'),
-  ];
+  const metadata = { ...CHAT, question: 'What is a hold on credits?', sessionId: CHAT.chatId, memoryType: null };
+  // What only says that something goes on is no first byte of an answer: the first word comes with it.
+  const tokens = [Buffer.concat([frame('start', ''), first]), ...rest];
+  return withLast(tokens, [frame('metadata', metadata), frame('end', '[DONE]')]);
 }
 
 export function flowiseAnswer(): Buffer {

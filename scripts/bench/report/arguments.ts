@@ -6,6 +6,8 @@ export interface Wanted {
   /** Names of benches; none: all that there are. */
   readonly names: readonly string[];
   readonly report: string | undefined;
+  /** A report that was written before, of which only the table for the README is wanted. */
+  readonly table: string | undefined;
   readonly rounds: number;
   readonly seconds: number;
 }
@@ -22,6 +24,7 @@ export function readArguments(args: readonly string[], benches: readonly string[
     options: {
       quick: { type: 'boolean', default: false },
       report: { type: 'string' },
+      table: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
     },
@@ -34,6 +37,7 @@ export function readArguments(args: readonly string[], benches: readonly string[
     quick: values.quick,
     names: positionals,
     report: values.report,
+    table: values.table,
     rounds: numberOf('rounds', values.rounds, usual.rounds),
     seconds: numberOf('seconds', values.seconds, usual.seconds),
   };

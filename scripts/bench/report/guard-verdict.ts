@@ -41,5 +41,5 @@ export function countOf(all: readonly Guarded[]): { readonly passed: number; rea
 export function lineOf(one: Guarded): string {
   const { name, ratio, least, compared, faults } = one;
   const why = faults > 0 ? `, ${faults} faults` : '';
-  return `${verdictOf(one).padEnd(10)}  ${name.padEnd(44)} ${ratio.toFixed(2).padStart(6)} (at least ${least}, of ${compared} answers${why})`;
+  return `${verdictOf(one).padEnd(10)}  ${name.padEnd(44)} ${ratio.toFixed(2).padStart(6)} (at least ${least}, of ${Math.round(compared)} answers${why})`;
 }

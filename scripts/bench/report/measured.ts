@@ -10,6 +10,8 @@ export interface Measured {
   readonly firstByteP50: number;
   readonly firstByteP99: number;
   readonly answers: number;
+  /** In how many an answer came at whoever asked: fewer than were sent where a reader or a relay was late. */
+  readonly pieces: number;
   readonly faults: number;
   /** Processor time of one answer, and resident memory at the end, by part. */
   readonly cpuMicroseconds: ReadonlyMap<string, number>;

@@ -34,11 +34,33 @@ export function reportOf({ command, about, seconds, sections }: Report): string 
   ].join('\n');
 }
 
+const SHORT_TITLE = 'In short: answers a second, and their part of the pass-through';
+
+/**
+ * The short table of a report that was written before, under a sentence that says where it is from.
+ * @throws Error when the report has none.
+ */
+export function readmeTable(report: string, where: string): string {
+  const begin = report.indexOf(`### ${SHORT_TITLE}\n`);
+  if (begin === -1) throw new Error(`${where} has no table of answers a second`);
+  const rows = report
+    .slice(begin)
+    .split('\n')
+    .filter((line, at, all) => isRow(line) && isBegun(all, at));
+  const [, cores = 'one machine'] = /^- (\d+ cores)/m.exec(report) ?? [];
+  const about = `Answers a second on ${cores}, and in brackets their part of a bare pass-through that looks at no token and no credit`;
+  return `${about} (\`pnpm bench\`, [all figures](${where})):\n\n${rows.join('\n')}\n`;
+}
+
+const isRow = (line: string): boolean => line.startsWith('|');
+/** Whether a row belongs to the first table: nothing but rows lies between it and the title's empty line. */
+const isBegun = (lines: readonly string[], at: number): boolean => lines.slice(2, at).every(isRow);
+
 /** What fits into a README: one line for each kind of request, one column for each who answers. */
 export function shortTable(lines: readonly Short[]): Table {
   const columns = [...new Set(lines.flatMap(({ perSecond }) => perSecond.map(({ who }) => who)))];
   return {
-    title: 'In short: answers a second, and their part of the pass-through',
+    title: SHORT_TITLE,
     head: ['request', ...columns],
     rows: lines.map(({ what, perSecond }) => [
       what,

@@ -5,7 +5,9 @@ import { type Measured, ratio } from '../report/measured.ts';
 import { columnTable } from '../report/column-table.ts';
 import { type Finding, fixed, judged, type Section, type Short, whole } from '../report/section.ts';
 import { median } from '../report/statistics.ts';
+import { CHUNKS } from '../programs/wire.ts';
 import type { Bench, Context } from '../stage/context.ts';
+import { PORTKEY } from '../stage/peers.ts';
 
 const CONNECTIONS = 32;
 const TARGETS = { streamed: { many: 0.75, hot: 0.85 }, JSON: { many: 0.45, hot: 0.45 } } as const;
@@ -13,12 +15,19 @@ const MOST_CPU = 1.5;
 
 /** Who else hands on a wire, and how far behind us it must be. */
 const OTHERS = {
-  flowise: { name: 'the three-call flow', column: threeCallsColumn, least: 12 },
-  openai: { name: 'Portkey', column: portkeyColumn, least: 4 },
+  flowise: { name: 'the three-call flow', column: threeCallsColumn, least: 12, note: undefined },
+  openai: {
+    name: 'Portkey',
+    column: portkeyColumn,
+    least: 4,
+    note: `Portkey is ${PORTKEY}, which counts no credits. It runs with a file of ours loaded first (scripts/bench/programs/loopback.ts): it binds it to loopback, and gives it answers whose headers may be written. Without that this version answers no stream on Node 24 (Portkey-AI/gateway, issue 1389); the copy of the answer costs it a little.`,
+  },
 } as const;
 
 const STREAM_NOTE =
   'The pass-through asks the AI server for one piece, as its client does. How the proxy asks is its own affair: an answer that comes as a stream can be charged for what has come when it breaks off.';
+
+const PIECES_NOTE = `The AI server sends each of its ${CHUNKS} chunks by itself, in a turn of its event loop of its own and without delay, to whoever asks: the pass-through, ours and the others. “Pieces” is in how many of them an answer came at the asking side.`;
 
 interface Group {
   readonly wire: Wire;
@@ -27,11 +36,13 @@ interface Group {
 const listed = ({ columns }: Group): Column[] => Object.values(columns);
 
 async function chat(context: Context, shape: Shape): Promise<Section> {
-  const notes = shape === 'JSON' ? [STREAM_NOTE] : [];
+  const notes: string[] = [shape === 'JSON' ? STREAM_NOTE : PIECES_NOTE];
   const groups: Group[] = [];
   for (const wire of ['flowise', 'openai'] as const) {
     const columns = await chatColumns(context, wire, shape);
     const other = context.quick ? undefined : await otherOf(context, { wire, shape }, notes);
+    const { note } = OTHERS[wire];
+    if (other && note !== undefined) notes.push(note);
     groups.push({ wire, columns: { ...columns, ...(other && { other }) } });
   }
   const pacing = { ...context.pacing, connections: CONNECTIONS };

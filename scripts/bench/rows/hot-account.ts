@@ -4,7 +4,7 @@ import { holdingAt } from '../load/hold-and-settle.ts';
 import { playRounds } from '../load/rounds.ts';
 import { ratio } from '../report/measured.ts';
 import { columnTable } from '../report/column-table.ts';
-import { fixed, judged, type Section, whole } from '../report/section.ts';
+import { type Finding, fixed, judged, type Section, whole } from '../report/section.ts';
 import { median } from '../report/statistics.ts';
 import type { Bench, Context } from '../stage/context.ts';
 import { onServer } from '../stage/peers.ts';
@@ -13,6 +13,10 @@ import type { World } from '../stage/world.ts';
 const CALLERS = 32;
 const LEAST = 8;
 const HOT = 1;
+const NOTES = [
+  `Ours: ${CALLERS} callers behind one accounting client of the proxy, as answers in one instance are: the first hold goes at once, what is asked while it is under way goes in one batch, and endings likewise. Each caller settles its hold before it takes the next.`,
+  `Naive: ${CALLERS} connections, each \`SELECT … FOR UPDATE\`, \`UPDATE\` and \`INSERT\` in a transaction with a durable commit, without HTTP. It changes the account once. A pair of ours changes it twice and both are durable, so that the target is judged in both ways of counting; the pair is the stricter one.`,
+];
 
 /** What a simple ledger does: a row is locked, looked at, written and logged. */
 function naively(url: string): Open {
@@ -66,20 +70,17 @@ async function hotAccount(context: Context): Promise<Section> {
   const [theirs, ours] = measured;
   if (!theirs || !ours) throw new Error('a column is missing');
   const pairs = ratio(ours, theirs);
+  const finding = (what: string, ofPair: number): Finding => ({
+    figure: `${what} over HTTP, one hot account, ${CALLERS} callers, against ${CALLERS} naive transactions`,
+    target: `≥ ${LEAST}`,
+    measured: `${whole(ofPair * median(ours.perSecond))}/s, ${whole(median(theirs.perSecond))}/s`,
+    ratio: fixed(ofPair * pairs),
+    verdict: ours.faults > 0 ? `not measured: ${ours.faults} faults` : judged(ofPair * pairs, { least: LEAST }),
+  });
   return {
-    findings: [
-      {
-        figure: `hold and settle over HTTP, one hot account, ${CALLERS} callers, against ${CALLERS} naive transactions`,
-        target: `≥ ${LEAST}`,
-        measured: `${whole(2 * median(ours.perSecond))} holds and settlements/s, ${whole(median(theirs.perSecond))} transactions/s`,
-        ratio: fixed(2 * pairs),
-        verdict: ours.faults > 0 ? `not measured: ${ours.faults} faults` : judged(2 * pairs, { least: LEAST }),
-      },
-    ],
+    findings: [finding('pairs of hold and settlement', 1), finding('holds and settlements, each counted', 2)],
     tables: [columnTable('One hot account', measured)],
-    notes: [
-      `A hold and a settlement are a write each, as a naive transaction is one: the ratio counts both. In pairs it is ${fixed(pairs)}.`,
-    ],
+    notes: NOTES,
   };
 }
 

@@ -8,8 +8,9 @@ import { type Program, startProgram } from './program.ts';
 import type { Closers } from './closers.ts';
 import type { World } from './world.ts';
 
-const PORTKEY = '@portkey-ai/gateway';
+const PORTKEY_PACKAGE = '@portkey-ai/gateway';
 const PORTKEY_VERSION = '1.15.2';
+export const PORTKEY = `${PORTKEY_PACKAGE} ${PORTKEY_VERSION}`;
 const INSTALL_MS = 180_000;
 const FOLDER = fileURLToPath(new URL('../../../.tollgate/bench', import.meta.url));
 
@@ -44,12 +45,12 @@ export async function startThreeCalls(
 /** Portkey's gateway out of npm; installed once, beside what the tests leave behind. @throws Error where npm has none. */
 export async function startPortkey(closers: Closers): Promise<Program> {
   const folder = join(FOLDER, `portkey-${PORTKEY_VERSION}`);
-  const file = join(folder, 'node_modules', PORTKEY, 'build', 'start-server.js');
+  const file = join(folder, 'node_modules', PORTKEY_PACKAGE, 'build', 'start-server.js');
   const isThere = await access(file).then(
     () => true,
     () => false,
   );
-  if (!isThere) await install(folder, [`${PORTKEY}@${PORTKEY_VERSION}`]);
+  if (!isThere) await install(folder, [`${PORTKEY_PACKAGE}@${PORTKEY_VERSION}`]);
   const program = await startProgram(
     'portkey',
     {},

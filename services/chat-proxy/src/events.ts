@@ -33,7 +33,7 @@ const EVENTS = {
   },
   hold_recovered: {
     help: 'Journal rows of silent owners that were brought to an end; strike: the hold had been closed already',
-    labels: { how: ['settle', 'void', 'strike'] },
+    labels: { how: ['settle', 'void', 'strike', 'bury'] },
     fields: ['holdId', 'userId'],
     level: 'warn',
   },

@@ -46,7 +46,7 @@ describe('a session', () => {
     leaseId: claim.lease.id,
   });
   const person = (): Owner => ({ userId: userId() });
-  const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
+  const stored = { beginning: { topic: 'topic', firstMessage: 'first' }, at: NOW, messages: 2 };
 
   it('lets one of twenty simultaneous answers begin', async () => {
     const sessions = sessionsIn(mongo, 'default');

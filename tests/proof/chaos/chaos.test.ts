@@ -88,6 +88,27 @@ describe('the judge', () => {
     expect(told(withFacts({ holds: [...holds, twin] }))).toEqual(['I7 one operation was charged twice']);
   });
 
+  it('takes a whole answer whose price nobody reported for what came through, but not many of them', () => {
+    const operation = operationOf('chat', 'done');
+    const good = imagined();
+    const { holds, accounts } = good.facts;
+    const estimates = (at: (id: string) => boolean, charged: number) =>
+      holds.map((hold) =>
+        at(hold.id) ? { ...hold, charged, ledger: charged, logged: charged, isEstimated: true } : hold,
+      );
+    const spared = 2 ** operation.bit - 1;
+    const richer = accounts.map((account) =>
+      account.userId === good.userIds[operation.payer]
+        ? { ...account, available: account.available + spared, told: account.told + spared }
+        : account,
+    );
+    const once = estimates((id) => id === `hold of ${operation.id}`, 1);
+    expect(told(withFacts({ holds: once, accounts: richer }))).toEqual([]);
+    expect(told(withFacts({ holds: estimates(() => true, 1) }))).toContainEqual(
+      expect.stringMatching(/whole answers were charged by an estimate$/),
+    );
+  });
+
   it('sees an open hold, and a charge that ledger or log of usage tell otherwise', () => {
     const operation = operationOf('chat', 'maybe');
     const { holds } = imagined().facts;

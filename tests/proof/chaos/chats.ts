@@ -112,7 +112,9 @@ function faultsOf(chat: Chat, heard: Heard): string[] {
   const price = 2 ** chat.bit;
   return [
     ...(text === whole ? [] : [notOwn(text)]),
-    ...(usage && usage.credits !== price ? [`was told that it costs ${usage.credits} and not ${price}`] : []),
+    ...(usage && !usage.estimated && usage.credits !== price
+      ? [`was told that it costs ${usage.credits} and not ${price}`]
+      : []),
   ];
 }
 

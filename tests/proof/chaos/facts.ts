@@ -23,6 +23,8 @@ export interface BookedHold {
   /** What the log of usage says, and in how many lines. */
   readonly logged: number;
   readonly logLines: number;
+  /** Nobody reported what was used: it was charged by what came through. */
+  readonly isEstimated: boolean;
 }
 
 export interface Account {
@@ -60,12 +62,15 @@ const HOLDS = `
       count(*) FILTER (WHERE type IN ('settle', 'late_settle')) AS settlements
     FROM credit_transactions WHERE hold_id IS NOT NULL GROUP BY hold_id
   ), logged AS (
-    SELECT hold_id, sum(credits) AS credits, count(*) AS lines FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
+    SELECT hold_id, sum(credits) AS credits, count(*) AS lines,
+      bool_or(usage_source = 'estimated') AS estimated
+    FROM usage_logs WHERE hold_id IS NOT NULL GROUP BY hold_id
   )
   SELECT h.id::text, h.user_id AS "userId", h.status, h.held_credits::float8 AS held, h.charged_credits::float8 AS charged,
     h.overrun_credits::float8 AS overrun, h.written_off_credits::float8 AS "writtenOff", h.outcome,
     coalesce(m.credits, 0)::float8 AS ledger, coalesce(m.settlements, 0)::int AS settlements,
-    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines"
+    coalesce(l.credits, 0)::float8 AS logged, coalesce(l.lines, 0)::int AS "logLines",
+    coalesce(l.estimated, false) AS "isEstimated"
   FROM streaming_sessions h LEFT JOIN moved m ON m.hold_id = h.id LEFT JOIN logged l ON l.hold_id = h.id`;
 
 /** A wait that ends: the judge wants it sooner. */

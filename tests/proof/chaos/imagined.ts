@@ -42,6 +42,7 @@ export const holdOf = (operation: Paid, charged: number): BookedHold => ({
   settlements: charged > 0 ? 1 : 0,
   logged: charged,
   logLines: 1,
+  isEstimated: false,
 });
 
 /** A run that went well, as a case to be judged; without any platform. */

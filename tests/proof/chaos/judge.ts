@@ -57,6 +57,7 @@ export function judge(given: Case): Violation[] {
       .filter(({ trouble }) => trouble !== undefined)
       .map((dead) => ({ invariant: 'alive', what: `${dead.name} is not ready again`, rows: [dead] })),
     ...missing(given),
+    ...ofEstimates(given),
     ...late(given),
     ...belowFloor(given.floors, given.schedule.operations, given.outcomes).map(({ what }) => ({
       invariant: 'floor',
@@ -74,13 +75,39 @@ function filesOf({ schedule, outcomes, facts, userIds, granted }: Case): File[] 
   const accounts = new Map(facts.accounts.map((account) => [account.userId, account]));
   const paid = schedule.operations.filter((operation): operation is Paid => 'bit' in operation);
   const byPayer = Map.groupBy(paid, ({ payer }) => payer);
+  const estimated = new Set(facts.holds.filter(({ isEstimated }) => isEstimated).map(({ id }) => id));
   return userIds.map((userId, payer) => ({
     payer,
-    judged: (byPayer.get(payer) ?? []).map((operation) => ({ operation, outcome: byId.get(operation.id) })),
+    judged: (byPayer.get(payer) ?? []).map((operation) => ({
+      operation,
+      outcome: knownPrice(byId.get(operation.id), estimated),
+    })),
     holds: holds.get(userId) ?? [],
     account: accounts.get(userId),
     granted,
   }));
+}
+
+/**
+ * An upstream that is cut off behind its last word has said everything but what it costs: the answer is whole, and is charged by what
+ * came through, like one that broke off (credits.md, Outcome policy).
+ */
+const knownPrice = (outcome: Outcome | undefined, estimated: ReadonlySet<string>): Outcome | undefined =>
+  outcome?.verdict === 'done' && outcome.requestIds.some((id) => estimated.has(id))
+    ? { ...outcome, verdict: 'maybe' }
+    : outcome;
+
+/** Links are cut in so narrow a place only now and then: more of it means that the proxy loses what it is told. */
+const MOST_ESTIMATES = { percent: 1, atLeast: 3 } as const;
+
+function ofEstimates({ outcomes, facts }: Case): Violation[] {
+  const whole = outcomes.filter(({ verdict, requestIds }) => verdict === 'done' && requestIds.length > 0);
+  const estimated = new Set(facts.holds.filter(({ isEstimated }) => isEstimated).map(({ id }) => id));
+  const found = whole.filter(({ requestIds }) => requestIds.some((id) => estimated.has(id)));
+  const most = Math.max(MOST_ESTIMATES.atLeast, (whole.length * MOST_ESTIMATES.percent) / 100);
+  if (found.length <= most) return [];
+  const what = `${found.length} of ${whole.length} whole answers were charged by an estimate`;
+  return [{ invariant: 'I6', what, rows: found.slice(0, 3) }];
 }
 
 const ofClients = ({ id: operation, isHung, ending, wrong }: Outcome): Violation[] => [

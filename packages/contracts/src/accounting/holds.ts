@@ -208,8 +208,10 @@ export const voidHold = operation({
     reason: line(200),
     /** Refused before the upstream was asked: it does not count as a request of a limit. */
     refused: z.boolean().optional(),
+    /** For a hold that nobody has heard of: one that has arrived meanwhile stays as it is, HOLD_ACTIVE. */
+    unlessActive: z.boolean().optional(),
     metadata: Metadata.optional(),
   }),
   result: ClosedHold,
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'HOLD_ACTIVE'],
 });

@@ -88,10 +88,16 @@ export async function runService(build: () => Promise<RunOptions>): Promise<numb
   return port;
 }
 
+/**
+ * Connections that may wait until this process comes to them, as far as the system lets them. Beyond it their first packets are
+ * lost and come again after 1 s and 3 s, when a load balancer has given up: with Node's own 511 every second one of a burst of 1,000.
+ */
+const BACKLOG = 4096;
+
 async function listen({ server, port, host }: RunOptions): Promise<number> {
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(port, host, resolve);
+  server.listen({ port, host, backlog: BACKLOG }, resolve);
   await listening;
   server.off('error', reject);
   const address = server.address();

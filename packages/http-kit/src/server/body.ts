@@ -42,19 +42,27 @@ async function readBody(request: IncomingMessage, limitBytes: number): Promise<B
 }
 
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  if (request.readableEnded) return Buffer.alloc(0);
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
+  const take = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size <= limitBytes) chunks.push(chunk);
+    else reject(new AppError('BODY_TOO_LARGE'));
+  };
+  const end = (): void => resolve(Buffer.concat(chunks));
+  const fail = (cause?: Error): void =>
+    reject(
+      new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause: cause ?? new Error('it was cut off') }),
+    );
+  if (request.destroyed) fail(request.errored ?? undefined);
+  request.on('data', take).once('end', end).once('error', fail).once('close', fail);
   try {
-    // Destroying the request would take the connection away from the answer.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > limitBytes) break;
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause: error });
+    return await promise;
+  } finally {
+    request.off('data', take).off('end', end).off('close', fail);
+    // Destroying the request would take the connection away from the answer: what else comes is let pass.
+    request.resume();
   }
-  if (size <= limitBytes) return Buffer.concat(chunks);
-  request.resume();
-  throw new AppError('BODY_TOO_LARGE');
 }

@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
-import { Socket } from 'node:net';
+import { type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '@tollgate/contracts';
-import helmet from 'helmet';
 import { AppError } from '../app-error.ts';
 import { PROBLEM_TYPE, toProblem } from '../problem.ts';
 import { requestContext } from '../request-context.ts';
 import { dialectOfPath } from './dialects.ts';
+import { hardeningHeaders } from './hardening.ts';
 import { hasLongAddress } from './request-line.ts';
 import { outgoingError } from './respond.ts';
-import { securityHeaders } from './service-options.ts';
 
 /** What Node's HTTP parser refuses before any framework sees a request. */
 const CODE_BY_FAULT: Readonly<Record<string, ErrorCode>> = {
@@ -48,7 +46,12 @@ export function refuseRequest(response: ServerResponse, error: AppError, product
   const requestId = randomUUID();
   const dialect = dialectOfPath(response.req.url ?? '');
   const { status, headers, body } = requestContext.run({ requestId }, () => outgoingError(error, dialect));
-  const all = { ...hardening(production), ...headers, 'x-request-id': requestId, connection: 'close' };
+  const all = {
+    ...Object.fromEntries(hardeningHeaders(production)),
+    ...headers,
+    'x-request-id': requestId,
+    connection: 'close',
+  };
   response.writeHead(status, { ...all, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
@@ -61,7 +64,7 @@ function write(socket: Duplex, error: AppError, production: boolean): void {
   const requestId = randomUUID();
   const body = requestContext.run({ requestId }, () => JSON.stringify(toProblem(error)));
   const headers = {
-    ...hardening(production),
+    ...Object.fromEntries(hardeningHeaders(production)),
     ...error.headers,
     'content-type': PROBLEM_TYPE,
     'cache-control': 'no-store',
@@ -72,12 +75,4 @@ function write(socket: Duplex, error: AppError, production: boolean): void {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   // Ending, not destroying: a reset could overtake the answer.
   socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join('')}\r\n${body}`);
-}
-
-/** helmet's headers as values, read from a response that is never sent. */
-function hardening(production: boolean): Record<string, string> {
-  const request = new IncomingMessage(new Socket());
-  const response = new ServerResponse(request);
-  helmet(securityHeaders(production))(request, response, () => undefined);
-  return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

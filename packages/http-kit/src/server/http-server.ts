@@ -64,9 +64,20 @@ function faultOf({ httpVersion, url = '', headers, rawHeaders }: IncomingMessage
   const coding = headers['transfer-encoding'];
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
     return invalid('The transfer coding is not supported');
-  const names = rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
-  const repeated = names.find((name, at) => SINGLE_HEADERS.has(name) && names.indexOf(name) !== at);
+  const repeated = repeatedOf(rawHeaders);
   return repeated === undefined ? undefined : invalid(`The header ${repeated} was sent more than once`);
+}
+
+/** Names and values in turns, as they came. */
+function repeatedOf(rawHeaders: readonly string[]): string | undefined {
+  const seen: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    if (!SINGLE_HEADERS.has(name)) continue;
+    if (seen.includes(name)) return name;
+    seen.push(name);
+  }
+  return undefined;
 }
 
 const invalid = (detail: string): AppError => new AppError('VALIDATION_FAILED', detail);

@@ -4,6 +4,8 @@ import { AppError } from '../app-error.ts';
 const MAX_DEPTH = 64;
 /** ECMA-262 JSON.parse makes own properties of these names; merging such an object elsewhere would reach a prototype. */
 const POISONED_NAME = '__proto__';
+/** Keeps nothing from one body to the next, because none is decoded in parts. */
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Throws MALFORMED_JSON for bytes that are not UTF-8, not JSON, nested too deep, or name `__proto__` or `constructor.prototype`.
@@ -17,7 +19,7 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 function parsedText(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(UTF_8.decode(bytes));
   } catch {
     throw new AppError('MALFORMED_JSON');
   }

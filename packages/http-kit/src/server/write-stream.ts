@@ -32,6 +32,7 @@ export async function writeStream(
   try {
     // A HEAD has no body: none of it is made.
     if (response.req.method === 'HEAD') await reply.chunks[Symbol.asyncIterator]().return?.();
+    else writeHead(response);
     for await (const chunk of reply.chunks) {
       if (!response.write(chunk)) await taken(response, 'drain', stallMs);
       if (signal.aborted || response.destroyed) break;
@@ -43,6 +44,17 @@ export async function writeStream(
     logFailure(toAppError(error), logger, signal);
     cut(response);
   }
+}
+
+/**
+ * By itself, though in one packet with the first chunk: joined to that, Node would keep it in the hundred pieces of which it has
+ * been made for as long as the answer takes.
+ */
+function writeHead(response: ServerResponse): void {
+  const { socket } = response;
+  socket?.cork();
+  response.flushHeaders();
+  process.nextTick(() => socket?.uncork());
 }
 
 /** Milliseconds for a client to take what was written before a failure. */

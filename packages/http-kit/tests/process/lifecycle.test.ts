@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -24,6 +25,8 @@ interface Process {
   readonly said: (event: string) => Promise<Event>;
 }
 
+const BURST = 1000;
+const SOMAXCONN = '/proc/sys/net/core/somaxconn';
 const children = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of children) child.kill('SIGKILL');
@@ -189,6 +192,25 @@ describe('A service that is told to stop', () => {
     expect(await service.exited).toBe(0);
     expect(names(service)).toEqual(expect.arrayContaining(['start broken off', 'database closed', 'stopped']));
     expect(names(service)).not.toContain('stopping after an error nobody handled');
+  });
+});
+
+/** Of the system; where it says nothing, connections that wait are too few for this. */
+const mayWait = existsSync(SOMAXCONN) ? Number(readFileSync(SOMAXCONN, 'utf8')) : 0;
+
+(mayWait < BURST ? describe.skip : describe)('A service that is busy', () => {
+  it('refuses no connection of a burst', async () => {
+    const service = await launch('Express');
+    // Nothing is busier than a process that does not run; the system goes on taking connections for it.
+    service.child.kill('SIGSTOP');
+    const wires = Array.from({ length: BURST }, () => wire(service.port));
+    try {
+      await eventually(() => wires.every(({ socket }) => socket.readyState === 'open'), 30_000);
+      service.child.kill('SIGCONT');
+      expect((await call(service, 'GET /health')).status).toBe(200);
+    } finally {
+      for (const { socket } of wires) socket.destroy();
+    }
   });
 });
 

@@ -52,18 +52,18 @@ export const createSettleHold = (deps: Deps) =>
 
 /**
  * Gives a whole hold back: nothing billable happened. The usage log keeps the reason. A hold that has not arrived yet is closed
- * in advance: its request will be refused.
+ * in advance: its request will be refused. `unlessActive` closes it in no other way.
  */
 export const createVoidHold = (deps: Deps) =>
   async function voidHold(
     agent: Agent,
     holdId: string,
-    { reason, refused, metadata }: Voiding,
+    { reason, refused, unlessActive = false, metadata }: Voiding,
     call: Call,
   ): Promise<Answered<ClosedHold>> {
     const closed = await deps.holds.close({
-      ...closing(agent, holdId, call, ['void', reason, metadata]),
-      cause: 'void',
+      ...closing(agent, holdId, call, [unlessActive ? 'bury' : 'void', reason, metadata]),
+      cause: unlessActive ? 'bury' : 'void',
       charge: 0,
       outcome: null,
       units: {},
@@ -87,6 +87,7 @@ const closing = (agent: Agent, holdId: string, { key, requestId }: Call, content
 
 function answerOf({ events }: Deps, cause: 'settle' | 'void', closed: ClosedRecord): Answered<ClosedHold> {
   if (closed.outcome === 'mismatch') throw new AppError('IDEMPOTENCY_KEY_REUSED');
+  if (closed.outcome === 'alive') throw new AppError('HOLD_ACTIVE');
   if (!('hold' in closed)) throw new AppError('NOT_FOUND');
   const { hold, available, outcome } = closed;
   if (outcome === 'done') events.holdClosed({ cause, hold });

@@ -90,7 +90,8 @@ export type CloseHold = Doer &
     userId: string;
     /** Only who opened a hold may close it. Absent: the sweeper, for a hold whose lease it saw end. */
     openedBy?: string;
-    cause: 'settle' | 'void' | 'sweep';
+    /** `bury`: a void of what has not arrived yet, and of nothing else. */
+    cause: 'settle' | 'void' | 'bury' | 'sweep';
     charge: number;
     /** What the rounding up added, in micro-credits; absent: nothing was rounded. */
     roundingMicro?: string;

@@ -135,8 +135,12 @@ export class Accounting extends Installation {
     });
   }
 
-  void(user: User, holdId: unknown, { key, url }: { key?: string; url?: string } = {}): Promise<Answer> {
-    const body = { reason: 'upstream_failed' };
+  void(
+    user: User,
+    holdId: unknown,
+    { key, url, ...more }: { key?: string; url?: string; unlessActive?: boolean } = {},
+  ): Promise<Answer> {
+    const body = { reason: 'upstream_failed', ...more };
     return this.proxy('POST', `/api/holds/${holdId}/void`, user, {
       body,
       ...(key !== undefined && { key }),

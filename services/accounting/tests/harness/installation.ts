@@ -84,6 +84,11 @@ export class Installation {
     this.#dropDatabase = drop;
   }
 
+  /** A pooler stands before the database: whoever connects as the service does must say so, too. */
+  get isPooled(): boolean {
+    return this.env['DB_POOLING'] === 'transaction';
+  }
+
   get url(): string {
     return this.first.url;
   }

@@ -10,7 +10,8 @@ let postgres: Postgres;
 beforeAll(async () => {
   accounting = await Accounting.start({ SWEEP_INTERVAL: '10m' });
   const url = accounting.env['DATABASE_URL'] ?? '';
-  postgres = openPostgres({ url, poolSize: 2, acquireMs: 10_000, onFault: () => undefined });
+  const { isPooled } = accounting;
+  postgres = openPostgres({ url, poolSize: 2, acquireMs: 10_000, isPooled, onFault: () => undefined });
 });
 afterAll(async () => {
   await postgres.close();

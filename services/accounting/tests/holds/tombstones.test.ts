@@ -50,6 +50,46 @@ describe('a void that overtakes its hold', () => {
     expect(await accounting.balance(alice)).toEqual({ available: 1000, held: 0 });
   });
 
+  it('can be told to leave alone a hold that has arrived: forty races over two instances, and none loses a running hold', async () => {
+    const alice = await accounting.user({ credits: 1000 });
+    const { url } = await accounting.another();
+    const running: string[] = [];
+    for (let round = 0; round < 40; round += 1) {
+      const holdId = randomUUID();
+      const hold = () => accounting.hold(alice, { output: 10 }, { holdId, ...(round % 4 < 2 && { url }) });
+      const bury = () => accounting.void(alice, holdId, { unlessActive: true });
+      const [first, second] = await Promise.all(round % 2 === 0 ? [bury(), hold()] : [hold(), bury()]);
+      const [held, buried] = round % 2 === 0 ? [second, first] : [first, second];
+      expect([held.status, buried.status]).toEqual(held.status === 201 ? [201, 409] : [409, 200]);
+      expect(buried.body).toMatchObject(
+        held.status === 201 ? { code: 'hold_active' } : { status: 'voided', heldCredits: 0 },
+      );
+      if (held.status === 201) running.push(holdId);
+    }
+    expect(await accounting.balance(alice)).toEqual({
+      available: 1000 - running.length * 10,
+      held: running.length * 10,
+    });
+    for (const holdId of running)
+      expect((await accounting.settle(alice, holdId, 7)).body).toMatchObject({ chargedCredits: 7 });
+    expect(await accounting.balance(alice)).toEqual({ available: 1000 - running.length * 7, held: 0 });
+  });
+
+  it('so told, answers what a hold that has ended came to, and is idempotent', async () => {
+    const alice = await accounting.user({ credits: 100 });
+    const ended = await accounting.held(alice, 30);
+    await accounting.settle(alice, ended, 5);
+    expect(await accounting.void(alice, ended, { unlessActive: true })).toMatchObject({
+      status: 200,
+      body: { status: 'settled', chargedCredits: 5, alreadyFinal: true },
+    });
+    const early = randomUUID();
+    const first = await accounting.void(alice, early, { key: 'b', unlessActive: true });
+    expect(first).toMatchObject({ status: 200, body: { status: 'voided', alreadyFinal: false } });
+    expect((await accounting.void(alice, early, { key: 'b', unlessActive: true })).body).toEqual(first.body);
+    expect(await accounting.balance(alice)).toEqual({ available: 95, held: 0 });
+  });
+
   const newcomer = async (): Promise<User> => {
     const userId = newUserId();
     return { userId, role: 'enduser', token: await accounting.tokens.access({ userId }) };

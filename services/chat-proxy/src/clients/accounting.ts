@@ -86,6 +86,14 @@ export function accountingClient(options: AccountingOptions): AccountingClient {
 
     end,
 
+    bury: (holdId, userId) =>
+      orUnavailable(
+        running.voidHold(
+          { params: { holdId }, body: { reason: 'the proxy stopped before its hold was known', unlessActive: true } },
+          { idempotencyKey: `bury:${holdId}`, onBehalfOf: userId },
+        ),
+      ),
+
     balance: async ({ token: userToken }) =>
       (await orUnavailable(opening.readTotalBalance(undefined, { token: userToken }))).totalCredits,
 

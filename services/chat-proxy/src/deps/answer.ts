@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { wireCode } from '@tollgate/contracts';
-import { AppError, asPartOf, requestContext, toAppError, type Tracer } from '@tollgate/http-kit';
+import { AppError, asPartOf, newUuid, requestContext, toAppError, type Tracer } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { HoldId } from '../domain/wire-types.ts';
@@ -53,7 +52,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
       messages,
       forgetting,
       saveLater,
-      newId: randomUUID,
+      newId: newUuid,
       clock,
       pause,
       sessionLeaseMs: config.SESSION_LEASE,
@@ -62,7 +61,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     files: neighbours.files,
     answers: createAnswers({ ...upstreams, holds, drain, random: Math.random, tell }),
     strikes,
-    newRequestId: () => randomUUID() as HoldId, // a random UUID is what a hold id is
+    newRequestId: () => newUuid() as HoldId, // a random UUID is what a hold id is
     clock,
     stopping: stopping.signal,
     finished: (answer) => {
@@ -76,7 +75,6 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
     chat: deps,
     stores,
     accounting,
-    settler,
     sharing,
     clock,
     tell,

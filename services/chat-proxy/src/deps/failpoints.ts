@@ -64,6 +64,10 @@ function storesWith(stores: Stores, points: Failpoints, ofHold: Whose): Stores {
     },
     sessions: {
       ...sessions,
+      async open(opening) {
+        await sessions.open(opening);
+        await points.reach('s0.claimed', opening.owner.userId);
+      },
       async claim(claim) {
         const claimed = await sessions.claim(claim);
         await points.reach('s0.claimed', claim.owner.userId);

@@ -4,7 +4,6 @@ import type { Limit } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import { type AnswerRequests, createAnswerRequests } from '../flows/answers/answer-requests.ts';
-import type { Settler } from '../flows/answers/settle-leftovers.ts';
 import type { ChatDeps } from '../flows/chat.ts';
 import { createSlots } from '../flows/limits/hold-slots.ts';
 import { type AnswerLimits, createAnswerLimits } from '../flows/limits/limit-answers.ts';
@@ -19,8 +18,7 @@ import type { Stores } from './store.ts';
 interface Neighbours {
   readonly chat: ChatDeps;
   readonly stores: Stores;
-  readonly accounting: Pick<Accounting, 'read'>;
-  readonly settler: Pick<Settler, 'end'>;
+  readonly accounting: Pick<Accounting, 'read' | 'bury'>;
   readonly sharing: Sharing;
   readonly clock: Clock;
   readonly tell: Tell;
@@ -60,7 +58,7 @@ export const openSharing = (
 
 /** What stands between the doors and an answer: keys, limits, stops, and recordings to read again. */
 export function createStreams(config: Config, neighbours: Neighbours): Streams {
-  const { chat, stores, accounting, settler, sharing, clock, longestAnswerMs } = neighbours;
+  const { chat, stores, accounting, sharing, clock, longestAnswerMs } = neighbours;
   const { instances, stops, shared, keys, journal } = stores;
   const { limits, slots } = createLimits(config, neighbours);
   const recordings = createRecordings({
@@ -73,7 +71,6 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
     keys,
     instances,
     accounting,
-    settler,
     journal,
     clock,
     newRequestId: chat.newRequestId,

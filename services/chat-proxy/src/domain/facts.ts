@@ -42,7 +42,7 @@ export type Facts = Readonly<{
   hold_closed: Owned & Readonly<{ how: 'settled' | 'voided' | 'unknown'; chargedCredits: number; attempts: number }>;
   hold_left_over: Owned & Readonly<{ reason: string }>;
   hold_parked: Owned & Readonly<{ reason: string }>;
-  hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' }>;
+  hold_recovered: Owned & Readonly<{ how: 'settle' | 'void' | 'strike' | 'bury' }>;
   journal_drift: Owned & Readonly<{ how: JournalDrift }>;
   hold_lost: Readonly<{ holdId: HoldId; how: 'closed' | 'fenced' | 'unknown' | 'stopped' }>;
   access_ended: Owned & Readonly<{ reason: string }>;

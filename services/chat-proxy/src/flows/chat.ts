@@ -65,8 +65,10 @@ export async function* chat(
   try {
     if (turn.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
     hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices });
+    // A new conversation was being opened meanwhile.
+    await turn.opened;
     // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
-    const over = AbortSignal.any([deps.stopping, hold.lost.signal]);
+    const over = [deps.stopping, hold.lost.signal];
 
     for await (const part of deps.answers.from(places, { prompt, hold, left: signal, over })) {
       const isFirst = reply.add(part);

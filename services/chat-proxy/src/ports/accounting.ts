@@ -61,5 +61,10 @@ export interface Accounting {
    * is a refusal of this very ending.
    */
   end(holdId: HoldId, userId: UserId, ending: Ending): Promise<ClosedHold>;
+  /**
+   * Closes in advance a hold that accounting had never heard of, so that it is refused when it arrives. HOLD_ACTIVE when it has
+   * arrived meanwhile.
+   */
+  bury(holdId: HoldId, userId: UserId): Promise<ClosedHold>;
   balance(asker: Asker): Promise<Credits>;
 }

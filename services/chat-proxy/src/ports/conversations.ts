@@ -58,10 +58,10 @@ export interface SessionRelease {
   readonly freshChatId?: string;
   /** Present when messages are stored. */
   readonly stored?: {
-    readonly topic: string;
-    readonly firstMessage: string;
     readonly at: Date;
     readonly messages: number;
+    /** Present when they are its first ones. */
+    readonly beginning?: { readonly topic: string; readonly firstMessage: string };
   };
 }
 
@@ -71,6 +71,8 @@ export interface Page {
 }
 
 export interface Sessions {
+  /** A new one, whose ids nobody else knows, taken for its first answer. */
+  open(claim: SessionClaim & { readonly upstreamMemoryId: string }): Promise<void>;
   /** One atomic step: takes an own session, or opens one, unless it is answering already. */
   claim(
     claim: SessionClaim,

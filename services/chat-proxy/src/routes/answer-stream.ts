@@ -1,4 +1,4 @@
-import { type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
+import { Alarm, type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../domain/answer.ts';
 import type { Framing } from './framing.ts';
 
@@ -70,7 +70,7 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
     yield framing.failure(error, sequence + 1);
   } finally {
     beat.stop();
-    stall.end();
+    stall.stop();
     await answer.return();
   }
 }
@@ -96,21 +96,20 @@ function createBeat(everyMs: number) {
  * without it and is settled for what was produced.
  */
 function createStall(answer: Answer, afterMs: number) {
-  let timer: NodeJS.Timeout | undefined;
   let hasEnded = false;
+  const alarm = new Alarm(() => {
+    hasEnded = true;
+    void answer.return().catch(() => undefined);
+  });
   return {
     /** Before every write: a client may stop at a comment as well as at an event. */
-    begin() {
-      timer = setTimeout(() => {
-        hasEnded = true;
-        void answer.return().catch(() => undefined);
-      }, afterMs);
-    },
+    begin: () => alarm.set(afterMs),
     /** Whether the answer had to be ended. */
     end(): boolean {
-      clearTimeout(timer);
+      alarm.putOff();
       return hasEnded;
     },
+    stop: () => alarm.stop(),
   };
 }
 

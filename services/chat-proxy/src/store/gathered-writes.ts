@@ -1,39 +1,60 @@
 import { createGather } from '@tollgate/http-kit';
-import type { Mongo } from '@tollgate/mongo-kit';
+import { type Mongo, troubleOf } from '@tollgate/mongo-kit';
 import { mongo } from 'mongoose';
 
 const MOST_WRITES = 100;
 /** Beside what a slow write takes, that is nothing. */
-const PATIENCE_MS = 10;
+const PATIENCE_MS = 25;
 
-interface Writes<Item> {
-  readonly one: (item: Item) => Promise<unknown>;
-  /** One command, unordered: what the database refuses of it keeps none of the others out. */
-  readonly many: (items: readonly Item[]) => Promise<unknown>;
+type Run = Pick<Mongo, 'run'>;
+
+interface Writes<Item, Result> {
+  readonly one: (item: Item) => Promise<Result>;
+  /** One command, unordered, with an outcome for each item in their order. May be done again in part or as a whole. */
+  readonly many: (items: readonly Item[]) => Promise<readonly Result[]>;
 }
 
 /**
  * Writes of one kind, of which those that come while one is under way go in one command. Each resolves when the database has
  * acknowledged it, and fails alone when the database has refused it alone.
  */
-export const gatheredWrites = <Item>({ run }: Pick<Mongo, 'run'>, { one, many }: Writes<Item>) =>
-  createGather<Item, void>({
+export const gatheredWrites = <Item, Result>({ run }: Run, { one, many }: Writes<Item, Result>) =>
+  createGather<Item, Result>({
     mostItems: MOST_WRITES,
     patienceMs: PATIENCE_MS,
     run: async (items) => {
-      const [only] = items;
+      const alone = () => Promise.allSettled(items.map((item) => run(() => one(item))));
+      if (items.length === 1) return alone();
       try {
-        await run(() => (items.length === 1 && only !== undefined ? one(only) : many(items)));
-        return items.map(() => DONE);
+        return (await run(() => many(items))).map(fulfilled);
       } catch (error) {
-        const refused = refusedIn(error);
-        if (!refused) throw error;
-        return items.map((_, at) => (refused.has(at) ? { status: 'rejected', reason: error } : DONE));
+        // A database that is away is away for each of them; else one of them may be what it does not take.
+        if (troubleOf(error)) throw error;
+        return alone();
       }
     },
   });
 
-const DONE = { status: 'fulfilled', value: undefined } as const;
+/** New rows, none of which may be written twice. */
+export const gatheredInserts = <Row extends mongo.Document>({ run }: Run, rows: () => mongo.Collection<Row>) =>
+  createGather<mongo.OptionalUnlessRequiredId<Row>, void>({
+    mostItems: MOST_WRITES,
+    patienceMs: PATIENCE_MS,
+    run: async (items) => {
+      try {
+        await run(() => rows().insertMany(items, { ordered: false }));
+        return items.map(() => fulfilled(undefined));
+      } catch (error) {
+        const refused = refusedIn(error);
+        if (refused) return items.map((_, at) => (refused.has(at) ? rejected(error) : fulfilled(undefined)));
+        if (items.length === 1 || !isUnsent(error)) throw error;
+        return Promise.allSettled(items.map((item) => run(async () => void (await rows().insertOne(item)))));
+      }
+    },
+  });
+
+const fulfilled = <Value>(value: Value) => ({ status: 'fulfilled', value }) as const;
+const rejected = (reason: unknown) => ({ status: 'rejected', reason }) as const;
 
 /** The places of those that were refused, when that is all that went wrong. */
 function refusedIn(error: unknown): Set<number> | undefined {
@@ -41,3 +62,7 @@ function refusedIn(error: unknown): Set<number> | undefined {
   const refused = new Set([error.writeErrors].flat().map(({ index }) => index));
   return refused.size > 0 ? refused : undefined;
 }
+
+/** What the driver itself refuses, such as a row that is too large: nothing of the batch has left. */
+const isUnsent = (error: unknown): boolean =>
+  troubleOf(error) === undefined && (error instanceof mongo.MongoAPIError || error instanceof mongo.BSON.BSONError);

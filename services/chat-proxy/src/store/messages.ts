@@ -5,6 +5,7 @@ import type { AnswerEvent, MessageStatus } from '../domain/answer.ts';
 import type { Credits, FileId, HoldId, SessionId, UserId } from '../domain/wire-types.ts';
 import type { Messages, OneSession, StoredMessage } from '../ports.ts';
 import { cursorFrom } from './cursor.ts';
+import { gatheredWrites } from './gathered-writes.ts';
 import { containing } from './search.ts';
 
 interface Row {
@@ -38,15 +39,16 @@ const of = (session: OneSession): mongo.Filter<Row> => ({
 
 export function messagesIn(database: Mongo): Messages {
   const rows = () => database.collection<Row>('messages');
+  const put = gatheredWrites<readonly StoredMessage[], unknown>(database, {
+    one: (messages) => putAll(rows(), messages),
+    async many(some) {
+      await putAll(rows(), some.flat());
+      return some;
+    },
+  });
 
   return {
-    save: (messages) =>
-      database.run(async () => {
-        const writes = messages.map((message) => ({
-          replaceOne: { filter: { _id: message.id }, replacement: rowOf(message), upsert: true },
-        }));
-        await rows().bulkWrite(writes, { ordered: false });
-      }),
+    save: async (messages) => void (await put(messages)),
 
     saveMissing: (messages) =>
       database.run(async () => {
@@ -104,6 +106,18 @@ export function messagesIn(database: Mongo): Messages {
         return (await rows().deleteMany(ofAll(sessions))).deletedCount;
       }),
   };
+}
+
+/** They are new as a rule: only those that are there already are looked for. */
+async function putAll(rows: mongo.Collection<Row>, messages: readonly StoredMessage[]): Promise<void> {
+  const all = messages.map(rowOf);
+  try {
+    await rows.insertMany(all, { ordered: false });
+  } catch (error) {
+    if (!isDuplicate(error)) throw error;
+    const writes = all.map((row) => ({ replaceOne: { filter: { _id: row._id }, replacement: row, upsert: true } }));
+    await rows.bulkWrite(writes, { ordered: false });
+  }
 }
 
 type Place = NonNullable<ReturnType<typeof cursorFrom>>;

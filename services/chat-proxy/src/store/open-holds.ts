@@ -2,7 +2,7 @@ import type { Origin } from '@tollgate/http-kit';
 import type { Mongo } from '@tollgate/mongo-kit';
 import type { HoldId, Units, UserId } from '../domain/wire-types.ts';
 import type { Ending, Journal, JournalRow } from '../ports.ts';
-import { gatheredWrites } from './gathered-writes.ts';
+import { gatheredInserts, gatheredWrites } from './gathered-writes.ts';
 import { ownerColumns } from './streams/owned.ts';
 
 interface Row {
@@ -34,22 +34,7 @@ const rowsIn = (mongo: Mongo) => mongo.collection<Row>('open_holds');
 /** The durable journal of holds: a row lives from before the hold is asked for until accounting has acknowledged its end. */
 export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: string): Journal {
   const rows = () => rowsIn(mongo);
-  const insert = gatheredWrites<Row>(mongo, {
-    one: (row) => rows().insertOne(row),
-    many: (some) => rows().insertMany(some, { ordered: false }),
-  });
-  const conclude = gatheredWrites<Conclusion>(mongo, {
-    one: ({ filter, update }) => rows().updateOne(filter, update),
-    many: (some) =>
-      rows().bulkWrite(
-        some.map((updateOne) => ({ updateOne })),
-        { ordered: false },
-      ),
-  });
-  const strike = gatheredWrites<HoldId>(mongo, {
-    one: (_id) => rows().deleteOne({ _id }),
-    many: (ids) => rows().deleteMany({ _id: { $in: [...ids] } }),
-  });
+  const { insert, conclude, strike } = writesOf(mongo, rows);
 
   return {
     open: ({ holdId, origin, ...owner }, leaseUntil) =>
@@ -77,13 +62,12 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         await rows().bulkWrite(operations, { ordered: false });
       }),
 
-    conclude: ({ holdId }, ending, leaseUntil) =>
-      conclude({
-        filter: { _id: holdId },
-        update: { $set: { state: 'ending', ending, lease_until: leaseUntil } },
-      }),
+    async conclude({ holdId }, ending, leaseUntil) {
+      const update = { $set: { state: 'ending' as const, ending, lease_until: leaseUntil } };
+      await conclude({ filter: { _id: holdId }, update });
+    },
 
-    close: strike,
+    close: async (holdId) => void (await strike(holdId)),
 
     adopt: (now, leaseUntil, limit) => mongo.run(() => adopt(rows(), { instance, now, leaseUntil, limit })),
 
@@ -111,6 +95,29 @@ export function openHolds(mongo: Mongo, instance: string, defaultWorkspaceId: st
         return row?.lease_until;
       }),
   };
+}
+
+/** What every answer writes once. */
+function writesOf(mongo: Mongo, rows: () => Rows) {
+  const insert = gatheredInserts(mongo, rows);
+  const conclude = gatheredWrites<Conclusion, unknown>(mongo, {
+    one: ({ filter, update }) => rows().updateOne(filter, update),
+    async many(some) {
+      await rows().bulkWrite(
+        some.map((updateOne) => ({ updateOne })),
+        { ordered: false },
+      );
+      return some;
+    },
+  });
+  const strike = gatheredWrites<HoldId, unknown>(mongo, {
+    one: (_id) => rows().deleteOne({ _id }),
+    async many(ids) {
+      await rows().deleteMany({ _id: { $in: [...ids] } });
+      return ids;
+    },
+  });
+  return { insert, conclude, strike };
 }
 
 interface Adoption {

@@ -1,9 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { isDuplicate } from '@tollgate/mongo-kit';
+import { newUuid } from '@tollgate/http-kit';
+import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { Owner, SessionClaim, SessionRelease, Sessions } from '../ports.ts';
+import { gatheredInserts, gatheredWrites } from './gathered-writes.ts';
 import { pendingRowOf, sessionOf, type SessionRow, unfinishedOf } from './session-row.ts';
+import { ownerColumns } from './streams/owned.ts';
 
 const MOST_CHAT_IDS = 200;
 
@@ -12,36 +14,40 @@ export const isFree = (now: Date): mongo.Filter<SessionRow> => ({
   $or: [{ lease_until: { $exists: false } }, { lease_until: { $lt: now } }],
 });
 
+export interface SessionLeasesDeps {
+  readonly database: Mongo;
+  readonly rows: () => mongo.Collection<SessionRow>;
+  readonly owned: (owner: Owner) => mongo.Filter<SessionRow>;
+  readonly defaultWorkspaceId: string;
+}
+
 /** Who answers in a session at the moment: taken and given back in one atomic step each. */
-export function sessionLeases(
-  rows: () => mongo.Collection<SessionRow>,
-  owned: (owner: Owner) => mongo.Filter<SessionRow>,
-) {
+export function sessionLeases({ database, rows, owned, defaultWorkspaceId }: SessionLeasesDeps) {
+  const insert = gatheredInserts(database, rows);
+  const giveBack = gatheredWrites<SessionRelease, boolean>(database, {
+    one: async (released) => (await giveBackAll(rows(), [released])).includes(true),
+    many: (some) => giveBackAll(rows(), some),
+  });
+
+  async function open(wanted: SessionOpening): ReturnType<Sessions['open']> {
+    const row: SessionRow = {
+      _id: wanted.id,
+      ...ownerColumns(wanted.owner, defaultWorkspaceId),
+      chatflow_id: wanted.chatflowId,
+      ...leaseColumns(wanted),
+      ...firstColumns(wanted, wanted.upstreamMemoryId),
+    };
+    await insert(row);
+  }
+
   async function claim(wanted: SessionClaim): ReturnType<Sessions['claim']> {
-    const { id, owner, chatflowId, alias, lease, now, pending } = wanted;
-    const memoryId = randomUUID();
+    const { id, owner, chatflowId, now } = wanted;
+    const memoryId = newUuid();
     const own = { _id: id, ...owned(owner), chatflow_id: chatflowId };
     try {
       const row = await rows().findOneAndUpdate(
         { ...own, ...isFree(now), pending: { $exists: false } },
-        {
-          $set: {
-            lease_id: lease.id,
-            lease_until: lease.until,
-            ...(alias && { alias }),
-            ...(pending && { pending: pendingRowOf(pending) }),
-          },
-          $setOnInsert: {
-            created_at: now,
-            last_at: now,
-            topic: '',
-            first_message: '',
-            message_count: 0,
-            memory_id: memoryId,
-            chat_ids: [memoryId],
-            forget_at: wanted.forgetAt,
-          },
-        },
+        { $set: leaseColumns(wanted), $setOnInsert: firstColumns(wanted, memoryId) },
         { upsert: true, returnDocument: 'after' },
       );
       // An upsert that returns the new document always returns one.
@@ -70,33 +76,68 @@ export function sessionLeases(
     await rows().updateMany({ lease_id: { $in: [...leaseIds] } }, { $set: { lease_until: until } });
   }
 
-  return { claim, unfinished, renew, release: (released: SessionRelease) => release(rows(), released) };
-}
-
-async function release(rows: mongo.Collection<SessionRow>, released: SessionRelease): Promise<boolean> {
-  const { id, upstreamMemoryId, leaseId, discard, freshChatId, stored } = released;
-  const one = { _id: id, memory_id: upstreamMemoryId };
-  if (discard) {
-    await rows.deleteOne({ ...one, lease_id: leaseId, message_count: 0 });
+  /** What was opened for nothing goes; everything else is given back. */
+  async function release(released: SessionRelease): Promise<boolean> {
+    if (!released.discard) return giveBack(released);
+    const unused = { ...leaseOf(released), message_count: 0 };
+    await database.run(() => rows().deleteOne(unused));
     return false;
   }
-  const { matchedCount } = await rows.updateOne(
-    { ...one, lease_id: leaseId },
-    {
-      $unset: {
-        lease_id: '',
-        lease_until: '',
-        pending: '',
-        ...(stored && { forget_at: '', expires_at: '' }),
-      },
-      ...(stored && { $set: { last_at: stored.at }, $inc: { message_count: stored.messages } }),
-      ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
+
+  return { open, claim, unfinished, renew, release };
+}
+
+type SessionOpening = Parameters<Sessions['open']>[0];
+
+const leaseColumns = ({ lease, alias, pending }: SessionClaim) => ({
+  lease_id: lease.id,
+  lease_until: lease.until,
+  ...(alias && { alias }),
+  ...(pending && { pending: pendingRowOf(pending) }),
+});
+
+const firstColumns = ({ now, forgetAt }: SessionClaim, memoryId: string) => ({
+  created_at: now,
+  last_at: now,
+  topic: '',
+  first_message: '',
+  message_count: 0,
+  memory_id: memoryId,
+  chat_ids: [memoryId],
+  forget_at: forgetAt,
+});
+
+const leaseOf = ({ id, upstreamMemoryId, leaseId }: SessionRelease) => ({
+  _id: id,
+  memory_id: upstreamMemoryId,
+  lease_id: leaseId,
+});
+
+/** Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again. */
+async function giveBackAll(rows: mongo.Collection<SessionRow>, some: readonly SessionRelease[]): Promise<boolean[]> {
+  const writes = some.map((released) => ({ updateOne: { filter: leaseOf(released), update: givenBack(released) } }));
+  const { matchedCount } = await rows.bulkWrite(writes, { ordered: false });
+  if (matchedCount === some.length) return some.map(() => true);
+  const found = await rows.find({ _id: { $in: some.map(({ id }) => id) } }, { projection: { memory_id: 1 } }).toArray();
+  const standing = new Set(found.map(({ _id, memory_id: memoryId }) => `${_id} ${memoryId}`));
+  return some.map(({ id, upstreamMemoryId }) => standing.has(`${id} ${upstreamMemoryId}`));
+}
+
+function givenBack({ freshChatId, stored }: SessionRelease): mongo.UpdateFilter<SessionRow> {
+  return {
+    $unset: {
+      lease_id: '',
+      lease_until: '',
+      pending: '',
+      ...(stored && { forget_at: '', expires_at: '' }),
     },
-  );
-  if (matchedCount === 0) return (await rows.countDocuments(one, { limit: 1 })) > 0;
-  if (stored) {
-    const { topic, firstMessage } = stored;
-    await rows.updateOne({ ...one, topic: '' }, { $set: { topic, first_message: firstMessage } });
-  }
-  return true;
+    ...(stored && {
+      $set: {
+        last_at: stored.at,
+        ...(stored.beginning && { topic: stored.beginning.topic, first_message: stored.beginning.firstMessage }),
+      },
+      $inc: { message_count: stored.messages },
+    }),
+    ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
+  };
 }

@@ -19,15 +19,16 @@ export function sessionsIn(database: Mongo, defaultWorkspaceId: string): Session
     user_id: userId,
     ...inWorkspace(workspaceId),
   });
-  const leases = sessionLeases(rows, owned);
+  const leases = sessionLeases({ database, rows, owned, defaultWorkspaceId });
   const own = ownSessions(rows, owned);
   const every = everySession(rows, inWorkspace);
 
   return {
+    open: leases.open,
     claim: (wanted) => database.run(() => leases.claim(wanted)),
     unfinished: (now, limit) => database.run(() => leases.unfinished(now, limit)),
     renewLeases: (leaseIds, until) => database.run(() => leases.renew(leaseIds, until)),
-    release: (released) => database.run(() => leases.release(released)),
+    release: leases.release,
     find: (owner, id) => database.run(() => own.find(owner, id, { message_count: { $gt: 0 } })),
     findAny: (owner, id) => database.run(() => own.find(owner, id, {})),
     idOf: (owner, chatflowId, id) => database.run(() => own.idOf(owner, chatflowId, id)),

@@ -4,6 +4,7 @@ import { AppError, requestContext, unavailable } from '@tollgate/http-kit';
 import { createBatchedCalls } from '../../src/clients/batched-calls.ts';
 
 const AWAY = 'ACCOUNTING_UNAVAILABLE';
+const turn = () => new Promise((resolve) => void setImmediate(resolve));
 const away = () => unavailable(AWAY, 1);
 const problem = (status: number, code: string) => ({ status, body: { code, detail: code } });
 
@@ -48,7 +49,10 @@ function stage(
     call,
     /** The first goes alone, and the others together while it is under way. */
     async all(items: readonly number[]) {
-      const settled = await Promise.allSettled(items.map(call));
+      const [first = 0, ...others] = items;
+      const began = call(first);
+      await turn();
+      const settled = await Promise.allSettled([began, ...others.map(call)]);
       return settled.map((each) => (each.status === 'fulfilled' ? each.value : (each.reason as AppError).code));
     },
   };
@@ -153,9 +157,10 @@ describe('calls for holds', () => {
     });
     const alone = async () => ids.push(requestContext.get()?.requestId);
     const names = ['first-00', 'second-0', 'third-00'];
-    await Promise.all(
-      names.map((requestId) => requestContext.run({ requestId }, () => calls({ item: 1, call: {}, alone }))),
-    );
+    const callUnder = (requestId: string) =>
+      requestContext.run({ requestId }, () => calls({ item: 1, call: {}, alone }));
+    await callUnder('first-00');
+    await Promise.all(names.slice(1).map(callUnder));
     expect(ids[0]).toBe('first-00');
     expect(names).not.toContain(ids[1]);
     expect(ids.slice(2)).toEqual(['second-0', 'third-00']);

@@ -23,7 +23,7 @@ function speechOn(stage: Stage, sounds: readonly SpeechEvent[]) {
   const speak = createSpeak({
     ...stage.deps,
     limits: stage.streams.limits,
-    openChat: async () => ({ chatId: 'chat', label: 'chat', sessionId: 'session' as SessionId }),
+    openChat: async () => ({ chatId: 'chat', label: 'chat', sessionId: 'session' as SessionId, isNew: false }),
     sessions: { findAny: async () => ({ upstreamChatIds: ['slot'] }) as never },
     answers: { findAnswer: async () => ({ upstreamMessageId: 'message' }) as never },
     side,

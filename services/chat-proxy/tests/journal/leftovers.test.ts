@@ -84,7 +84,35 @@ describe('a journal row of a silent owner', () => {
     stage.journal.orphans.push({ holdId: id, userId: BOB });
     await stage.settler.tick();
     expect([stage.accounting.tombstones, stage.settler.waiting]).toEqual([[id], 0]);
-    expect(told(stage, 'hold_closed')).toMatchObject([{ fact: { how: 'unknown' } }]);
+    expect(told(stage, 'hold_recovered')).toMatchObject([{ fact: { how: 'bury' } }]);
+  });
+
+  it('whose hold arrives between the look at it and its burial is left to its owner, with all it will charge', async () => {
+    const stage = createStage();
+    const id = holdId();
+    await stage.journal.open({ holdId: id, userId: BOB }, new Date(0));
+    stage.journal.orphans.push({ holdId: id, userId: BOB });
+    stage.accounting.beforeBurial = () =>
+      void stage.accounting.hold({ userId: BOB }, { holdId: id, units: { request: 1 } });
+    await stage.settler.tick();
+    expect([stage.accounting.openHolds(), stage.accounting.endings, stage.journal.rows.has(id)]).toEqual([1, [], true]);
+    expect(told(stage, 'hold_recovered')).toEqual([]);
+    await stage.settler.end({ holdId: id, userId: BOB, ending: settled() });
+    expect(stage.accounting.endings).toEqual([{ holdId: id, ending: settled() }]);
+    await stage.settler.idle();
+    expect(stage.journal.rows.size).toBe(0);
+  });
+
+  it('stays for another turn when accounting cannot bury its hold', async () => {
+    const stage = createStage();
+    const id = holdId();
+    await stage.journal.open({ holdId: id, userId: BOB }, new Date(0));
+    stage.journal.orphans.push({ holdId: id, userId: BOB });
+    stage.accounting.beforeBurial = () => {
+      throw new AppError('ACCOUNTING_UNAVAILABLE');
+    };
+    await stage.settler.tick();
+    expect([stage.journal.rows.has(id), stage.accounting.tombstones, stage.settler.waiting]).toEqual([true, [], 0]);
   });
 
   it('is struck when its hold is closed already', async () => {
@@ -124,6 +152,27 @@ describe('the verdict on a hold that its lease has ended', () => {
     expect(judgeOrphan(expired(known), journalled)).toEqual(verdict);
     expect(judgeOrphan({ ...expired(known), status: 'settled', outcome: 'recovered' }, journalled)).toEqual(verdict);
     expect(judgeOrphan({ ...expired(known), status: 'settled', outcome: 'failed' }, journalled)).toBe('strike');
+  });
+});
+
+describe('an end that accounting has acknowledged', () => {
+  it('is known before the journal has forgotten it, which only a stop of the process waits for', async () => {
+    const stage = createStage();
+    const id = await held(stage);
+    await stage.journal.open({ holdId: id, userId: BOB }, new Date(stage.clock.now()));
+    const { close } = stage.journal;
+    const forgotten = Promise.withResolvers<void>();
+    stage.journal.close = async (closed) => {
+      await forgotten.promise;
+      await close(closed);
+    };
+    expect(await stage.settler.end({ holdId: id, userId: BOB, ending: settled() })).toMatchObject({
+      alreadyFinal: false,
+    });
+    const idle = stage.settler.idle().then(() => stage.journal.rows.has(id));
+    expect([stage.journal.rows.has(id), stage.settler.waiting]).toEqual([true, 0]);
+    forgotten.resolve();
+    expect(await idle).toBe(false);
   });
 });
 

@@ -67,7 +67,7 @@ it('asks nothing of what grows with users that is not led by an index', async ()
   for (const rule of rules) await sessions.outdated(rule, now, 1);
   await sessions.unfinished(now, 1);
   await sessions.renewLeases([hold], now);
-  const stored = { topic: 'x', firstMessage: 'x', at: now, messages: 1 };
+  const stored = { beginning: { topic: 'x', firstMessage: 'x' }, at: now, messages: 1 };
   await sessions.release({ ...session, leaseId: hold, discard: false, stored });
   await sessions.release({ ...session, leaseId: hold, discard: true });
   await sessions.find(owner, id);

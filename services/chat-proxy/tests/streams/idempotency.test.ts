@@ -207,6 +207,20 @@ describe('the process that answered dies', () => {
     expect(stage.accounting.tombstones).toEqual([lost]);
   });
 
+  it('and its hold arrives at this very moment: the answer is its own, the repeat waits', async () => {
+    const stage = spoken();
+    await asked(stage);
+    const [id, kept] = [...stage.streams.world.keys][0] ?? [];
+    if (!id || !kept) throw new Error('a key');
+    const late = '11111111-1111-4111-8111-111111111111' as HoldId;
+    stage.streams.world.keys.set(id, { ...kept, requestId: late, state: 'running', instance: 'dead' });
+    stage.streams.world.dead.add('dead');
+    stage.accounting.beforeBurial = () =>
+      void stage.accounting.hold({ userId: stage.asker.userId }, { holdId: late, units: { request: 1 } });
+    expect(codeOf((await asked(stage)).error)).toBe('IDEMPOTENCY_IN_PROGRESS');
+    expect([stage.accounting.openHolds(), stage.accounting.tombstones, upstreamCalls(stage)]).toEqual([1, [], 1]);
+  });
+
   it('and something was charged: what is known is given, and nothing is charged again', async () => {
     const stage = createStage();
     const { dead, requestId } = await orphan(stage);

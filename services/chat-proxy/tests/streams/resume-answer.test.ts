@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { eventually } from '@tollgate/test-kit';
 import { AppError } from '@tollgate/http-kit';
 import type { AnswerEvent } from '../../src/domain/answer.ts';
 import type { HoldId } from '../../src/domain/wire-types.ts';
@@ -119,7 +120,8 @@ describe('an answer whose client has asked it to go on', () => {
     const rest = await resumed(stage, requestId, 2);
     expect(namesOf([...events, ...rest.events])).toEqual(['session_id', 'token', 'token', 'usage', 'end']);
     expect(stage.accounting.endings).toMatchObject([{ ending: { outcome: 'completed' } }]);
-    expect(stage.messages.saved.at(-1)).toMatchObject({ content: 'One two', status: 'completed' });
+    const saved = await eventually(async () => stage.messages.saved.at(-1), 'the messages');
+    expect(saved).toMatchObject({ content: 'One two', status: 'completed' });
   });
 
   it('ends when nobody has come back in time, and is charged for what was produced', async () => {

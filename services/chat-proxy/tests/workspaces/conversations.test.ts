@@ -38,7 +38,7 @@ async function keep(sessions: Sessions, claim: SessionClaim): Promise<Session> {
   await sessions.release({ id, upstreamMemoryId, leaseId: claim.lease.id, discard: false, stored });
   return claimed.session;
 }
-const stored = { topic: 'topic', firstMessage: 'first', at: NOW, messages: 2 };
+const stored = { beginning: { topic: 'topic', firstMessage: 'first' }, at: NOW, messages: 2 };
 
 describe('a session', () => {
   it('stays in its workspace: from another one its owner neither finds, lists, continues nor deletes it', async () => {

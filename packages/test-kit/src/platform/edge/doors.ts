@@ -1,4 +1,4 @@
-import { freePorts } from '../free-ports.ts';
+import { keptPorts } from '../free-ports.ts';
 import { type Ports, startEdge } from './nginx.ts';
 
 /** Where each service is called, and where its processes listen. */
@@ -12,7 +12,7 @@ export interface Doors {
 
 /** With TOLLGATE_TEST_EDGE=nginx there are two processes of each service behind one nginx, else each service is its own door. */
 export async function openDoors(): Promise<Doors> {
-  const [auth = 0, accounting = 0, chatProxy = 0, origin = 0, ...rest] = await freePorts(10);
+  const [auth = 0, accounting = 0, chatProxy = 0, origin = 0, ...rest] = await keptPorts(10);
   const ports = { auth, accounting, chatProxy };
   if (process.env.TOLLGATE_TEST_EDGE !== 'nginx') {
     const instances = { auth: [auth], accounting: [accounting], chatProxy: [chatProxy] };

@@ -1,7 +1,11 @@
 import type { ServiceProcess } from '../service-process.ts';
 
 /** A service as tests see it, whether it is one process or several behind one door. */
-export type RunningService = Omit<Pick<ServiceProcess, keyof ServiceProcess>, 'start'> & { start(): Promise<unknown> };
+export type RunningService = Omit<Pick<ServiceProcess, keyof ServiceProcess>, 'start'> & {
+  /** The address of each process, for what one of them knows and the others do not. */
+  readonly instances: readonly string[];
+  start(): Promise<unknown>;
+};
 
 /** Several processes that are started and ended as one; what is asked of them all is true of each. */
 export function together(url: string, processes: readonly ServiceProcess[]): RunningService {
@@ -11,6 +15,7 @@ export function together(url: string, processes: readonly ServiceProcess[]): Run
   return {
     name: processes[0]?.name ?? '',
     url,
+    instances: processes.map((one) => one.url),
     get pid() {
       return processes[0]?.pid;
     },

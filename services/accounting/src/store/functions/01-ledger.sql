@@ -75,3 +75,82 @@ BEGIN
   END IF;
   RETURN t.id;
 END $$;
+
+-- What ledger_post() is asked for when many are posted together: nothing of a debt, and no amount of 0 among the others.
+CREATE TYPE ledger_line AS (user_id text, note ledger_note, available bigint, held bigint, others text[], amounts bigint[]);
+
+-- Writes the transactions of many lines as ledger_post() would one by one: those of an account in the order of the lines, each one
+-- chained to the one before it. The caller has locked the accounts.
+CREATE FUNCTION ledger_post_together(p_lines ledger_line[], p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  r record;
+  t credit_transactions;
+  v_accounts text[];
+  v_amounts bigint[];
+  v_posted credit_transactions[] := '{}';
+  v_last credit_transactions[] := '{}';
+  v_watched credit_transactions[] := '{}';
+  v_entries credit_entries[] := '{}';
+BEGIN
+  t.debt_change := 0;
+  t.created_at := p_now;
+  FOR r IN
+    SELECT l.user_id, (l.note).*, l.available, l.held, l.others, l.amounts, a.tenant_id, a.total_credits, a.held_credits, a.debt_credits,
+           a.ledger_seq, a.ledger_hash, a.alert_below
+    FROM unnest(p_lines) WITH ORDINALITY AS l (user_id, note, available, held, others, amounts, n)
+    JOIN user_accounts a ON a.id = l.user_id ORDER BY l.user_id, l.n
+  LOOP
+    IF t.user_id IS DISTINCT FROM r.user_id THEN
+      IF t.user_id IS NOT NULL THEN
+        v_last := v_last || t;
+      END IF;
+      t.user_id := r.user_id;
+      t.tenant_id := r.tenant_id;
+      t.account_seq := r.ledger_seq;
+      t.available_after := r.total_credits;
+      t.held_after := r.held_credits;
+      t.debt_after := r.debt_credits;
+      t.hash := r.ledger_hash;
+    END IF;
+    t.id := nextval('credit_transactions_id_seq');
+    t.account_seq := t.account_seq + 1;
+    t.type := r.type;
+    t.available_change := r.available;
+    t.held_change := r.held;
+    t.available_after := t.available_after + r.available;
+    t.held_after := t.held_after + r.held;
+    t.hold_id := r.hold_id;
+    t.allocation_id := r.allocation_id;
+    t.corrects_id := r.corrects_id;
+    t.actor := r.actor;
+    t.reason := r.reason;
+    t.request_id := r.request_id;
+    t.prev_hash := t.hash;
+    v_accounts := CASE WHEN r.available = 0 THEN '{}' ELSE ARRAY['user:' || r.user_id || ':available'] END
+      || CASE WHEN r.held = 0 THEN '{}' ELSE ARRAY['user:' || r.user_id || ':held'] END || r.others;
+    v_amounts := CASE WHEN r.available = 0 THEN '{}' ELSE ARRAY[r.available] END
+      || CASE WHEN r.held = 0 THEN '{}' ELSE ARRAY[r.held] END || r.amounts;
+    t.hash := ledger_hash(t, v_accounts, v_amounts);
+    v_posted := v_posted || t;
+    FOR n IN 1 .. cardinality(v_accounts) LOOP
+      v_entries := v_entries || ROW(t.id, n, v_accounts[n], v_amounts[n])::credit_entries;
+    END LOOP;
+    IF t.available_after + t.held_after < r.alert_below OR r.available + r.held > 0 THEN
+      v_watched := v_watched || t;
+    END IF;
+  END LOOP;
+  IF t.user_id IS NULL THEN
+    RETURN;
+  END IF;
+  v_last := v_last || t;
+  UPDATE user_accounts a SET
+    total_credits = l.available_after, held_credits = l.held_after, ledger_seq = l.account_seq, ledger_hash = l.hash, updated_at = p_now
+    FROM unnest(v_last) l WHERE a.id = l.user_id;
+  INSERT INTO credit_transactions OVERRIDING SYSTEM VALUE SELECT * FROM unnest(v_posted);
+  INSERT INTO credit_entries SELECT * FROM unnest(v_entries);
+  FOREACH t IN ARRAY v_watched LOOP
+    -- What one of them crosses is not armed any more for the next.
+    PERFORM watch_balance(t) FROM user_accounts a
+      WHERE a.id = t.user_id AND (t.available_after + t.held_after < a.alert_below OR t.available_change + t.held_change > 0);
+  END LOOP;
+END $$;

@@ -49,6 +49,22 @@ BEGIN
   RETURN r;
 END $$;
 
+-- The same for many. Where no limit applies to anybody there is nothing to look for but the pools.
+CREATE FUNCTION prepare_holds(p_items jsonb, p_limited boolean) RETURNS hold_request[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF p_limited THEN
+    RETURN ARRAY(
+      SELECT prepare_hold(jsonb_populate_record(NULL::ledger.hold_request, e.item), true)
+      FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
+  END IF;
+  RETURN ARRAY(
+    SELECT jsonb_populate_record(NULL::ledger.hold_request, e.item || jsonb_build_object(
+      'limits', '[]'::jsonb, 'payer_id', coalesce(
+        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'),
+        e.item -> 'claims' ->> 'id')))
+    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
+END $$;
+
 -- Locks the account that pays. A user whose pool pays only has to have an account.
 CREATE FUNCTION lock_payer(p hold_request) RETURNS user_accounts LANGUAGE plpgsql AS $$
 DECLARE
@@ -206,11 +222,10 @@ END $$;
 CREATE FUNCTION open_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_limited boolean := has_limits();
-  v_items hold_request[] := ARRAY(
-    SELECT prepare_hold(jsonb_populate_record(NULL::ledger.hold_request, e.item), v_limited)
-    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
+  v_items hold_request[] := prepare_holds(p_items, v_limited);
   v_new account_claims[] := newcomers(v_items);
   v_locked text[];
+  v_answers hold_answer[];
   r hold_request;
 BEGIN
   IF p_wait THEN
@@ -221,7 +236,15 @@ BEGIN
   IF v_limited THEN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
-  FOREACH r IN ARRAY v_items LOOP
+  IF cardinality(v_items) > 1 THEN
+    v_answers := open_together(v_items, v_locked, v_limited);
+  END IF;
+  FOR n IN 1 .. cardinality(v_items) LOOP
+    IF (v_answers[n]).outcome IS NOT NULL THEN
+      RETURN NEXT v_answers[n];
+      CONTINUE;
+    END IF;
+    r := v_items[n];
     RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) AND (r.claims).id <> ALL (ARRAY(SELECT c.id FROM unnest(v_new) c)) THEN open_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;

@@ -5,7 +5,7 @@ CREATE TYPE close_request AS (
   user_id text,
   -- Only who opened a hold may close it. null: the sweeper, for any hold whose lease is over.
   opened_by text,
-  cause text, -- settle | void | sweep
+  cause text, -- settle | void | bury (a void of what has not arrived yet, and of nothing else) | sweep
   charge bigint, outcome text, usage_source text, units jsonb, raw_usage jsonb, reason text, metadata jsonb,
   close_key text, close_hash text,
   -- Who pays what the balance does not cover: absorb (nobody) | debt (the user's next grant).
@@ -30,6 +30,7 @@ BEGIN
   RETURN p.charge >= 0 AND p.policy IN ('absorb', 'debt') AND CASE p.cause
     WHEN 'settle' THEN p.opened_by IS NOT NULL
     WHEN 'void' THEN p.opened_by IS NOT NULL AND p.charge = 0
+    WHEN 'bury' THEN p.opened_by IS NOT NULL AND p.charge = 0
     WHEN 'sweep' THEN p.opened_by IS NULL ELSE false END;
 END $$;
 
@@ -67,7 +68,7 @@ BEGIN
 END $$;
 
 -- outcome: done | same (a repetition of the closing call) | final (closed by another call) | mismatch (key with another body)
---          | alive (to the sweeper: renewed meanwhile) | repriced (reckon again) | unknown
+--          | alive (to the sweeper: renewed meanwhile; to a burial: has arrived) | repriced (reckon again) | unknown
 CREATE FUNCTION close_hold(p close_request) RETURNS hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   h streaming_sessions;
@@ -78,7 +79,7 @@ BEGIN
     RAISE EXCEPTION 'hold % cannot be closed like that', p.hold_id USING ERRCODE = 'invalid_parameter_value';
   END IF;
   PERFORM FROM user_accounts WHERE id = p.payer_id FOR NO KEY UPDATE;
-  IF FOUND AND p.cause = 'void' THEN
+  IF FOUND AND p.cause IN ('void', 'bury') THEN
     PERFORM reserve_tombstone(p, ledger_now());
   END IF;
   SELECT payer_id INTO v_payer FROM streaming_sessions WHERE id = p.hold_id;
@@ -95,6 +96,10 @@ BEGIN
     RETURN close_again(h, p, v_now);
   END IF;
   IF p.cause = 'sweep' AND (h.lease_expires_at > v_now OR h.lease_expires_at <> p.seen_lease) THEN
+    RETURN ROW('alive', NULL, NULL)::hold_answer;
+  END IF;
+  -- Only what stands in for a hold was not asked for.
+  IF p.cause = 'bury' AND h.open_key IS NOT NULL THEN
     RETURN ROW('alive', NULL, NULL)::hold_answer;
   END IF;
   IF p.price_rule_id <> h.price_rule_id THEN
@@ -126,7 +131,7 @@ BEGIN
     PERFORM book_recalled(v, p, p_now);
   END IF;
   UPDATE streaming_sessions SET
-    status = CASE WHEN p.cause = 'sweep' THEN 'expired' WHEN p.cause = 'void' OR (p.charge = 0 AND held_credits > 0) THEN 'voided' ELSE 'settled' END,
+    status = CASE WHEN p.cause = 'sweep' THEN 'expired' WHEN p.cause IN ('void', 'bury') OR (p.charge = 0 AND held_credits > 0) THEN 'voided' ELSE 'settled' END,
     closed_at = p_now, close_key = p.close_key, close_hash = p.close_hash, outcome = p.outcome,
     charged_credits = v_charged, released_credits = v.released, lapsed_credits = held_credits - v.used - v.released,
     overrun_credits = v_extra.total, debt_credits = v_debt, written_off_credits = v_short - v_debt,
@@ -167,7 +172,7 @@ CREATE FUNCTION open_overtaking(p_items close_request[]) RETURNS void LANGUAGE p
 BEGIN
   PERFORM insert_account(ROW(n.id, NULL, NULL, NULL, NULL)::account_claims) FROM (
     SELECT DISTINCT i.user_id AS id FROM unnest(p_items) i
-    WHERE i.cause = 'void' AND i.payer_id = i.user_id AND NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = i.user_id)
+    WHERE i.cause IN ('void', 'bury') AND i.payer_id = i.user_id AND NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = i.user_id)
     ORDER BY 1) n;
 END $$;
 
@@ -177,6 +182,7 @@ DECLARE
   v_items close_request[] := with_payers(p_items);
   v_locked text[];
   v_ids uuid[];
+  v_answers hold_answer[];
   r close_request;
 BEGIN
   IF p_wait THEN
@@ -185,9 +191,17 @@ BEGIN
   v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   v_ids := ARRAY(
     SELECT id FROM streaming_sessions
-    WHERE payer_id = ANY (v_locked) AND id IN (SELECT hold_id FROM unnest(v_items)) ORDER BY id FOR NO KEY UPDATE);
+    WHERE payer_id = ANY (v_locked) AND id = ANY (ARRAY(SELECT hold_id FROM unnest(v_items))) ORDER BY id FOR NO KEY UPDATE);
   PERFORM lock_counters_of(v_ids);
-  FOREACH r IN ARRAY v_items LOOP
+  IF cardinality(v_items) > 1 THEN
+    v_answers := close_together(v_items, v_locked);
+  END IF;
+  FOR n IN 1 .. cardinality(v_items) LOOP
+    IF (v_answers[n]).outcome IS NOT NULL THEN
+      RETURN NEXT v_answers[n];
+      CONTINUE;
+    END IF;
+    r := v_items[n];
     RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
                 ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;

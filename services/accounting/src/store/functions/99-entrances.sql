@@ -26,3 +26,10 @@ ALTER FUNCTION redeem_voucher SECURITY DEFINER SET search_path = ledger, public,
 ALTER FUNCTION void_voucher SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION set_price_group SECURITY DEFINER SET search_path = ledger, public, pg_temp;
 ALTER FUNCTION roll_up_usage SECURITY DEFINER SET search_path = ledger, public, pg_temp;
+
+-- Every statement of a batch looks up a few rows in tables that grow. A connection plans it once, maybe while the tables are small, and
+-- must not settle on reading one of them whole.
+ALTER FUNCTION open_holds
+  SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
+ALTER FUNCTION close_holds
+  SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;

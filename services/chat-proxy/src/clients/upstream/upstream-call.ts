@@ -1,5 +1,6 @@
-import { AppError } from '@tollgate/http-kit';
-import { type Agent, type Dispatcher, FormData, request } from 'undici';
+import { Alarm, AppError } from '@tollgate/http-kit';
+import { type Agent, FormData } from 'undici';
+import { Exchange, type Head } from './exchange.ts';
 import { SseDecoder } from './sse-decoder.ts';
 import type { Turns } from './turns.ts';
 import { codesOf, quoting, UpstreamError } from './upstream-error.ts';
@@ -31,8 +32,6 @@ export interface UpstreamRequest {
 const LONGEST_STREAM = 256 * 1024 * 1024;
 const LONGEST_JSON = 32 * 1024 * 1024;
 const LONGEST_ERROR_BODY = 65_536;
-const DRAIN_BYTES = 65_536;
-const DRAIN_MS = 1000;
 
 /** What undici says about a response whose head contradicts itself. */
 const NO_HTTP = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS_OVERFLOW']);
@@ -40,51 +39,34 @@ const NO_HTTP = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS
 /** One exchange with an upstream: every wait has a limit, and the caller's signal ends all of them. */
 export class UpstreamCall {
   readonly #request: UpstreamRequest;
-  readonly #abort = new AbortController();
   readonly #passOn: () => void;
-  #response: Dispatcher.ResponseData | undefined;
-  #silence: NodeJS.Timeout | undefined;
+  #exchange: Exchange | undefined;
+  /** Why this side has ended it. */
+  #stopped: { readonly reason: unknown } | undefined;
+  readonly #silence = new Alarm((ms) => this.#fallSilent(ms));
   #end: NodeJS.Timeout | undefined;
-  /** Bytes of the answer so far. */
+  /** Bytes of the answer so far, and how often something came that ends a silence. */
   #size = 0;
+  #heard = 0;
   readonly #decoder = new SseDecoder();
 
   constructor(upstreamRequest: UpstreamRequest) {
     this.#request = upstreamRequest;
     const { signal } = upstreamRequest;
-    this.#passOn = () => this.#abort.abort(signal.reason);
+    this.#passOn = () => this.#stop(signal.reason);
     if (signal.aborted) this.#passOn();
     else signal.addEventListener('abort', this.#passOn, { once: true });
   }
 
   /** Sends the request; a status that is no success is thrown. */
   async open(): Promise<{ contentType: string; isAttachment: boolean }> {
-    const { agent, url, method, headers, body, timeouts } = this.#request;
-    this.#listenFor(timeouts.firstByteMs);
+    const { timeouts } = this.#request;
+    this.#silence.set(timeouts.firstByteMs);
     // Not AbortSignal.timeout, which stays in memory until its time has come, however short the answer was.
-    this.#end = setTimeout(() => this.#abort.abort(new AppError('UPSTREAM_TIMEOUT', 'too long')), timeouts.totalMs);
-    try {
-      this.#response = await request(url, {
-        method,
-        dispatcher: agent,
-        // Bytes are compared with limits as they come, so nothing may be packed.
-        headers: {
-          'accept-encoding': 'identity',
-          ...(body !== undefined && !(body instanceof FormData) && { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        signal: this.#abort.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        ...(body !== undefined && { body: body instanceof FormData ? body : JSON.stringify(body) }),
-      });
-    } catch (error) {
-      throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
-    }
-    // What breaks after everybody has stopped reading concerns nobody.
-    this.#response.body.on('error', () => undefined);
-    const { statusCode, headers: answered } = this.#response;
-    if (statusCode < 200 || statusCode > 299) throw await this.#refusal(this.#response);
+    this.#end = setTimeout(() => this.#stop(new AppError('UPSTREAM_TIMEOUT', 'too long')), timeouts.totalMs);
+    const head = await this.#head();
+    const { statusCode, headers: answered } = head;
+    if (statusCode < 200 || statusCode > 299) throw await this.#refusal(head);
     if (answered['content-encoding'] !== undefined && answered['content-encoding'] !== 'identity') {
       throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is packed');
     }
@@ -103,21 +85,22 @@ export class UpstreamCall {
     idleMs: () => number | undefined = () => undefined,
   ): AsyncGenerator<string[], void, undefined> {
     const { timeouts, turns } = this.#request;
-    const listen = (): void =>
-      this.#listenFor(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
+    const listen = (): void => {
+      this.#heard += 1;
+      this.#silence.set(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
+    };
     try {
-      for await (const chunk of this.#body) {
-        this.#size += chunk.length;
+      for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
         if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
         const turn = turns?.take(chunk.length);
         // Silence is the upstream's alone: while this process or the client takes its time, nothing is measured.
         if (turn) {
-          this.#stopListening();
+          this.#silence.putOff();
           await turn;
         }
         const events = this.#decoder.feed(chunk);
         if (events.length > 0) {
-          this.#stopListening();
+          this.#silence.putOff();
           yield events;
         }
         if (events.length > 0 || turn) listen();
@@ -147,56 +130,69 @@ export class UpstreamCall {
 
   /** To be called once, always. After a complete answer the connection is kept, else it is cut. */
   close(isComplete: boolean): void {
-    this.#stopListening();
+    this.#silence.stop();
     clearTimeout(this.#end);
     this.#request.signal.removeEventListener('abort', this.#passOn);
-    const body = this.#response?.body;
-    if (isComplete && body && !body.destroyed) {
-      const late = setTimeout(() => body.destroy(), DRAIN_MS);
-      void body
-        .dump({ limit: DRAIN_BYTES })
-        .catch(() => body.destroy())
-        .finally(() => clearTimeout(late));
-      return;
-    }
-    this.#abort.abort(new AppError('UPSTREAM_INTERRUPTED', 'stopped by this side'));
-    body?.destroy();
+    if (isComplete) this.#exchange?.leave();
+    else if (!this.#exchange?.isOver) this.#stop(new AppError('UPSTREAM_INTERRUPTED', 'stopped by this side'));
   }
 
-  get #body(): AsyncIterable<Buffer> {
-    if (!this.#response) throw new Error('the call is not open');
-    return this.#response.body;
-  }
-
-  #listenFor(ms: number): void {
-    clearTimeout(this.#silence);
-    const silence = setTimeout(() => {
-      // When it was this process that had no time, the answer lies in the socket: it is read first.
-      setImmediate(() => {
-        if (this.#silence !== silence) return;
-        this.#abort.abort(new UpstreamError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`, { hadBody: this.#size > 0 }));
+  async #head(): Promise<Head> {
+    const { agent, url, method, headers, body } = this.#request;
+    if (this.#stopped) throw this.#stopped.reason;
+    const { origin, pathname, search } = new URL(url);
+    try {
+      this.#exchange = new Exchange(agent, {
+        origin,
+        path: pathname + search,
+        method,
+        // Bytes are compared with limits as they come, so nothing may be packed.
+        headers: {
+          'accept-encoding': 'identity',
+          ...(body !== undefined && !(body instanceof FormData) && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        ...(body !== undefined && { body: body instanceof FormData ? body : JSON.stringify(body) }),
       });
-    }, ms);
-    this.#silence = silence;
+      return await this.#exchange.head;
+    } catch (error) {
+      throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
+    }
   }
 
-  #stopListening(): void {
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
+  async #read(): Promise<Buffer | undefined> {
+    if (!this.#exchange) throw new Error('the call is not open');
+    const chunk = await this.#exchange.read();
+    this.#size += chunk?.length ?? 0;
+    return chunk;
+  }
+
+  #stop(reason: unknown): void {
+    this.#stopped ??= { reason };
+    this.#exchange?.abort(reason);
+  }
+
+  #fallSilent(ms: number): void {
+    const heard = this.#heard;
+    // When it was this process that had no time, the answer lies in the socket: it is read first.
+    setImmediate(() => {
+      if (!this.#silence.isSet || this.#heard !== heard) return;
+      this.#stop(new UpstreamError('UPSTREAM_TIMEOUT', `silent for ${ms} ms`, { hadBody: this.#size > 0 }));
+    });
   }
 
   async #whole(limit: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of this.#body) {
-      size += chunk.length;
-      if (size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
+    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
+      if (this.#size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
   }
 
-  async #refusal({ statusCode, headers }: Dispatcher.ResponseData): Promise<AppError> {
+  async #refusal({ statusCode, headers }: Head): Promise<AppError> {
     const text = (await this.#whole(LONGEST_ERROR_BODY).catch(() => Buffer.alloc(0))).toString();
     const cause = quoting(`the upstream answered ${statusCode}${codesIn(text)}`, text);
     const retryAfter = single(headers['retry-after']);
@@ -211,8 +207,7 @@ export class UpstreamCall {
 
   #failure(error: unknown, otherwise: 'UPSTREAM_UNAVAILABLE' | 'UPSTREAM_INTERRUPTED'): unknown {
     if (error instanceof AppError) return error;
-    const { reason } = this.#abort.signal;
-    if (this.#abort.signal.aborted) return reason;
+    if (this.#stopped) return this.#stopped.reason;
     const { name, code } = Object(error) as { name?: unknown; code?: unknown };
     // A message that is no HTTP: its connection is never used again.
     const isNoHttp = name === 'HTTPParserError' || (otherwise === 'UPSTREAM_UNAVAILABLE' && NO_HTTP.has(String(code)));

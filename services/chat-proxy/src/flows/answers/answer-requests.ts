@@ -43,7 +43,7 @@ export interface AnswerRequestsDeps {
 }
 
 export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
-  const running = new RunningAnswers();
+  const running = new RunningAnswers(deps.chat.stopping);
   const run = createRunRequest({ ...deps, running });
   const ownerOf = ({ userId, workspaceId = deps.defaultWorkspaceId }: Owner): Owner => ({ userId, workspaceId });
 

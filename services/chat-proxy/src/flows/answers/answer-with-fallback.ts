@@ -37,7 +37,7 @@ interface Asking {
   /** The client's going. */
   readonly left: AbortSignal;
   /** What ends the answer at once, whoever reads it. */
-  readonly over: AbortSignal;
+  readonly over: readonly AbortSignal[];
 }
 
 const MS_PER_SECOND = 1000;
@@ -62,7 +62,8 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
         yield part;
       }
     } catch (error) {
-      const mayAskAnother = !hasBegun && !left.aborted && !over.aborted && serverOf(deps, first).isReplaceable(error);
+      const isEnded = [left, ...over].some(({ aborted }) => aborted);
+      const mayAskAnother = !hasBegun && !isEnded && serverOf(deps, first).isReplaceable(error);
       if (!mayAskAnother) throw error;
       const next = await replacement(deps, others, { hold, error });
       deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });

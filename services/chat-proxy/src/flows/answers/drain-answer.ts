@@ -8,7 +8,7 @@ export interface Drained {
   /** The client's going. */
   readonly left: AbortSignal;
   /** What ends the answer at once, whoever reads it. */
-  readonly over: AbortSignal;
+  readonly over: readonly AbortSignal[];
 }
 
 /** Begins the answer; the signal ends it. */
@@ -58,7 +58,7 @@ export function createDrain(deps: DrainDeps): Drain {
 
   async function* patiently(answer: Drained, begin: Begin): AsyncGenerator<UpstreamPart, void, undefined> {
     const patience = patienceWith(answer);
-    const parts = begin(AbortSignal.any([patience.signal, answer.over]))[Symbol.asyncIterator]();
+    const parts = begin(AbortSignal.any([patience.signal, ...answer.over]))[Symbol.asyncIterator]();
     let isOver = false;
     try {
       for (;;) {
@@ -79,7 +79,7 @@ export function createDrain(deps: DrainDeps): Drain {
   return (answer, begin) =>
     deps.upstreams.has(answer.chatflow.upstream)
       ? patiently(answer, begin)
-      : begin(AbortSignal.any([answer.left, answer.over]));
+      : begin(AbortSignal.any([answer.left, ...answer.over]));
 }
 
 /** Never throws: that the rest failed changes nothing for a client that has gone. */

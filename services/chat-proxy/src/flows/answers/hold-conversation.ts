@@ -1,30 +1,18 @@
 import { AppError } from '@tollgate/http-kit';
 import { type Chatflow, isFlow } from '../../domain/chatflow.ts';
 import { forgetAt, recentTurns, sessionIdFrom, type Turn } from '../../domain/conversation.ts';
-import { beginningOf, finishAbandoned } from '../conversations/finish-abandoned.ts';
+import { beginningOf } from '../conversations/finish-abandoned.ts';
 import { LATE_MS } from '../conversations/erase-conversations.ts';
 import { type Bill, promptBytes } from '../../domain/price.ts';
 import type { Reply } from '../../domain/reply.ts';
 import type { ChatflowId, HoldId, SessionId, UserId } from '../../domain/wire-types.ts';
-import type {
-  Asker,
-  Clock,
-  Forgetting,
-  Messages,
-  Prompt,
-  Session,
-  SessionClaim,
-  SessionRelease,
-  Sessions,
-  StoredMessage,
-} from '../../ports.ts';
+import type { Asker, Forgetting, Messages, Prompt, SessionRelease, Sessions, StoredMessage } from '../../ports.ts';
 import type { KeptFiles } from '../files/keep-files.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { SaveBuffer } from './save-later.ts';
+import { createTakeSession, type TakenSession, type TakeSessionDeps } from './take-session.ts';
 
 const REMEMBERED_MESSAGES = 40;
-/** Waits in ms: the answer before may have reached its client a moment before its lease is given back. */
-const BUSY_RETRIES = [20, 40, 80, 160];
 
 /** One question within a conversation that is ours until `finish`. */
 export interface ConversationTurn {
@@ -36,6 +24,10 @@ export interface ConversationTurn {
   /** Whether both messages are kept: what the client asks for, unless nothing may be kept. */
   readonly stores: boolean;
   readonly isNew: boolean;
+  /** No message is stored in it. */
+  readonly isFirst: boolean;
+  /** Acknowledged by the database; to be waited for before anything is sent. Of a new conversation nothing else depends on it. */
+  readonly opened: Promise<void>;
   /** Made before the answer, so that saving it twice saves it once. */
   readonly messageIds: { readonly question: string; readonly answer: string };
   readonly chatflowId: ChatflowId;
@@ -56,25 +48,16 @@ export interface Conversations {
   finish(turn: ConversationTurn, reply: Reply, bill: Promise<Bill | undefined>, isSent: boolean): Promise<void>;
 }
 
-interface Claimed {
-  readonly chatflow: Chatflow;
-  readonly ask: Ask;
-  readonly session: Pick<Session, 'id' | 'upstreamChatIds' | 'upstreamMemoryId'>;
-  readonly isNew: boolean;
-}
-
-export interface ConversationsDeps {
-  readonly sessions: Pick<Sessions, 'claim' | 'release'>;
+export interface ConversationsDeps extends TakeSessionDeps {
+  readonly sessions: Pick<Sessions, 'open' | 'claim' | 'release'>;
   readonly messages: Pick<Messages, 'save' | 'saveMissing' | 'page' | 'deleteOf'>;
   readonly forgetting: Pick<Forgetting, 'add'>;
   readonly saveLater: SaveBuffer;
-  readonly newId: () => string;
-  readonly clock: Clock;
-  readonly pause: (ms: number) => Promise<unknown>;
-  readonly sessionLeaseMs: number;
 }
 
 export function createConversations(deps: ConversationsDeps): Conversations {
+  const take = createTakeSession(deps);
+
   async function claim({ caller, chatflow, ask, requestId }: Parameters<Conversations['claim']>[0]) {
     const named = sessionIdFrom(ask.sessionId);
     if (named === 'invalid') {
@@ -88,11 +71,17 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     const at = new Date(deps.clock.now());
     const messageIds = { question: deps.newId(), answer: deps.newId() };
     const pending = { questionId: messageIds.question, answerId: messageIds.answer, question: ask.question, at };
-    const of = { id, owner: caller, chatflowId: chatflow.id, alias: ask.sessionAlias };
-    const wanted = { ...of, forgetAt: forgetAt(chatflow, at), requestId };
-    const { session, isNew } = isStateless
-      ? { session: { id, upstreamChatIds: [deps.newId()], upstreamMemoryId: deps.newId() }, isNew: true }
-      : await claimSession({ ...wanted, ...(stores && { pending }) });
+    const { session, isNew, opened } = await take({
+      id,
+      owner: caller,
+      chatflowId: chatflow.id,
+      alias: ask.sessionAlias,
+      forgetAt: forgetAt(chatflow, at),
+      requestId,
+      ...(stores && { pending }),
+      isUnknown: named === 'new' || ask.opensSession === true,
+      isStateless,
+    });
     const { upstreamMemoryId } = session;
     const history = await historyFor(deps.messages, { chatflow, ask, session, isNew }).catch(async (error: unknown) => {
       const released = { id, upstreamMemoryId, leaseId: requestId, discard: isNew };
@@ -109,6 +98,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       question: ask.question,
       stores,
       isNew,
+      isFirst: session.messageCount === 0,
+      opened,
       messageIds,
       chatflowId: chatflow.id,
       isStateless,
@@ -122,25 +113,16 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     };
   }
 
-  async function claimSession({ requestId, ...session }: Omit<SessionClaim, 'lease' | 'now'> & { requestId: HoldId }) {
-    for (let attempt = 0; ; attempt += 1) {
-      const now = deps.clock.now();
-      const lease = { id: requestId, until: new Date(now + deps.sessionLeaseMs) };
-      const claimed = await deps.sessions.claim({ ...session, lease, now: new Date(now) });
-      if (claimed === 'not-found') throw new AppError('NOT_FOUND', 'Chat session not found or access denied');
-      if (claimed !== 'busy' && 'unfinished' in claimed) await finishAbandoned(deps, claimed.unfinished);
-      else if (claimed !== 'busy') return claimed;
-      const wait = BUSY_RETRIES[attempt];
-      if (wait === undefined) throw new AppError('SESSION_BUSY');
-      await deps.pause(wait);
-    }
-  }
-
   return { claim, finish: (turn, reply, bill, isSent) => finishTurn(deps, { turn, reply, bill, isSent }) };
 }
 
+interface Told extends Pick<TakenSession, 'session' | 'isNew'> {
+  readonly chatflow: Chatflow;
+  readonly ask: Ask;
+}
+
 /** A flow of Flowise remembers by itself; a model must be told. */
-async function historyFor(store: Pick<Messages, 'page'>, { chatflow, ask, session, isNew }: Claimed): Promise<Turn[]> {
+async function historyFor(store: Pick<Messages, 'page'>, { chatflow, ask, session, isNew }: Told): Promise<Turn[]> {
   if (ask.history.length > 0 || isFlow(chatflow) || isNew) return recentTurns(ask.history);
   const { messages } = await store.page(session, { limit: REMEMBERED_MESSAGES });
   return recentTurns(messages.map(({ role, content }) => ({ role, content })));
@@ -156,6 +138,8 @@ interface FinishedTurn {
 async function finishTurn(deps: ConversationsDeps, { turn, reply, bill, isSent }: FinishedTurn): Promise<void> {
   if (turn.isStateless && !isSent) return;
   const messages = turn.stores && isWorthKeeping(reply) ? messagesOf(turn, reply, await bill, deps) : [];
+  // What may still be on its way would come after it was given back, and stay taken.
+  await turn.opened.catch(() => undefined);
   const save = turn.isStateless
     ? () => forgetTurn(turn, deps)
     : () => saveTurn(turn, messages, releaseOf(turn, reply, messages, deps), deps);
@@ -219,9 +203,9 @@ function releaseOf(
     ...(turn.isFlowise && leavesUpstreamBusy(reply) && { freshChatId: deps.newId() }),
     ...(messages.length > 0 && {
       stored: {
-        ...beginningOf(turn.question),
         at: new Date(deps.clock.now()),
         messages: messages.length,
+        ...(turn.isFirst && { beginning: beginningOf(turn.question) }),
       },
     }),
   };

@@ -2,15 +2,15 @@ import type { ClosedHold, Hold, Units } from '../../domain/wire-types.ts';
 import type { Ending } from '../../ports.ts';
 
 /** What is to be done with the journal row of a silent owner that had decided nothing. */
-export type Verdict = Ending | 'leave' | 'strike';
+export type Verdict = Ending | 'leave' | 'strike' | 'bury';
 
 /**
  * The owner may be alive although its journal is not renewed, so that only accounting's lease, on the clock of its database,
  * ends a hold. What the lease has ended may still be charged for progress that accounting has not seen.
  */
 export function judgeOrphan(found: Hold | ClosedHold | undefined, journalled: Units | undefined): Verdict {
-  // Leaves a tombstone, so that a hold that is still on its way finds itself closed.
-  if (!found) return { kind: 'void', reason: 'the proxy stopped before its hold was known' };
+  // A hold that is still on its way is to find itself closed.
+  if (!found) return 'bury';
   if (found.status === 'active') return 'leave';
   const isByLease = found.status === 'expired' || ('outcome' in found && found.outcome === 'recovered');
   if (!isByLease || !journalled || !exceeds(journalled, found.checkpoint ?? {})) return 'strike';

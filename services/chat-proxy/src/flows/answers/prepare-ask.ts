@@ -12,6 +12,8 @@ export interface Ask {
   readonly chatflowId: ChatflowId;
   /** As the client wrote it; empty for a new conversation. */
   readonly sessionId?: string | null | undefined;
+  /** The id was made for this question, and nobody else has been told of it. */
+  readonly opensSession?: boolean;
   /** Another id by which the client looks for the conversation later. */
   readonly sessionAlias?: SessionId | undefined;
   readonly history: readonly Turn[];

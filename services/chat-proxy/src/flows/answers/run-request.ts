@@ -127,7 +127,7 @@ const chatDepsOf = ({ chat: deps, sharing }: RunRequestDeps, request: Request, s
   ...deps,
   holds: request.claim ? keptFirst(deps.holds, sharing) : deps.holds,
   newRequestId: () => request.own.requestId,
-  stopping: AbortSignal.any([deps.stopping, request.own.stop.signal]),
+  stopping: request.own.stop.signal,
   answers: seat?.granted ? onceGranted(deps.answers, seat.granted) : deps.answers,
   finished: (finished) => {
     request.hold = finished.hold;

@@ -17,9 +17,20 @@ export interface RunningAnswer {
 /** The answers of this process, each in the hands of who asked for it. */
 export class RunningAnswers {
   readonly #running = new Map<HoldId, RunningAnswer>();
+  readonly #stopping: AbortSignal;
+
+  /** When that aborts, all of them end: one listener, because a signal for each of them stays in memory beside them. */
+  constructor(stopping: AbortSignal) {
+    this.#stopping = stopping;
+    const endAll = (): void => {
+      for (const answer of this.#running.values()) answer.stop.abort(stopping.reason);
+    };
+    stopping.addEventListener('abort', endAll, { once: true });
+  }
 
   add(answer: RunningAnswer): void {
     this.#running.set(answer.requestId, answer);
+    if (this.#stopping.aborted) answer.stop.abort(this.#stopping.reason);
   }
 
   remove({ requestId }: RunningAnswer): void {

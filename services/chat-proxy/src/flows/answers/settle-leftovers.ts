@@ -29,7 +29,10 @@ export interface Closing {
 export interface Settler {
   /** Writes down how a hold is going to end. False when that was not possible. Never throws. */
   decide(closing: Closing): Promise<boolean>;
-  /** Tries at once; what fails is written down and repeated until accounting acknowledges it. Never throws. */
+  /**
+   * Tries at once, and knows with accounting's word; what fails is written down and repeated until accounting acknowledges it.
+   * That the journal forgets it nobody has to wait for. Never throws.
+   */
   end(closing: Closing): Promise<ClosedHold | undefined>;
   endLater(closing: Closing): void;
   /** One turn of the background task: repeats what is due and takes over what dead owners left. */
@@ -47,7 +50,7 @@ export interface Settler {
 }
 
 export interface SettlerDeps {
-  readonly accounting: Pick<Accounting, 'end' | 'read'>;
+  readonly accounting: Pick<Accounting, 'end' | 'read' | 'bury'>;
   readonly journal: Pick<Journal, 'conclude' | 'close' | 'adopt'>;
   readonly clock: Clock;
   readonly tell: Tell;
@@ -88,14 +91,12 @@ class LeftoverSettler implements Settler {
     return this.#conclude(this.#now(closing));
   }
 
-  async end(closing: Closing): Promise<ClosedHold | undefined> {
-    const attempt = this.#attempt(this.#now(closing));
+  end(closing: Closing): Promise<ClosedHold | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<ClosedHold | undefined>();
+    const attempt = this.#attempt(this.#now(closing), resolve);
     this.#underWay.add(attempt);
-    try {
-      return await attempt;
-    } finally {
-      this.#underWay.delete(attempt);
-    }
+    void attempt.then(resolve, reject).finally(() => this.#underWay.delete(attempt));
+    return promise;
   }
 
   endLater(closing: Closing): void {
@@ -143,11 +144,11 @@ class LeftoverSettler implements Settler {
     }
   }
 
-  #attempt(closing: Waiting): Promise<ClosedHold | undefined> {
-    return this.#deps.asPartOf(closing.origin, () => this.#tryToEnd(closing));
+  #attempt(closing: Waiting, known?: (closed: ClosedHold) => void): Promise<ClosedHold | undefined> {
+    return this.#deps.asPartOf(closing.origin, () => this.#tryToEnd(closing, known));
   }
 
-  async #tryToEnd(closing: Waiting): Promise<ClosedHold | undefined> {
+  async #tryToEnd(closing: Waiting, known?: (closed: ClosedHold) => void): Promise<ClosedHold | undefined> {
     if (closing.isClosed) {
       await this.#strike(closing);
       return undefined;
@@ -158,14 +159,19 @@ class LeftoverSettler implements Settler {
     try {
       const closed = await this.#deps.accounting.end(closing.holdId, closing.userId, closing.ending);
       this.#tellClosed(closing, closed.chargedCredits > 0 ? 'settled' : 'voided', closed.chargedCredits);
+      known?.(closed);
       await this.#strike(closing, concluded);
       return closed;
     } catch (error) {
-      return this.#failed(closing, error, concluded);
+      return this.#failed(closing, error, { concluded, known });
     }
   }
 
-  async #failed(closing: Waiting, error: unknown, concluded: Promise<boolean>): Promise<ClosedHold | undefined> {
+  async #failed(
+    closing: Waiting,
+    error: unknown,
+    { concluded, known }: { concluded: Promise<boolean>; known: ((closed: ClosedHold) => void) | undefined },
+  ): Promise<ClosedHold | undefined> {
     const code = error instanceof AppError ? error.code : undefined;
     if (code === 'NOT_FOUND') {
       this.#tellClosed(closing, 'unknown', 0);
@@ -181,7 +187,7 @@ class LeftoverSettler implements Settler {
     const plain = withoutRawUsage(closing.ending);
     if (plain) {
       await concluded;
-      return this.#tryToEnd({ ...closing, ending: plain });
+      return this.#tryToEnd({ ...closing, ending: plain }, known);
     }
     if (!closing.isParked) this.#deps.tell('hold_parked', { ...idsOf(closing), reason: reasonOf(error) });
     this.#repeat({ ...closing, isParked: true });
@@ -232,10 +238,23 @@ class LeftoverSettler implements Settler {
     const verdict = row.ending ?? (await this.#judge(row));
     if (verdict === 'leave') return;
     await this.#deps.asPartOf(row.origin, async () => {
+      if (verdict === 'bury') return this.#bury(row);
       this.#deps.tell('hold_recovered', { ...idsOf(row), how: verdict === 'strike' ? 'strike' : verdict.kind });
       if (verdict === 'strike') await this.#deps.journal.close(row.holdId).catch(() => undefined);
       else await this.end({ ...idsOf(row), ending: verdict, origin: row.origin });
     });
+  }
+
+  /** Not an end of ours: an owner whose hold arrives at this moment is alive, and keeps its row and its hold. */
+  async #bury(row: JournalRow): Promise<void> {
+    const { accounting, journal, tell } = this.#deps;
+    const isBuried = await accounting.bury(row.holdId, row.userId).then(
+      () => true,
+      (error: unknown) => error instanceof AppError && error.code === 'NOT_FOUND',
+    );
+    if (!isBuried) return;
+    tell('hold_recovered', { ...idsOf(row), how: 'bury' });
+    await journal.close(row.holdId).catch(() => undefined);
   }
 
   /** Accounting that cannot be asked leaves the row as it is: it comes again when its lease has run out. */

@@ -60,7 +60,11 @@ export async function finishAbandoned(
     discard: false,
     // The flow may go on without us, and a second call to the same slot would receive its tokens (T-F7).
     freshChatId: deps.newId(),
-    stored: { ...beginningOf(pending.question), at: new Date(at + 1), messages: messages.length },
+    stored: {
+      at: new Date(at + 1),
+      messages: messages.length,
+      ...(session.messageCount === 0 && { beginning: beginningOf(pending.question) }),
+    },
   });
 }
 

@@ -22,6 +22,8 @@ export interface OpenedChat {
   readonly chatId: string;
   readonly label: string;
   readonly sessionId: SessionId;
+  /** Named here, and by nobody before. */
+  readonly isNew: boolean;
   /** What the chat id alone would stand for, when something else names the conversation: windows stop and rate by that. */
   readonly alias?: SessionId;
 }
@@ -46,7 +48,8 @@ export function createOpenChat({ nameKey, defaultWorkspaceId, newLabel }: OpenCh
     const label = names.sessionId || names.chatId || unnamed();
     const sessionId = idOf(label);
     const chatId = names.chatId || label;
-    return { chatId, label, sessionId, ...(chatId !== label && { alias: idOf(chatId) }) };
+    const isNew = !names.sessionId && !names.chatId && names.idempotencyKey === undefined;
+    return { chatId, label, sessionId, isNew, ...(chatId !== label && { alias: idOf(chatId) }) };
   };
 }
 

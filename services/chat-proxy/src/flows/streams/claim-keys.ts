@@ -2,7 +2,6 @@ import { AppError } from '@tollgate/http-kit';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, IdempotencyKeys, Instances, Journal, KeyRow, Owner } from '../../ports.ts';
 import type { Ask } from '../answers/prepare-ask.ts';
-import type { Settler } from '../answers/settle-leftovers.ts';
 
 /** A request that came with an Idempotency-Key: the first with it, or one to be given the first one's answer. */
 export interface Claim {
@@ -23,8 +22,7 @@ export interface ClaimKeys {
 export interface ClaimKeysDeps {
   readonly keys: IdempotencyKeys;
   readonly instances: Pick<Instances, 'isAlive'>;
-  readonly accounting: Pick<Accounting, 'read'>;
-  readonly settler: Pick<Settler, 'end'>;
+  readonly accounting: Pick<Accounting, 'read' | 'bury'>;
   readonly journal: Pick<Journal, 'has'>;
   readonly clock: Clock;
   readonly newRequestId: () => HoldId;
@@ -87,9 +85,17 @@ export function createClaimKeys(deps: ClaimKeysDeps): ClaimKeys {
     if (hold && 'chargedCredits' in hold && hold.chargedCredits > 0) return true;
     if (hold && isOwed) throw inProgress();
     if (hold) return false;
-    // Leaves a tombstone, so that a hold which is still on its way finds itself closed.
-    await deps.settler.end({ holdId: requestId, userId: owner.userId, ending: voided });
+    await bury(owner, requestId);
     return false;
+  }
+
+  /** A hold that is still on its way will find itself closed; one that has arrived meanwhile is the answer's own. */
+  async function bury(owner: Owner, requestId: HoldId): Promise<void> {
+    await deps.accounting.bury(requestId, owner.userId).catch((error: unknown) => {
+      const code = error instanceof AppError ? error.code : undefined;
+      if (code === 'HOLD_ACTIVE') throw inProgress();
+      if (code !== 'NOT_FOUND') throw error;
+    });
   }
 
   async function takeOver(row: KeyRow, from: Found): Promise<Claim> {
@@ -113,8 +119,6 @@ export function createClaimKeys(deps: ClaimKeysDeps): ClaimKeys {
     },
   };
 }
-
-const voided = { kind: 'void', reason: 'the proxy stopped before its hold was known' } as const;
 
 const inProgress = (): AppError =>
   new AppError('IDEMPOTENCY_IN_PROGRESS', undefined, { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } });

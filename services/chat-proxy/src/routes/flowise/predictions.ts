@@ -83,6 +83,7 @@ function askOf(
     question: questionOf(body),
     chatflowId,
     sessionId: opened.sessionId,
+    opensSession: opened.isNew,
     sessionAlias: opened.alias,
     history: (body.history ?? []).map(({ role, content }) => ({
       role: role === 'user' || role === 'userMessage' ? 'user' : 'assistant',

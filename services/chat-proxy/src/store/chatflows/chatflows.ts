@@ -1,9 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import { isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import { isPublic } from '../../domain/chatflow.ts';
-import { type Storage, stricter } from '../../domain/storage.ts';
-import type { ChatflowId } from '../../domain/wire-types.ts';
+import { KEEPS_ALL, type Storage, stricter } from '../../domain/storage.ts';
+import type { ChatflowId, UserId } from '../../domain/wire-types.ts';
 import type { mongo } from 'mongoose';
 import type { ChatflowChanges, Chatflows, FoundChatflow, Owner, Retention } from '../../ports.ts';
 import { assignmentsIn } from './assignments.ts';
@@ -15,6 +14,7 @@ import {
   FIRST_SETTINGS,
   foundColumnsOf,
 } from './chatflow-row.ts';
+import { type Remembered, remembered } from './remembered.ts';
 import { workspacesIn } from './workspaces.ts';
 
 export interface ChatflowStoreOptions {
@@ -27,22 +27,21 @@ const MOST_CHATFLOWS = 10_000;
 const MOST_REMEMBERED = 20_000;
 
 export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: ChatflowStoreOptions): Chatflows {
-  // The chat path asks for the same few chatflows all the time. A refusal is not remembered: a new assignment works at once.
-  // (For the cache 0 means for ever.)
-  const usable = new LRUCache<string, Chatflow>({ max: MOST_REMEMBERED, ttl: Math.max(1, freshMs) });
+  const rows = () => database.collection<ChatflowRow>('chatflows');
+  const assignments = assignmentsIn(database);
+  const workspaces = workspacesIn(database);
   const parts = {
-    rows: () => database.collection<ChatflowRow>('chatflows'),
-    assignments: assignmentsIn(database),
-    workspaces: workspacesIn(database),
-    usable,
+    rows,
+    assignments,
+    workspaces,
+    known: knownIn(database, { rows, assignments, workspaces }, freshMs),
     workspaceOf: ({ workspaceId = defaultWorkspaceId }: Owner) => workspaceId,
   };
-  const { assignments, workspaces } = parts;
   const read = readingIn(parts);
   const write = writingIn(parts);
 
   return {
-    findFor: (caller, id) => database.run(() => read.findFor(caller, id)),
+    findFor: read.findFor,
     listFor: (caller) => database.run(() => read.listFor(caller)),
     assignedTo: (caller) => database.run(() => read.assignedTo(caller)),
     find: (id) => database.run(() => read.find(id)),
@@ -64,46 +63,85 @@ export function chatflowsIn(database: Mongo, { freshMs, defaultWorkspaceId }: Ch
   };
 }
 
-interface Parts {
+interface Collections {
   readonly rows: () => mongo.Collection<ChatflowRow>;
   readonly assignments: ReturnType<typeof assignmentsIn>;
   readonly workspaces: ReturnType<typeof workspacesIn>;
-  readonly workspaceOf: (owner: Owner) => string;
-  /** Chatflows by workspace, user and id, for as long as a change elsewhere may stay unseen. */
-  readonly usable: LRUCache<string, Chatflow>;
 }
 
-function readingIn({ rows, assignments, workspaces, usable, workspaceOf }: Parts) {
+interface Parts extends Collections {
+  readonly workspaceOf: (owner: Owner) => string;
+  readonly known: Known;
+}
+
+/** What the chat path asks for, each apart from the others, so that what all users have in common is read for all of them once. */
+interface Known {
+  readonly active: Remembered<Chatflow>;
+  readonly storage: Remembered<Storage>;
+  /** By an `AssignmentKey` as JSON. */
+  readonly assigned: Remembered<object>;
+  /** A change of this process is seen at once. */
+  clear(): void;
+}
+
+function knownIn({ run }: Pick<Mongo, 'run'>, { rows, assignments, workspaces }: Collections, freshMs: number): Known {
+  const active = remembered<Chatflow>(
+    async (id) => {
+      const row = await run(() => rows().findOne({ _id: id as ChatflowId, sync_status: 'active' }));
+      return row ? chatflowOf(row) : undefined;
+    },
+    { freshMs, most: MOST_CHATFLOWS },
+  );
+  const storage = remembered<Storage>((workspaceId) => run(() => workspaces.storageOf(workspaceId)), {
+    freshMs,
+    most: MOST_REMEMBERED,
+  });
+  const assigned = remembered<object>(
+    async (key) => {
+      const { userId, workspaceId, id } = JSON.parse(key) as AssignmentKey; // as `usableBy` has written it
+      const both = await run(() => Promise.all([assignments.has(userId, id), workspaces.has(workspaceId, id)]));
+      return both.includes(true) ? {} : undefined;
+    },
+    { freshMs, most: MOST_REMEMBERED },
+  );
+  return {
+    active,
+    storage,
+    assigned,
+    clear: () => [active, storage, assigned].forEach((each) => each.clear()),
+  };
+}
+
+interface AssignmentKey {
+  readonly userId: UserId;
+  readonly workspaceId: string;
+  readonly id: ChatflowId;
+}
+
+function readingIn({ rows, assignments, workspaces, known, workspaceOf }: Parts) {
   /** By both kinds of assignment; the user's own one says since when. */
   async function assignedSince(caller: Owner): Promise<Map<ChatflowId, Date>> {
     const both = await Promise.all([workspaces.ofWorkspace(workspaceOf(caller)), assignments.ofUser(caller.userId)]);
     return new Map(both.flat().map(({ chatflowId, assignedAt }) => [chatflowId, assignedAt]));
   }
 
-  const isAssigned = async ({ userId }: Owner, workspaceId: string, id: ChatflowId): Promise<boolean> =>
-    (await Promise.all([assignments.has(userId, id), workspaces.has(workspaceId, id)])).includes(true);
+  /** A refusal is never remembered: who is let in elsewhere may come in at once. */
+  async function usableBy(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined> {
+    const chatflow = await known.active.read(id);
+    if (!chatflow || isPublic(chatflow)) return chatflow;
+    const key: AssignmentKey = { userId: caller.userId, workspaceId: workspaceOf(caller), id };
+    if (await known.assigned.read(JSON.stringify(key))) return chatflow;
+    const fresh = await known.active.readAnew(id);
+    return fresh && isPublic(fresh) ? fresh : undefined;
+  }
 
   const inOrder = async (filter: mongo.Filter<ChatflowRow>): Promise<Chatflow[]> =>
     (await rows().find(filter).sort({ name: 1, _id: 1 }).limit(MOST_CHATFLOWS).toArray()).map(chatflowOf);
 
   return {
     async findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined> {
-      const workspaceId = workspaceOf(caller);
-      const key = `${workspaceId} ${caller.userId} ${id}`;
-      // What is read now is as old as the question, whatever the database takes for its answer.
-      const start = performance.now();
-      const remembered = usable.get(key);
-      if (remembered) return remembered;
-      const [row, storage] = await Promise.all([
-        rows().findOne({ _id: id, sync_status: 'active' }),
-        workspaces.storageOf(workspaceId),
-      ]);
-      if (!row) return undefined;
-      const own = chatflowOf(row);
-      if (!isPublic(own) && !(await isAssigned(caller, workspaceId, id))) return undefined;
-      const chatflow = { ...own, storage: stricter(own.storage, storage) };
-      usable.set(key, chatflow, { start });
-      return chatflow;
+      const [chatflow, storage] = await Promise.all([usableBy(caller, id), known.storage.read(workspaceOf(caller))]);
+      return chatflow && { ...chatflow, storage: stricter(chatflow.storage, storage ?? KEEPS_ALL) };
     },
 
     async listFor(caller: Owner): Promise<Chatflow[]> {
@@ -145,7 +183,7 @@ function readingIn({ rows, assignments, workspaces, usable, workspaceOf }: Parts
   };
 }
 
-function writingIn({ rows, assignments, workspaces, usable }: Parts) {
+function writingIn({ rows, assignments, workspaces, known }: Parts) {
   return {
     async configure(id: ChatflowId, changes: ChatflowChanges): Promise<Chatflow | undefined> {
       const $set = columnsOfChanges(changes);
@@ -153,7 +191,7 @@ function writingIn({ rows, assignments, workspaces, usable }: Parts) {
         Object.keys($set).length === 0
           ? await rows().findOne({ _id: id })
           : await rows().findOneAndUpdate({ _id: id }, { $set }, { returnDocument: 'after' });
-      usable.clear();
+      known.clear();
       return row ? chatflowOf(row) : undefined;
     },
 
@@ -175,31 +213,31 @@ function writingIn({ rows, assignments, workspaces, usable }: Parts) {
       if (!before) return 'created';
       const isSame =
         before.sync_status === 'active' && JSON.stringify(foundColumnsOf(before)) === JSON.stringify(columns);
-      if (!isSame) usable.clear();
+      if (!isSame) known.clear();
       return isSame ? 'unchanged' : 'updated';
     },
 
     async markDeleted(ids: readonly ChatflowId[], at: Date): Promise<void> {
       const older = { _id: { $in: [...ids] }, synced_at: { $lte: at } };
       await rows().updateMany(older, { $set: { sync_status: 'deleted', synced_at: at } });
-      usable.clear();
+      known.clear();
     },
 
     async unassign(id: ChatflowId, email: string): Promise<boolean> {
       const was = await assignments.unassign(id, email);
-      usable.clear();
+      known.clear();
       return was;
     },
 
     async unassignWorkspace(id: ChatflowId, workspaceId: string): Promise<boolean> {
       const was = await workspaces.unassign(id, workspaceId);
-      usable.clear();
+      known.clear();
       return was;
     },
 
     async setStorage(workspaceId: string, storage: Storage): Promise<void> {
       await workspaces.setStorage(workspaceId, storage);
-      usable.clear();
+      known.clear();
     },
   };
 }

@@ -1,0 +1,43 @@
+/**
+ * A limit on waiting that begins anew again and again, at the price of one timer: to clear and to set one for every event of a
+ * stream costs more than most of what is done with the event.
+ */
+export class Alarm {
+  readonly #ring: (ms: number) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #ms = 0;
+  #isSet = false;
+
+  constructor(ring: (ms: number) => void) {
+    this.#ring = ring;
+  }
+
+  get isSet(): boolean {
+    return this.#isSet;
+  }
+
+  /** Rings in so many milliseconds, unless it is set again or put off before. */
+  set(ms: number): void {
+    this.#isSet = true;
+    if (this.#timer && ms === this.#ms) {
+      this.#timer.refresh();
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#ms = ms;
+    this.#timer = setTimeout(() => {
+      if (this.#isSet) this.#ring(ms);
+    }, ms);
+  }
+
+  /** Until it is set again it does not ring. */
+  putOff(): void {
+    this.#isSet = false;
+  }
+
+  /** For good. */
+  stop(): void {
+    this.#isSet = false;
+    clearTimeout(this.#timer);
+  }
+}
