@@ -30,15 +30,15 @@ it('whatever people write is kept letter by letter or refused', async () => {
 }, 120_000);
 
 it(`every operation answers whatever it is sent in its own words and stores nothing of what it refuses (FUZZ_SEED=${seed})`, async () => {
-  const began = performance.now();
-  const { found, firstTries, seenOnce } = await fuzzOperations(platform, allDoors(), {
+  const { found, firstTries } = await fuzzOperations(platform, allDoors(), {
     seed,
     broken: runs,
     valid: 2,
     doorsAtOnce: 30,
   });
-  process.stderr.write(JSON.stringify({ firstTries, seenOnce, ms: performance.now() - began }, null, 1));
   expect(found).toEqual([]);
+  // Most refusals stand alone when they are judged, or that they change nothing has not been seen.
+  expect(firstTries.judged).toBeGreaterThan(firstTries.beside);
 }, 300_000);
 
 it('all three services take the same texts for JSON', async () => {

@@ -2,7 +2,7 @@ import { acknowledged, kindOf } from './floor.ts';
 import type { History, Line } from './history.ts';
 import type { Violation } from './judge.ts';
 import type { Ran } from './run.ts';
-import type { Operation, Schedule } from './schedule.ts';
+import type { Schedule } from './schedule.ts';
 import { table } from '../table.ts';
 
 const AROUND_MS = 3000;

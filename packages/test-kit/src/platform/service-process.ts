@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
+/** A run that is killed has no chance to end what it has started. */
+const END_WITH_CALLER = new URL('./end-with-caller.mjs', import.meta.url).href;
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
 const MAX_LOG_CHARACTERS = 10_000_000;
@@ -54,7 +56,7 @@ export class ServiceProcess {
     const program = this.#options.isBuilt
       ? [`services/${this.name}/dist/main.js`]
       : ['--conditions=tollgate', `services/${this.name}/src/main.ts`];
-    const child = spawn(process.execPath, program, {
+    const child = spawn(process.execPath, ['--import', END_WITH_CALLER, ...program], {
       cwd: fileURLToPath(REPOSITORY),
       env: {
         PATH: process.env.PATH,
@@ -64,7 +66,7 @@ export class ServiceProcess {
         PORT: String(this.#options.port),
         ...this.#options.env,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => {

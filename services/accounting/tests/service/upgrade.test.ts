@@ -73,6 +73,33 @@ it('the version before serves on while the functions of the ledger are made anew
   expect(spent).toBe(3 * counts.settled);
 }, 120_000);
 
+it('two new versions that come at once, with a step to take, take it once, and the version before serves on', async () => {
+  const name = '9000-a-step-of-a-newer-version';
+  const sql =
+    'CREATE TABLE step_of_a_newer_version (id bigint); ALTER TABLE tenants ADD COLUMN of_a_newer_version text';
+  const newer: Schema = {
+    steps: [...schema.steps, { name, hash: randomUUID(), sql }],
+    functions: { ...schema.functions, hash: randomUUID() },
+  };
+  const { DATABASE_OWNER_URL: owner = '', DATABASE_URL: own = '' } = accounting.env;
+  let isOver = false;
+  const counts = { ...FIGURES };
+  const wrong: string[] = [];
+  const traffic = Promise.all(
+    users.map(async (user) => {
+      while (!isOver) wrong.push(...(await answer(user, counts)));
+    }),
+  );
+  const taken = await Promise.all([1, 2].map(() => runMigrations(owner, newer, new URL(own).username)));
+  isOver = true;
+  await traffic;
+  expect(taken.toSorted((one, other) => other.length - one.length)).toEqual([[name, 'functions'], []]);
+  expect(wrong).toEqual([]);
+  expect(counts.settled).toBe(counts.held);
+  expect(counts.held).toBeGreaterThan(0);
+  schema = newer;
+}, 120_000);
+
 it('an upgrade waits for a long report without keeping anybody else waiting', async () => {
   const [alice] = users;
   const report = await accounting.db.connect();

@@ -1,0 +1,5 @@
+// Loaded before a service that belongs to a test: when whoever has started it is gone, killed or not, its standard input ends.
+process.stdin.on('error', () => undefined);
+process.stdin.once('close', () => process.kill(process.pid, 'SIGKILL'));
+process.stdin.resume();
+process.stdin.unref();
