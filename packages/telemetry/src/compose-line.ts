@@ -1,4 +1,4 @@
-import type { Fields, LoggerOptions, LogLevel } from './logger.ts';
+import type { Fields, LoggerOptions, LogLevel } from './log-options.ts';
 import { redact, Redaction } from './redact.ts';
 import { ruleOf } from './key-rules.ts';
 

@@ -1,4 +1,5 @@
-import { LOG_LEVELS, type Logger, type LogLevel } from './logger.ts';
+import { LOG_LEVELS, type LogLevel } from './log-options.ts';
+import type { Logger } from './logger.ts';
 import type { CounterMetric, LabelRules, Labels, Metrics } from './metrics.ts';
 
 export type EventValue = string | number | boolean | null | undefined;

@@ -1,5 +1,6 @@
 import { format, types } from 'node:util';
-import type { Fields, Logger } from './logger.ts';
+import type { Fields } from './log-options.ts';
+import type { Logger } from './logger.ts';
 
 type Write = (first: unknown, ...rest: unknown[]) => void;
 

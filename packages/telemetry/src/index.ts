@@ -1,6 +1,7 @@
 export { createEvents, type Emit, type EventDefinition, type EventDefinitions, type EventPayload } from './events.ts';
 export { type FastifyLogger, toFastifyLogger } from './fastify-logger.ts';
-export { createLogger, type Fields, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
+export { type Fields, LOG_LEVELS, type LoggerOptions, type LogLevel } from './log-options.ts';
+export { createLogger, type Logger } from './logger.ts';
 export {
   type CounterMetric,
   createMetrics,

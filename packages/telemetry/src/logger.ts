@@ -1,10 +1,7 @@
 import { createComposer } from './compose-line.ts';
 import { createLineBuffer } from './line-buffer.ts';
+import { type Fields, LOG_LEVELS, type LoggerOptions, type LogLevel } from './log-options.ts';
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-export type Fields = Readonly<Record<string, unknown>>;
 type Write = (message: string, fields?: Fields) => void;
 
 /** Writes one line of JSON per call. Every field is redacted; an Error under any key keeps its cause and stack. */
@@ -15,19 +12,6 @@ export type Logger = Readonly<Record<LogLevel, Write>> & {
   /** Ends the log once all lines are handed to the destination. Lines written later are dropped. */
   close(): Promise<void>;
 };
-
-export type LoggerOptions = Readonly<{
-  service: string;
-  /** The least important level that is written. Default: info. */
-  level?: LogLevel | 'silent';
-  /** Default: standard output. It is not closed by {@link Logger.close}. */
-  destination?: NodeJS.WritableStream;
-  /** Ids of the request under way, asked for every line. */
-  context?: () => Readonly<Record<string, string>> | undefined;
-  /** Shows questions and answers, for a developer's machine. Default: false. */
-  showPrompts?: boolean;
-  clock?: { now(): number };
-}>;
 
 /** Builds the log of a service: `{time, level, service, message, …ids of the request, …fields}`. */
 export function createLogger(options: LoggerOptions): Logger {
