@@ -58,8 +58,8 @@ describe('what every service shows', () => {
     metrics.gauge({ name: 'tollgate_rooms', help: 'Rooms.', labels: { floor: ['first'] } });
     metrics.counter({ name: 'tollgate_guests_total', help: 'Guests.' });
     expect(metrics.describe()).toEqual([
-      { name: 'tollgate_guests_total', help: 'Guests.', type: 'counter', labels: [] },
-      { name: 'tollgate_rooms', help: 'Rooms.', type: 'gauge', labels: ['floor'] },
+      { name: 'tollgate_guests_total', help: 'Guests.', type: 'counter', labels: [], isFromTheStart: true },
+      { name: 'tollgate_rooms', help: 'Rooms.', type: 'gauge', labels: ['floor'], isFromTheStart: true },
     ]);
   });
 });

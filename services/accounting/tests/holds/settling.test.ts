@@ -126,7 +126,8 @@ describe('settling', () => {
   it('case 9: writes off what the balance does not cover; it never goes below 0', async () => {
     const alice = await accounting.user({ credits: 110 });
     const holdId = await accounting.held(alice, 100);
-    expect(await accounting.settle(alice, holdId, 130)).toMatchObject({
+    const settled = await accounting.settle(alice, holdId, 130);
+    expect(settled).toMatchObject({
       body: { chargedCredits: 110, writtenOffCredits: 20, availableCredits: 0 },
     });
     const writtenOff =
@@ -142,6 +143,7 @@ describe('settling', () => {
         overrunCredits: 10,
         writtenOffCredits: 20,
         debtCredits: 0,
+        requestId: settled.headers.get('x-request-id'),
       },
     ]);
   });
