@@ -135,7 +135,7 @@ describe('a neighbour that is away', () => {
   });
 
   it('MongoDB: new answers are refused with 503 and cost nothing; a running one ends, is paid, and is saved later', async () => {
-    const carol = await platform.user({ credits: 5000 });
+    const [carol, dave] = await Promise.all([platform.user({ credits: 5000 }), platform.user({ credits: 10 })]);
     const running = await carol.chat({
       question: directive({ tokens: 12, tokenDelayMs: 100 }),
       chatflow_id: platform.chatflows.priced,
@@ -145,7 +145,7 @@ describe('a neighbour that is away', () => {
     await toMongo.refuse(true);
     toMongo.resetAll();
     const asked = platform.openai.calls();
-    const { answer: refused, ms } = await timed(ask(carol));
+    const { answer: refused, ms } = await timed(ask(dave));
     expect([refused.status, refused.problem?.code]).toEqual([503, 'dependency_unavailable']);
     expect(ms).toBeLessThan(SLOWEST_REFUSAL_MS + 2000);
     expect(platform.openai.calls()).toBe(asked);
@@ -157,6 +157,7 @@ describe('a neighbour that is away', () => {
       (await carol.chatProxy<{ history?: object[] }>('GET', `/api/v1/chat/sessions/${sessionId}/history`)).body.history;
     await eventually(async () => ((await history())?.length === 2 ? true : undefined), 'both messages to be saved');
     expect((await history())?.at(-1)).toMatchObject({ content: running.text, status: 'completed' });
+    expect(await platform.untilNoOpenHold(dave.userId)).toMatchObject({ available: 10, held: 0, charged: 0 });
     expect(await platform.untilNoOpenHold(carol.userId)).toMatchObject({ available: 4988, held: 0, charged: 12 });
   });
 });

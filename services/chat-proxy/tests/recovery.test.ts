@@ -5,11 +5,12 @@ import { request } from 'undici';
 import { type Person, type Proxy, startProxy, tokens, until } from './fixtures/proxy.ts';
 
 const STORE = '/api/v1/chat/predict/stream/store';
+const SHORT_LEASES = { JOURNAL_LEASE: '1s', SESSION_LEASE: '1s' };
 let proxy: Proxy;
 let alice: Person;
 
 beforeAll(async () => {
-  proxy = await startProxy({ env: { UPSTREAM_IDLE_TIMEOUT: '10s', CLIENT_STALL_TIMEOUT: '300ms' } });
+  proxy = await startProxy({ env: { ...SHORT_LEASES, UPSTREAM_IDLE_TIMEOUT: '10s', CLIENT_STALL_TIMEOUT: '300ms' } });
 });
 afterAll(() => proxy.stop());
 beforeEach(async () => {
@@ -160,7 +161,7 @@ async function holdOfAnother(person: Person): Promise<string> {
 
 describe('a stop', () => {
   it('ends running answers with an event, settles them, and leaves nothing open', async () => {
-    const stopping = await startProxy({ env: { UPSTREAM_IDLE_TIMEOUT: '10s' } });
+    const stopping = await startProxy({ env: { ...SHORT_LEASES, UPSTREAM_IDLE_TIMEOUT: '10s' } });
     const person = await stopping.person();
     stopping.openai.next({ tokens: 400, tokenDelayMs: 20 });
     const call = await startChat(stopping.url + STORE, person.token, ask());
