@@ -157,7 +157,12 @@ describe('a neighbour that is away', () => {
       (await carol.chatProxy<{ history?: object[] }>('GET', `/api/v1/chat/sessions/${sessionId}/history`)).body.history;
     await eventually(async () => ((await history())?.length === 2 ? true : undefined), 'both messages to be saved');
     expect((await history())?.at(-1)).toMatchObject({ content: running.text, status: 'completed' });
-    expect(await platform.untilNoOpenHold(dave.userId)).toMatchObject({ available: 10, held: 0, charged: 0 });
+    // The credits of the refused question may have been held beside what MongoDB refused.
+    await eventually(
+      async () => ((await platform.books.ofUser(dave.userId)).held === 0 ? true : undefined),
+      'nothing held',
+    );
+    expect(await platform.books.ofUser(dave.userId)).toMatchObject({ available: 10, charged: 0, openHolds: 0 });
     expect(await platform.untilNoOpenHold(carol.userId)).toMatchObject({ available: 4988, held: 0, charged: 12 });
   });
 });

@@ -40,6 +40,8 @@ it('a line is disturbed in the order in which it is told to, and passes everythi
   await once(server, 'listening');
   try {
     const open = await opened(link.port);
+    // Connected is only that its thread may take it; what it has passed something for it has taken.
+    await answered(open);
     link.blackhole(true);
     open.write('lost');
     const cut = new Promise((resolve) => open.once('close', resolve));
@@ -49,9 +51,7 @@ it('a line is disturbed in the order in which it is told to, and passes everythi
     await expect(opened(link.port)).rejects.toThrow('ECONNREFUSED');
     await heal(link);
     const whole = await opened(link.port);
-    const heard = once(whole, 'data');
-    whole.write('hello');
-    expect(String(await heard)).toBe('hello');
+    expect(await answered(whole)).toBe('hello');
     whole.destroy();
   } finally {
     await closed(server);
@@ -63,6 +63,12 @@ async function opened(port: number): Promise<Socket> {
   await once(socket, 'connect');
   socket.on('error', () => undefined);
   return socket;
+}
+
+async function answered(socket: Socket): Promise<string> {
+  const heard = once(socket, 'data');
+  socket.write('hello');
+  return String(await heard);
 }
 
 const closed = (server: Server): Promise<unknown> => {
