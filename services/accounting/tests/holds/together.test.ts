@@ -31,14 +31,14 @@ async function booksOf({ userId }: User): Promise<unknown> {
        'holds', (SELECT jsonb_agg(to_jsonb(h) || jsonb_build_object(
                    'lease', h.lease_expires_at - h.created_at, 'lots', (
                      SELECT jsonb_agg(jsonb_build_array(t.held_credits, t.consumed_credits) ORDER BY t.allocation_id)
-                     FROM hold_lots t WHERE t.hold_id = h.id)) ORDER BY (h.metadata ->> 'n')::integer)
+                     FROM hold_lots t WHERE t.hold_id = h.id)) ORDER BY (h.metadata ->> 'n')::integer, h.close_hash)
                  FROM streaming_sessions h WHERE h.user_id = $1),
        'ledger', (SELECT jsonb_agg(to_jsonb(t) - '{id,allocation_id,prev_hash,hash}'::text[] || jsonb_build_object('entries', (
                     SELECT jsonb_agg(jsonb_build_array(e.entry_no, e.account, e.amount) ORDER BY e.entry_no)
                     FROM credit_entries e WHERE e.transaction_id = t.id)) ORDER BY t.account_seq)
                   FROM credit_transactions t WHERE user_id = $1),
        'usage', (SELECT jsonb_agg(to_jsonb(u) - 'id' ORDER BY u.id) FROM usage_logs u WHERE user_id = $1),
-       'events', (SELECT jsonb_agg(jsonb_build_array(o.type, o.payload - 'transactionId') ORDER BY o.created_at, o.payload ->> 'transactionId')
+       'events', (SELECT jsonb_agg(jsonb_build_array(o.type, o.payload - 'transactionId') ORDER BY o.created_at, (o.payload ->> 'transactionId')::bigint)
                   FROM outbox o WHERE user_id = $1),
        'counters', (SELECT jsonb_agg(jsonb_build_array(c.reserved, c.used) ORDER BY l.number)
                     FROM limit_counters c JOIN limits l ON l.id = c.limit_id WHERE c.subject = $1)) AS books`,

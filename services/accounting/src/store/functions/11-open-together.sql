@@ -64,7 +64,9 @@ BEGIN
       FROM (
         SELECT i.ordinality AS n, i.hold_id, (i.claims).id AS user_id, i.payer_id, i.workspace_id, i.api_key_id, a.tenant_id,
                c.cost, l.id AS lot_id,
-               row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AS is_first,
+               row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AND (
+                 i.session_id IS NULL
+                 OR row_number() OVER (PARTITION BY (i.claims).id, i.session_id ORDER BY i.ordinality) = 1) AS is_first,
                c.cost = 0 OR coalesce(
                  sum(c.cost) OVER (PARTITION BY l.id ORDER BY i.ordinality) <= l.remaining_credits, false) AS is_covered,
                -- Looked up one by one: of EXISTS the planner might make a table of all there are. A key that is used shows at the insert.
