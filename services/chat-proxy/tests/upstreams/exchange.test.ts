@@ -143,12 +143,20 @@ describe('an answer that is ended from outside', () => {
   it('throws the reason while it waits for a connection', async () => {
     const { call } = await serverWith(() => undefined);
     const [first, second] = [call(), new AbortController()];
-    const waiting = first.open().catch(() => undefined);
+    let isFree = false;
+    const waiting = first
+      .open()
+      .catch(() => undefined)
+      .then(() => {
+        isFree = true;
+      });
     const one = call(second.signal);
     const opened = one.open();
     const reason = new Error('enough');
     second.abort(reason);
     await expect(opened).rejects.toBe(reason);
+    // Not only once it would have had its turn.
+    expect(isFree).toBe(false);
     one.close(false);
     first.close(false);
     await waiting;
