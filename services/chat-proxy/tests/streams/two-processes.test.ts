@@ -46,6 +46,16 @@ const stop = async ({ url }: { url: string }, { token }: Person, requestId: stri
   ).statusCode;
 const outputOf = (call: EventCall) => Object(call.events.find(({ event }) => event === 'usage')?.data).output_tokens;
 
+describe('a process that is ready', () => {
+  it('is known to the others to live, so that nobody takes its places or its keys for those of the dead', async () => {
+    const three = await one.sibling();
+    const living = await one.db.collection('instances').countDocuments({ alive_until: { $gt: new Date() } });
+    await three.stop();
+    expect(living).toBe(3);
+    expect(await one.db.collection('instances').countDocuments()).toBe(2);
+  });
+});
+
 describe('stopping a running answer', () => {
   it.each(['here', 'by way of another process'])(
     '%s ends it cleanly, with its price, within a second',
