@@ -64,7 +64,8 @@ describe('stopping a running answer', () => {
       const began = performance.now();
       expect(await stop(where === 'here' ? one : two, alice, call.requestId)).toBe(200);
       await call.toEnd();
-      expect(performance.now() - began).toBeLessThan(1000);
+      // A second, and what a busy machine needs besides; left alone it would end after five.
+      expect(performance.now() - began).toBeLessThan(3000);
       expect(call.names.slice(-3)).toEqual(['usage', 'abort', 'end']);
       await settled();
       expect(one.accounting.settlements).toMatchObject([
