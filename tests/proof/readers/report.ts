@@ -35,6 +35,7 @@ const percent = (share: number | undefined): string => (share === undefined ? 'â
 export function readersReport(options: Omit<ReadersOptions, 'say'>, seen: ReadersSeen): string {
   const { reading, left, crawling, before, after, exit } = seen;
   const kinds = [...new Set([...Object.keys(before.resources), ...Object.keys(after.resources)])].toSorted();
+  const most = Math.max(...left.map(({ megabytesAtMost }) => megabytesAtMost));
   const tenth = (seconds: number): string => seconds.toFixed(1);
   return `# Clients that read slowly, or not at all
 
@@ -45,8 +46,9 @@ ${verdict(seen)} Promised are at most ${MOST_MEGABYTES} MB more memory and ${MOS
 connection to the upstream, and no open hold after the lease. Work is the processor time of the event loop itself between two ticks of
 10 ms: the delay of a process that need not share its core. Pressure is the share of the time in which something on the machine
 waited for a processor (\`/proc/pressure/cpu\`). The first row is no part of the promise: it brings the process to the size that such
-answers need at any speed, and is what the others are compared with. Taken and handed on are the bytes of one answer that have come
-from servers, and that the system has taken for the client; an upstream's event is longer than ours by a tenth or so.
+answers need at any speed, and is what the others are compared with. From the process before it, which had given forty short answers,
+to the most of all rows it is ${most - reading.megabytesBefore} MB. Taken and handed on are the bytes of one answer that have come
+from servers, and that the system has taken for the client; an upstream's event is longer than ours, as the first row shows.
 
 ${table(
   [
