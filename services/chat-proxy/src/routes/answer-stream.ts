@@ -1,5 +1,5 @@
 import { Alarm, type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../domain/answer.ts';
 import type { Framing } from './framing.ts';
 
 export interface StreamSettings {
@@ -10,8 +10,6 @@ export interface StreamSettings {
   /** Told about a failure that the client only sees as an event. */
   readonly failed: (error: AppError) => void;
 }
-
-type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
 /**
  * An answer as a stream of events. The first one is awaited before anything is sent, so that a refusal keeps its status;
@@ -25,7 +23,7 @@ export async function streamAnswer(
 ): Promise<StreamReply> {
   const first = await answer.next();
   return stream(framing.contentType, frames({ answer, first, framing, settings, after }), {
-    headers: { 'x-accel-buffering': 'no', ...answerHeaders(first.value ?? {}) },
+    headers: { 'x-accel-buffering': 'no', ...answerHeaders(first.value?.[0] ?? {}) },
   });
 }
 
@@ -40,7 +38,7 @@ export const answerHeaders = (told: { readonly [field: string]: unknown }): Read
 
 interface Relay {
   readonly answer: Answer;
-  readonly first: IteratorResult<AnswerEvent, void>;
+  readonly first: IteratorResult<readonly AnswerEvent[], void>;
   readonly framing: Framing;
   readonly settings: StreamSettings;
   /** The number of the last event before the first one. */
@@ -51,15 +49,17 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
   const beat = createBeat(settings.heartbeatMs);
   const stall = createStall(answer, settings.clientStallMs);
   let sequence = after;
-  let next: Promise<IteratorResult<AnswerEvent, void>> = Promise.resolve(first);
+  let next: Promise<IteratorResult<readonly AnswerEvent[], void>> = Promise.resolve(first);
   try {
     for (;;) {
       const result = framing.heartbeat === undefined ? await next : await beat.orEarlier(next);
       if (result?.done) return;
-      if (result) sequence += 1;
-      const text = result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
+      // What came together is written together.
+      const text = result
+        ? result.value.map((event) => framing.frame(event, (sequence += 1))).join('')
+        : framing.heartbeat;
       stall.begin();
-      if (text !== '') yield text;
+      if (text) yield text;
       if (stall.end()) return;
       if (result) next = answer.next();
     }

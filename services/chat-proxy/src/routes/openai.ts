@@ -1,6 +1,6 @@
 import { chat } from '@tollgate/contracts';
 import { AppError, reply, type Route, serve } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer } from '../domain/answer.ts';
 import type { Chatflow } from '../domain/chatflow.ts';
 import { type ChunkOptions, CompletionChunks } from '../domain/openai/completion-chunks.ts';
 import { modelNameOf } from '../domain/openai/model-name.ts';
@@ -68,15 +68,15 @@ const modelOf = (chatflow: Chatflow) => ({
 
 /** The answer of a stream, in one piece; `told` is what its first event says of it. */
 async function wholeCompletion(
-  answer: AsyncGenerator<AnswerEvent, void, undefined>,
+  answer: Answer,
   options: ChunkOptions,
 ): Promise<{ whole: chat.ChatCompletion; told: Readonly<Record<string, unknown>> }> {
   const chunks = new CompletionChunks(options);
   const whole = new WholeCompletion();
   let told: Readonly<Record<string, unknown>> = {};
-  for await (const event of answer) {
-    if (event.event === 'session_id') told = event;
-    for (const chunk of chunks.of(event)) {
+  for await (const events of answer) {
+    told = events.find(({ event }) => event === 'session_id') ?? told;
+    for (const chunk of events.flatMap((event) => chunks.of(event))) {
       if (!whole.add(chunk)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
     }
   }
