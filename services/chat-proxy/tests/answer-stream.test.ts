@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import type { Answer, AnswerEvent } from '../src/domain/answer.ts';
 import { streamAnswer } from '../src/routes/answer-stream.ts';
-import { framingFor } from '../src/routes/framing.ts';
+import { type Framing, framingFor } from '../src/routes/framing.ts';
 
 const SETTINGS = { heartbeatMs: 10, clientStallMs: 40, failed: () => undefined };
 
@@ -69,6 +69,26 @@ it('what came together is written together, each event with its number', async (
     ['id:1', 'id:2'],
     ['id:3', 'id:4'],
   ]);
+});
+
+it('of a large handful only so much is made as a client takes at once', async () => {
+  const events = Array.from({ length: 1000 }, (): AnswerEvent => ({ event: 'token', data: 'x'.repeat(100) }));
+  let made = 0;
+  const framing: Framing = {
+    ...framingFor(''),
+    frame(event) {
+      made += 1;
+      return String(event.data);
+    },
+  };
+  async function* answer(): Answer {
+    yield events;
+  }
+  const { chunks } = await streamAnswer(answer(), framing, SETTINGS);
+  const seen: { made: number; characters: number }[] = [];
+  for await (const chunk of chunks) seen.push({ made, characters: chunk.length });
+  expect(seen.map((piece) => piece.made)).toEqual([164, 328, 492, 656, 820, 984, 1000]);
+  expect(Math.max(...seen.map(({ characters }) => characters))).toBe(16_400);
 });
 
 const EVENTS = 200;
