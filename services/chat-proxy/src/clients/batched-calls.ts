@@ -23,6 +23,8 @@ export interface BatchedCallsOptions<Item> {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly onUnavailable: ErrorCode;
+  /** See {@link createGather}: for calls that somebody waits for. */
+  readonly fewUnderWay?: number;
   /** Told of an error that proves that nothing has happened. */
   readonly hadNoEffect: (error: AppError) => void;
 }
@@ -113,7 +115,8 @@ export function createBatchedCalls<Item, Result>(
     throw new AppError(code, detail, { cause: error, headers, extra });
   }
 
-  const gather = createGather({ run, mostItems: MOST_ITEMS, patienceMs: PATIENCE_MS });
+  const { fewUnderWay = 0 } = options;
+  const gather = createGather({ run, mostItems: MOST_ITEMS, patienceMs: PATIENCE_MS, fewUnderWay });
   // Whoever sends it, it belongs to the request that it was made for.
   return (call) => gather({ ...call, alone: AsyncLocalStorage.bind(call.alone) });
 }

@@ -5,6 +5,8 @@ import { mongo } from 'mongoose';
 const MOST_WRITES = 100;
 /** Beside what a slow write takes, that is nothing. */
 const PATIENCE_MS = 25;
+/** An answer waits for its new rows, and for no rows of another one while there is little to do. */
+const FEW_INSERTS = 4;
 
 type Run = Pick<Mongo, 'run'>;
 
@@ -40,6 +42,7 @@ export const gatheredInserts = <Row extends mongo.Document>({ run }: Run, rows: 
   createGather<mongo.OptionalUnlessRequiredId<Row>, void>({
     mostItems: MOST_WRITES,
     patienceMs: PATIENCE_MS,
+    fewUnderWay: FEW_INSERTS,
     run: async (items) => {
       try {
         await run(() => rows().insertMany(items, { ordered: false }));
