@@ -47,6 +47,61 @@ describe('the progress of a running answer', () => {
   });
 });
 
+describe('the progress of many answers', () => {
+  it('is written when the turn of each has come, so that new answers wait for a few of them at a time', async () => {
+    const { stage, answer } = await running();
+    const written: number[] = [];
+    const checkpoint = stage.journal.checkpoint.bind(stage.journal);
+    stage.journal.checkpoint = async (rows, until) => {
+      written.push(rows.length);
+      await checkpoint(rows, until);
+    };
+    stage.clock.advance(1000);
+    const later = stage.start({ chatflowId: MODEL.id });
+    await later.next();
+    await later.next();
+    // The first answer's turn comes a turn before its two seconds are over.
+    stage.clock.advance(749);
+    await stage.keeper.noteDue();
+    expect(written).toEqual([]);
+    stage.clock.advance(1);
+    await stage.keeper.noteDue();
+    await stage.keeper.noteDue();
+    expect(written).toEqual([1]);
+    stage.clock.advance(1000);
+    await stage.keeper.noteDue();
+    expect(written).toEqual([1, 1]);
+    expect([...stage.journal.rows.values()]).toMatchObject([
+      { checkpoint: { output: 1 } },
+      { checkpoint: { output: 1 } },
+    ]);
+    await Promise.all([answer.return(), later.return()]);
+  });
+
+  it('is written for all of them when that is asked for behind a turn', async () => {
+    const { stage, answer } = await running();
+    const slow = Promise.withResolvers<void>();
+    const checkpoint = stage.journal.checkpoint.bind(stage.journal);
+    stage.journal.checkpoint = async (rows, until) => {
+      await slow.promise;
+      await checkpoint(rows, until);
+    };
+    stage.clock.advance(2000);
+    const turn = stage.keeper.noteDue();
+    const later = stage.start({ chatflowId: MODEL.id });
+    await later.next();
+    await later.next();
+    const next = [stage.keeper.noteDue(), stage.keeper.note()];
+    slow.resolve();
+    await Promise.all([turn, ...next]);
+    expect([...stage.journal.rows.values()]).toMatchObject([
+      { checkpoint: { output: 1 } },
+      { checkpoint: { output: 1 } },
+    ]);
+    await Promise.all([answer.return(), later.return()]);
+  });
+});
+
 it.each(['note', 'renew'] as const)(
   'tells of no progress (%s) before the answer is kept to be read again: nobody pays for words that died with us',
   async (turn) => {

@@ -136,6 +136,7 @@ function createHolding(
     soon,
     journalLeaseMs,
     sessionLeaseMs,
+    noteEveryMs: config.CHECKPOINT_INTERVAL,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
     longestAnswerMs: longestAnswerMs(config),
     overdue: (hold) => void holds.close(hold),

@@ -2,6 +2,7 @@ import { createRounds, type Rounds } from '@tollgate/http-kit';
 import type { createHeartbeats } from '@tollgate/telemetry';
 import type { Config } from '../config.ts';
 import type { Facts, Tell } from '../domain/facts.ts';
+import { NOTE_TURNS } from '../flows/answers/keep-leases.ts';
 import type { MeasuredJournal } from '../flows/answers/measure-journal.ts';
 import type { Answering } from './answer.ts';
 
@@ -30,7 +31,7 @@ export function backgroundRounds(
     });
   return [
     every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
-    every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
+    every('checkpoint', config.CHECKPOINT_INTERVAL / NOTE_TURNS, () => keeper.noteDue()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
     every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
     every('beat', config.JOURNAL_LEASE / BEATS_PER_LEASE, () => streams.beat()),

@@ -5,10 +5,12 @@ import type { Tell } from '../../domain/facts.ts';
 import { billFor } from '../../domain/price.ts';
 import type { HoldId, Units } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../../ports.ts';
-import type { OpenHold } from './open-hold.ts';
+import { CHECKPOINT_TOKENS, type OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */
 const RENEWED_AT_ONCE = 1000;
+/** In so many turns everything is noted once: all in one moment would keep new answers waiting. */
+export const NOTE_TURNS = 8;
 
 export interface LeaseKeeper {
   add(hold: OpenHold): void;
@@ -21,6 +23,8 @@ export interface LeaseKeeper {
   endRevoked(reasonOf: (access: Access) => string | undefined): void;
   /** Writes the progress of all running answers into the journal; one write at a time, so that the last word is the newest. */
   note(): Promise<void>;
+  /** The same for those whose turn it is: each once in `noteEveryMs` when it is asked for at every turn, or sooner when it has grown a lot. */
+  noteDue(): Promise<void>;
   readonly running: number;
 }
 
@@ -36,6 +40,8 @@ export interface LeaseKeeperDeps {
   readonly soon: (work: () => void) => void;
   readonly journalLeaseMs: number;
   readonly sessionLeaseMs: number;
+  /** How long the progress of an answer goes without a note; `noteDue` is called so often and {@link NOTE_TURNS} times. */
+  readonly noteEveryMs: number;
   /** How often `renew` is called. */
   readonly renewEveryMs: number;
   /** An answer that is older has escaped every other limit. */
@@ -47,7 +53,12 @@ export interface LeaseKeeperDeps {
 /** Keeps the holds, journal rows and sessions of all running answers of this process alive. */
 export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
   const holds = new Map<HoldId, OpenHold>();
-  const note = inTurn(() => writeProgress(deps, [...holds.values()]));
+  let wantsAll = false;
+  const write = inTurn(() => {
+    const isWanted = wantsAll ? () => true : isDueBy(deps);
+    wantsAll = false;
+    return writeProgress(deps, [...holds.values()].filter(isWanted));
+  });
   let isNotingSoon = false;
   let hasSeenLease = false;
 
@@ -108,13 +119,17 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
       isNotingSoon = true;
       deps.soon(() => {
         isNotingSoon = false;
-        void note().catch((error: unknown) =>
+        void write().catch((error: unknown) =>
           deps.tell('background_failed', { task: 'checkpoint', reason: String(error) }),
         );
       });
     },
     renew,
-    note,
+    note() {
+      wantsAll = true;
+      return write();
+    },
+    noteDue: write,
     get running() {
       return holds.size;
     },
@@ -124,6 +139,13 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
 function lossCode({ outcome, reason }: LostHold): ErrorCode {
   if (outcome === 'stopped') return reason === 'key_revoked' ? 'KEY_REVOKED' : 'ACCOUNT_DISABLED';
   return outcome === 'fenced' ? 'HOLD_FENCED' : 'HOLD_CLOSED';
+}
+
+/** A turn early rather than late. */
+function isDueBy({ clock, noteEveryMs }: LeaseKeeperDeps): (hold: OpenHold) => boolean {
+  const oldest = clock.now() - noteEveryMs * (1 - 1 / NOTE_TURNS);
+  return ({ reply, checkpointedAt, checkpointedOutput }) =>
+    checkpointedAt <= oldest || reply.meteredOutput - checkpointedOutput >= CHECKPOINT_TOKENS;
 }
 
 /** Notes what has changed since the last time, and shows that the others are alive. */

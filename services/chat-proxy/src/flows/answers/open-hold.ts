@@ -6,6 +6,9 @@ import type { Reply } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Ending } from '../../ports.ts';
 
+/** An answer that has grown by so much is noted without waiting for its turn. */
+export const CHECKPOINT_TOKENS = 256;
+
 export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
 
 /** A hold whose answer is being produced by this process. */
