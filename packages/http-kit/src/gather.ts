@@ -10,6 +10,8 @@ export interface GatherOptions<Item, Result> {
    * 0 when absent.
    */
   readonly fewUnderWay?: number;
+  /** One that finds nothing under way does not even wait for the others of its turn of the event loop. */
+  readonly isUrgent?: boolean;
   /** Nobody waits for the answers: also the first one waits that long for company. */
   readonly isPatient?: boolean;
 }
@@ -23,7 +25,7 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
  * One that takes long holds nobody up: the next then goes beside it.
  */
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, mostItems, patienceMs, fewUnderWay = 0, isPatient = false } = options;
+  const { run, mostItems, patienceMs, fewUnderWay = 0, isPatient = false, isUrgent = false } = options;
   /** Never as many as fill a batch. */
   const queue: Waiting<Item, Result>[] = [];
   /** Items. */
@@ -53,7 +55,7 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   return (item) => {
     const waiting = { item, ...Promise.withResolvers<Result>() };
     queue.push(waiting);
-    if (queue.length >= mostItems) send();
+    if (queue.length >= mostItems || (isUrgent && underWay === 0 && turn === undefined)) send();
     else if (!isPatient && underWay <= fewUnderWay) sendSoon();
     else timer ??= setTimeout(send, patienceMs);
     return waiting.promise;

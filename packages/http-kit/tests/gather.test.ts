@@ -82,6 +82,19 @@ describe('gathered calls', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
   });
 
+  it('go at once when they are urgent and nothing is under way, and those of the same turn together after it', async () => {
+    const there = neighbour();
+    const call = createGather({ run: there.run, mostItems: 10, patienceMs: LONG, fewUnderWay: 2, isUrgent: true });
+    const answers = [call(1)];
+    expect(itemsOf(there)).toEqual([[1]]);
+    answers.push(call(2), call(3));
+    expect(itemsOf(there)).toEqual([[1]]);
+    await turn();
+    expect(itemsOf(there)).toEqual([[1], [2, 3]]);
+    for (const { go } of there.batches) go();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30]);
+  });
+
   it('wait for company from the first on when nobody waits for their answers, and not longer than until they are many', async () => {
     const there = neighbour();
     const call = createGather({ run: there.run, mostItems: 3, patienceMs: LONG, isPatient: true });

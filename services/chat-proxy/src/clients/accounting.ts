@@ -121,7 +121,7 @@ function createHolding(
     ...together,
     operation: holdCredits,
     send: (items, call) => opening.holdCreditsBatch({ body: { items } }, call),
-    fewUnderWay: FEW_HOLDS,
+    urgentWhileFew: FEW_HOLDS,
   });
   const ends = createBatchedCalls<EndItem, ClosedHold>({
     ...together,
