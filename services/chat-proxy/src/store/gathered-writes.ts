@@ -9,7 +9,7 @@ const PATIENCE_MS = 25;
 const LONG_PATIENCE_MS = 200;
 const PATIENT_WRITES = 20;
 /** An answer waits for its new rows, and for no rows of another one while there is little to do. */
-const FEW_INSERTS = 4;
+const FEW_INSERTS = 2;
 
 type Run = Pick<Mongo, 'run'>;
 
