@@ -23,7 +23,7 @@ export interface LeaseKeeper {
   endRevoked(reasonOf: (access: Access) => string | undefined): void;
   /** Writes the progress of all running answers into the journal; one write at a time, so that the last word is the newest. */
   note(): Promise<void>;
-  /** The same for those whose turn it is: each once in `noteEveryMs` when it is asked for at every turn, or sooner when it has grown a lot. */
+  /** The same for those whose turn it is: each once in `noteEveryMs`, or sooner when it has grown a lot. */
   noteDue(): Promise<void>;
   readonly running: number;
 }
@@ -53,13 +53,7 @@ export interface LeaseKeeperDeps {
 /** Keeps the holds, journal rows and sessions of all running answers of this process alive. */
 export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
   const holds = new Map<HoldId, OpenHold>();
-  let wantsAll = false;
-  const write = inTurn(() => {
-    const isWanted = wantsAll ? () => true : isDueBy(deps);
-    wantsAll = false;
-    return writeProgress(deps, [...holds.values()].filter(isWanted));
-  });
-  let isNotingSoon = false;
+  const notes = createNotes(deps, () => [...holds.values()]);
   let hasSeenLease = false;
 
   function add(hold: OpenHold): void {
@@ -114,24 +108,41 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     add,
     endRevoked,
     remove: (holdId) => void holds.delete(holdId),
+    renew,
+    ...notes,
+    get running() {
+      return holds.size;
+    },
+  };
+}
+
+/** What writes the progress of answers into the journal, one write at a time. */
+function createNotes(
+  deps: LeaseKeeperDeps,
+  running: () => readonly OpenHold[],
+): Pick<LeaseKeeper, 'note' | 'noteDue' | 'noteSoon'> {
+  let isSoon = false;
+  let wantsAll = false;
+  const noteDue = inTurn(() => {
+    const isWanted = wantsAll ? () => true : isDueBy(deps);
+    wantsAll = false;
+    return writeProgress(deps, running().filter(isWanted));
+  });
+  return {
+    noteDue,
+    note() {
+      wantsAll = true;
+      return noteDue();
+    },
     noteSoon() {
-      if (isNotingSoon) return;
-      isNotingSoon = true;
+      if (isSoon) return;
+      isSoon = true;
       deps.soon(() => {
-        isNotingSoon = false;
-        void write().catch((error: unknown) =>
+        isSoon = false;
+        void noteDue().catch((error: unknown) =>
           deps.tell('background_failed', { task: 'checkpoint', reason: String(error) }),
         );
       });
-    },
-    renew,
-    note() {
-      wantsAll = true;
-      return write();
-    },
-    noteDue: write,
-    get running() {
-      return holds.size;
     },
   };
 }
