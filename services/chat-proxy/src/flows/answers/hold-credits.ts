@@ -109,6 +109,7 @@ class JournalledHolds implements Holds {
       openedAt: clock.now(),
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
+      renewedAt: clock.now(),
     };
     hold.extendAt = firstLimitOf(hold);
     keeper.add(hold);

@@ -9,15 +9,18 @@ import { CHECKPOINT_TOKENS, type OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */
 const RENEWED_AT_ONCE = 1000;
-/** In so many turns everything is noted once: all in one moment would keep new answers waiting. */
-export const NOTE_TURNS = 8;
+/** In so many turns every answer is renewed and noted once: all in one moment would keep new answers waiting. */
+export const KEEPING_TURNS = 8;
 
 export interface LeaseKeeper {
   add(hold: OpenHold): void;
   remove(holdId: HoldId): void;
   /** An answer has grown a lot: do not wait for the next turn. */
   noteSoon(): void;
-  /** Renews all leases at accounting, in one call per thousand, each with its progress; ends what has run for too long. */
+  /**
+   * Renews the leases whose turn it is at accounting, in one call per thousand, each with its progress; ends what has run for too
+   * long.
+   */
   renew(): Promise<void>;
   /** Ends the answers that were begun with an access which has ended since. */
   endRevoked(reasonOf: (access: Access) => string | undefined): void;
@@ -40,10 +43,11 @@ export interface LeaseKeeperDeps {
   readonly soon: (work: () => void) => void;
   readonly journalLeaseMs: number;
   readonly sessionLeaseMs: number;
-  /** How long the progress of an answer goes without a note; `noteDue` is called so often and {@link NOTE_TURNS} times. */
+  /** Within these times every answer is noted and renewed once... */
   readonly noteEveryMs: number;
-  /** How often `renew` is called. */
   readonly renewEveryMs: number;
+  /** ...by so many calls of `noteDue` and of `renew`. */
+  readonly turns: number;
   /** An answer that is older has escaped every other limit. */
   readonly longestAnswerMs: number;
   /** Settles an answer whose own end does not come. */
@@ -67,12 +71,17 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
 
   async function renew(): Promise<void> {
     endOverdue();
-    if (holds.size === 0) return;
-    const renewals = [...holds.values()].map(renewalOf);
+    const isWanted = isDueBy(deps, deps.renewEveryMs);
+    const due = [...holds.values()].filter(({ renewedAt }) => isWanted(renewedAt));
+    if (due.length === 0) return;
+    const renewals = due.map(renewalOf);
+    const now = deps.clock.now();
     await deps.keepAnswers();
     const ids = renewals.map(({ holdId }) => holdId);
     const sessions = deps.sessions.renewLeases(ids, new Date(deps.clock.now() + deps.sessionLeaseMs));
     await Promise.all([sessions, ...chunks(renewals).map(renewSome)]);
+    // Only now: what could not be renewed is due again.
+    for (const hold of due) hold.renewedAt = now;
   }
 
   /** A client that stopped reading can keep an answer from noticing that it was stopped; its hold ends all the same. */
@@ -124,9 +133,11 @@ function createNotes(
   let isSoon = false;
   let wantsAll = false;
   const noteDue = inTurn(() => {
-    const isWanted = wantsAll ? () => true : isDueBy(deps);
+    const isDue = isDueBy(deps, deps.noteEveryMs);
+    const isWanted = (hold: OpenHold): boolean => isDue(hold.checkpointedAt) || hasGrown(hold);
+    const some = wantsAll ? running() : running().filter(isWanted);
     wantsAll = false;
-    return writeProgress(deps, running().filter(isWanted));
+    return writeProgress(deps, some);
   });
   return {
     noteDue,
@@ -152,12 +163,15 @@ function lossCode({ outcome, reason }: LostHold): ErrorCode {
   return outcome === 'fenced' ? 'HOLD_FENCED' : 'HOLD_CLOSED';
 }
 
-/** A turn early rather than late. */
-function isDueBy({ clock, noteEveryMs }: LeaseKeeperDeps): (hold: OpenHold) => boolean {
-  const oldest = clock.now() - noteEveryMs * (1 - 1 / NOTE_TURNS);
-  return ({ reply, checkpointedAt, checkpointedOutput }) =>
-    checkpointedAt <= oldest || reply.meteredOutput - checkpointedOutput >= CHECKPOINT_TOKENS;
+/** A turn early rather than late; a moment that is still to come was set by a clock that has been put back since. */
+function isDueBy({ clock, turns }: LeaseKeeperDeps, everyMs: number): (doneAt: number) => boolean {
+  const now = clock.now();
+  const latest = now - everyMs * (1 - 1 / turns);
+  return (doneAt) => doneAt <= latest || doneAt > now;
 }
+
+const hasGrown = ({ reply, checkpointedOutput }: OpenHold): boolean =>
+  reply.meteredOutput - checkpointedOutput >= CHECKPOINT_TOKENS;
 
 /** Notes what has changed since the last time, and shows that the others are alive. */
 async function writeProgress(

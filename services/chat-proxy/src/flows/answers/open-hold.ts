@@ -42,6 +42,7 @@ export interface OpenHold {
   readonly openedAt: number;
   checkpointedOutput: number;
   checkpointedAt: number;
+  renewedAt: number;
   /** How it ends, once that is decided, and whether the journal knows it. */
   concluded?: { readonly ending: Ending; readonly isWritten: boolean };
   closing?: Promise<ClosedHold | undefined>;
