@@ -99,7 +99,7 @@ export const Variables = z
       .describe('How often a quiet stream is kept alive'),
     CLIENT_STALL_TIMEOUT: durationMs({ min: '10ms', max: '1h' })
       .prefault('60s')
-      .describe('How long a client may leave its answer unread before it is ended'),
+      .describe('How long a client may take nothing, or next to nothing, of its answer before it is ended'),
 
     ...libraryVariables,
     ...streamVariables,

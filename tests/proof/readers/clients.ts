@@ -51,6 +51,17 @@ export async function take({ socket }: RawClient, bytes: number): Promise<string
   return text;
 }
 
+const LAST_CHUNK = '0\r\n\r\n';
+
+/** All of it, as fast as it comes; closes the connection. */
+export async function takeAll({ socket }: RawClient): Promise<void> {
+  let end = '';
+  for await (const piece of socket) {
+    end = (end + (piece as Buffer).subarray(-LAST_CHUNK.length).toString('latin1')).slice(-LAST_CHUNK.length);
+    if (end === LAST_CHUNK) return;
+  }
+}
+
 /** One byte a second, for so long. */
 export function dawdle({ socket }: RawClient, seconds: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,5 +1,7 @@
 // Loaded into a service by the proof alone (`--import`): on SIGUSR2 it writes down what the process holds on to.
+import { subscribe } from 'node:diagnostics_channel';
 import { renameSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -23,6 +25,24 @@ setInterval(() => {
   work.record(Math.max(1, user + system));
 }, TICK_MS).unref();
 
+/** Bytes of sockets, those that have gone included. */
+function countBytes(channel: string, bytesOf: (socket: Socket) => number): () => number {
+  const open = new Set<Socket>();
+  let gone = 0;
+  subscribe(channel, (message) => {
+    const { socket } = message as { socket: Socket };
+    if (open.has(socket)) return;
+    open.add(socket);
+    socket.once('close', () => {
+      open.delete(socket);
+      gone += bytesOf(socket);
+    });
+  });
+  return () => [...open].reduce((sum, socket) => sum + bytesOf(socket), gone);
+}
+const taken = countBytes('net.client.socket', ({ bytesRead }) => bytesRead);
+const handedOn = countBytes('http.server.request.start', (socket) => socket.bytesWritten - socket.writableLength);
+
 process.on('SIGUSR2', () => {
   const resources: Record<string, number> = {};
   for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1;
@@ -36,6 +56,8 @@ process.on('SIGUSR2', () => {
     bufferMegabytes: arrayBuffers / 2 ** 20,
     delayMs,
     workMs,
+    takenBytes: taken(),
+    handedOnBytes: handedOn(),
   };
   // The counters begin anew once the collection of garbage is behind them.
   setTimeout(() => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Person, type Platform, startPlatform } from '@tollgate/test-kit';
-import { ask, crawl, dawdle, type RawClient, take } from './clients.ts';
+import { ask, crawl, dawdle, type RawClient, take, takeAll } from './clients.ts';
 import {
   connectionsTo,
   residentMegabytes,
@@ -36,6 +36,9 @@ export interface Left {
   readonly pressure: number | undefined;
   /** Clients whose connection the service has ended by itself. */
   readonly ended: number;
+  /** Of each answer: what has come from servers, and what the system has taken for its client. */
+  readonly takenMegabytes: number;
+  readonly handedOnMegabytes: number;
   /** Seconds until no hold was open, and until no connection to the upstream was. */
   readonly holdsAfter: number;
   readonly upstreamsAfter: number;
@@ -44,6 +47,8 @@ export interface Left {
 }
 
 export interface ReadersSeen {
+  /** Clients that read at once: what the others are compared with. */
+  readonly reading: Left;
   readonly left: readonly Left[];
   readonly crawling: {
     readonly count: number;
@@ -63,6 +68,8 @@ const PEOPLE = 20;
 const CREDITS = 100_000_000;
 const AT_ONCE = 10;
 const WARM_UPS = 40;
+/** Enough to fill what is kept of answers, and for the heap to have the size that such answers need at any speed. */
+const READING = 80;
 const HEAD_BYTES = 12;
 /** What a short answer has at least. */
 const ANSWER_BYTES = 500;
@@ -84,6 +91,7 @@ export async function playReaders(options: ReadersOptions): Promise<ReadersSeen>
   });
   try {
     const stage = await setStage(platform, file, options.say);
+    const reading = await readers(stage);
     await stage.settleDown();
     const before = await seen(platform.chatProxy, file);
     const left: Left[] = [];
@@ -95,7 +103,14 @@ export async function playReaders(options: ReadersOptions): Promise<ReadersSeen>
     const after = await seen(platform.chatProxy, file);
     const began = performance.now();
     const code = await platform.chatProxy.end('SIGTERM');
-    return { left, crawling, before, after, exit: { code, seconds: (performance.now() - began) / 1000 } };
+    return {
+      reading,
+      left,
+      crawling,
+      before,
+      after,
+      exit: { code, seconds: (performance.now() - began) / 1000 },
+    };
   } finally {
     await platform.stop();
     await rm(folder, { recursive: true, force: true });
@@ -166,11 +181,11 @@ async function watched(
   act: () => Promise<readonly RawClient[]>,
 ): Promise<Left> {
   const megabytesBefore = await residentMegabytes(platform.chatProxy);
-  await seen(platform.chatProxy, file); // its counters begin anew
+  const before = await seen(platform.chatProxy, file); // its counters begin anew
   const peak = watchMemory(platform.chatProxy);
   const pressure = await watchPressure();
   const all = await act();
-  const { delayMs, workMs } = await seen(platform.chatProxy, file);
+  const { delayMs, workMs, takenBytes, handedOnBytes } = await seen(platform.chatProxy, file);
   const megabytesAtMost = await peak();
   const taken = await connectionsTo(Number(new URL(platform.chatProxy.url).port), 'taker');
   for (const { socket } of all) socket.destroy();
@@ -187,6 +202,8 @@ async function watched(
     workP99Ms: workMs.p99,
     pressure: await pressure(),
     ended: Math.max(0, all.length - taken),
+    takenMegabytes: (takenBytes - before.takenBytes) / all.length / 2 ** 20,
+    handedOnMegabytes: (handedOnBytes - before.handedOnBytes) / all.length / 2 ** 20,
     holdsAfter: holdsMs / 1000,
     upstreamsAfter: upstreamsMs / 1000,
     openHolds: await platform.books.openHolds(),
@@ -198,6 +215,18 @@ async function watched(
 
 /** More than the limit for clients that read nothing, so that the service has ended what it ends. */
 const BEYOND_STALL_SECONDS = 15;
+
+/** So many at a time as begin together, all of them read to their end. */
+const readers = (stage: ReaderStage): Promise<Left> =>
+  watched(stage, 'reading at once', async () => {
+    const clients: RawClient[] = [];
+    while (clients.length < READING) {
+      const some = await stage.ask(AT_ONCE);
+      await Promise.all(some.map(takeAll));
+      clients.push(...some);
+    }
+    return clients;
+  });
 
 const slowReaders = (stage: ReaderStage, { slow, stallSeconds }: ReadersOptions): Promise<Left> =>
   watched(stage, 'reading a byte a second', async () => {

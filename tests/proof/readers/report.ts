@@ -33,8 +33,9 @@ function verdict(seen: ReadersSeen): string {
 const percent = (share: number | undefined): string => (share === undefined ? '–' : `${Math.round(share * 100)} %`);
 
 export function readersReport(options: Omit<ReadersOptions, 'say'>, seen: ReadersSeen): string {
-  const { left, crawling, before, after, exit } = seen;
+  const { reading, left, crawling, before, after, exit } = seen;
   const kinds = [...new Set([...Object.keys(before.resources), ...Object.keys(after.resources)])].toSorted();
+  const most = Math.max(...left.map(({ megabytesAtMost }) => megabytesAtMost));
   const tenth = (seconds: number): string => seconds.toFixed(1);
   return `# Clients that read slowly, or not at all
 
@@ -44,13 +45,17 @@ ${options.leaseSeconds} s here, and a client that reads nothing is given up afte
 ${verdict(seen)} Promised are at most ${MOST_MEGABYTES} MB more memory and ${MOST_DELAY_MS} ms of event-loop delay (p99), no open
 connection to the upstream, and no open hold after the lease. Work is the processor time of the event loop itself between two ticks of
 10 ms: the delay of a process that need not share its core. Pressure is the share of the time in which something on the machine
-waited for a processor (\`/proc/pressure/cpu\`).
+waited for a processor (\`/proc/pressure/cpu\`). The first row is no part of the promise: it brings the process to the size that such
+answers need at any speed, and is what the others are compared with. From the process before it, which had given forty short answers,
+to the most of all rows it is ${most - reading.megabytesBefore} MB. Taken and handed on are the bytes of one answer that have come
+from servers, and that the system has taken for the client; an upstream's event is longer than ours, as the first row shows.
 
 ${table(
   [
     'clients',
     'count',
     'ended by the proxy',
+    'taken, handed on',
     'memory before, at most',
     'event-loop delay, p99',
     'work, p99',
@@ -60,10 +65,12 @@ ${table(
     'open holds',
     'open upstreams',
   ],
-  left.map((kind) => [
+  // Who has read all of it ends its connection itself.
+  [{ ...reading, ended: 0 }, ...left].map((kind) => [
     kind.clients,
     kind.count,
     kind.ended,
+    `${kind.takenMegabytes.toFixed(2)}, ${kind.handedOnMegabytes.toFixed(2)} MB`,
     `${kind.megabytesBefore}, ${kind.megabytesAtMost} MB (+${kind.megabytesAtMost - kind.megabytesBefore})`,
     `${Math.round(kind.delayP99Ms)} ms`,
     `${Math.round(kind.workP99Ms)} ms`,

@@ -16,6 +16,9 @@ export interface Seen {
   readonly delayMs: Percentiles;
   /** Processor time of the event loop itself between two ticks. */
   readonly workMs: Percentiles;
+  /** What has come from all servers, and what the system has taken for all clients, since the process began. */
+  readonly takenBytes: number;
+  readonly handedOnBytes: number;
 }
 
 /** The environment with which a process can be watched. */

@@ -55,3 +55,13 @@ it('takes no more memory than it says, also when an answer that was kept at the 
   await eventually(isGivenBack, 'the memory of what was forgotten');
   expect(kept.from(1)).toHaveLength(8000);
 });
+
+it('gives the memory of what it forgets back at once, and waits for no collection of garbage', () => {
+  const MIB = 1024 * 1024;
+  const kept = new KeptEvents();
+  for (let at = 0; at < 16_384; at += 1) kept.add({ event: 'token', data: 'x'.repeat(1024) });
+  const before = process.memoryUsage().arrayBuffers;
+  kept.shrink(4 * MIB, 0);
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThan(10 * MIB);
+  expect(kept.from(kept.first).every(({ data }) => data === 'x'.repeat(1024))).toBe(true);
+});

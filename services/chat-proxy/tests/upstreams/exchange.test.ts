@@ -1,9 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Agent } from 'undici';
+import { agentFor } from '../../src/clients/upstream/connection.ts';
 import { createTurns } from '../../src/clients/upstream/turns.ts';
 import { UpstreamCall } from '../../src/clients/upstream/upstream-call.ts';
 import { until } from '../fixtures/proxy.ts';
@@ -23,7 +24,7 @@ async function serverWith(answer: RequestListener) {
     connections += 1;
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  const agent = new Agent({ connections: 1 });
+  const agent = agentFor({ connections: 1, connectMs: 10_000, publicOnly: false });
   closers.push(async () => {
     await agent.destroy();
     server.closeAllConnections();
@@ -102,10 +103,12 @@ describe('an answer that says that it is whole', () => {
 });
 
 describe('an answer that comes faster than it is read', () => {
-  it('comes whole', async () => {
+  it.each(['in chunks', 'to the end of its connection'])('comes whole (%s)', async (how) => {
     const frame = `data: ${'x'.repeat(50_000)}\n\n`;
     const { call } = await serverWith((_request, response) => {
-      response.setHeader('content-type', 'text/event-stream').end(frame.repeat(100));
+      response.useChunkedEncodingByDefault = how === 'in chunks';
+      response.setHeader('content-type', 'text/event-stream').writeHead(200);
+      response.end(frame.repeat(100));
     });
     const one = call();
     await one.open();
@@ -145,6 +148,45 @@ describe('an answer that is not read', () => {
     expect(process.memoryUsage().arrayBuffers - seen).toBeLessThan(16 * MIB);
     await events.return();
     one.close(false);
+  });
+});
+
+describe('an answer that is read slowly', () => {
+  const FRAME = `data: ${'x'.repeat(1000)}\n\n`;
+  const MOST_AHEAD = 256 * 1024;
+
+  /** Bytes of every connection that is opened from now on. */
+  function countArriving(): () => number {
+    const sockets: Socket[] = [];
+    const seen = (message: unknown): number => sockets.push((message as { socket: Socket }).socket);
+    subscribe('net.client.socket', seen);
+    closers.push(async () => unsubscribe('net.client.socket', seen));
+    return () => sockets.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+  }
+
+  it('is taken from its connection no faster than it is read, however much of it there is', async () => {
+    const { call } = await serverWith((_request, response) => {
+      response.setHeader('content-type', 'text/event-stream');
+      const fill = (): void => {
+        while (response.write(FRAME));
+        response.once('drain', fill);
+      };
+      fill();
+    });
+    const arrived = countArriving();
+    const one = call();
+    await one.open();
+    let read = 0;
+    let mostAhead = 0;
+    for await (const events of one.events(() => true)) {
+      read += events.length * FRAME.length;
+      // What the connection wants meanwhile, it gets.
+      for (let turn = 0; turn < 5; turn += 1) await nextTurn();
+      mostAhead = Math.max(mostAhead, arrived() - read);
+      if (read > 2 * MIB) break;
+    }
+    one.close(false);
+    expect(mostAhead).toBeLessThan(MOST_AHEAD);
   });
 });
 

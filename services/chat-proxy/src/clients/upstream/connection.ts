@@ -1,6 +1,7 @@
 import { publicConnector } from '@tollgate/http-kit/public-address';
-import { Agent } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import type { Prompt } from '../../ports.ts';
+import { inPieces } from './in-pieces.ts';
 import type { Turns } from './turns.ts';
 import { type UpstreamTimeouts } from './upstream-call.ts';
 
@@ -27,8 +28,8 @@ export interface ServerOptions {
 /** Connections to one server. A redirect is never followed: undici does not, and a 3xx is no success. */
 export function agentFor(options: Pick<ServerOptions, 'connections' | 'connectMs' | 'publicOnly'>): Agent {
   const { connections, connectMs, publicOnly } = options;
-  const connect = publicOnly ? publicConnector(connectMs) : { timeout: connectMs };
-  return new Agent({ connections, connect, pipelining: 1 });
+  const connect = publicOnly ? publicConnector(connectMs) : buildConnector({ timeout: connectMs });
+  return new Agent({ connections, connect: inPieces(connect), pipelining: 1 });
 }
 
 /** What the operator has configured for every request. */

@@ -13,7 +13,7 @@ interface Pack {
   readonly first: number;
   readonly count: number;
   readonly bytes: number;
-  readonly text: Buffer;
+  readonly text: Buffer<ArrayBuffer>;
 }
 
 /** Where a reader is, with the pack that it reads. */
@@ -83,6 +83,7 @@ export class KeptEvents {
     for (let [pack] = this.#packs; pack && this.#bytes > mostBytes; [pack] = this.#packs) {
       if (this.#bytes - pack.bytes < unreadBytes) return before - this.#bytes;
       this.#packs.shift();
+      giveBack(pack.text);
       this.#first = pack.first + pack.count;
       this.#bytes -= pack.bytes;
     }
@@ -117,8 +118,11 @@ export class KeptEvents {
 }
 
 /** In memory of its own: a piece of one that buffers share would keep all of it. */
-function alone(text: string): Buffer {
+function alone(text: string): Buffer<ArrayBuffer> {
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
   bytes.write(text);
   return bytes;
 }
+
+/** At once: what has been kept for minutes would else stay until V8 looks through all of its heap. */
+const giveBack = ({ buffer }: Buffer<ArrayBuffer>): unknown => buffer.transfer(0);
