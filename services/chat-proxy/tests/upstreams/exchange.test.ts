@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { Agent } from 'undici';
 import { agentFor } from '../../src/clients/upstream/connection.ts';
 import { createTurns } from '../../src/clients/upstream/turns.ts';
 import { UpstreamCall } from '../../src/clients/upstream/upstream-call.ts';
