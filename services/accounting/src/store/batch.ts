@@ -10,6 +10,8 @@ export type BatchOptions<Item, Result> = Readonly<{
   waitMs: number;
   /** Whose lock an item needs. */
   ownerOf: (item: Item) => string;
+  /** Owners whose lock a statement of this instance has; shared by those who would find them locked. Its own when absent. */
+  underWay?: UnderWay;
   /** Somebody else has that lock; nothing was done. */
   isBusy: (result: Result) => boolean;
   /** Runs the work when all calls that are at hand have been made, so that they go together; at once when absent. */
@@ -19,8 +21,14 @@ export type BatchOptions<Item, Result> = Readonly<{
 /** Answers in the order of the items. Unless it may wait, an item whose owner is locked is answered as busy. */
 export type RunBatch<Item, Result> = (items: readonly Item[], mayWait: boolean) => Promise<readonly Result[]>;
 
+/** Owners that are under way in one queue or another, and what to do when some of them come back. */
+export type UnderWay = Readonly<{ owners: Set<string>; whenFree: Set<() => void> }>;
+
+export const createUnderWay = (): UnderWay => ({ owners: new Set(), whenFree: new Set() });
+
 type Waiting<Item, Result> = {
   item: Item;
+  owner: string;
   since: number;
   signal: AbortSignal | undefined;
   resolve: (result: Result) => void;
@@ -30,15 +38,16 @@ type Waiting<Item, Result> = {
 /**
  * Gathers single calls into batches without ever waiting for company: the first call goes at once with those at hand, and what
  * arrives while all lanes are busy forms the next batch. When a batch fails, its items run one by one, so that one bad item does not fail its
- * neighbours. Items of a busy owner leave the lanes for a queue of their own, where a statement may wait for the lock: nobody
- * waits behind a stranger. An item whose signal says that its caller has gone is refused before it is sent.
+ * neighbours. Items of an owner who is under way wait for that statement to end, and keep nobody else waiting. Items of one whom
+ * somebody else has locked leave the lanes for a queue of their own, where a statement may wait for the lock. An item whose signal says that its caller has gone is refused before it is sent.
  */
 export function createBatch<Item, Result>(
   run: RunBatch<Item, Result>,
   options: BatchOptions<Item, Result>,
 ): (item: Item, signal?: AbortSignal) => Promise<Result> {
-  const { lanes, mostItems, mostWaiting, ownerOf, soon = (work) => work() } = options;
-  const queue: Waiting<Item, Result>[] = [];
+  const { lanes, mostItems, mostWaiting, ownerOf, underWay = createUnderWay(), soon = (work) => work() } = options;
+  let queue: Waiting<Item, Result>[] = [];
+  let isToStart = false;
   /** Of both kinds of queue, those under way included. */
   let open = 0;
   /** Items of busy owners, in the order in which the owners became busy. */
@@ -46,17 +55,45 @@ export function createBatch<Item, Result>(
   const turn = createTurn(run, { ...options, setAside });
 
   function setAside(waiting: Waiting<Item, Result>): void {
-    const owner = ownerOf(waiting.item);
-    const waitingToo = aside.get(owner);
+    const waitingToo = aside.get(waiting.owner);
     if (waitingToo) return void waitingToo.push(waiting);
-    aside.set(owner, [waiting]);
+    aside.set(waiting.owner, [waiting]);
     sideLanes.start();
   }
 
   const mainLanes = createLanes(lanes, () => {
-    const batch = queue.splice(0, mostItems);
-    return batch.length > 0 ? () => turn(batch, false) : undefined;
+    const batch = takeFree();
+    if (batch.length === 0) return undefined;
+    const owners = new Set(batch.map(({ owner }) => owner));
+    for (const owner of owners) underWay.owners.add(owner);
+    return async () => {
+      await turn(batch, false);
+      for (const owner of owners) underWay.owners.delete(owner);
+      // The others first: who is always ready would keep them waiting for ever.
+      for (const start of underWay.whenFree) if (start !== mainLanes.start) start();
+    };
   });
+  underWay.whenFree.add(mainLanes.start);
+
+  /** The first that nobody of this instance is at work for; the others keep their places. */
+  function takeFree(): Waiting<Item, Result>[] {
+    const batch: Waiting<Item, Result>[] = [];
+    const left: Waiting<Item, Result>[] = [];
+    for (const waiting of queue)
+      (batch.length < mostItems && !underWay.owners.has(waiting.owner) ? batch : left).push(waiting);
+    if (batch.length > 0) queue = left;
+    return batch;
+  }
+
+  function startSoon(): void {
+    if (isToStart) return;
+    isToStart = true;
+    soon(() => {
+      isToStart = false;
+      mainLanes.start();
+    });
+  }
+
   const served = new Set<string>();
   const sideLanes = createLanes(lanes, () => {
     const owner = aside.keys().find((name) => !served.has(name));
@@ -76,12 +113,12 @@ export function createBatch<Item, Result>(
   return async (item, signal) => {
     if (open > mostWaiting) throw tooBusy('too many wait for a turn');
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const waiting = { item, signal, resolve, reject, since: performance.now() };
+    const waiting = { item, owner: ownerOf(item), signal, resolve, reject, since: performance.now() };
     open += 1;
-    if (aside.has(ownerOf(item))) setAside(waiting);
+    if (aside.has(waiting.owner)) setAside(waiting);
     else {
       queue.push(waiting);
-      if (queue.length === 1) soon(mainLanes.start);
+      startSoon();
     }
     return promise.finally(() => {
       open -= 1;

@@ -4,7 +4,7 @@ import type { BlockReason, CloseHold, ExtendHold, Holds, OpenHold, RenewedHold }
 import { claimsRow } from './accounts.ts';
 import { closedOf, extendedOf, openedOf, refusedOf } from './hold-answers.ts';
 import { type AnswerRow, holdOf, type HoldRow } from './hold-rows.ts';
-import { createBatch } from './batch.ts';
+import { createBatch, createUnderWay } from './batch.ts';
 import type { Query } from './postgres.ts';
 
 /** Open holds whose price is remembered, so that a settlement by the same instance is one statement. */
@@ -53,9 +53,12 @@ function rememberHolds() {
 }
 
 export function createHolds(query: Query): Holds {
+  // A hold and an ending of one account would each find it locked by the other.
+  const underWay = createUnderWay();
   const batchOf = <Row>(sql: string, ownerOf: (row: Row) => string) =>
     createBatch((rows: readonly Row[], mayWait) => query<AnswerRow>(sql, [JSON.stringify(rows), mayWait]), {
       ...BATCHES,
+      underWay,
       ownerOf,
       isBusy: ({ outcome }) => outcome === 'busy',
     });
