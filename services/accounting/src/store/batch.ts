@@ -1,8 +1,10 @@
 import { troubleOf } from './postgres.ts';
 
 export type BatchOptions<Item, Result> = Readonly<{
-  /** Batches under way at a time. */
+  /** Batches under way at a time, at most. */
   lanes: number;
+  /** How long the newest of them must have been under way, in ms, before another goes beside it; 0 when absent. */
+  patienceMs?: number;
   mostItems: number;
   /** Calls that wait for a turn; one more is refused at once as if the database were away. */
   mostWaiting: number;
@@ -37,7 +39,7 @@ type Waiting<Item, Result> = {
 
 /**
  * Gathers single calls into batches without ever waiting for company: the first call goes at once with those at hand, and what
- * arrives while all lanes are busy forms the next batch. When a batch fails, its items run one by one, so that one bad item does not fail its
+ * arrives while it is under way forms the next batch, which goes beside one that takes long. When a batch fails, its items run one by one, so that one bad item does not fail its
  * neighbours. Items of an owner who is under way wait for that statement to end, and keep nobody else waiting. Items of one whom
  * somebody else has locked leave the lanes for a queue of their own, where a statement may wait for the lock. An item whose signal says that its caller has gone is refused before it is sent.
  */
@@ -45,7 +47,7 @@ export function createBatch<Item, Result>(
   run: RunBatch<Item, Result>,
   options: BatchOptions<Item, Result>,
 ): (item: Item, signal?: AbortSignal) => Promise<Result> {
-  const { lanes, mostItems, mostWaiting, ownerOf, underWay = createUnderWay(), soon = (work) => work() } = options;
+  const { lanes, patienceMs = 0, mostItems, mostWaiting, ownerOf, underWay = createUnderWay(), soon = now } = options;
   let queue: Waiting<Item, Result>[] = [];
   let isToStart = false;
   /** Of both kinds of queue, those under way included. */
@@ -61,18 +63,22 @@ export function createBatch<Item, Result>(
     sideLanes.start();
   }
 
-  const mainLanes = createLanes(lanes, () => {
-    const batch = takeFree();
-    if (batch.length === 0) return undefined;
-    const owners = new Set(batch.map(({ owner }) => owner));
-    for (const owner of owners) underWay.owners.add(owner);
-    return async () => {
-      await turn(batch, false);
-      for (const owner of owners) underWay.owners.delete(owner);
-      // The others first: who is always ready would keep them waiting for ever.
-      for (const start of underWay.whenFree) if (start !== mainLanes.start) start();
-    };
-  });
+  const mainLanes = createLanes(
+    lanes,
+    () => {
+      const batch = takeFree();
+      if (batch.length === 0) return undefined;
+      const owners = new Set(batch.map(({ owner }) => owner));
+      for (const owner of owners) underWay.owners.add(owner);
+      return async () => {
+        await turn(batch, false);
+        for (const owner of owners) underWay.owners.delete(owner);
+        // The others first: who is always ready would keep them waiting for ever.
+        for (const start of underWay.whenFree) if (start !== mainLanes.start) start();
+      };
+    },
+    patienceMs,
+  );
   underWay.whenFree.add(mainLanes.start);
 
   /** The first that nobody of this instance is at work for; the others keep their places. */
@@ -126,19 +132,33 @@ export function createBatch<Item, Result>(
   };
 }
 
-/** Does what `next` finds to do, so many things at a time, until it finds nothing. */
-function createLanes(most: number, next: () => (() => Promise<void>) | undefined) {
+const now = (work: () => void): void => work();
+
+/** Does what `next` finds to do, so many things at a time, until it finds nothing; a second thing when the first takes long. */
+function createLanes(most: number, next: () => (() => Promise<void>) | undefined, patienceMs = 0) {
   let busy = 0;
+  let newest = 0;
+  let timer: NodeJS.Timeout | undefined;
   function start(): void {
     while (busy < most) {
+      const early = busy === 0 ? 0 : newest + patienceMs - performance.now();
+      if (early > 0) {
+        timer ??= setTimeout(startLater, early);
+        return;
+      }
       const work = next();
       if (!work) return;
       busy += 1;
+      newest = performance.now();
       void work().finally(() => {
         busy -= 1;
         start();
       });
     }
+  }
+  function startLater(): void {
+    timer = undefined;
+    start();
   }
   return { start };
 }

@@ -13,9 +13,13 @@ type Pinned = Readonly<{ userId: string; payerId: string; ruleId: string | null 
 /** Pools that are known as such; forgetting one costs a little waiting. */
 const MOST_POOLS = 10_000;
 
-/** A few connections with full batches do more on a busy account than many that wait for its lock. */
+/**
+ * One connection with full batches does more than several with small ones: most of what a small batch costs is the batch. Only beside
+ * a statement that takes long goes another.
+ */
 const BATCHES = {
   lanes: 3,
+  patienceMs: 50,
   mostItems: 100,
   mostWaiting: 10_000,
   waitMs: 2000,

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { createBatch, createUnderWay } from '../../src/store/batch.ts';
 
@@ -130,5 +131,18 @@ describe('a batch', () => {
     expect(await Promise.all(answers)).toEqual([1010, 2010, 3010, 20, 4010, 5010]);
     // In turns: neither queue keeps the other waiting.
     expect(statements.map(({ items }) => items)).toEqual([[101], [2], [301, 501], [201, 401]]);
+  });
+
+  it('goes beside a statement that takes long, and beside no other', async () => {
+    const { run, statements, openGate } = database();
+    const call = createBatch(run, { ...OPTIONS, lanes: 2, patienceMs: 20 });
+    const began = performance.now();
+    const answers = [1, 2, 3].map((item) => call(item));
+    expect(statements.map(({ items }) => items)).toEqual([[1]]);
+    while (statements.length === 1) await turn();
+    expect(performance.now() - began).toBeGreaterThan(19);
+    expect(statements.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+    openGate();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30]);
   });
 });
