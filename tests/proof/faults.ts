@@ -212,7 +212,7 @@ export async function playFault(
 ): Promise<Seen> {
   const fault = { ...played, ...(door.speaksOpenAi && adapter === 'openai' && played.rejected) };
   const text = `Question ${directive(fault.scenario(adapter))}`;
-  const heard = await door.ask(platform, person, { text, chatflowId: chatflowOf(platform, adapter) });
+  const heard = await askInTime(() => door.ask(platform, person, { text, chatflowId: chatflowOf(platform, adapter) }));
   const ended = performance.now();
   const hold = await closedHoldOf(platform, person);
   const settledMs = Math.round(performance.now() - ended);
@@ -228,6 +228,12 @@ export async function playFault(
     within,
     wrong: differences(fault, door, { heard, hold, settledMs }).join('; '),
   };
+}
+
+/** On a busy machine accounting may be too slow for its two seconds; that is no fault of an upstream, and nothing was asked of it. */
+async function askInTime(askOnce: () => Promise<Heard>, triesLeft = 3): Promise<Heard> {
+  const heard = await askOnce();
+  return heard.code === 'accounting_unavailable' && triesLeft > 0 ? askInTime(askOnce, triesLeft - 1) : heard;
 }
 
 const answerOf = ({ status, code, isWhole }: Heard): string => {

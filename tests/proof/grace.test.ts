@@ -108,7 +108,7 @@ describe('services whose databases are away when they start', () => {
     expect(await Promise.all(services().map(({ url }) => ready(url)))).toMatchObject([
       { status: 503, checks: { database: 'failed', schema: 'failed' } },
       { status: 503, checks: { database: 'failed', schema: 'failed' } },
-      { status: 503, checks: { mongo: 'failed', schema: 'failed' } },
+      { status: 503, checks: { mongo: 'failed', schema: 'failed', instance: 'failed' } },
     ]);
     await links().back();
     await Promise.all(services().map((service) => service.untilReady()));

@@ -2,9 +2,9 @@
 const KEY_BYTES = 16;
 const FEWEST_CHARACTERS = 8;
 
-/** Phrases of examples and tutorials. Long enough not to turn up in random text. */
+/** Phrases of examples and tutorials. Long enough not to turn up in random text: six letters, or five and a second word. */
 const SAMPLE =
-  /change[-_ ]?(me|this|it)|(access|refresh|service|jwt|super|my|your|dev|test)[-_ ]?secret|secret[-_ ]?key|your[-_ ]|replace[-_ ]|placeholder|example|insecure|passw0?rd|letmein|qwerty/i;
+  /change[-_ ]?(me|this|it)|(access|refresh|service|jwt|super|my|your|dev|test)[-_ ]?secret|secret[-_ ]?key|your[-_ ].{0,20}(secret|key|token|password)|replace[-_ ]|placeholder|example|insecure|passw0?rd|letmein|qwerty/i;
 const SAMPLES = new Set([
   'secret',
   'admin',

@@ -15,6 +15,8 @@ export interface RoundOptions {
   readonly everyMs: number;
   /** Milliseconds before the first round; 0 when absent. */
   readonly delayMs?: number;
+  /** Milliseconds from a turn that failed to the next; that of the next round when absent. */
+  readonly retryMs?: number;
   /** Told when a turn has ended well. Must not throw. */
   readonly finished?: (() => void) | undefined;
   /** Told about a turn that failed; the next round tries again. Must not throw. */
@@ -27,12 +29,13 @@ export interface RoundOptions {
  */
 export function createRounds(
   turn: () => Promise<unknown>,
-  { everyMs, delayMs = 0, finished, failed }: RoundOptions,
+  { everyMs, delayMs = 0, retryMs, finished, failed }: RoundOptions,
 ): Rounds {
   let state: 'new' | 'open' | 'closed' = 'new';
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> | undefined;
   let isNudged = false;
+  let hasFailed = false;
 
   async function round(): Promise<void> {
     const began = performance.now();
@@ -42,7 +45,8 @@ export function createRounds(
       hasMore = (await foundMore()) || isNudged;
     }
     underWay = undefined;
-    wait(everyMs - ((performance.now() - began) % everyMs));
+    const msToNext = everyMs - ((performance.now() - began) % everyMs);
+    wait(hasFailed && retryMs !== undefined ? Math.min(retryMs, msToNext) : msToNext);
   }
 
   /** Under an id of its own: the request that has nudged it, or made its timer, has nothing to do with what is done here. */
@@ -50,9 +54,11 @@ export function createRounds(
     requestContext.run({ requestId: randomUUID() }, async () => {
       try {
         const hasMore = (await turn()) === true;
+        hasFailed = false;
         finished?.();
         return hasMore;
       } catch (error) {
+        hasFailed = true;
         failed(error);
         return false;
       }

@@ -66,11 +66,15 @@ export function openMongo(options: MongoOptions): Mongo {
   const connection = mongoose.createConnection();
   const closing = new AbortController();
   const { promise: connected, resolve } = Promise.withResolvers<void>();
+  // Not what mongoose says when asked: for it a connection is lost, too, when a clock jumps or the process has stood still.
+  let isThere = false;
+  for (const event of ['connected', 'disconnected', 'close'])
+    connection.on(event, () => (isThere = event === 'connected'));
   void keepConnected(connection, options, { closing: closing.signal, opened: resolve }).finally(resolve);
   const { operationTimeoutMs = SOCKET_TIMEOUT_MS, around = (operation) => operation() } = options;
 
   function db(): mongo.Db {
-    if (connection.readyState !== 1 || !connection.db) throw new mongo.MongoNotConnectedError('not connected');
+    if (!isThere || !connection.db) throw new mongo.MongoNotConnectedError('not connected');
     return connection.db;
   }
   const inTime: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);

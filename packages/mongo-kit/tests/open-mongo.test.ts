@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { mongoDatabaseUrl, startChaosProxy } from '@tollgate/test-kit';
 import { mongo as driver, Schema } from 'mongoose';
@@ -74,6 +75,21 @@ describe('a connection', () => {
     expect(await Promise.all(found)).toEqual([0, 0, 0, 0, 0]);
     await mongo.close();
     await between.stop();
+  });
+
+  it('is not lost for a clock that jumps, nor for a process that stood still', async () => {
+    const mongo = open();
+    const model = mongo.connection.model('Thing', new Schema({ name: String }));
+    await mongo.connected;
+    await once(mongo.connection.getClient(), 'serverHeartbeatSucceeded');
+    const { now } = Date;
+    Date.now = () => now() + 60_000;
+    const found = [
+      refusalOf(mongo.run(() => mongo.collection('things').countDocuments())),
+      refusalOf(model.countDocuments().exec()),
+    ];
+    Date.now = now;
+    expect(await Promise.all(found)).toEqual(['no refusal', 'no refusal']);
   });
 
   it('is opened anew when the driver has stopped asking for its server, for models and for plain collections', async () => {

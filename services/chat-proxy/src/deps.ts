@@ -25,6 +25,7 @@ import { createRefusalReports } from './deps/report.ts';
 import { MIGRATIONS } from './store/migrations.ts';
 import { openSockets } from './deps/socket.ts';
 import { openStores, type Stores } from './deps/store.ts';
+import type { Streams } from './deps/streams.ts';
 import { connectUpstreams } from './deps/upstream.ts';
 
 export interface Deps {
@@ -76,10 +77,11 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
     files,
     flowise: flowise.flows,
   };
-  const health = createHealth({ service: 'chat-proxy', checks: { ...checksOf(mongo), ...admission.checks } });
+  const checks = { ...checksOf(mongo, answering.streams), ...admission.checks };
+  const health = createHealth({ service: 'chat-proxy', checks });
   const reports = createRefusalReports(config, { closers, tell, clock });
   const measured = createMeasureJournal({ journal: stores.journal, clock });
-  const background = backgroundRounds(config, { ...instruments, ...answering, measured });
+  const background = backgroundRounds(config, { ...instruments, ...answering, measured, mongo });
   const rounds = [...background, ...library.rounds, ...files.rounds, reports];
   const inside = { health, mongo, sockets, reports, journal: measured, recordings: answering.streams.recordings };
   const observe = watch(metrics, { ...answering, ...admission, ...outside, ...inside });
@@ -138,13 +140,16 @@ async function migrate(mongo: Stores['mongo'], logger: Logger, stopping: AbortSi
 }
 
 /** Traffic comes only after the migrations: without the unique indexes one key could stand for two answers. */
-function checksOf(mongo: Stores['mongo']): Record<'mongo' | 'schema', Check> {
+function checksOf(mongo: Stores['mongo'], streams: Streams): Record<'mongo' | 'schema' | 'instance', Check> {
   let isThere = false;
   return {
     mongo: () => mongo.ping(),
     async schema() {
       isThere ||= await hasNewestSchema(mongo.db(), MIGRATIONS);
       if (!isThere) throw new Error('migrations are missing');
+    },
+    async instance() {
+      if (!streams.isKnown()) throw new Error('the other processes do not know this one yet');
     },
   };
 }

@@ -22,6 +22,8 @@ beforeEach(async () => {
 const chain = () => proxy.flowise.chain.id;
 const ask = (question: string, chatflowId = chain(), sessionId?: string) => askOf(question, chatflowId, sessionId);
 const stream = (person: Person, body: AskBody, path = STORE) => startChat(proxy.url + path, person.token, body);
+// A second, and what a busy machine needs besides; left alone the upstream would wait or go on for longer.
+const PROMPTLY_MS = 2500;
 const settled = () => until(() => proxy.accounting.openHolds() === 0);
 
 describe('a streamed answer', () => {
@@ -142,7 +144,7 @@ describe('a client that leaves', () => {
     leaving.abort();
     await call;
     await proxy.flowise.untilClosed(0);
-    expect(Date.now() - left).toBeLessThan(1000);
+    expect(Date.now() - left).toBeLessThan(PROMPTLY_MS);
     await settled();
     expect(proxy.accounting.balanceOf(alice.userId)).toBe(1000);
     expect(proxy.accounting.settlements).toMatchObject([{ kind: 'void' }]);
@@ -157,7 +159,7 @@ describe('a client that leaves', () => {
     call.hangUp();
     const left = Date.now();
     await proxy.openai.untilClosed(0);
-    expect(Date.now() - left).toBeLessThan(1000);
+    expect(Date.now() - left).toBeLessThan(PROMPTLY_MS);
     await settled();
     const [settlement] = proxy.accounting.settlements;
     expect(settlement).toMatchObject({ kind: 'settle', outcome: 'aborted' });

@@ -59,6 +59,24 @@ describe('Rounds', () => {
     await rounds.close();
   });
 
+  it('come sooner again after one that failed, when it is said how much sooner, and then keep their rhythm', async () => {
+    const { rounds, turns, end, fail } = stage({ retryMs: 100 });
+    rounds.start();
+    await pass(0);
+    await fail(new Error('away'));
+    await pass(99);
+    expect(turns()).toBe(1);
+    await pass(1);
+    expect(turns()).toBe(2);
+    await end();
+    await pass(999);
+    expect(turns()).toBe(2);
+    await pass(1);
+    expect(turns()).toBe(3);
+    await end();
+    await rounds.close();
+  });
+
   it('are never under way twice: one that takes longer leaves beats out and keeps the rhythm', async () => {
     const { rounds, turns, end } = stage();
     rounds.start();

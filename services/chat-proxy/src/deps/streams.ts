@@ -34,6 +34,8 @@ export interface Streams {
   readonly limit: Limit;
   /** Says that this process lives. */
   beat(): Promise<void>;
+  /** Whether the other processes know that it does: until then they take its places and its keys for those of the dead. */
+  isKnown(): boolean;
   /** Hears what came in elsewhere. */
   listen(): Promise<void>;
   /** Writes what others may ask for, and repeats what could not be written. */
@@ -100,13 +102,20 @@ export function createStreams(config: Config, neighbours: Neighbours): Streams {
     recordings.sweep();
     await Promise.all([sharing.flush(), claims.tick(), slots.tick()]);
   };
+  let knownUntil = 0;
   return {
     requests,
     limits,
     recordings,
     limit: async ({ route, caller }) =>
       route.operation.answers && caller?.kind === 'user' ? limits.admit(caller) : undefined,
-    beat: () => instances.beat(new Date(clock.now()), new Date(clock.now() + config.JOURNAL_LEASE)),
+    async beat() {
+      const now = clock.now();
+      const until = performance.now() + config.JOURNAL_LEASE;
+      await instances.beat(new Date(now), new Date(now + config.JOURNAL_LEASE));
+      knownUntil = until;
+    },
+    isKnown: () => performance.now() < knownUntil,
     listen: () => requests.listen(),
     share,
     async leave() {
