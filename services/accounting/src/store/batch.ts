@@ -48,8 +48,7 @@ export function createBatch<Item, Result>(
   options: BatchOptions<Item, Result>,
 ): (item: Item, signal?: AbortSignal) => Promise<Result> {
   const { lanes, patienceMs = 0, mostItems, mostWaiting, ownerOf, underWay = createUnderWay(), soon = now } = options;
-  let queue: Waiting<Item, Result>[] = [];
-  let isToStart = false;
+  const line = createLine<Item, Result>(mostItems, underWay);
   /** Of both kinds of queue, those under way included. */
   let open = 0;
   /** Items of busy owners, in the order in which the owners became busy. */
@@ -66,39 +65,17 @@ export function createBatch<Item, Result>(
   const mainLanes = createLanes(
     lanes,
     () => {
-      const batch = takeFree();
+      const batch = line.take();
       if (batch.length === 0) return undefined;
-      const owners = new Set(batch.map(({ owner }) => owner));
-      for (const owner of owners) underWay.owners.add(owner);
       return async () => {
         await turn(batch, false);
-        for (const owner of owners) underWay.owners.delete(owner);
-        // The others first: who is always ready would keep them waiting for ever.
-        for (const start of underWay.whenFree) if (start !== mainLanes.start) start();
+        line.release(batch, mainLanes.start);
       };
     },
     patienceMs,
   );
   underWay.whenFree.add(mainLanes.start);
-
-  /** The first that nobody of this instance is at work for; the others keep their places. */
-  function takeFree(): Waiting<Item, Result>[] {
-    const batch: Waiting<Item, Result>[] = [];
-    const left: Waiting<Item, Result>[] = [];
-    for (const waiting of queue)
-      (batch.length < mostItems && !underWay.owners.has(waiting.owner) ? batch : left).push(waiting);
-    if (batch.length > 0) queue = left;
-    return batch;
-  }
-
-  function startSoon(): void {
-    if (isToStart) return;
-    isToStart = true;
-    soon(() => {
-      isToStart = false;
-      mainLanes.start();
-    });
-  }
+  const startSoon = onceAtATime(soon, mainLanes.start);
 
   const served = new Set<string>();
   const sideLanes = createLanes(lanes, () => {
@@ -109,11 +86,11 @@ export function createBatch<Item, Result>(
   /** One batch of a busy owner; what came meanwhile goes to the end of the line, so that other owners have their turn. */
   async function serve(owner: string): Promise<void> {
     served.add(owner);
-    const line = aside.get(owner) ?? [];
-    await turn(line.splice(0, mostItems), true);
+    const waiting = aside.get(owner) ?? [];
+    await turn(waiting.splice(0, mostItems), true);
     served.delete(owner);
     aside.delete(owner);
-    if (line.length > 0) aside.set(owner, line);
+    if (waiting.length > 0) aside.set(owner, waiting);
   }
 
   return async (item, signal) => {
@@ -123,11 +100,45 @@ export function createBatch<Item, Result>(
     open += 1;
     if (aside.has(waiting.owner)) setAside(waiting);
     else {
-      queue.push(waiting);
+      line.push(waiting);
       startSoon();
     }
     return promise.finally(() => {
       open -= 1;
+    });
+  };
+}
+
+/** Items in their order, of which those are taken whose owners nobody of this instance is at work for; the others keep their places. */
+function createLine<Item, Result>(most: number, { owners, whenFree }: UnderWay) {
+  let items: Waiting<Item, Result>[] = [];
+  return {
+    push: (item: Waiting<Item, Result>) => void items.push(item),
+    take(): readonly Waiting<Item, Result>[] {
+      const taken: Waiting<Item, Result>[] = [];
+      const left: Waiting<Item, Result>[] = [];
+      for (const item of items) (taken.length < most && !owners.has(item.owner) ? taken : left).push(item);
+      if (taken.length > 0) items = left;
+      for (const { owner } of taken) owners.add(owner);
+      return taken;
+    },
+    /** The others may start first: who is always ready would keep them waiting for ever. */
+    release(taken: readonly Waiting<Item, Result>[], own: () => void): void {
+      for (const { owner } of taken) owners.delete(owner);
+      for (const start of whenFree) if (start !== own) start();
+    },
+  };
+}
+
+/** However often it is asked for until then. */
+function onceAtATime(soon: (work: () => void) => void, work: () => void): () => void {
+  let isAskedFor = false;
+  return () => {
+    if (isAskedFor) return;
+    isAskedFor = true;
+    soon(() => {
+      isAskedFor = false;
+      work();
     });
   };
 }
