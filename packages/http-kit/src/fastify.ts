@@ -177,8 +177,11 @@ function routablePath(request: IncomingMessage): string {
 }
 const unreadable = new WeakSet<IncomingMessage>();
 
-/** The handler reads the body, by the same function as in Express. */
+const WITH_BODY = ['POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** The handler reads the body, by the same function as in Express: to Fastify there is none, and nothing to be parsed. */
 function leaveBodiesUnread(app: FastifyInstance): void {
+  for (const method of WITH_BODY) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 }

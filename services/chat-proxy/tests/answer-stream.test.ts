@@ -2,22 +2,22 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import type { AnswerEvent } from '../src/domain/answer.ts';
+import type { Answer, AnswerEvent } from '../src/domain/answer.ts';
 import { streamAnswer } from '../src/routes/answer-stream.ts';
-import { framingFor } from '../src/routes/framing.ts';
+import { type Framing, framingFor } from '../src/routes/framing.ts';
 
 const SETTINGS = { heartbeatMs: 10, clientStallMs: 40, failed: () => undefined };
 
 /** An answer of some events, then silence until it is returned or released. */
 function quietAnswer() {
   const ended = Promise.withResolvers<void>();
-  const silence = Promise.withResolvers<IteratorResult<AnswerEvent, void>>();
+  const silence = Promise.withResolvers<IteratorResult<readonly AnswerEvent[], void>>();
   const first: AnswerEvent = { event: 'session_id', data: 's' };
   let asked = 0;
   const answer = {
     next: () => {
       asked += 1;
-      return asked === 1 ? Promise.resolve({ done: false as const, value: first }) : silence.promise;
+      return asked === 1 ? Promise.resolve({ done: false as const, value: [first] }) : silence.promise;
     },
     return: async () => {
       ended.resolve();
@@ -56,17 +56,52 @@ describe('a client that stops reading', () => {
   });
 });
 
+it('what came together is written together, each event with its number', async () => {
+  const token = (data: string): AnswerEvent => ({ event: 'token', data });
+  async function* answer(): Answer {
+    yield [{ event: 'session_id', data: 's' }, token('one')];
+    yield [token('two'), token('three')];
+  }
+  const { chunks } = await streamAnswer(answer(), framingFor(''), SETTINGS);
+  const written: string[] = [];
+  for await (const chunk of chunks) written.push(String(chunk));
+  expect(written.map((text) => text.match(/^id:\d+/gm))).toEqual([
+    ['id:1', 'id:2'],
+    ['id:3', 'id:4'],
+  ]);
+});
+
+it('of a large handful only so much is made as a client takes at once', async () => {
+  const events = Array.from({ length: 1000 }, (): AnswerEvent => ({ event: 'token', data: 'x'.repeat(100) }));
+  let made = 0;
+  const framing: Framing = {
+    ...framingFor(''),
+    frame(event) {
+      made += 1;
+      return String(event.data);
+    },
+  };
+  async function* answer(): Answer {
+    yield events;
+  }
+  const { chunks } = await streamAnswer(answer(), framing, SETTINGS);
+  const seen: { made: number; characters: number }[] = [];
+  for await (const chunk of chunks) seen.push({ made, characters: chunk.length });
+  expect(seen.map((piece) => piece.made)).toEqual([164, 328, 492, 656, 820, 984, 1000]);
+  expect(Math.max(...seen.map(({ characters }) => characters))).toBe(16_400);
+});
+
 const EVENTS = 200;
 
 it('keeps nothing of what its client has got, however far off the next heartbeat is', async () => {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const given: WeakRef<AnswerEvent>[] = [];
-  async function* answer(): AsyncGenerator<AnswerEvent, void, undefined> {
+  async function* answer(): Answer {
     for (let at = 0; at < EVENTS; at += 1) {
       const event = { event: 'token', data: `piece ${at}` };
       given.push(new WeakRef(event));
-      yield event;
+      yield [event];
     }
   }
   const { chunks } = await streamAnswer(answer(), framingFor(''), { ...SETTINGS, heartbeatMs: 3_600_000 });

@@ -196,20 +196,23 @@ describe('a hold', () => {
     expect(stage.accounting.available).toBe(4100);
   });
 
-  it.each(['INSUFFICIENT_CREDITS', 'BUDGET_EXCEEDED'] as const)(
-    'that cannot grow (%s) is used up before the answer ends, which is settled for what was produced',
-    async (code) => {
-      const stage = stageWith(
-        Array.from({ length: 1200 }, () => text('x')),
-        (on) => {
-          on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
-          on.accounting.price = TOKEN_PRICE;
-          on.accounting.available = 1024;
-          on.accounting.shortOf = code;
-        },
-      );
+  const pieces = Array.from({ length: 1200 }, () => text('x'));
+  it.each([
+    ['INSUFFICIENT_CREDITS', 'one by one', pieces],
+    ['BUDGET_EXCEEDED', 'one by one', pieces],
+    ['INSUFFICIENT_CREDITS', 'all in one read', [pieces]],
+  ] as const)(
+    'that cannot grow (%s, %s) is used up before the answer ends, which is told and settled as far as it was produced',
+    async (code, _, steps) => {
+      const stage = stageWith([...steps], (on) => {
+        on.chatflows.set(AGENTFLOW.id, AGENTFLOW);
+        on.accounting.price = TOKEN_PRICE;
+        on.accounting.available = 1024;
+        on.accounting.shortOf = code;
+      });
       const { events, error } = await readAll(stage.start());
       expect([codeOf(error), names(events).includes('end')]).toEqual([code, false]);
+      expect(names(events).filter((name) => name === 'token')).toHaveLength(1025);
       expect([stage.accounting.available, stage.log.filter((entry) => entry === 'extend').length]).toEqual([0, 1]);
       expect(stage.upstream.returned).toBe(1);
     },

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { FlowiseReader, partsOfJson } from '../src/clients/flowise/flowise-events.ts';
 import { OpenAiReader } from '../src/clients/openai/openai-events.ts';
+import { partsOfRead } from '../src/clients/upstream/parts-of-read.ts';
 import { SseDecoder } from '../src/clients/upstream/sse-decoder.ts';
 import type { UpstreamPart } from '../src/domain/answer.ts';
 import { CHAIN_BODY, OPENAI_BODY, TOOL_BODY } from './fixtures/frames.ts';
@@ -26,6 +27,17 @@ const codeOf = (run: () => unknown): unknown => {
   }
 };
 const flowiseFrame = (event: string, data: unknown) => JSON.stringify({ event, data });
+
+it('of one read with a fault in the midst of it what stood before the fault is an answer still', () => {
+  const reader = new OpenAiReader();
+  const chunk = (content: string) => JSON.stringify({ choices: [{ index: 0, delta: { content } }] });
+  const parts = partsOfRead([chunk('one'), chunk('two'), '{"error":{}}', chunk('three')], (data) => reader.read(data));
+  expect(parts.next().value).toEqual([
+    { kind: 'text', text: 'one' },
+    { kind: 'text', text: 'two' },
+  ]);
+  expect(codeOf(() => parts.next())).toBe('UPSTREAM_FAILED');
+});
 
 describe('the bytes of a stream', () => {
   it.each([

@@ -51,17 +51,23 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
     if (size <= limitBytes) chunks.push(chunk);
     else reject(new AppError('BODY_TOO_LARGE'));
   };
-  const end = (): void => resolve(Buffer.concat(chunks));
-  const fail = (cause?: Error): void =>
-    reject(
-      new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause: cause ?? new Error('it was cut off') }),
-    );
+  let isWhole = false;
+  const end = (): void => {
+    isWhole = true;
+    resolve(Buffer.concat(chunks));
+  };
+  const fail = (cause: Error = new Error('it was cut off')): void =>
+    reject(new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause }));
+  // After its end a request closes, before anybody has noticed the end: no error is made for that.
+  const close = (): void => {
+    if (!isWhole) fail();
+  };
   if (request.destroyed) fail(request.errored ?? undefined);
-  request.on('data', take).once('end', end).once('error', fail).once('close', fail);
+  request.on('data', take).once('end', end).once('error', fail).once('close', close);
   try {
     return await promise;
   } finally {
-    request.off('data', take).off('end', end).off('close', fail);
+    request.off('data', take).off('end', end).off('close', close);
     // Destroying the request would take the connection away from the answer: what else comes is let pass.
     request.resume();
   }

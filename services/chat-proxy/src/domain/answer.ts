@@ -41,5 +41,8 @@ export interface AnswerEvent {
   readonly [field: string]: unknown;
 }
 
+/** An answer as it goes to its client: what came together stays together on its way. */
+export type Answer = AsyncGenerator<readonly AnswerEvent[], void, undefined>;
+
 export const MESSAGE_STATUSES = ['completed', 'failed', 'aborted'] as const;
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number];

@@ -1,6 +1,6 @@
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
-import { closingEvents, eventOf, openingEvents } from '../domain/answer-events.ts';
+import type { Answer } from '../domain/answer.ts';
+import { closingEvents, openingEvents } from '../domain/answer-events.ts';
 import { inputBytesOf } from '../domain/file-rules.ts';
 import { Reply } from '../domain/reply.ts';
 import type { HoldId } from '../domain/wire-types.ts';
@@ -14,6 +14,7 @@ import type { Conversations } from './answers/hold-conversation.ts';
 import type { Holds } from './answers/hold-credits.ts';
 import type { OpenHold } from './answers/open-hold.ts';
 import { type Ask, prepare } from './answers/prepare-ask.ts';
+import { toldOf } from './answers/told-of.ts';
 
 export interface ChatDeps {
   readonly chatflows: Pick<Chatflows, 'findFor'>;
@@ -35,12 +36,7 @@ export interface ChatDeps {
  * a time limit, a stop of this process), the caller pays once, for what was produced.
  * Nothing is yielded before the upstream has begun to answer, so that every refusal can still be an HTTP status.
  */
-export async function* chat(
-  deps: ChatDeps,
-  caller: Asker,
-  ask: Ask,
-  signal: AbortSignal,
-): AsyncGenerator<AnswerEvent, void, undefined> {
+export async function* chat(deps: ChatDeps, caller: Asker, ask: Ask, signal: AbortSignal): Answer {
   // An unknown chatflow and somebody else's look the same from outside.
   const chatflow = await deps.chatflows.findFor(caller, ask.chatflowId);
   if (!chatflow) throw new AppError('CHATFLOW_ACCESS_DENIED');
@@ -70,21 +66,18 @@ export async function* chat(
     // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
     const over = [deps.stopping, hold.lost.signal];
 
-    for await (const part of deps.answers.from(places, { prompt, hold, left: signal, over })) {
-      const isFirst = reply.add(part);
-      if (isFirst) yield* opening();
-      const event = eventOf(part, turn.sessionId);
-      if (event) yield event;
-      const growth = deps.holds.grown(hold);
-      if (growth) await growth;
-    }
-    if (!reply.hasBegun) yield* opening();
+    for await (const parts of deps.answers.from(places, { prompt, hold, left: signal, over }))
+      for (const { events, grow } of toldOf(parts, { hold, sessionId: turn.sessionId, opening }, deps.holds)) {
+        yield events;
+        await grow?.();
+      }
+    if (!reply.hasBegun) yield opening();
     reply.status = 'completed';
-    yield* closingEvents(hold.grant, await deps.holds.conclude(hold));
+    yield closingEvents(hold.grant, await deps.holds.conclude(hold));
   } catch (error) {
     failure = error;
     reply.status = statusAfter(error, signal);
-    yield* endStopped(error, { hold, opening: opening() }, deps.holds);
+    yield await endStopped(error, { hold, opening: opening() }, deps.holds);
   } finally {
     // Neither throws: what cannot be settled or saved now is kept and repeated. Neither looks at the client's signal.
     const isSent = hold !== undefined;

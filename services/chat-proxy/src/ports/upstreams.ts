@@ -26,10 +26,15 @@ export interface Prompt {
 
 export interface Upstream {
   /**
-   * Yields until the answer is complete. Throws an AppError UPSTREAM_* (or RATE_LIMITED) on failure and the signal's reason
+   * Yields what came together, until the answer is complete. Throws an AppError UPSTREAM_* (or RATE_LIMITED) on failure and the signal's reason
    * when it aborts; leaving the iteration early stops the upstream.
    */
-  answer(chatflow: Chatflow, prompt: Prompt, maxOutput: number, signal: AbortSignal): AsyncIterable<UpstreamPart>;
+  answer(
+    chatflow: Chatflow,
+    prompt: Prompt,
+    maxOutput: number,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly UpstreamPart[]>;
   /** Absent where there are no models. Throws as `answer` does. */
   embed?(chatflow: Chatflow, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>;
 }

@@ -1,5 +1,5 @@
 import { Alarm, type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../domain/answer.ts';
 import type { Framing } from './framing.ts';
 
 export interface StreamSettings {
@@ -10,8 +10,6 @@ export interface StreamSettings {
   /** Told about a failure that the client only sees as an event. */
   readonly failed: (error: AppError) => void;
 }
-
-type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
 /**
  * An answer as a stream of events. The first one is awaited before anything is sent, so that a refusal keeps its status;
@@ -25,7 +23,7 @@ export async function streamAnswer(
 ): Promise<StreamReply> {
   const first = await answer.next();
   return stream(framing.contentType, frames({ answer, first, framing, settings, after }), {
-    headers: { 'x-accel-buffering': 'no', ...answerHeaders(first.value ?? {}) },
+    headers: { 'x-accel-buffering': 'no', ...answerHeaders(first.value?.[0] ?? {}) },
   });
 }
 
@@ -38,9 +36,12 @@ export const answerHeaders = (told: { readonly [field: string]: unknown }): Read
   ...(told['replayed'] === true && { 'idempotency-replayed': 'true' }),
 });
 
+/** Characters. What came together is written together, but not much more of it is made than the client takes at once. */
+const LONGEST_TEXT = 16_384;
+
 interface Relay {
   readonly answer: Answer;
-  readonly first: IteratorResult<AnswerEvent, void>;
+  readonly first: IteratorResult<readonly AnswerEvent[], void>;
   readonly framing: Framing;
   readonly settings: StreamSettings;
   /** The number of the last event before the first one. */
@@ -51,23 +52,30 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
   const beat = createBeat(settings.heartbeatMs);
   const stall = createStall(answer, settings.clientStallMs);
   let sequence = after;
-  let next: Promise<IteratorResult<AnswerEvent, void>> = Promise.resolve(first);
+  let next: Promise<IteratorResult<readonly AnswerEvent[], void>> = Promise.resolve(first);
+  function* textsOf(events: readonly AnswerEvent[]): Generator<string, void, undefined> {
+    let text = '';
+    for (const event of events) {
+      sequence += 1;
+      text += framing.frame(event, sequence);
+      if (text.length < LONGEST_TEXT) continue;
+      yield text;
+      text = '';
+    }
+    yield text;
+  }
   try {
     for (;;) {
       const result = framing.heartbeat === undefined ? await next : await beat.orEarlier(next);
       if (result?.done) return;
-      if (result) sequence += 1;
-      const text = result ? framing.frame(result.value, sequence) : (framing.heartbeat ?? '');
-      stall.begin();
-      if (text !== '') yield text;
-      if (stall.end()) return;
+      for (const text of stall.watch(result ? textsOf(result.value) : [framing.heartbeat ?? ''])) yield text;
+      if (stall.hasEnded) return;
       if (result) next = answer.next();
     }
   } catch (thrown) {
     const error = toAppError(thrown);
     settings.failed(error);
-    stall.begin();
-    yield framing.failure(error, sequence + 1);
+    for (const text of stall.watch([framing.failure(error, sequence + 1)])) yield text;
   } finally {
     beat.stop();
     stall.stop();
@@ -102,11 +110,18 @@ function createStall(answer: Answer, afterMs: number) {
     void answer.return().catch(() => undefined);
   });
   return {
-    /** Before every write: a client may stop at a comment as well as at an event. */
-    begin: () => alarm.set(afterMs),
+    /** Around every write: a client may stop at a comment as well as at an event. */
+    *watch(texts: Iterable<string>): Generator<string, void, undefined> {
+      for (const text of texts) {
+        if (text === '') continue;
+        alarm.set(afterMs);
+        yield text;
+        alarm.putOff();
+        if (hasEnded) return;
+      }
+    },
     /** Whether the answer had to be ended. */
-    end(): boolean {
-      alarm.putOff();
+    get hasEnded(): boolean {
       return hasEnded;
     },
     stop: () => alarm.stop(),

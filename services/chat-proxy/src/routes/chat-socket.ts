@@ -12,7 +12,7 @@ import {
 } from '@tollgate/http-kit';
 import type { SocketVisitor, WireSocket } from '@tollgate/http-kit/socket';
 import { codeOfEnd } from '../domain/access.ts';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../domain/answer.ts';
 import type { AnswerRequests } from '../flows/answers/answer-requests.ts';
 import { askIn } from './chat.ts';
 import { errorEvent } from './framing.ts';
@@ -230,15 +230,18 @@ export class ChatSocket {
   }
 
   /** A failure before the first event is a refusal; one after it an event, as in a stream. */
-  async #relay(id: string, answer: AsyncGenerator<AnswerEvent, void, undefined>, after: number): Promise<void> {
+  async #relay(id: string, answer: Answer, after: number): Promise<void> {
     let sequence = after;
-    const say = (event: AnswerEvent) => {
-      sequence += 1;
-      return this.#writer.write({ type: 'event', id, event_id: sequence, event });
+    const say = async (...events: readonly AnswerEvent[]): Promise<void> => {
+      for (const event of events) {
+        if (this.#writer.isClosed) return;
+        sequence += 1;
+        await this.#writer.write({ type: 'event', id, event_id: sequence, event });
+      }
     };
     try {
-      for await (const event of answer) {
-        await say(event);
+      for await (const events of answer) {
+        await say(...events);
         if (this.#writer.isClosed) return;
       }
     } catch (thrown) {

@@ -1,6 +1,6 @@
 import { chat } from '@tollgate/contracts';
 import { AppError, reply, type Route, type RequestContext, serve, type UserCaller } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../domain/answer.ts';
 import type { ChatflowId, Credits } from '../domain/wire-types.ts';
 import type { Ask } from '../flows/answers/prepare-ask.ts';
 import type { Asker } from '../ports.ts';
@@ -9,7 +9,7 @@ import { framingFor } from './framing.ts';
 import { keepRunningIn } from './keep-running.ts';
 
 export interface ChatFlows {
-  readonly chat: (caller: Asker, ask: Ask, signal: AbortSignal) => AsyncGenerator<AnswerEvent, void, undefined>;
+  readonly chat: (caller: Asker, ask: Ask, signal: AbortSignal) => Answer;
   readonly balance: (caller: Asker) => Promise<Credits>;
   readonly stream: StreamSettings;
 }
@@ -89,21 +89,21 @@ export const askIn = (
 /** Longer answers are for the streaming routes. */
 const LONGEST_ANSWER = 4_000_000;
 
-async function wholeAnswer(events: AsyncGenerator<AnswerEvent, void, undefined>) {
+async function wholeAnswer(answer: Answer) {
   const texts: string[] = [];
   let characters = 0;
   let sessionId: unknown;
   let usage: unknown;
-  for await (const { event, data } of events) {
+  const add = ({ event, data }: AnswerEvent): void => {
     if (event === 'session_id') sessionId = data;
     else if (event === 'usage') usage = data;
-    else if (event === 'token') {
-      texts.push(String(data));
-      characters += String(data).length;
-      if (characters > LONGEST_ANSWER)
-        throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
-    }
-  }
+    if (event !== 'token') return;
+    texts.push(String(data));
+    characters += String(data).length;
+    if (characters > LONGEST_ANSWER)
+      throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
+  };
+  for await (const events of answer) for (const event of events) add(event);
   return {
     text: texts.join(''),
     sessionId: sessionId as never, // the flow's first event; the contract checks it once more

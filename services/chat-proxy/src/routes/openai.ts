@@ -1,6 +1,6 @@
 import { chat } from '@tollgate/contracts';
 import { AppError, reply, type Route, serve } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../domain/answer.ts';
+import type { Answer } from '../domain/answer.ts';
 import type { Chatflow } from '../domain/chatflow.ts';
 import { type ChunkOptions, CompletionChunks } from '../domain/openai/completion-chunks.ts';
 import { modelNameOf } from '../domain/openai/model-name.ts';
@@ -31,7 +31,8 @@ export const openAiRoutes = ({ complete, embed, findModel, listFor, stream }: Op
       return streamAnswer(answer, openAiFraming({ model, tellsUsage }), stream);
     }
     const { whole, told } = await wholeCompletion(forWhole(answer, signal), { model, tellsUsage: true });
-    return reply(200, whole, { headers: { ...chargeHeader(whole.usage.credits), ...answerHeaders(told) } });
+    const charged = { ...chargeHeader(whole.usage?.credits ?? 0), ...answerHeaders(told) };
+    return reply(200, whole.toJSON() as never, { headers: charged }); // the contract checks it
   }),
   serve(chat.listModels).with(async (_, caller) => ({
     object: 'list',
@@ -68,17 +69,17 @@ const modelOf = (chatflow: Chatflow) => ({
 
 /** The answer of a stream, in one piece; `told` is what its first event says of it. */
 async function wholeCompletion(
-  answer: AsyncGenerator<AnswerEvent, void, undefined>,
+  answer: Answer,
   options: ChunkOptions,
-): Promise<{ whole: chat.ChatCompletion; told: Readonly<Record<string, unknown>> }> {
+): Promise<{ whole: WholeCompletion; told: Readonly<Record<string, unknown>> }> {
   const chunks = new CompletionChunks(options);
   const whole = new WholeCompletion();
   let told: Readonly<Record<string, unknown>> = {};
-  for await (const event of answer) {
-    if (event.event === 'session_id') told = event;
-    for (const chunk of chunks.of(event)) {
+  for await (const events of answer) {
+    told = events.find(({ event }) => event === 'session_id') ?? told;
+    for (const chunk of events.flatMap((event) => chunks.of(event))) {
       if (!whole.add(chunk)) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
     }
   }
-  return { whole: chat.ChatCompletion.parse(whole.toJSON()), told };
+  return { whole, told };
 }

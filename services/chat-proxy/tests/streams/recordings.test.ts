@@ -53,7 +53,7 @@ it('a reader that claims to have had more than there is reads on from the end, a
   const reading = recording.read(999_999_999, new AbortController().signal);
   const next = reading.next();
   for (let token = 0; token < 600; token += 1) recording.add(TOKEN);
-  expect(await Promise.race([next, recording.room().then(() => 'room')])).toEqual({ done: false, value: TOKEN });
+  expect(await Promise.race([next, recording.room().then(() => 'room')])).toEqual({ done: false, value: [TOKEN] });
   let read = 1;
   while (read < 600 && !(await reading.next()).done) read += 1;
   await recording.room();

@@ -35,7 +35,7 @@ async function answerOf(chatflow: Chatflow, scenario: Scenario, signal = new Abo
   const prompt = { ...names, question: 'Hi', history: [], uploads: [], overrides: {} };
   const parts: UpstreamPart[] = [];
   try {
-    for await (const part of client.answer(chatflow, prompt, 100, signal)) parts.push(part);
+    for await (const some of client.answer(chatflow, prompt, 100, signal)) parts.push(...some);
     return { parts, error: undefined, chatId: names.upstreamChatId };
   } catch (error) {
     return { parts, error, chatId: names.upstreamChatId };

@@ -9,6 +9,7 @@ import { FlowiseReader, partsOfJson } from './flowise-events.ts';
 import { flowiseSideCalls, type SideCalls } from './flowise-side-calls.ts';
 import { flowiseSide } from './flowise-side.ts';
 import { uploadsFor } from './flowise-uploads.ts';
+import { partsOfRead } from '../upstream/parts-of-read.ts';
 import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall } from '../upstream/upstream-call.ts';
@@ -41,7 +42,7 @@ export function flowise(options: FlowiseOptions): Flowise {
     prompt: Prompt,
     _maxOutput: number,
     signal: AbortSignal,
-  ): AsyncGenerator<UpstreamPart, void, undefined> {
+  ): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
     const flow = { id: flowIdOf(chatflow) as Chatflow['id'], upstream: options.name };
     const to = { side: flowiseSide(() => side), flow, chatId: prompt.upstreamChatId, signal };
     const uploads = prompt.uploads.length > 0 ? await uploadsFor(prompt.uploads, to) : [];
@@ -60,7 +61,7 @@ export function flowise(options: FlowiseOptions): Flowise {
     let isComplete = false;
     try {
       const { contentType } = await call.open();
-      if (contentType === 'application/json') yield* partsOfJson(await call.json());
+      if (contentType === 'application/json') yield partsOfJson(await call.json());
       else if (contentType === 'text/event-stream')
         yield* streamedParts(call, reader, {
           endingMs,
@@ -107,7 +108,7 @@ async function* streamedParts(
   call: UpstreamCall,
   reader: FlowiseReader,
   { endingMs, lastResort }: Ending,
-): AsyncGenerator<UpstreamPart, void, undefined> {
+): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
   // A chain may be silent for minutes after its last token, and says nothing that anybody waits for then.
   const mayBeWhole = () => endingMs !== undefined && reader.endsInText;
   try {
@@ -115,17 +116,17 @@ async function* streamedParts(
       () => reader.hasBegun,
       () => (mayBeWhole() ? endingMs : undefined),
     )) {
-      for (const data of events) yield* reader.read(data);
+      for (const parts of partsOfRead(events, (event) => reader.read(event))) yield parts;
       if (reader.isOver) break;
     }
   } catch (error) {
-    if (mayBeWhole() && isSilence(error)) return yield* reader.leaveUnattended();
+    if (mayBeWhole() && isSilence(error)) return yield reader.leaveUnattended();
     // Metadata says that the answer is whole; what happened to the stream afterwards does not matter.
     if (!reader.isComplete || !isOfUpstream(error)) throw error;
   }
   if (!reader.isComplete) throw call.unfinished();
-  if (!reader.hasText) yield* reader.text(reader.lastNodeText() || (await lastResort()));
-  yield* reader.rest();
+  if (!reader.hasText) yield reader.text(reader.lastNodeText() || (await lastResort()));
+  yield reader.rest();
 }
 
 const isSilence = (error: unknown): boolean => error instanceof UpstreamError && error.code === 'UPSTREAM_TIMEOUT';

@@ -22,7 +22,7 @@ export function choiceOf(index: number, choice: Fields, calls: CallPlaces): Mode
 /** Everything in it that the model made and is paid for. */
 export function generatedIn({ delta }: ModelChoice): string {
   const { content = '', refusal = '', reasoning_content: reasoning = '', tool_calls: calls = [] } = delta;
-  return [reasoning, content, refusal, ...calls.map(textOfCall)].join('');
+  return reasoning + content + refusal + calls.map(textOfCall).join('');
 }
 
 /** Whether it says nothing, and only opens the answer. */

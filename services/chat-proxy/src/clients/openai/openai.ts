@@ -7,6 +7,7 @@ import type { Catalogue, EmbeddingRequest, Embeddings, FoundChatflow, Prompt, Up
 import { readEmbeddings } from './openai-embeddings.ts';
 import { OpenAiReader } from './openai-events.ts';
 import { refusalOf } from './openai-refusal.ts';
+import { partsOfRead } from '../upstream/parts-of-read.ts';
 import { fieldsOf } from '../upstream/reported-usage.ts';
 import { agentFor, headersFor, ownHeaders, type ServerOptions } from '../upstream/connection.ts';
 import { UpstreamCall, type UpstreamRequest } from '../upstream/upstream-call.ts';
@@ -44,7 +45,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
     prompt: Prompt,
     maxOutput: number,
     signal: AbortSignal,
-  ): AsyncGenerator<UpstreamPart, void, undefined> {
+  ): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
     const { completion } = prompt;
     const choices = completion?.choices ?? 1;
     const call = new UpstreamCall({
@@ -61,7 +62,7 @@ export function openAi(options: OpenAiOptions): OpenAi {
     let isComplete = false;
     try {
       const { contentType } = await call.open();
-      if (contentType === 'application/json') yield* reader.readWhole(await call.json());
+      if (contentType === 'application/json') yield reader.readWhole(await call.json());
       else if (contentType === 'text/event-stream') yield* partsOf(call, reader);
       else throw new AppError('UPSTREAM_PROTOCOL_ERROR', `answered ${contentType}`);
       if (!reader.isComplete) throw call.unfinished();
@@ -129,10 +130,13 @@ async function listedAt(url: string, how: Pick<UpstreamRequest, 'agent' | 'heade
   }
 }
 
-async function* partsOf(call: UpstreamCall, reader: OpenAiReader): AsyncGenerator<UpstreamPart, void, undefined> {
+async function* partsOf(
+  call: UpstreamCall,
+  reader: OpenAiReader,
+): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
   try {
     for await (const events of call.events(() => reader.hasBegun)) {
-      for (const data of events) yield* reader.read(data);
+      for (const parts of partsOfRead(events, (event) => reader.read(event))) yield parts;
       if (reader.isOver) return;
     }
   } catch (error) {

@@ -13,15 +13,17 @@ export const tracedServer = (server: GuardedServer): GuardedServer => ({
   },
 });
 
-async function* watched(parts: AsyncIterable<UpstreamPart>, span: Span): AsyncGenerator<UpstreamPart, void, undefined> {
+type Parts = AsyncIterable<readonly UpstreamPart[]>;
+
+async function* watched(answer: Parts, span: Span): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
   const asked = performance.now();
   let hasBegun = false;
   let fault: string | undefined = 'left';
   try {
-    for await (const part of parts) {
+    for await (const parts of answer) {
       if (!hasBegun) span.note({ 'tollgate.first_token_ms': Math.round(performance.now() - asked) });
       hasBegun = true;
-      yield part;
+      yield parts;
     }
     fault = undefined;
   } catch (error) {

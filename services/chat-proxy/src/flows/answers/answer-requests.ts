@@ -1,4 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
+import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { WhichAnswer } from '../../domain/which-answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { AnswerStops, Asker, Owner } from '../../ports.ts';
@@ -10,7 +11,7 @@ import type { Recording } from '../streams/recording.ts';
 import type { Recordings } from '../streams/recordings.ts';
 import type { Sharing } from '../streams/share-recordings.ts';
 import type { Ask } from './prepare-ask.ts';
-import { type Answer, createRunRequest } from './run-request.ts';
+import { createRunRequest } from './run-request.ts';
 import { RunningAnswers } from './running-answers.ts';
 
 export interface AnswerRequests {
@@ -124,9 +125,10 @@ const graceOf = ({ keepRunningSeconds }: Ask, claim: Claim | undefined, longest:
 
 /** Says at its beginning, and where the price stands, that nothing is charged again. */
 async function* replayed(answer: Answer): Answer {
-  for await (const event of answer) {
-    if (event.event === 'session_id') yield { ...event, replayed: true };
-    else if (event.event === 'usage') yield { ...event, data: { ...Object(event.data), replayed: true } };
-    else yield event;
-  }
+  for await (const events of answer) yield events.map(asReplayed);
+}
+
+function asReplayed(event: AnswerEvent): AnswerEvent {
+  if (event.event === 'session_id') return { ...event, replayed: true };
+  return event.event === 'usage' ? { ...event, data: { ...Object(event.data), replayed: true } } : event;
 }

@@ -26,7 +26,7 @@ export interface Answers {
   /** Servers that have failed too often lately are passed over; UPSTREAM_UNAVAILABLE when none is left. */
   places(chatflow: Chatflow): Places;
   /** The answer of the first place, or of one other when that fails before it has answered anything. */
-  from(places: Places, asking: Asking): AsyncGenerator<UpstreamPart, void, undefined>;
+  from(places: Places, asking: Asking): AsyncGenerator<readonly UpstreamPart[], void, undefined>;
   /** Vectors of the first place alone: those of another model mean something else. */
   embed(places: Places, wanted: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>;
 }
@@ -57,9 +57,9 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
     const { hold, left, over } = asking;
     let hasBegun = false;
     try {
-      for await (const part of partsFrom(deps, first, asking)) {
+      for await (const parts of partsFrom(deps, first, asking)) {
         hasBegun = true;
-        yield part;
+        yield parts;
       }
     } catch (error) {
       const isEnded = [left, ...over].some(({ aborted }) => aborted);

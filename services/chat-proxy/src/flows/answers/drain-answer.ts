@@ -12,14 +12,14 @@ export interface Drained {
 }
 
 /** Begins the answer; the signal ends it. */
-type Begin = (stop: AbortSignal) => AsyncIterable<UpstreamPart>;
+type Begin = (stop: AbortSignal) => AsyncIterable<readonly UpstreamPart[]>;
 
 /**
  * The parts of an answer. An upstream that bills on after its client has left is read to the end without anybody listening, for
  * the exact usage: only once the answer has begun, only so many at once, and only so long. All others are stopped at once.
  * (credits.md, Outcome policy)
  */
-export type Drain = (answer: Drained, begin: Begin) => AsyncIterable<UpstreamPart>;
+export type Drain = (answer: Drained, begin: Begin) => AsyncIterable<readonly UpstreamPart[]>;
 
 export interface DrainDeps {
   readonly upstreams: ReadonlySet<string>;
@@ -56,7 +56,7 @@ export function createDrain(deps: DrainDeps): Drain {
     };
   }
 
-  async function* patiently(answer: Drained, begin: Begin): AsyncGenerator<UpstreamPart, void, undefined> {
+  async function* patiently(answer: Drained, begin: Begin): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
     const patience = patienceWith(answer);
     const parts = begin(AbortSignal.any([patience.signal, ...answer.over]))[Symbol.asyncIterator]();
     let isOver = false;
@@ -83,9 +83,10 @@ export function createDrain(deps: DrainDeps): Drain {
 }
 
 /** Never throws: that the rest failed changes nothing for a client that has gone. */
-async function countRest(parts: AsyncIterator<UpstreamPart>, reply: Reply): Promise<void> {
+async function countRest(parts: AsyncIterator<readonly UpstreamPart[]>, reply: Reply): Promise<void> {
   try {
-    for (let next = await parts.next(); !next.done; next = await parts.next()) reply.add(next.value);
+    for (let next = await parts.next(); !next.done; next = await parts.next())
+      for (const part of next.value) reply.add(part);
   } catch {
     return;
   }

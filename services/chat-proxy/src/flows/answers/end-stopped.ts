@@ -12,12 +12,12 @@ export const statusAfter = (error: unknown, left: AbortSignal): MessageStatus =>
   left.aborted || isStop(error) ? 'aborted' : 'failed';
 
 /** An answer that its user has stopped ends cleanly, with its price; every other failure is thrown on. */
-export async function* endStopped(
+export async function endStopped(
   error: unknown,
   { hold, opening }: { hold: OpenHold | undefined; opening: readonly AnswerEvent[] },
   holds: Pick<Holds, 'conclude'>,
-): AsyncGenerator<AnswerEvent, void, undefined> {
+): Promise<readonly AnswerEvent[]> {
   if (!hold || !isStop(error)) throw error;
-  if (!hold.reply.hasBegun) yield* opening;
-  yield* stoppedEvents(hold.grant, await holds.conclude(hold));
+  const events = stoppedEvents(hold.grant, await holds.conclude(hold));
+  return hold.reply.hasBegun ? events : [...opening, ...events];
 }

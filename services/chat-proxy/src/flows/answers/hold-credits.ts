@@ -39,8 +39,8 @@ interface HoldOrder {
 export interface Holds {
   /** Journal and hold, both done before anything is sent upstream. */
   open(caller: Asker, order: HoldOrder): Promise<OpenHold>;
-  /** After each part of an answer: something to wait for, when the hold must grow or be noted. */
-  grown(hold: OpenHold): Promise<void> | undefined;
+  /** After each part of an answer: what must be done before there is more, when the hold must grow. Rejects when it is used up. */
+  growth(hold: OpenHold): (() => Promise<void>) | undefined;
   /** Prices the hold by where the answer comes from instead. Throws, with the hold as it was, when the caller cannot pay that. */
   requote(hold: OpenHold, place: Chatflow): Promise<void>;
   /** What the answer costs as it stands. Beyond the hold accounting decides, so that it is settled first. */
@@ -116,12 +116,12 @@ class JournalledHolds implements Holds {
     return hold;
   }
 
-  grown(hold: OpenHold): Promise<void> | undefined {
+  growth(hold: OpenHold): (() => Promise<void>) | undefined {
     const output = hold.reply.meteredOutput;
     if (output - hold.checkpointedOutput >= CHECKPOINT_TOKENS) this.#deps.keeper.noteSoon();
     const progress = progressOf(hold);
-    if (progress > hold.endsAfter) throw new AppError(hold.shortOf);
-    return progress >= hold.extendAt ? this.#extend(hold) : undefined;
+    if (progress > hold.endsAfter) return () => Promise.reject(new AppError(hold.shortOf));
+    return progress >= hold.extendAt ? () => this.#extend(hold) : undefined;
   }
 
   async requote(hold: OpenHold, place: Chatflow): Promise<void> {

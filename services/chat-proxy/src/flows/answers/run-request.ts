@@ -1,5 +1,5 @@
 import { type AppError, toAppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../../domain/answer.ts';
+import type { Answer } from '../../domain/answer.ts';
 import { stoppedEvents } from '../../domain/answer-events.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Asker } from '../../ports.ts';
@@ -15,8 +15,6 @@ import type { Holds } from './hold-credits.ts';
 import type { OpenHold } from './open-hold.ts';
 import type { Ask } from './prepare-ask.ts';
 import type { RunningAnswer, RunningAnswers } from './running-answers.ts';
-
-export type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
 /** One request on its way through this process. */
 export interface Request {
@@ -57,9 +55,9 @@ export function createRunRequest(deps: RunRequestDeps) {
   /** The plain case: the answer goes as its client reads, and ends with it. */
   async function* withClient(request: Request, signal: AbortSignal): Answer {
     try {
-      for await (const event of begin(deps, request, signal)) {
-        request.recording?.add(event);
-        yield event;
+      for await (const events of begin(deps, request, signal)) {
+        request.recording?.add(...events);
+        yield events;
       }
       await end(request);
     } catch (error) {
@@ -86,10 +84,10 @@ export function createRunRequest(deps: RunRequestDeps) {
 
   async function pump(request: Request, recording: Recording, left: AbortSignal): Promise<void> {
     try {
-      for await (const event of begin(deps, request, left)) {
-        recording.add(event);
+      for await (const events of begin(deps, request, left)) {
+        recording.add(...events);
         await recording.room();
-        if (event.event !== 'end') continue;
+        if (recording.lastEvent !== 'end') continue;
         recording.end(own.clock.now());
         // Before the answer is charged: whoever repeats the request after our death gets what was paid for.
         if (request.claim) await deps.sharing.flush().catch(() => undefined);
@@ -113,9 +111,10 @@ async function* begin(deps: RunRequestDeps, request: Request, signal: AbortSigna
   try {
     // Of a chatflow that the caller may not use, `chat` says so itself.
     if (chatflow) seat = await deps.limits.enter(caller, chatflow, own.requestId);
-    for await (const event of chat(chatDepsOf(deps, request, seat), caller, ask, signal)) {
-      if (event.event === 'session_id') own.sessionId = String(event.data);
-      yield event;
+    for await (const events of chat(chatDepsOf(deps, request, seat), caller, ask, signal)) {
+      const [first] = events;
+      if (first?.event === 'session_id') own.sessionId = String(first.data);
+      yield events;
     }
   } finally {
     seat?.leave();
@@ -138,7 +137,7 @@ const chatDepsOf = ({ chat: deps, sharing }: RunRequestDeps, request: Request, s
 /** Whoever repeats the request after our death gets what was paid for: it is written down before the price is. */
 const keptFirst = (holds: Holds, sharing: Pick<Sharing, 'flush'>): Holds => ({
   open: (caller, order) => holds.open(caller, order),
-  grown: (hold) => holds.grown(hold),
+  growth: (hold) => holds.growth(hold),
   requote: (hold, place) => holds.requote(hold, place),
   bill: (hold) => holds.bill(hold),
   close: (hold) => holds.close(hold),
@@ -164,7 +163,7 @@ const createEnd = ({ chat: { holds, clock }, recordings, sharing, claims }: RunR
     if (how === 'left' && hold && recording.hasBegun) {
       const bill = await holds.bill(hold).catch(() => undefined);
       const closing = stoppedEvents(hold.grant, bill);
-      for (const event of recording.lastEvent === 'usage' ? closing.slice(-1) : closing) recording.add(event);
+      recording.add(...(recording.lastEvent === 'usage' ? closing.slice(-1) : closing));
     }
     recording.end(clock.now(), how === 'left' ? undefined : how);
     // A refusal is nobody's to be read again.

@@ -1,6 +1,6 @@
 import { chat } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../../domain/answer.ts';
+import type { Answer } from '../../domain/answer.ts';
 import { isFlow } from '../../domain/chatflow.ts';
 import type { Completion } from '../../domain/completion.ts';
 import { type MediaFault, mediaFault } from '../../domain/openai/completion-media.ts';
@@ -11,7 +11,6 @@ import type { Ask } from '../answers/prepare-ask.ts';
 import { type FindModel, unknownModel } from './find-model.ts';
 
 type Body = chat.CompletionBody;
-type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
 export interface CompletionRules extends MediaBounds {
   /** Answers to choose from that one request may have. */

@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Owner } from '../../ports.ts';
 import { bytesOf, KeptEvents, type Place } from './kept-events.ts';
@@ -30,8 +30,8 @@ export class Recording {
     this.#grown = grown;
   }
 
-  add(event: AnswerEvent): void {
-    const bytes = this.#events.add(event);
+  add(...events: readonly AnswerEvent[]): void {
+    const bytes = events.reduce((sum, event) => sum + this.#events.add(event), 0);
     this.#written += bytes;
     this.#grown(bytes);
     this.#wake();
@@ -93,7 +93,7 @@ export class Recording {
   }
 
   /** Reads on from after that number until the answer ends, or throws as the answer did. Counts as a reader from now on. */
-  read(after: number, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined> {
+  read(after: number, signal: AbortSignal): Answer {
     if (this.#readers.size >= MOST_READERS) throw new AppError('PARALLEL_LIMIT', 'This answer has too many readers');
     // Whoever claims to have had more would be waited for in vain.
     const sequence = Math.min(after, this.#events.last);
@@ -111,12 +111,7 @@ export class Recording {
     });
   }
 
-  async *#follow(
-    sequence: number,
-    reader: { read: number },
-    signal: AbortSignal,
-    left: () => void,
-  ): AsyncGenerator<AnswerEvent, void, undefined> {
+  async *#follow(sequence: number, reader: { read: number }, signal: AbortSignal, left: () => void): Answer {
     const place: Place = {};
     try {
       for (let next = sequence + 1; ; ) {
@@ -124,7 +119,7 @@ export class Recording {
         if (next < this.#events.first) throw new AppError('ANSWER_NOT_KEPT');
         const found = this.#events.at(next, place);
         if (found) {
-          yield found;
+          yield [found];
           next += 1;
           reader.read += bytesOf(found);
           this.#giveRoom();

@@ -1,5 +1,5 @@
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Clock, Instances, Owner, RecordedFailure, RecordedPart, SharedRecordings } from '../../ports.ts';
 import type { Recording } from './recording.ts';
@@ -12,8 +12,6 @@ export interface Sharing {
   /** Reads an answer of any process, and goes on while it is given. Undefined when the owner has none of that id. */
   read(owner: Owner, requestId: HoldId, after: number, signal: AbortSignal): Promise<Answer | undefined>;
 }
-
-type Answer = AsyncGenerator<AnswerEvent, void, undefined>;
 
 export interface SharingDeps {
   readonly shared: Pick<SharedRecordings, 'write' | 'read' | 'follow'>;
@@ -71,7 +69,7 @@ export function createSharing(deps: SharingDeps): Sharing {
       for (const event of page.events) {
         if (signal.aborted) return;
         next += 1;
-        yield event;
+        yield [event];
       }
       if (page.state !== 'running') return endLike(page);
       // Nobody writes on for a process that has died.

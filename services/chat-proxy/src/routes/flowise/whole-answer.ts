@@ -1,6 +1,6 @@
 import { chat } from '@tollgate/contracts';
 import { AppError } from '@tollgate/http-kit';
-import type { AnswerEvent } from '../../domain/answer.ts';
+import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { FramedChat } from './framing.ts';
 
 /** Longer answers are for streams. */
@@ -9,7 +9,7 @@ const LONGEST_ANSWER = 4_000_000;
 const FIELDS = new Set(['sourceDocuments', 'usedTools', 'artifacts', 'fileAnnotations', 'agentReasoning', 'action']);
 
 /** The JSON answer of a Flowise server: flowise-wire.md, Prediction endpoint. */
-export async function wholeFlowiseAnswer(framed: FramedChat, events: AsyncIterable<AnswerEvent>) {
+export async function wholeFlowiseAnswer(framed: FramedChat, answer: Answer) {
   const said = { text: [] as string[], thinking: [] as string[] };
   const fields: Record<string, unknown> = {};
   let characters = 0;
@@ -23,7 +23,7 @@ export async function wholeFlowiseAnswer(framed: FramedChat, events: AsyncIterab
       throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long for one piece');
   };
 
-  for await (const event of events) {
+  const take = (event: AnswerEvent): void => {
     const { event: name, data } = event;
     if (name === 'session_id') requestId = event['request_id'] as string;
     else if (name === 'token') add(said.text, data);
@@ -31,7 +31,8 @@ export async function wholeFlowiseAnswer(framed: FramedChat, events: AsyncIterab
     else if (name === 'metadata') metadata = Object(data);
     else if (name === 'usage') usage = data;
     else if (FIELDS.has(name)) fields[name] = data;
-  }
+  };
+  for await (const events of answer) for (const event of events) take(event);
   const { memoryType, followUpPrompts } = metadata;
   return {
     text: said.text.join(''),
