@@ -5,6 +5,15 @@ export interface GatherOptions<Item, Result> {
   readonly mostItems: number;
   /** Milliseconds that an item waits for the answer to those before it. */
   readonly patienceMs: number;
+  /**
+   * While no more items than these are under way, nobody waits for their answers: company would cost more time than it saves.
+   * 0 when absent.
+   */
+  readonly fewUnderWay?: number;
+  /** One that finds nothing under way does not even wait for the others of its turn of the event loop. */
+  readonly isUrgent?: boolean;
+  /** Nobody waits for the answers: also the first one waits that long for company. */
+  readonly isPatient?: boolean;
 }
 
 interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
@@ -16,9 +25,10 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
  * One that takes long holds nobody up: the next then goes beside it.
  */
 export function createGather<Item, Result>(options: GatherOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, mostItems, patienceMs } = options;
+  const { run, mostItems, patienceMs, fewUnderWay = 0, isPatient = false, isUrgent = false } = options;
   /** Never as many as fill a batch. */
   const queue: Waiting<Item, Result>[] = [];
+  /** Items. */
   let underWay = 0;
   let timer: NodeJS.Timeout | undefined;
   let turn: NodeJS.Immediate | undefined;
@@ -35,18 +45,18 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
     turn = undefined;
     const batch = queue.splice(0, mostItems);
     if (batch.length === 0) return;
-    underWay += 1;
+    underWay += batch.length;
     void answer(batch, run).finally(() => {
-      underWay -= 1;
-      if (queue.length > 0) sendSoon();
+      underWay -= batch.length;
+      if (queue.length > 0 && !isPatient) sendSoon();
     });
   }
 
   return (item) => {
     const waiting = { item, ...Promise.withResolvers<Result>() };
     queue.push(waiting);
-    if (queue.length >= mostItems) send();
-    else if (underWay === 0) sendSoon();
+    if (queue.length >= mostItems || (isUrgent && underWay === 0 && turn === undefined)) send();
+    else if (!isPatient && underWay <= fewUnderWay) sendSoon();
     else timer ??= setTimeout(send, patienceMs);
     return waiting.promise;
   };

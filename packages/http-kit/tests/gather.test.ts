@@ -61,6 +61,62 @@ describe('gathered calls', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30]);
   });
 
+  it('wait for nobody while few are under way, and for company when many are', async () => {
+    const there = neighbour();
+    const call = createGather({ run: there.run, mostItems: 10, patienceMs: LONG, fewUnderWay: 2 });
+    const answers = [];
+    for (const item of [1, 2, 3]) {
+      answers.push(call(item));
+      await turn();
+    }
+    expect(itemsOf(there)).toEqual([[1], [2], [3]]);
+    answers.push(call(4));
+    await turn();
+    expect(itemsOf(there)).toHaveLength(3);
+    answers.push(call(5));
+    there.batches[1]?.go();
+    expect(await answers[1]).toBe(20);
+    while (there.batches.length < 4) await turn();
+    expect(itemsOf(there).at(-1)).toEqual([4, 5]);
+    for (const { go } of there.batches) go();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
+  });
+
+  it('go at once when they are urgent and nothing is under way, and those of the same turn together after it', async () => {
+    const there = neighbour();
+    const call = createGather({ run: there.run, mostItems: 10, patienceMs: LONG, fewUnderWay: 2, isUrgent: true });
+    const answers = [call(1)];
+    expect(itemsOf(there)).toEqual([[1]]);
+    answers.push(call(2), call(3));
+    expect(itemsOf(there)).toEqual([[1]]);
+    await turn();
+    expect(itemsOf(there)).toEqual([[1], [2, 3]]);
+    for (const { go } of there.batches) go();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30]);
+  });
+
+  it('wait for company from the first on when nobody waits for their answers, and not longer than until they are many', async () => {
+    const there = neighbour();
+    const call = createGather({ run: there.run, mostItems: 3, patienceMs: LONG, isPatient: true });
+    const answers = [call(1), call(2)];
+    await turn();
+    expect(itemsOf(there)).toEqual([]);
+    answers.push(call(3), call(4));
+    expect(itemsOf(there)).toEqual([[1, 2, 3]]);
+    there.batches[0]?.go();
+    expect(await Promise.all(answers.slice(0, 3))).toEqual([10, 20, 30]);
+    await turn();
+    expect(itemsOf(there)).toHaveLength(1);
+    const inTime = createGather({ run: there.run, mostItems: 3, patienceMs: 1, isPatient: true });
+    const last = inTime(5);
+    while (there.batches.length < 2) await turn();
+    there.batches[1]?.go();
+    expect(await last).toBe(50);
+    void call(6);
+    void call(7);
+    expect(itemsOf(there).at(-1)).toEqual([4, 6, 7]);
+  });
+
   it('fail alone when they are refused alone, and together with what happened to all of them', async () => {
     const there = neighbour();
     const call = createGather({ run: there.run, mostItems: 10, patienceMs: LONG });

@@ -5,8 +5,8 @@ import { codeOf, readAll, type Stage, stageWith, text, withModel } from './fixtu
 const told = (stage: Stage) => stage.told.map(({ name }) => name);
 
 /** A stage whose answer has produced one token and waits. */
-async function running() {
-  const stage = stageWith([text('one'), 'hang'], withModel);
+async function running(options: { turns?: number } = {}) {
+  const stage = stageWith([text('one'), 'hang'], withModel, options);
   const answer = stage.start({ chatflowId: MODEL.id });
   await answer.next();
   await answer.next();
@@ -44,6 +44,95 @@ describe('the progress of a running answer', () => {
     await Promise.all(notes);
     expect(writes).toBe(2);
     await answer.return();
+  });
+});
+
+describe('the progress of many answers', () => {
+  it('is written when the turn of each has come, so that new answers wait for a few of them at a time', async () => {
+    const { stage, answer } = await running({ turns: 8 });
+    const written: number[] = [];
+    const checkpoint = stage.journal.checkpoint.bind(stage.journal);
+    stage.journal.checkpoint = async (rows, until) => {
+      written.push(rows.length);
+      await checkpoint(rows, until);
+    };
+    stage.clock.advance(1000);
+    const later = stage.start({ chatflowId: MODEL.id });
+    await later.next();
+    await later.next();
+    // The first answer's turn comes a turn before its two seconds are over.
+    stage.clock.advance(749);
+    await stage.keeper.noteDue();
+    expect(written).toEqual([]);
+    stage.clock.advance(1);
+    await stage.keeper.noteDue();
+    await stage.keeper.noteDue();
+    expect(written).toEqual([1]);
+    stage.clock.advance(1000);
+    await stage.keeper.noteDue();
+    expect(written).toEqual([1, 1]);
+    expect([...stage.journal.rows.values()]).toMatchObject([
+      { checkpoint: { output: 1 } },
+      { checkpoint: { output: 1 } },
+    ]);
+    await Promise.all([answer.return(), later.return()]);
+  });
+
+  it('is renewed in turns likewise, at once again when that has failed, and when the clock was put back', async () => {
+    const { stage, answer } = await running({ turns: 8 });
+    const renewed: number[] = [];
+    const renew = stage.accounting.renew.bind(stage.accounting);
+    let isAway = false;
+    stage.accounting.renew = async (renewals) => {
+      renewed.push(renewals.length);
+      if (isAway) throw new Error('away');
+      return renew(renewals);
+    };
+    stage.clock.advance(10_000);
+    const later = stage.start({ chatflowId: MODEL.id });
+    await later.next();
+    stage.clock.advance(3124);
+    await stage.keeper.renew();
+    expect(renewed).toEqual([]);
+    stage.clock.advance(1);
+    isAway = true;
+    await expect(stage.keeper.renew()).rejects.toThrow('away');
+    isAway = false;
+    await stage.keeper.renew();
+    await stage.keeper.renew();
+    expect(renewed).toEqual([1, 1]);
+    stage.clock.advance(10_000);
+    await stage.keeper.renew();
+    expect(renewed).toEqual([1, 1, 1]);
+    stage.clock.set(stage.clock.now() - 60_000);
+    await stage.keeper.renew();
+    await stage.keeper.noteDue();
+    expect(renewed).toEqual([1, 1, 1, 2]);
+    expect([...stage.journal.rows.values()]).toMatchObject([{ checkpoint: { output: 1 } }, {}]);
+    await Promise.all([answer.return(), later.return()]);
+  });
+
+  it('is written for all of them when that is asked for behind a turn', async () => {
+    const { stage, answer } = await running({ turns: 8 });
+    const slow = Promise.withResolvers<void>();
+    const checkpoint = stage.journal.checkpoint.bind(stage.journal);
+    stage.journal.checkpoint = async (rows, until) => {
+      await slow.promise;
+      await checkpoint(rows, until);
+    };
+    stage.clock.advance(2000);
+    const turn = stage.keeper.noteDue();
+    const later = stage.start({ chatflowId: MODEL.id });
+    await later.next();
+    await later.next();
+    const next = [stage.keeper.noteDue(), stage.keeper.note()];
+    slow.resolve();
+    await Promise.all([turn, ...next]);
+    expect([...stage.journal.rows.values()]).toMatchObject([
+      { checkpoint: { output: 1 } },
+      { checkpoint: { output: 1 } },
+    ]);
+    await Promise.all([answer.return(), later.return()]);
   });
 });
 

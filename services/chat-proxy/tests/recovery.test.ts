@@ -10,7 +10,7 @@ let proxy: Proxy;
 let alice: Person;
 
 beforeAll(async () => {
-  proxy = await startProxy({ env: { ...SHORT_LEASES, UPSTREAM_IDLE_TIMEOUT: '10s', CLIENT_STALL_TIMEOUT: '300ms' } });
+  proxy = await startProxy({ env: { ...SHORT_LEASES, UPSTREAM_IDLE_TIMEOUT: '10s', CLIENT_STALL_TIMEOUT: '2s' } });
 });
 afterAll(() => proxy.stop());
 beforeEach(async () => {

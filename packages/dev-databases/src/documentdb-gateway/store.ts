@@ -21,7 +21,8 @@ export type Store = Runner & {
 const POOL_CONNECTIONS = 24;
 /** A pool of their own: transactions that wait for a connection held by other transactions' neighbours would deadlock. */
 const TRANSACTION_CONNECTIONS = 128;
-const IDLE_MS = 30_000;
+/** A new one costs tens of milliseconds; MongoDB's threads cost next to nothing. */
+const IDLE_MS = 600_000;
 /** MongoDB answers a write conflict at once instead of waiting for the other transaction; this is as near as locks get. */
 const TRANSACTION_LOCK_MS = 250;
 

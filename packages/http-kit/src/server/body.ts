@@ -43,7 +43,7 @@ async function readBody(request: IncomingMessage, limitBytes: number): Promise<B
 
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   if (request.readableEnded) return Buffer.alloc(0);
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const chunks: Buffer[] = [];
   let size = 0;
   const take = (chunk: Buffer): void => {
@@ -54,7 +54,7 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
   let isWhole = false;
   const end = (): void => {
     isWhole = true;
-    resolve(Buffer.concat(chunks));
+    resolve();
   };
   const fail = (cause: Error = new Error('it was cut off')): void =>
     reject(new AppError('VALIDATION_FAILED', 'The body did not arrive', { cause }));
@@ -65,8 +65,11 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
   if (request.destroyed) fail(request.errored ?? undefined);
   request.on('data', take).once('end', end).once('error', fail).once('close', close);
   try {
-    return await promise;
+    await promise;
+    return Buffer.concat(chunks);
   } finally {
+    // The listener for a late error stays, and must not keep the body for as long as the answer takes.
+    chunks.length = 0;
     request.off('data', take).off('end', end).off('close', close);
     // Destroying the request would take the connection away from the answer: what else comes is let pass.
     request.resume();

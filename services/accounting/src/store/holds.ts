@@ -4,7 +4,7 @@ import type { BlockReason, CloseHold, ExtendHold, Holds, OpenHold, RenewedHold }
 import { claimsRow } from './accounts.ts';
 import { closedOf, extendedOf, openedOf, refusedOf } from './hold-answers.ts';
 import { type AnswerRow, holdOf, type HoldRow } from './hold-rows.ts';
-import { createBatch } from './batch.ts';
+import { createBatch, createUnderWay } from './batch.ts';
 import type { Query } from './postgres.ts';
 
 /** Open holds whose price is remembered, so that a settlement by the same instance is one statement. */
@@ -13,9 +13,13 @@ type Pinned = Readonly<{ userId: string; payerId: string; ruleId: string | null 
 /** Pools that are known as such; forgetting one costs a little waiting. */
 const MOST_POOLS = 10_000;
 
-/** A few connections with full batches do more on a busy account than many that wait for its lock. */
+/**
+ * One connection with full batches does more than several with small ones: most of what a small batch costs is the batch. Only beside
+ * a statement that takes long goes another.
+ */
 const BATCHES = {
   lanes: 3,
+  patienceMs: 50,
   mostItems: 100,
   mostWaiting: 10_000,
   waitMs: 2000,
@@ -53,9 +57,12 @@ function rememberHolds() {
 }
 
 export function createHolds(query: Query): Holds {
+  // A hold and an ending of one account would each find it locked by the other.
+  const underWay = createUnderWay();
   const batchOf = <Row>(sql: string, ownerOf: (row: Row) => string) =>
     createBatch((rows: readonly Row[], mayWait) => query<AnswerRow>(sql, [JSON.stringify(rows), mayWait]), {
       ...BATCHES,
+      underWay,
       ownerOf,
       isBusy: ({ outcome }) => outcome === 'busy',
     });

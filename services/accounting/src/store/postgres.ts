@@ -49,6 +49,11 @@ const IDLE_IN_TRANSACTION_MS = 10_000;
 /** Somewhat longer than the server's own limit: only a server that does not answer at all runs into it. */
 const NO_ANSWER_MS = 4000;
 const REPORT_MS = 120_000;
+/**
+ * A connection that is new makes and plans every statement of the ledger anew, at the cost of many holds: the few that only a
+ * crowd needs are there when it comes.
+ */
+const IDLE_MS = 600_000;
 /** An admin's verification need not wait for a reconciliation. */
 const REPORT_CONNECTIONS = 2;
 
@@ -61,6 +66,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
       connectionString: url,
       max,
       connectionTimeoutMillis: acquireMs,
+      idleTimeoutMillis: IDLE_MS,
       ...(statementMs > 0 && { query_timeout: statementMs + NO_ANSWER_MS - STATEMENT_TIMEOUT_MS }),
       ...(!isPooled && { ...limitsOf(statementMs), options: optionsOf(settings) }),
       keepAlive: true,

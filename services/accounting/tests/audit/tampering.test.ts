@@ -205,6 +205,22 @@ describe('verification names', () => {
     );
   });
 
+  // In the place of foreign keys (migration 0022).
+  it.each([
+    ['the user of a hold', "UPDATE streaming_sessions SET user_id = repeat('f', 24)"],
+    ['the payer of a hold', "UPDATE streaming_sessions SET payer_id = repeat('f', 24)"],
+    ['the account of a transaction', "UPDATE credit_transactions SET user_id = repeat('f', 24)"],
+    ['the hold that took from a lot', 'UPDATE hold_lots SET hold_id = gen_random_uuid()'],
+    ['the lot that a hold took from', 'UPDATE hold_lots SET allocation_id = allocation_id + 1000000'],
+  ])('%s that is not there', async (missing, edit) => {
+    const { faults } = await faultsAfter(0, async (client) => {
+      const table = edit.split(' ')[1];
+      await client.query(`${edit} WHERE ctid = (SELECT max(ctid) FROM ${table})`);
+    });
+    const found = faults.filter(({ title }) => title.includes('belong to what is there'));
+    expect(found).toMatchObject([{ offenders: '1', first: { missing } }]);
+  });
+
   it('the account whose whole chain was written anew with hashes that fit', async () => {
     await fc.assert(
       fc.asyncProperty(anywhere, async (place) => {

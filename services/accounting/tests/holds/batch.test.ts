@@ -1,5 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { createBatch } from '../../src/store/batch.ts';
+import { createBatch, createUnderWay } from '../../src/store/batch.ts';
 
 const OPTIONS = {
   lanes: 1,
@@ -117,5 +118,31 @@ describe('a batch', () => {
     expect(await Promise.all(busy)).toEqual([107, 207, 307, 407]);
     const waited = statements.filter(({ mayWait }) => mayWait).map(({ items }) => items);
     expect(waited).toEqual([[107], [207, 307, 407]]);
+  });
+
+  it('keeps the items of one owner from meeting each other, in two queues and several lanes, and lets others pass', async () => {
+    const { run, statements, openGate } = database();
+    const options = { ...OPTIONS, lanes: 3, underWay: createUnderWay() };
+    const [holds, endings] = [createBatch(run, options), createBatch(run, options)];
+    const answers = [holds(101), holds(201), endings(301), endings(2), holds(401), endings(501)];
+    // The first of owner 1, and nobody's but owner 2's beside it.
+    expect(statements.map(({ items }) => items)).toEqual([[101], [2]]);
+    openGate();
+    expect(await Promise.all(answers)).toEqual([1010, 2010, 3010, 20, 4010, 5010]);
+    // In turns: neither queue keeps the other waiting.
+    expect(statements.map(({ items }) => items)).toEqual([[101], [2], [301, 501], [201, 401]]);
+  });
+
+  it('goes beside a statement that takes long, and beside no other', async () => {
+    const { run, statements, openGate } = database();
+    const call = createBatch(run, { ...OPTIONS, lanes: 2, patienceMs: 20 });
+    const began = performance.now();
+    const answers = [1, 2, 3].map((item) => call(item));
+    expect(statements.map(({ items }) => items)).toEqual([[1]]);
+    while (statements.length === 1) await turn();
+    expect(performance.now() - began).toBeGreaterThan(19);
+    expect(statements.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+    openGate();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30]);
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { holdOf, type HoldRow } from '../../src/store/hold-rows.ts';
 import { Accounting, type User } from '../harness/accounting.ts';
 import { ask, ending, opening } from './items.ts';
 
@@ -124,6 +125,28 @@ describe('holds and endings of one account, many in a statement', () => {
 });
 
 describe('a statement with many items', () => {
+  it('tells of each hold all that the service reads of it, in the version before as well', async () => {
+    const [alice] = await users(1, 100);
+    if (!alice) throw new Error('nobody');
+    const held = ids(3);
+    const answers = [
+      ...(await ask(
+        accounting.db,
+        'open_holds',
+        held.map((id) => opening(alice, id, 4)),
+      )),
+      ...(await ask(
+        accounting.db,
+        'close_holds',
+        held.map((id) => ending(alice, id, 3)),
+      )),
+    ];
+    const missing = answers.flatMap(({ hold }) =>
+      Object.entries(holdOf(hold as HoldRow)).filter(([, value]) => value === undefined || String(value) === 'NaN'),
+    );
+    expect([answers.length, missing]).toEqual([6, []]);
+  });
+
   it('fails whole for one that the database refuses; asked again without it the others have theirs', async () => {
     const people = await users(5, 20);
     await accounting.db.query(`CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -4,21 +4,42 @@ import fc from 'fast-check';
 import { Accounting, type User } from '../harness/accounting.ts';
 import { ask, ending, type Item, LINE, opening } from './items.ts';
 
-// What many items of one statement are together, against the same items one by one: a statement with one item never takes the way
-// of many.
+// What many items of one statement are together, against the same items one by one in the way that takes what is not common.
 
 let accounting: Accounting;
 beforeAll(async () => {
   accounting = await Accounting.start();
+  await accounting.db.query(ALONE);
 });
 afterAll(async () => {
   expect(await accounting.faults()).toEqual([]);
   await accounting.stop();
 });
 
+/** One item, by the function that knows every case. */
+const ALONE = `
+  CREATE FUNCTION open_holds_alone(p_item jsonb) RETURNS TABLE (outcome text, available_credits bigint, hold json)
+  LANGUAGE plpgsql SET search_path = ledger, public AS $$
+  DECLARE
+    r hold_request := (prepare_holds(jsonb_build_array(p_item), has_limits()))[1];
+  BEGIN
+    PERFORM lock_accounts(ARRAY[r.payer_id], true);
+    PERFORM lock_counters(r.limits);
+    RETURN QUERY SELECT * FROM open_hold(r);
+  END $$;
+  CREATE FUNCTION close_holds_alone(p_item jsonb) RETURNS TABLE (outcome text, available_credits bigint, hold json)
+  LANGUAGE plpgsql SET search_path = ledger, public AS $$
+  DECLARE
+    r close_request := (with_payers(jsonb_build_array(p_item)))[1];
+  BEGIN
+    PERFORM lock_accounts(ARRAY[r.payer_id], true);
+    PERFORM lock_counters_of(ARRAY[r.hold_id]);
+    RETURN QUERY SELECT * FROM close_hold(r);
+  END $$`;
 const oneByOne = async (name: Parameters<typeof ask>[1], items: readonly Item[]): Promise<unknown[]> => {
   const answers: unknown[] = [];
-  for (const item of items) answers.push(...(await ask(accounting.db, name, [item])));
+  for (const item of items)
+    answers.push(...(await accounting.db.query(`SELECT * FROM ${name}_alone($1)`, [JSON.stringify(item)])).rows);
   return answers;
 };
 
@@ -73,7 +94,7 @@ const opens = fc.array(
     output: fc.integer({ min: 1, max: 25 }),
     pick: fc.nat({ max: 99 }),
   }),
-  { minLength: 2, maxLength: 9 },
+  { minLength: 1, maxLength: 9 },
 );
 const ends = fc.array(
   fc.record({
@@ -92,7 +113,7 @@ const ends = fc.array(
     charge: fc.nat({ max: 25 }),
     pick: fc.nat({ max: 99 }),
   }),
-  { minLength: 2, maxLength: 9 },
+  { minLength: 1, maxLength: 9 },
 );
 const story = fc.record({
   lots: fc.array(lots, { minLength: 3, maxLength: 3 }),

@@ -36,6 +36,8 @@ const MS_PER_SECOND = 1000;
 const UNAVAILABLE = 'ACCOUNTING_UNAVAILABLE';
 /** Bytes of an ending that goes with others; what an upstream reports may be long. */
 const LONGEST_TOGETHER = 8192;
+/** An answer waits for its hold, and for no hold of another one while there is little to do. */
+const FEW_HOLDS = 2;
 const { holdCredits, holdCreditsBatch, readTotalBalance } = operations;
 const { extendHold, readHold, renewHolds, settleHold, voidHold, closeHoldsBatch } = operations;
 const OPENING = { holdCredits, holdCreditsBatch, readTotalBalance };
@@ -119,6 +121,7 @@ function createHolding(
     ...together,
     operation: holdCredits,
     send: (items, call) => opening.holdCreditsBatch({ body: { items } }, call),
+    urgentWhileFew: FEW_HOLDS,
   });
   const ends = createBatchedCalls<EndItem, ClosedHold>({
     ...together,

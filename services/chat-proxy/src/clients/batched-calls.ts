@@ -23,6 +23,8 @@ export interface BatchedCallsOptions<Item> {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly onUnavailable: ErrorCode;
+  /** The answer to a client waits for them: one waits for no other while no more than so many are under way. */
+  readonly urgentWhileFew?: number;
   /** Told of an error that proves that nothing has happened. */
   readonly hadNoEffect: (error: AppError) => void;
 }
@@ -113,7 +115,9 @@ export function createBatchedCalls<Item, Result>(
     throw new AppError(code, detail, { cause: error, headers, extra });
   }
 
-  const gather = createGather({ run, mostItems: MOST_ITEMS, patienceMs: PATIENCE_MS });
+  const { urgentWhileFew: fewUnderWay } = options;
+  const urgent = fewUnderWay === undefined ? {} : { fewUnderWay, isUrgent: true };
+  const gather = createGather({ run, mostItems: MOST_ITEMS, patienceMs: PATIENCE_MS, ...urgent });
   // Whoever sends it, it belongs to the request that it was made for.
   return (call) => gather({ ...call, alone: AsyncLocalStorage.bind(call.alone) });
 }

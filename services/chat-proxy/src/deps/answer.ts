@@ -10,7 +10,7 @@ import { createAnswers } from '../flows/answers/answer-with-fallback.ts';
 import { isStrike } from '../flows/answers/count-strikes.ts';
 import { createConversations } from '../flows/answers/hold-conversation.ts';
 import { createHolds } from '../flows/answers/hold-credits.ts';
-import { createLeaseKeeper } from '../flows/answers/keep-leases.ts';
+import { createLeaseKeeper, KEEPING_TURNS } from '../flows/answers/keep-leases.ts';
 import { createSaveBuffer } from '../flows/answers/save-later.ts';
 import { createJournalComparer } from '../flows/answers/compare-journal.ts';
 import { createSettler } from '../flows/answers/settle-leftovers.ts';
@@ -136,7 +136,9 @@ function createHolding(
     soon,
     journalLeaseMs,
     sessionLeaseMs,
+    noteEveryMs: config.CHECKPOINT_INTERVAL,
     renewEveryMs: config.HOLD_RENEW_INTERVAL,
+    turns: KEEPING_TURNS,
     longestAnswerMs: longestAnswerMs(config),
     overdue: (hold) => void holds.close(hold),
   });

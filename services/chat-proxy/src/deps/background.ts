@@ -2,6 +2,7 @@ import { createRounds, type Rounds } from '@tollgate/http-kit';
 import type { createHeartbeats } from '@tollgate/telemetry';
 import type { Config } from '../config.ts';
 import type { Facts, Tell } from '../domain/facts.ts';
+import { KEEPING_TURNS } from '../flows/answers/keep-leases.ts';
 import type { MeasuredJournal } from '../flows/answers/measure-journal.ts';
 import type { Answering } from './answer.ts';
 import type { Stores } from './store.ts';
@@ -37,8 +38,8 @@ export function backgroundRounds(
   });
   void mongo.connected.then(() => beats.nudge());
   return [
-    every('renew', config.HOLD_RENEW_INTERVAL, () => keeper.renew()),
-    every('checkpoint', config.CHECKPOINT_INTERVAL, () => keeper.note()),
+    every('renew', config.HOLD_RENEW_INTERVAL / KEEPING_TURNS, () => keeper.renew()),
+    every('checkpoint', config.CHECKPOINT_INTERVAL / KEEPING_TURNS, () => keeper.noteDue()),
     every('leftovers', config.LEFTOVERS_INTERVAL, () => settler.tick()),
     every('journal', config.JOURNAL_COMPARE_INTERVAL, () => comparer.compare()),
     beats,

@@ -5,6 +5,11 @@ import { mongo } from 'mongoose';
 const MOST_WRITES = 100;
 /** Beside what a slow write takes, that is nothing. */
 const PATIENCE_MS = 25;
+/** For what nobody waits for: so long, or until they are so many. */
+const LONG_PATIENCE_MS = 200;
+const PATIENT_WRITES = 20;
+/** An answer waits for its new rows, and for no rows of another one while there is little to do. */
+const FEW_INSERTS = 2;
 
 type Run = Pick<Mongo, 'run'>;
 
@@ -12,16 +17,19 @@ interface Writes<Item, Result> {
   readonly one: (item: Item) => Promise<Result>;
   /** One command, unordered, with an outcome for each item in their order. May be done again in part or as a whole. */
   readonly many: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Nobody waits for them to be acknowledged: also the first one waits for company. */
+  readonly isPatient?: boolean;
 }
 
 /**
  * Writes of one kind, of which those that come while one is under way go in one command. Each resolves when the database has
  * acknowledged it, and fails alone when the database has refused it alone.
  */
-export const gatheredWrites = <Item, Result>({ run }: Run, { one, many }: Writes<Item, Result>) =>
+export const gatheredWrites = <Item, Result>({ run }: Run, { one, many, isPatient = false }: Writes<Item, Result>) =>
   createGather<Item, Result>({
-    mostItems: MOST_WRITES,
-    patienceMs: PATIENCE_MS,
+    mostItems: isPatient ? PATIENT_WRITES : MOST_WRITES,
+    patienceMs: isPatient ? LONG_PATIENCE_MS : PATIENCE_MS,
+    isPatient,
     run: async (items) => {
       const alone = () => Promise.allSettled(items.map((item) => run(() => one(item))));
       if (items.length === 1) return alone();
@@ -40,6 +48,7 @@ export const gatheredInserts = <Row extends mongo.Document>({ run }: Run, rows: 
   createGather<mongo.OptionalUnlessRequiredId<Row>, void>({
     mostItems: MOST_WRITES,
     patienceMs: PATIENCE_MS,
+    fewUnderWay: FEW_INSERTS,
     run: async (items) => {
       try {
         await run(() => rows().insertMany(items, { ordered: false }));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { request } from 'undici';
 import { bearer, idOf, upload } from '../files/requests.ts';
 import { askOf, STORE } from '../fixtures/asking.ts';
-import { type Person, type Proxy, startProxy } from '../fixtures/proxy.ts';
+import { type Person, type Proxy, startProxy, until } from '../fixtures/proxy.ts';
 import { SocketClient } from '../fixtures/socket-client.ts';
 
 const WORD = 'zanzibar';
@@ -43,6 +43,9 @@ beforeAll(async () => {
   const file = idOf(await upload(proxy, alice, { bytes: Buffer.from(WORD), name: 'note.txt', sessionId: session }));
   const rated = { chatId: 'mine', messageId: answer, rating: 'THUMBS_UP', content: WORD };
   const feedback = (await alice.call<{ id: string }>('POST', `/api/v1/feedback/${flow}`, rated)).body.id;
+  // The AI server's id of it comes afterwards: what is compared below must not change by itself.
+  const told = { upstream_id: { $exists: true } };
+  await until(async () => (await proxy.db.collection('message_feedback').findOne(told)) !== null);
   const history = (await alice.call('GET', `/api/v1/chat/sessions/${session}/history`)).body as {
     history: { id: string; request_id: string | null }[];
   };

@@ -61,6 +61,70 @@ const granted = (items: readonly number[]): Answers => ({
   answers: items.map((item) => ({ status: 201, body: item * 10 })),
 });
 
+/** Calls each of which is under way until the test answers it. */
+function waitingCalls(urgentWhileFew?: number) {
+  const sent: { items: readonly number[]; go: () => void }[] = [];
+  const answered = async (items: readonly number[]) => {
+    const gate = Promise.withResolvers<void>();
+    sent.push({ items, go: gate.resolve });
+    await gate.promise;
+    return granted(items);
+  };
+  const calls = createBatchedCalls<number, number>({
+    operation: accounting.holdCredits,
+    send: answered,
+    timeoutMs: 60_000,
+    clock: { now: () => 0 },
+    onUnavailable: AWAY,
+    hadNoEffect: () => undefined,
+    ...(urgentWhileFew !== undefined && { urgentWhileFew }),
+  });
+  const call = (item: number) => calls({ item, call: {}, alone: async () => answered([item]).then(() => item * 10) });
+  return { call, itemsSent: () => sent.map(({ items }) => items), answerAll: () => sent.forEach(({ go }) => go()) };
+}
+
+describe('calls that a first byte waits for', () => {
+  it('go at once, beside few others, and never behind calls of another kind', async () => {
+    const holds = waitingCalls(2);
+    const endings = waitingCalls();
+    const ended = [1, 2, 3].map(endings.call);
+    const first = holds.call(4);
+    expect([endings.itemsSent(), holds.itemsSent()]).toEqual([[], [[4]]]);
+    await turn();
+    ended.push(endings.call(5));
+    const others = [];
+    for (const item of [6, 7]) {
+      others.push(holds.call(item));
+      await turn();
+    }
+    expect(endings.itemsSent()).toEqual([[1, 2, 3]]);
+    expect(holds.itemsSent()).toEqual([[4], [6], [7]]);
+    holds.answerAll();
+    expect(await Promise.all([first, ...others])).toEqual([40, 60, 70]);
+    endings.answerAll();
+    expect(await Promise.all(ended.slice(0, 3))).toEqual([10, 20, 30]);
+    while (endings.itemsSent().length < 2) await turn();
+    endings.answerAll();
+    expect(await ended[3]).toBe(50);
+  });
+
+  it('go together once more than few are under way', async () => {
+    const { call, itemsSent, answerAll } = waitingCalls(2);
+    const began = [1, 2, 3].map(call);
+    await turn();
+    expect(itemsSent()).toEqual([[1], [2, 3]]);
+    const late = [4, 5].map(call);
+    await turn();
+    expect(itemsSent()).toHaveLength(2);
+    answerAll();
+    await Promise.all(began);
+    while (itemsSent().length < 3) await turn();
+    answerAll();
+    expect(await Promise.all(late)).toEqual([40, 50]);
+    expect(itemsSent().at(-1)).toEqual([4, 5]);
+  });
+});
+
 describe('calls for holds', () => {
   it('go alone one by one, and together when they come together', async () => {
     const { call, batches, single } = stage(granted);

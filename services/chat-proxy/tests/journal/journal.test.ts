@@ -75,6 +75,32 @@ describe('the journal', () => {
     expect(await mine.count()).toBe(before);
   });
 
+  it('lets rows go together that are given up one after another, for nobody waits for that', async () => {
+    const deletions: number[] = [];
+    const counted = (name: string) => {
+      const rows = mongo.collection(name);
+      const deleteMany = rows.deleteMany.bind(rows);
+      rows.deleteMany = async (...given) => {
+        const done = await deleteMany(...given);
+        deletions.push(done.deletedCount);
+        return done;
+      };
+      return rows;
+    };
+    const mine = openHolds({ ...mongo, collection: counted as Mongo['collection'] }, randomUUID(), 'default');
+    const holds = Array.from({ length: 20 }, owner);
+    await Promise.all(holds.map((hold) => mine.open(hold, after(30))));
+    const closed: Promise<void>[] = [];
+    for (const { holdId: id } of holds) {
+      closed.push(mine.close(id));
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    await Promise.all(closed);
+    expect(deletions.reduce((sum, count) => sum + count, 0)).toBe(20);
+    expect(deletions.length).toBeLessThan(5);
+    expect(await Promise.all(holds.map(({ holdId: id }) => mine.has(id)))).not.toContain(true);
+  });
+
   it('lets no late write undo a newer checkpoint', async () => {
     const [mine, theirs] = [openHolds(mongo, randomUUID(), 'default'), openHolds(mongo, randomUUID(), 'default')];
     const hold = owner();

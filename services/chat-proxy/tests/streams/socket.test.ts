@@ -18,10 +18,10 @@ beforeAll(async () => {
   proxy = await startProxy({
     env: {
       ALLOWED_ORIGINS: PAGE,
-      SOCKET_AUTH_TIMEOUT: '300ms',
+      SOCKET_AUTH_TIMEOUT: '3s',
       SOCKET_ANSWERS: '3',
       SOCKETS_PER_USER: '2',
-      CLIENT_STALL_TIMEOUT: '300ms',
+      CLIENT_STALL_TIMEOUT: '3s',
       UPSTREAM_IDLE_TIMEOUT: '5s',
     },
   });

@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { Agent } from 'undici';
 import { agentFor } from '../../src/clients/upstream/connection.ts';
 import { createTurns } from '../../src/clients/upstream/turns.ts';
 import { UpstreamCall } from '../../src/clients/upstream/upstream-call.ts';
@@ -31,8 +32,8 @@ async function serverWith(answer: RequestListener) {
     server.close();
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/answers?of=one`;
-  const call = (signal = new AbortController().signal) =>
-    new UpstreamCall({ agent, url, method: 'POST', headers: {}, body: {}, signal, timeouts, turns: createTurns() });
+  const call = (signal = new AbortController().signal, by = agent) =>
+    new UpstreamCall({ agent: by, url, method: 'POST', headers: {}, body: {}, signal, timeouts, turns: createTurns() });
   return { call, connections: () => connections };
 }
 
@@ -46,6 +47,31 @@ async function readToDone(call: UpstreamCall): Promise<string[]> {
   }
   return seen;
 }
+
+/** Asks as it does, and remembers the bodies. */
+class Remembering extends Agent {
+  readonly bodies: unknown[] = [];
+
+  override dispatch(...[options, handler]: Parameters<Agent['dispatch']>): boolean {
+    this.bodies.push(options.body);
+    return super.dispatch(options, handler);
+  }
+}
+
+describe('a question', () => {
+  it('lies in memory of its own for as long as its answer takes, and keeps none that buffers share', async () => {
+    const { call } = await serverWith((_request, response) => void response.end('data: [DONE]\n\n'));
+    const agent = new Remembering({ connections: 1 });
+    closers.push(() => agent.destroy());
+    const one = call(undefined, agent);
+    await readToDone(one);
+    one.close(true);
+    const [body] = agent.bodies;
+    if (!(body instanceof Uint8Array)) throw new Error('the body is no bytes');
+    expect(new TextDecoder().decode(body)).toBe('{}');
+    expect(body.buffer.byteLength).toBe(body.length);
+  });
+});
 
 describe('an answer that says that it is whole', () => {
   it('leaves its connection to the next one, though its last bytes come later', async () => {

@@ -17,6 +17,7 @@ const DAILY = view('I6', 'verify_daily', 'The sums of every day are those of its
 const KEYS = view('I7', 'verify_keys', 'No idempotency key is left without an answer');
 const LOTS = view('I8', 'verify_lots', 'Balances are the sums of their lots');
 const HOLD_LOTS = view('I8', 'verify_hold_lots', 'What is held of a lot is the sum of its open holds');
+const REFERENCES = view('I8', 'verify_references', 'Holds, lots and transactions belong to what is there');
 const ORDER = view('I8', 'verify_order', 'Lots are spent in their order');
 const LIMITS = view('I8', 'verify_limits', 'What is reserved of a limit is the sum of its open holds');
 const TOPUPS = view('I8', 'verify_topups', 'Every paid order gave one lot of its credits');
@@ -39,6 +40,7 @@ const EVERYTHING = [
   KEYS,
   LOTS,
   HOLD_LOTS,
+  REFERENCES,
   LIMITS,
   TOPUPS,
   CHAIN,

@@ -85,61 +85,54 @@ CREATE FUNCTION ledger_post_together(p_lines ledger_line[], p_now timestamptz) R
 DECLARE
   r record;
   t credit_transactions;
-  v_accounts text[];
-  v_amounts bigint[];
+  v_user text;
+  v_seq bigint;
+  v_available bigint;
+  v_held bigint;
+  v_hash bytea;
   v_posted credit_transactions[] := '{}';
   v_last credit_transactions[] := '{}';
   v_watched credit_transactions[] := '{}';
   v_entries credit_entries[] := '{}';
 BEGIN
-  t.debt_change := 0;
-  t.created_at := p_now;
   FOR r IN
-    SELECT l.user_id, (l.note).*, l.available, l.held, l.others, l.amounts, a.tenant_id, a.total_credits, a.held_credits, a.debt_credits,
-           a.ledger_seq, a.ledger_hash, a.alert_below
+    SELECT a.id AS user_id, (l.note).*, l.available, l.held, a.tenant_id, a.total_credits, a.held_credits, a.debt_credits, a.ledger_seq,
+           a.ledger_hash, a.alert_below,
+           CASE WHEN l.available = 0 THEN '{}' ELSE ARRAY['user:' || a.id || ':available'] END
+             || CASE WHEN l.held = 0 THEN '{}' ELSE ARRAY['user:' || a.id || ':held'] END || l.others AS accounts,
+           CASE WHEN l.available = 0 THEN '{}' ELSE ARRAY[l.available] END
+             || CASE WHEN l.held = 0 THEN '{}' ELSE ARRAY[l.held] END || l.amounts AS amounts
     FROM unnest(p_lines) WITH ORDINALITY AS l (user_id, note, available, held, others, amounts, n)
     JOIN user_accounts a ON a.id = l.user_id ORDER BY l.user_id, l.n
   LOOP
-    IF t.user_id IS DISTINCT FROM r.user_id THEN
-      IF t.user_id IS NOT NULL THEN
+    IF v_user IS DISTINCT FROM r.user_id THEN
+      IF v_user IS NOT NULL THEN
         v_last := v_last || t;
       END IF;
-      t.user_id := r.user_id;
-      t.tenant_id := r.tenant_id;
-      t.account_seq := r.ledger_seq;
-      t.available_after := r.total_credits;
-      t.held_after := r.held_credits;
-      t.debt_after := r.debt_credits;
-      t.hash := r.ledger_hash;
+      v_user := r.user_id;
+      v_seq := r.ledger_seq;
+      v_available := r.total_credits;
+      v_held := r.held_credits;
+      v_hash := r.ledger_hash;
     END IF;
-    t.id := nextval('credit_transactions_id_seq');
-    t.account_seq := t.account_seq + 1;
-    t.type := r.type;
-    t.available_change := r.available;
-    t.held_change := r.held;
-    t.available_after := t.available_after + r.available;
-    t.held_after := t.held_after + r.held;
-    t.hold_id := r.hold_id;
-    t.allocation_id := r.allocation_id;
-    t.corrects_id := r.corrects_id;
-    t.actor := r.actor;
-    t.reason := r.reason;
-    t.request_id := r.request_id;
-    t.prev_hash := t.hash;
-    v_accounts := CASE WHEN r.available = 0 THEN '{}' ELSE ARRAY['user:' || r.user_id || ':available'] END
-      || CASE WHEN r.held = 0 THEN '{}' ELSE ARRAY['user:' || r.user_id || ':held'] END || r.others;
-    v_amounts := CASE WHEN r.available = 0 THEN '{}' ELSE ARRAY[r.available] END
-      || CASE WHEN r.held = 0 THEN '{}' ELSE ARRAY[r.held] END || r.amounts;
-    t.hash := ledger_hash(t, v_accounts, v_amounts);
+    v_seq := v_seq + 1;
+    v_available := v_available + r.available;
+    v_held := v_held + r.held;
+    -- In the order of the columns: one row at once, not a column at a time.
+    t := ROW(
+      nextval('credit_transactions_id_seq'), r.tenant_id, v_user, v_seq, r.type, r.available, r.held, 0, v_available, v_held,
+      r.debt_credits, r.hold_id, r.allocation_id, r.corrects_id, r.actor, r.reason, r.request_id, p_now, v_hash, NULL);
+    v_hash := ledger_hash(t, r.accounts, r.amounts);
+    t.hash := v_hash;
     v_posted := v_posted || t;
-    FOR n IN 1 .. cardinality(v_accounts) LOOP
-      v_entries := v_entries || ROW(t.id, n, v_accounts[n], v_amounts[n])::credit_entries;
+    FOR n IN 1 .. cardinality(r.accounts) LOOP
+      v_entries := v_entries || ROW(t.id, n, r.accounts[n], r.amounts[n])::credit_entries;
     END LOOP;
-    IF t.available_after + t.held_after < r.alert_below OR r.available + r.held > 0 THEN
+    IF v_available + v_held < r.alert_below OR r.available + r.held > 0 THEN
       v_watched := v_watched || t;
     END IF;
   END LOOP;
-  IF t.user_id IS NULL THEN
+  IF v_user IS NULL THEN
     RETURN;
   END IF;
   v_last := v_last || t;

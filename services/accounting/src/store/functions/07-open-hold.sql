@@ -3,7 +3,25 @@
 -- somebody else has locked (or that is new), so that it does not keep strangers waiting.
 
 -- hold: the hold; of a refusal by a limit that limit, of one by a block its reason, of a busy one its payer.
-CREATE TYPE hold_answer AS (outcome text, available_credits bigint, hold jsonb);
+CREATE TYPE hold_answer AS (outcome text, available_credits bigint, hold json);
+
+-- Of a hold what the service reads (store/hold-rows.ts); the other half of its columns would be written and read for nobody.
+CREATE TYPE told_hold AS (
+  id uuid, user_id text, payer_id text, opened_by text, session_id text, upstream text, model text, chatflow_id text, workspace_id text,
+  price_rule_id uuid, units jsonb, clamped boolean, status text, held_credits bigint, fence integer, lease_expires_at timestamptz,
+  checkpoint jsonb, created_at timestamptz, closed_at timestamptz, close_key text, outcome text, charged_credits bigint,
+  released_credits bigint, lapsed_credits bigint, written_off_credits bigint, debt_credits bigint, overrun_credits bigint,
+  available_after bigint
+);
+
+-- An SQL function, because it is inlined.
+CREATE FUNCTION tell_hold(h streaming_sessions) RETURNS json LANGUAGE sql STABLE AS $$
+  SELECT row_to_json(ROW(
+    h.id, h.user_id, h.payer_id, h.opened_by, h.session_id, h.upstream, h.model, h.chatflow_id, h.workspace_id, h.price_rule_id, h.units,
+    h.clamped, h.status, h.held_credits, h.fence, h.lease_expires_at, h.checkpoint, h.created_at, h.closed_at, h.close_key, h.outcome,
+    h.charged_credits, h.released_credits, h.lapsed_credits, h.written_off_credits, h.debt_credits, h.overrun_credits, h.available_after
+  )::told_hold)
+$$;
 
 -- A charge over the output units: ceil(greatest(flat, base + output * slope) / divisor). See domain/charge-line.ts.
 CREATE TYPE charge_line AS (flat numeric, base numeric, slope numeric, divisor numeric);
@@ -49,20 +67,21 @@ BEGIN
   RETURN r;
 END $$;
 
--- The same for many. Where no limit applies to anybody there is nothing to look for but the pools.
+-- The same for many.
 CREATE FUNCTION prepare_holds(p_items jsonb, p_limited boolean) RETURNS hold_request[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  IF p_limited THEN
-    RETURN ARRAY(
-      SELECT prepare_hold(jsonb_populate_record(NULL::ledger.hold_request, e.item), true)
-      FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
-  END IF;
   RETURN ARRAY(
-    SELECT jsonb_populate_record(NULL::ledger.hold_request, e.item || jsonb_build_object(
-      'limits', '[]'::jsonb, 'payer_id', coalesce(
-        (SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = e.item ->> 'workspace_id' AND w.billing = 'pool'),
-        e.item -> 'claims' ->> 'id')))
-    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n) ORDER BY n);
+    SELECT ROW(
+      i.hold_id, i.claims, i.opened_by, i.session_id, i.open_key, i.open_hash, i.upstream, i.model, i.chatflow_id, i.workspace_id,
+      i.api_key_id, i.price_rule_id, i.units, i.metadata, i.line, i.output, i.min_output, i.lease_seconds, i.actor, i.request_id,
+      coalesce(
+        CASE WHEN i.workspace_id IS NOT NULL THEN (
+          SELECT 'ws_' || w.id FROM workspaces w WHERE w.id = i.workspace_id AND w.billing = 'pool') END,
+        (i.claims).id),
+      CASE WHEN p_limited THEN ARRAY(
+        SELECT l FROM limits_of('default', (i.claims).id, i.workspace_id, i.api_key_id, i.model, ledger_now()) l) ELSE '{}' END
+    )::hold_request
+    FROM jsonb_populate_recordset(NULL::ledger.hold_request, p_items) WITH ORDINALITY i ORDER BY i.ordinality);
 END $$;
 
 -- Locks the account that pays. A user whose pool pays only has to have an account.
@@ -149,7 +168,7 @@ BEGIN
   RETURN ROW(
     CASE WHEN h.user_id <> (p.claims).id OR h.open_hash <> p.open_hash THEN 'mismatch'
          WHEN h.status = 'active' THEN 'replayed' ELSE 'closed' END,
-    spendable_credits(h.payer_id, p_now), to_jsonb(h))::hold_answer;
+    spendable_credits(h.payer_id, p_now), tell_hold(h))::hold_answer;
 END $$;
 
 -- outcome: opened | replayed | closed (with its result) | mismatch (id or key was used for another request) | short
@@ -202,7 +221,7 @@ BEGIN
     PERFORM ledger_post(
       p.payer_id, ROW('hold', p.hold_id, NULL, NULL, p.actor, NULL, p.request_id)::ledger_note, -v.cost, v.cost, 0, '{}', '{}', v_now);
   END IF;
-  RETURN ROW('opened', spendable_credits(p.payer_id, v_now), to_jsonb(h))::hold_answer;
+  RETURN ROW('opened', spendable_credits(p.payer_id, v_now), tell_hold(h))::hold_answer;
 END $$;
 
 CREATE FUNCTION has_limits() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
@@ -219,33 +238,32 @@ BEGIN
 END $$;
 
 -- A newcomer's account is opened before anything is locked: a user comes before its pool, and both before the counters, in every call.
+-- Who may not wait finds it `busy`.
 CREATE FUNCTION open_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_limited boolean := has_limits();
   v_items hold_request[] := prepare_holds(p_items, v_limited);
-  v_new account_claims[] := newcomers(v_items);
   v_locked text[];
   v_answers hold_answer[];
   r hold_request;
 BEGIN
   IF p_wait THEN
-    PERFORM insert_account(c) FROM unnest(v_new) c;
-    v_new := '{}';
+    PERFORM insert_account(c) FROM unnest(newcomers(v_items)) c;
   END IF;
   v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
   IF v_limited THEN
     PERFORM lock_counters(ARRAY(SELECT l FROM unnest(v_items) i, unnest(i.limits) l WHERE i.payer_id = ANY (v_locked)));
   END IF;
-  IF cardinality(v_items) > 1 THEN
-    v_answers := open_together(v_items, v_locked, v_limited);
-  END IF;
+  v_answers := open_together(v_items, v_locked, v_limited);
   FOR n IN 1 .. cardinality(v_items) LOOP
     IF (v_answers[n]).outcome IS NOT NULL THEN
       RETURN NEXT v_answers[n];
       CONTINUE;
     END IF;
     r := v_items[n];
-    RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) AND (r.claims).id <> ALL (ARRAY(SELECT c.id FROM unnest(v_new) c)) THEN open_hold(r)
-                ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
+    RETURN NEXT CASE
+      WHEN r.payer_id = ANY (v_locked)
+        AND (r.payer_id = (r.claims).id OR EXISTS (SELECT FROM user_accounts a WHERE a.id = (r.claims).id)) THEN open_hold(r)
+      ELSE ROW('busy', NULL, json_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;

@@ -79,7 +79,7 @@ BEGIN
   IF h.id IS NULL OR h.status <> 'active' OR p.fence < h.fence THEN
     RETURN ROW(
       CASE WHEN h.id IS NULL THEN 'unknown' WHEN h.status <> 'active' THEN 'closed' ELSE 'fenced' END,
-      spendable_credits(h.payer_id, v_now), to_jsonb(h))::hold_answer;
+      spendable_credits(h.payer_id, v_now), tell_hold(h))::hold_answer;
   END IF;
   -- Output that was granted at another price is worth nothing at this one.
   v_granted := CASE WHEN p.price_rule_id IS NULL THEN coalesce((h.units ->> 'output')::bigint, 0) ELSE 0 END;
@@ -103,11 +103,11 @@ BEGIN
   END IF;
   v := fit_hold(v_request, v_room, h.held_credits, greatest(p.min_output, v_granted), v_now);
   IF v.cost IS NULL OR (p.price_rule_id IS NOT NULL AND holds_other_lots(p, h.workspace_id)) THEN
-    RETURN CASE WHEN v.refused_by IS NULL THEN ROW('short', v.available, to_jsonb(h))::hold_answer
+    RETURN CASE WHEN v.refused_by IS NULL THEN ROW('short', v.available, tell_hold(h))::hold_answer
            ELSE ROW('limited', NULL, v.refused_by)::hold_answer END;
   END IF;
   h := raise_hold(h, p, v, v_limits, v_now);
-  RETURN ROW('extended', spendable_credits(h.payer_id, v_now), to_jsonb(h))::hold_answer;
+  RETURN ROW('extended', spendable_credits(h.payer_id, v_now), tell_hold(h))::hold_answer;
 END $$;
 
 CREATE FUNCTION raise_hold(h streaming_sessions, p extension_request, v hold_size, p_limits applied_limit[], p_now timestamptz)

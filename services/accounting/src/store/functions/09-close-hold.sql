@@ -105,7 +105,7 @@ BEGIN
   IF p.price_rule_id <> h.price_rule_id THEN
     RETURN ROW('repriced', NULL, NULL)::hold_answer;
   END IF;
-  RETURN ROW('done', NULL, to_jsonb(finish_hold(h, p, v_now)))::hold_answer;
+  RETURN ROW('done', NULL, tell_hold(finish_hold(h, p, v_now)))::hold_answer;
 END $$;
 
 -- The one transition out of `active`. The account and the hold are locked.
@@ -161,10 +161,12 @@ END $$;
 CREATE FUNCTION with_payers(p_items jsonb) RETURNS close_request[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN ARRAY(
-    SELECT jsonb_populate_record(
-      NULL::ledger.close_request, e.item || jsonb_build_object('payer_id', coalesce(h.payer_id, e.item ->> 'user_id')))
-    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS e (item, n)
-    LEFT JOIN streaming_sessions h ON h.id = (e.item ->> 'hold_id')::uuid ORDER BY n);
+    SELECT ROW(
+      i.hold_id, i.user_id, i.opened_by, i.cause, i.charge, i.outcome, i.usage_source, i.units, i.raw_usage, i.reason, i.metadata,
+      i.close_key, i.close_hash, i.policy, i.seen_lease, i.price_rule_id, i.refused, i.actor, i.request_id,
+      coalesce((SELECT h.payer_id FROM streaming_sessions h WHERE h.id = i.hold_id), i.user_id), i.rounding_micro
+    )::close_request
+    FROM jsonb_populate_recordset(NULL::ledger.close_request, p_items) WITH ORDINALITY i ORDER BY i.ordinality);
 END $$;
 
 -- Accounts for users who are not known yet, and whose first hold is overtaken by its void. Nobody gets one by the hold of somebody else.
@@ -181,7 +183,7 @@ CREATE FUNCTION close_holds(p_items jsonb, p_wait boolean) RETURNS SETOF hold_an
 DECLARE
   v_items close_request[] := with_payers(p_items);
   v_locked text[];
-  v_ids uuid[];
+  v_counted uuid[];
   v_answers hold_answer[];
   r close_request;
 BEGIN
@@ -189,13 +191,14 @@ BEGIN
     PERFORM open_overtaking(v_items);
   END IF;
   v_locked := lock_accounts(ARRAY(SELECT payer_id FROM unnest(v_items)), p_wait);
-  v_ids := ARRAY(
-    SELECT id FROM streaming_sessions
-    WHERE payer_id = ANY (v_locked) AND id = ANY (ARRAY(SELECT hold_id FROM unnest(v_items))) ORDER BY id FOR NO KEY UPDATE);
-  PERFORM lock_counters_of(v_ids);
-  IF cardinality(v_items) > 1 THEN
-    v_answers := close_together(v_items, v_locked);
+  -- Locks all of them; the counters of those that a limit counts.
+  SELECT array_agg(h.id) FILTER (WHERE h.is_counted) INTO v_counted FROM (
+    SELECT id, limit_counts IS NOT NULL AS is_counted FROM streaming_sessions
+    WHERE payer_id = ANY (v_locked) AND id = ANY (ARRAY(SELECT hold_id FROM unnest(v_items))) ORDER BY id FOR NO KEY UPDATE) h;
+  IF v_counted IS NOT NULL THEN
+    PERFORM lock_counters_of(v_counted);
   END IF;
+  v_answers := close_together(v_items, v_locked);
   FOR n IN 1 .. cardinality(v_items) LOOP
     IF (v_answers[n]).outcome IS NOT NULL THEN
       RETURN NEXT v_answers[n];
@@ -203,7 +206,7 @@ BEGIN
     END IF;
     r := v_items[n];
     RETURN NEXT CASE WHEN r.payer_id = ANY (v_locked) THEN close_hold(r)
-                ELSE ROW('busy', NULL, jsonb_build_object('payer_id', r.payer_id))::hold_answer END;
+                ELSE ROW('busy', NULL, json_build_object('payer_id', r.payer_id))::hold_answer END;
   END LOOP;
 END $$;
 
@@ -218,7 +221,7 @@ DECLARE
 BEGIN
   SELECT * INTO h FROM streaming_sessions WHERE user_id = (p.claims).id AND open_key = p.open_key;
   IF FOUND THEN
-    RETURN ROW(CASE WHEN h.open_hash = p.open_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
+    RETURN ROW(CASE WHEN h.open_hash = p.open_hash THEN 'same' ELSE 'mismatch' END, NULL, tell_hold(h))::hold_answer;
   END IF;
   PERFORM lock_counters(v_request.limits);
   v_answer := open_hold(v_request);

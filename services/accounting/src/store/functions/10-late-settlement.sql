@@ -12,7 +12,7 @@ DECLARE
   v_tokens bigint;
 BEGIN
   IF p.close_key = h.close_key THEN
-    RETURN ROW(CASE WHEN p.close_hash = h.close_hash THEN 'same' ELSE 'mismatch' END, NULL, to_jsonb(h))::hold_answer;
+    RETURN ROW(CASE WHEN p.close_hash = h.close_hash THEN 'same' ELSE 'mismatch' END, NULL, tell_hold(h))::hold_answer;
   END IF;
   IF p.cause = 'settle' AND v_difference <> 0 THEN
     IF h.status = 'expired' AND (h.corrected_at IS NULL OR (h.is_provisional AND NOT v_is_provisional)) THEN
@@ -25,7 +25,7 @@ BEGIN
       UPDATE streaming_sessions SET discrepancy_credits = v_difference WHERE id = h.id RETURNING * INTO h;
     END IF;
   END IF;
-  RETURN ROW('final', spendable_credits(h.payer_id, p_now), to_jsonb(h))::hold_answer;
+  RETURN ROW('final', spendable_credits(h.payer_id, p_now), tell_hold(h))::hold_answer;
 END $$;
 
 -- What the hold was last charged for.

@@ -1,13 +1,10 @@
 -- Opening many holds with a few statements: what open_hold() does for each of them, for all whose case is common. The others keep their
 -- place: behind the first that is not common, every hold of that account is opened by open_hold().
 
--- An item and its place in the batch, and what it takes from which lot; lot_id null: it costs nothing.
-CREATE TYPE common_hold AS (n bigint, item hold_request, tenant_id text, cost bigint, lot_id bigint, spendable bigint);
-
--- A hold that was opened, and what could be spent then.
-CREATE TYPE opened_hold AS (
-  n bigint, hold_id uuid, payer_id text, cost bigint, lot_id bigint, actor text, request_id text, available bigint,
-  is_limited boolean, hold jsonb
+-- An item and its place in the batch, what it takes from which lot (null: it costs nothing), and what can be spent after it and all
+-- before it.
+CREATE TYPE common_hold AS (
+  n bigint, item hold_request, tenant_id text, cost bigint, lot_id bigint, available bigint, is_newer_profile boolean
 );
 
 -- Takes over newer profiles, as lock_account() does.
@@ -36,14 +33,15 @@ BEGIN
 END $$;
 
 -- Counts holds in their limits, as open_hold() does for one.
-CREATE FUNCTION count_openings(p_opened opened_hold[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_openings(p_opened common_hold[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE limit_counters c SET reserved = c.reserved + t.reserved, used = c.used + t.requests
     FROM (
-      SELECT k.limit_id, k.subject, k.window_start, sum(CASE k.measure WHEN 'requests' THEN 0 ELSE k.amount END)::bigint AS reserved,
+      SELECT k.limit_id, k.subject, k.window_start,
+             sum(CASE k.measure WHEN 'credits' THEN o.cost WHEN 'tokens' THEN tokens_of((o.item).units) WHEN 'requests' THEN 0
+                 ELSE 1 END)::bigint AS reserved,
              count(*) FILTER (WHERE k.measure = 'requests') AS requests
-      FROM unnest(p_opened) o CROSS JOIN LATERAL jsonb_populate_recordset(NULL::ledger.limit_count, o.hold -> 'limit_counts') k
-      WHERE o.is_limited GROUP BY 1, 2, 3) t
+      FROM unnest(p_opened) o CROSS JOIN LATERAL unnest((o.item).limits) k GROUP BY 1, 2, 3) t
     WHERE (c.limit_id, c.subject, c.window_start) = (t.limit_id, t.subject, t.window_start);
 END $$;
 
@@ -56,14 +54,15 @@ DECLARE
   v_crowded uuid[] := CASE WHEN p_limited THEN crowded_holds(p_items) ELSE '{}' END;
 BEGIN
   RETURN ARRAY(
-    SELECT ROW(j.n, p_items[j.n], j.tenant_id, j.cost, j.lot_id, j.spendable)::common_hold FROM (
+    SELECT ROW(j.n, p_items[j.n], j.tenant_id, j.cost, j.lot_id,
+               j.spendable - sum(j.cost) OVER (PARTITION BY j.payer_id ORDER BY j.n), j.is_newer_profile)::common_hold FROM (
       SELECT k.*, bool_and(k.is_first AND k.is_covered AND k.hold_id <> ALL (v_crowded)
                            AND (NOT v_blocks OR block_on(k.user_id, k.workspace_id, k.api_key_id) IS NULL)
                            AND (k.payer_id = k.user_id OR (SELECT u.id FROM user_accounts u WHERE u.id = k.user_id) IS NOT NULL)
                            AND NOT k.is_known) OVER (PARTITION BY k.payer_id ORDER BY k.n) AS is_common
       FROM (
         SELECT i.ordinality AS n, i.hold_id, (i.claims).id AS user_id, i.payer_id, i.workspace_id, i.api_key_id, a.tenant_id,
-               c.cost, l.id AS lot_id,
+               c.cost, l.id AS lot_id, i.payer_id = (i.claims).id AND (i.claims).issued_at > a.profile_issued_at AS is_newer_profile,
                row_number() OVER (PARTITION BY i.hold_id ORDER BY i.ordinality) = 1 AND (
                  i.session_id IS NULL
                  OR row_number() OVER (PARTITION BY (i.claims).id, i.session_id ORDER BY i.ordinality) = 1) AS is_first,
@@ -93,66 +92,71 @@ BEGIN
     ) j WHERE j.is_common ORDER BY j.n);
 END $$;
 
--- Inserts the holds; who lost a race for an id or a key is not among those returned.
-CREATE FUNCTION insert_holds(p_common common_hold[], p_now timestamptz) RETURNS opened_hold[] LANGUAGE plpgsql AS $$
-DECLARE
-  v opened_hold[];
-BEGIN
-  WITH inserted AS (
-    INSERT INTO streaming_sessions AS s (
-      id, tenant_id, user_id, payer_id, opened_by, session_id, open_key, open_hash, upstream, model, chatflow_id, workspace_id,
-      api_key_id, price_rule_id, units, clamped, metadata, held_credits, limit_counts, lease_expires_at, created_at
-    ) SELECT
-      (c.item).hold_id, c.tenant_id, ((c.item).claims).id, (c.item).payer_id, (c.item).opened_by, (c.item).session_id,
-      (c.item).open_key, (c.item).open_hash, (c.item).upstream, (c.item).model, (c.item).chatflow_id, (c.item).workspace_id,
-      (c.item).api_key_id, (c.item).price_rule_id, (c.item).units, false, coalesce((c.item).metadata, '{}'), c.cost,
-      CASE WHEN (c.item).limits <> '{}' THEN counts_for((c.item).limits, c.cost, tokens_of((c.item).units)) END,
-      p_now + make_interval(secs => (c.item).lease_seconds), p_now
-      FROM unnest(p_common) c
-    ON CONFLICT DO NOTHING RETURNING id, to_jsonb(s) AS hold
-  ), opened AS (
-    SELECT c.n, (c.item).hold_id, (c.item).payer_id, c.cost, c.lot_id, (c.item).actor, (c.item).request_id,
-           (c.spendable - sum(c.cost) OVER (PARTITION BY (c.item).payer_id ORDER BY c.n))::bigint AS available,
-           (c.item).limits <> '{}' AS is_limited, i.hold
-    FROM inserted i JOIN unnest(p_common) c ON (c.item).hold_id = i.id
-  )
-  SELECT array_agg(o.*::opened_hold ORDER BY o.n) INTO v FROM opened o;
-  RETURN coalesce(v, '{}');
-END $$;
-
 -- The answers to those that were opened together, each in the place of its item; null for the others. The accounts are locked.
 CREATE FUNCTION open_together(p_items hold_request[], p_locked text[], p_limited boolean) RETURNS hold_answer[] LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := ledger_now();
-  v_common common_hold[];
-  v_opened opened_hold[];
-  r opened_hold;
+  v_common common_hold[] := common_holds(p_items, p_locked, p_limited, v_now);
+  v_opened common_hold[] := '{}';
+  c common_hold;
+  r record;
+  v_at integer := 0;
   v_lines ledger_line[];
+  v_renews boolean := false;
   v_answers hold_answer[];
 BEGIN
-  PERFORM renew_profiles(p_items, p_locked);
-  v_common := common_holds(p_items, p_locked, p_limited, v_now);
   IF v_common = '{}' THEN
     RETURN v_answers;
   END IF;
-  v_opened := insert_holds(v_common, v_now);
+  FOR r IN
+    INSERT INTO streaming_sessions AS s (
+      id, tenant_id, user_id, payer_id, opened_by, session_id, open_key, open_hash, upstream, model, chatflow_id, workspace_id,
+      api_key_id, price_rule_id, units, clamped, metadata, held_credits, limit_counts, lease_expires_at, created_at
+    ) SELECT
+      (o.item).hold_id, o.tenant_id, ((o.item).claims).id, (o.item).payer_id, (o.item).opened_by, (o.item).session_id,
+      (o.item).open_key, (o.item).open_hash, (o.item).upstream, (o.item).model, (o.item).chatflow_id, (o.item).workspace_id,
+      (o.item).api_key_id, (o.item).price_rule_id, (o.item).units, false, coalesce((o.item).metadata, '{}'), o.cost,
+      CASE WHEN (o.item).limits <> '{}' THEN counts_for((o.item).limits, o.cost, tokens_of((o.item).units)) END,
+      v_now + make_interval(secs => (o.item).lease_seconds), v_now
+      FROM unnest(v_common) o
+    ON CONFLICT DO NOTHING RETURNING s.id, tell_hold(s) AS hold
+  LOOP
+    -- In the order of v_common; missing is whose id or key was used before: open_hold() knows the answer.
+    LOOP
+      v_at := v_at + 1;
+      c := v_common[v_at];
+      EXIT WHEN (c.item).hold_id = r.id;
+    END LOOP;
+    v_opened := v_opened || c;
+    v_renews := v_renews OR coalesce(c.is_newer_profile, false);
+    v_answers[c.n] := ROW('opened', c.available, r.hold)::hold_answer;
+  END LOOP;
+  IF cardinality(v_opened) < cardinality(v_common) THEN
+    FOR r IN
+      SELECT o.n, sum(x.cost)::bigint AS untaken
+      FROM unnest(v_opened) o JOIN unnest(v_common) x ON (x.item).payer_id = (o.item).payer_id AND x.n < o.n
+      WHERE (v_answers[x.n]).outcome IS NULL GROUP BY o.n
+    LOOP
+      v_answers[r.n].available_credits := (v_answers[r.n]).available_credits + r.untaken;
+    END LOOP;
+  END IF;
   IF p_limited THEN
     PERFORM count_openings(v_opened);
   END IF;
   v_lines := ARRAY(
-    SELECT ROW(o.payer_id, ROW('hold', o.hold_id, NULL, NULL, o.actor, NULL, o.request_id)::ledger_note, -o.cost, o.cost, '{}',
-               '{}')::ledger_line
-    FROM unnest(v_opened) o WHERE o.cost > 0 ORDER BY o.n);
+    SELECT ROW((o.item).payer_id, ROW('hold', (o.item).hold_id, NULL, NULL, (o.item).actor, NULL, (o.item).request_id)::ledger_note,
+               -o.cost, o.cost, '{}', '{}')::ledger_line
+    FROM unnest(v_opened) o WHERE o.cost > 0);
   IF v_lines <> '{}' THEN
     UPDATE credit_allocations l SET remaining_credits = l.remaining_credits - t.amount, held_credits = l.held_credits + t.amount
       FROM (SELECT o.lot_id, sum(o.cost)::bigint AS amount FROM unnest(v_opened) o WHERE o.cost > 0 GROUP BY o.lot_id) t
       WHERE l.id = t.lot_id;
     INSERT INTO hold_lots (hold_id, allocation_id, held_credits)
-      SELECT o.hold_id, o.lot_id, o.cost FROM unnest(v_opened) o WHERE o.cost > 0;
+      SELECT (o.item).hold_id, o.lot_id, o.cost FROM unnest(v_opened) o WHERE o.cost > 0;
     PERFORM ledger_post_together(v_lines, v_now);
   END IF;
-  FOREACH r IN ARRAY v_opened LOOP
-    v_answers[r.n] := ROW('opened', r.available, r.hold)::hold_answer;
-  END LOOP;
+  IF v_renews THEN
+    PERFORM renew_profiles(p_items, p_locked);
+  END IF;
   RETURN v_answers;
 END $$;

@@ -77,6 +77,19 @@ CREATE VIEW verify_hold_lots AS
   ) h ON h.allocation_id = l.id
   WHERE l.held_credits <> coalesce(h.held, 0);
 
+-- What belongs to nobody: the place of the foreign keys that the busiest tables do without (migration 0022).
+CREATE VIEW verify_references AS
+  SELECT h.id::text AS name, h.user_id, 'the user of a hold' AS missing FROM streaming_sessions h
+    WHERE NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = h.user_id)
+  UNION ALL SELECT h.id::text, h.user_id, 'the payer of a hold' FROM streaming_sessions h
+    WHERE NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = h.payer_id)
+  UNION ALL SELECT t.id::text, t.user_id, 'the account of a transaction' FROM credit_transactions t
+    WHERE NOT EXISTS (SELECT FROM user_accounts a WHERE a.id = t.user_id)
+  UNION ALL SELECT t.hold_id::text, NULL, 'the hold that took from a lot' FROM hold_lots t
+    WHERE NOT EXISTS (SELECT FROM streaming_sessions h WHERE h.id = t.hold_id)
+  UNION ALL SELECT t.hold_id::text, NULL, 'the lot that a hold took from' FROM hold_lots t
+    WHERE NOT EXISTS (SELECT FROM credit_allocations l WHERE l.id = t.allocation_id);
+
 -- Lots that were passed over: for all that was ever held or taken of them they cannot have run dry, and yet a hold that was opened
 -- after they were there, and ended before they lapse, has taken from a lot behind them. Those with a filter are not judged.
 CREATE VIEW verify_order AS

@@ -109,7 +109,7 @@ BEGIN
       status = CASE WHEN (e.item).cause = 'void' OR (e.charge = 0 AND e.held > 0) THEN 'voided' ELSE 'settled' END,
       closed_at = v_now, close_key = (e.item).close_key, close_hash = (e.item).close_hash, outcome = (e.item).outcome,
       charged_credits = e.charge, released_credits = e.held - e.charge, available_after = e.available
-      FROM unnest(v_common) e WHERE s.id = (e.item).hold_id RETURNING e.n, to_jsonb(s) AS hold
+      FROM unnest(v_common) e WHERE s.id = (e.item).hold_id RETURNING e.n, tell_hold(s) AS hold
   LOOP
     v_answers[r.n] := ROW('done', NULL, r.hold)::hold_answer;
   END LOOP;

@@ -154,7 +154,7 @@ export class UpstreamCall {
         },
         headersTimeout: 0,
         bodyTimeout: 0,
-        ...(body !== undefined && { body: body instanceof FormData ? body : JSON.stringify(body) }),
+        ...(body !== undefined && { body: body instanceof FormData ? body : ownBytesOf(JSON.stringify(body)) }),
       });
       return await this.#exchange.head;
     } catch (error) {
@@ -217,6 +217,12 @@ export class UpstreamCall {
     });
   }
 }
+
+/**
+ * In memory of its own: undici keeps a body for as long as its answer takes, and with it the whole pool of 64 KiB that small
+ * buffers share.
+ */
+const ownBytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 const single = (header: string | string[] | undefined): string => (Array.isArray(header) ? header[0] : header) ?? '';
 

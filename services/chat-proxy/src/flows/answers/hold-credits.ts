@@ -17,10 +17,9 @@ import type { ClosedHold, Hold, HoldId, Resource, Units } from '../../domain/wir
 import type { Accounting, Asker, Clock, HoldRequest, Journal } from '../../ports.ts';
 import { billOf, endingOf, isUncounted, voided } from './ending-of-hold.ts';
 import type { LeaseKeeper } from './keep-leases.ts';
-import type { OpenHold, Shortage } from './open-hold.ts';
+import { CHECKPOINT_TOKENS, type OpenHold, type Shortage } from './open-hold.ts';
 import type { Settler } from './settle-leftovers.ts';
 
-const CHECKPOINT_TOKENS = 256;
 const RETRY_AFTER_SECONDS = 2;
 const RETRY_EXTENSION_AT = 1.25;
 /** The contract's limit. */
@@ -110,6 +109,7 @@ class JournalledHolds implements Holds {
       openedAt: clock.now(),
       checkpointedOutput: 0,
       checkpointedAt: clock.now(),
+      renewedAt: clock.now(),
     };
     hold.extendAt = firstLimitOf(hold);
     keeper.add(hold);

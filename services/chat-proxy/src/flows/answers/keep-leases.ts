@@ -5,22 +5,29 @@ import type { Tell } from '../../domain/facts.ts';
 import { billFor } from '../../domain/price.ts';
 import type { HoldId, Units } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../../ports.ts';
-import type { OpenHold } from './open-hold.ts';
+import { CHECKPOINT_TOKENS, type OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */
 const RENEWED_AT_ONCE = 1000;
+/** In so many turns every answer is renewed and noted once: all in one moment would keep new answers waiting. */
+export const KEEPING_TURNS = 8;
 
 export interface LeaseKeeper {
   add(hold: OpenHold): void;
   remove(holdId: HoldId): void;
   /** An answer has grown a lot: do not wait for the next turn. */
   noteSoon(): void;
-  /** Renews all leases at accounting, in one call per thousand, each with its progress; ends what has run for too long. */
+  /**
+   * Renews the leases whose turn it is at accounting, in one call per thousand, each with its progress; ends what has run for too
+   * long.
+   */
   renew(): Promise<void>;
   /** Ends the answers that were begun with an access which has ended since. */
   endRevoked(reasonOf: (access: Access) => string | undefined): void;
   /** Writes the progress of all running answers into the journal; one write at a time, so that the last word is the newest. */
   note(): Promise<void>;
+  /** The same for those whose turn it is: each once in `noteEveryMs`, or sooner when it has grown a lot. */
+  noteDue(): Promise<void>;
   readonly running: number;
 }
 
@@ -36,8 +43,11 @@ export interface LeaseKeeperDeps {
   readonly soon: (work: () => void) => void;
   readonly journalLeaseMs: number;
   readonly sessionLeaseMs: number;
-  /** How often `renew` is called. */
+  /** Within these times every answer is noted and renewed once... */
+  readonly noteEveryMs: number;
   readonly renewEveryMs: number;
+  /** ...by so many calls of `noteDue` and of `renew`. */
+  readonly turns: number;
   /** An answer that is older has escaped every other limit. */
   readonly longestAnswerMs: number;
   /** Settles an answer whose own end does not come. */
@@ -47,8 +57,7 @@ export interface LeaseKeeperDeps {
 /** Keeps the holds, journal rows and sessions of all running answers of this process alive. */
 export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
   const holds = new Map<HoldId, OpenHold>();
-  const note = inTurn(() => writeProgress(deps, [...holds.values()]));
-  let isNotingSoon = false;
+  const notes = createNotes(deps, () => [...holds.values()]);
   let hasSeenLease = false;
 
   function add(hold: OpenHold): void {
@@ -62,12 +71,17 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
 
   async function renew(): Promise<void> {
     endOverdue();
-    if (holds.size === 0) return;
-    const renewals = [...holds.values()].map(renewalOf);
+    const isWanted = isDueBy(deps, deps.renewEveryMs);
+    const due = [...holds.values()].filter(({ renewedAt }) => isWanted(renewedAt));
+    if (due.length === 0) return;
+    const renewals = due.map(renewalOf);
+    const now = deps.clock.now();
     await deps.keepAnswers();
     const ids = renewals.map(({ holdId }) => holdId);
     const sessions = deps.sessions.renewLeases(ids, new Date(deps.clock.now() + deps.sessionLeaseMs));
     await Promise.all([sessions, ...chunks(renewals).map(renewSome)]);
+    // Only now: what could not be renewed is due again.
+    for (const hold of due) hold.renewedAt = now;
   }
 
   /** A client that stopped reading can keep an answer from noticing that it was stopped; its hold ends all the same. */
@@ -103,20 +117,43 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     add,
     endRevoked,
     remove: (holdId) => void holds.delete(holdId),
+    renew,
+    ...notes,
+    get running() {
+      return holds.size;
+    },
+  };
+}
+
+/** What writes the progress of answers into the journal, one write at a time. */
+function createNotes(
+  deps: LeaseKeeperDeps,
+  running: () => readonly OpenHold[],
+): Pick<LeaseKeeper, 'note' | 'noteDue' | 'noteSoon'> {
+  let isSoon = false;
+  let wantsAll = false;
+  const noteDue = inTurn(() => {
+    const isDue = isDueBy(deps, deps.noteEveryMs);
+    const isWanted = (hold: OpenHold): boolean => isDue(hold.checkpointedAt) || hasGrown(hold);
+    const some = wantsAll ? running() : running().filter(isWanted);
+    wantsAll = false;
+    return writeProgress(deps, some);
+  });
+  return {
+    noteDue,
+    note() {
+      wantsAll = true;
+      return noteDue();
+    },
     noteSoon() {
-      if (isNotingSoon) return;
-      isNotingSoon = true;
+      if (isSoon) return;
+      isSoon = true;
       deps.soon(() => {
-        isNotingSoon = false;
-        void note().catch((error: unknown) =>
+        isSoon = false;
+        void noteDue().catch((error: unknown) =>
           deps.tell('background_failed', { task: 'checkpoint', reason: String(error) }),
         );
       });
-    },
-    renew,
-    note,
-    get running() {
-      return holds.size;
     },
   };
 }
@@ -125,6 +162,16 @@ function lossCode({ outcome, reason }: LostHold): ErrorCode {
   if (outcome === 'stopped') return reason === 'key_revoked' ? 'KEY_REVOKED' : 'ACCOUNT_DISABLED';
   return outcome === 'fenced' ? 'HOLD_FENCED' : 'HOLD_CLOSED';
 }
+
+/** A turn early rather than late; a moment that is still to come was set by a clock that has been put back since. */
+function isDueBy({ clock, turns }: LeaseKeeperDeps, everyMs: number): (doneAt: number) => boolean {
+  const now = clock.now();
+  const latest = now - everyMs * (1 - 1 / turns);
+  return (doneAt) => doneAt <= latest || doneAt > now;
+}
+
+const hasGrown = ({ reply, checkpointedOutput }: OpenHold): boolean =>
+  reply.meteredOutput - checkpointedOutput >= CHECKPOINT_TOKENS;
 
 /** Notes what has changed since the last time, and shows that the others are alive. */
 async function writeProgress(

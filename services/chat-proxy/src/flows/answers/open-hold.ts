@@ -6,6 +6,9 @@ import type { Reply } from '../../domain/reply.ts';
 import type { ClosedHold, Hold, HoldId, UserId } from '../../domain/wire-types.ts';
 import type { Ending } from '../../ports.ts';
 
+/** An answer that has grown by so much is noted without waiting for its turn. */
+export const CHECKPOINT_TOKENS = 256;
+
 export type Shortage = 'INSUFFICIENT_CREDITS' | 'BUDGET_EXCEEDED';
 
 /** A hold whose answer is being produced by this process. */
@@ -39,6 +42,7 @@ export interface OpenHold {
   readonly openedAt: number;
   checkpointedOutput: number;
   checkpointedAt: number;
+  renewedAt: number;
   /** How it ends, once that is decided, and whether the journal knows it. */
   concluded?: { readonly ending: Ending; readonly isWritten: boolean };
   closing?: Promise<ClosedHold | undefined>;
