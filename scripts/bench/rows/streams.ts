@@ -6,7 +6,7 @@ import type { Bench, Context } from '../stage/context.ts';
 import { type Seen, watching } from '../stage/probe.ts';
 
 const STREAMS = 100;
-const WARM_MS = 3000;
+const WARM_MS = 6000;
 /** Two answers of each stream at least. */
 const LEAST_MS = 6000;
 /** An answer of the paced flow takes about 2 s: so the streams lie apart from one another. */

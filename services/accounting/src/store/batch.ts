@@ -39,9 +39,10 @@ type Waiting<Item, Result> = {
 
 /**
  * Gathers single calls into batches without ever waiting for company: the first call goes at once with those at hand, and what
- * arrives while it is under way forms the next batch, which goes beside one that takes long. When a batch fails, its items run one by one, so that one bad item does not fail its
- * neighbours. Items of an owner who is under way wait for that statement to end, and keep nobody else waiting. Items of one whom
- * somebody else has locked leave the lanes for a queue of their own, where a statement may wait for the lock. An item whose signal says that its caller has gone is refused before it is sent.
+ * arrives while it is under way forms the next batch, which goes beside one that takes long. When a batch fails, its items run
+ * one by one, so that one bad item does not fail its neighbours. Items of an owner who is under way wait for that statement to
+ * end, and keep nobody else waiting. Items of one whom somebody else has locked leave the lanes for a queue of their own, where
+ * a statement may wait for the lock. An item whose signal says that its caller has gone is refused before it is sent.
  */
 export function createBatch<Item, Result>(
   run: RunBatch<Item, Result>,
