@@ -102,6 +102,7 @@ describe('a sealed successor', () => {
     const sealed = tokens.seal('the-successor', 'the-predecessor');
     expect(tokens.unseal(sealed, 'the-predecessor')).toBe('the-successor');
     expect(tokens.unseal(sealed, 'another')).toBeUndefined();
-    expect(tokens.unseal(`A${sealed.slice(1)}`, 'the-predecessor')).toBeUndefined();
+    const other = sealed.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'));
+    expect(tokens.unseal(other, 'the-predecessor')).toBeUndefined();
   });
 });
