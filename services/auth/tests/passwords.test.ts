@@ -102,7 +102,7 @@ describe('a sealed successor', () => {
     const sealed = tokens.seal('the-successor', 'the-predecessor');
     expect(tokens.unseal(sealed, 'the-predecessor')).toBe('the-successor');
     expect(tokens.unseal(sealed, 'another')).toBeUndefined();
-    const other = sealed.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'));
+    const other = sealed.replace(/^./, (letter) => (letter === 'A' ? 'B' : 'A'));
     expect(tokens.unseal(other, 'the-predecessor')).toBeUndefined();
   });
 });
