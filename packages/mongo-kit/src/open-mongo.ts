@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, Mongoose, mongo } from 'mongoose';
 import { type PoolState, watchPool } from './pool-state.ts';
 import { driverSilence } from './driver-silence.ts';
-import { TookTooLong } from './faults.ts';
+import { TookTooLong, troubleOf } from './faults.ts';
 
 export interface MongoOptions {
   readonly url: string;
@@ -37,7 +37,9 @@ export interface Mongo {
   bounded<Store extends object>(store: Store): Store;
   /** Resolves at the first connection, or when the connection is closed before it. */
   readonly connected: Promise<void>;
-  /** Asks on a connection of its own, which busy ones cannot keep away. */
+  /** As {@link run}, on connections of its own that busy ones cannot keep away: for signs of life, which are short and few. */
+  aside<T>(operation: (db: mongo.Db) => Promise<T>): Promise<T>;
+  /** Whether the server answers, asked {@link aside}. */
   ping(): Promise<void>;
   /** How many connections there are, and how many operations wait for one. */
   pool(): PoolState;
@@ -79,7 +81,7 @@ export function openMongo(options: MongoOptions): Mongo {
   }
   const inTime: Mongo['run'] = (operation) => within(operationTimeoutMs, operation);
   const run: Mongo['run'] = (operation) => around(() => inTime(operation));
-  let probe: mongo.MongoClient | undefined;
+  const aside = openAside(options, inTime);
   return {
     connection,
     connected,
@@ -88,24 +90,43 @@ export function openMongo(options: MongoOptions): Mongo {
     run,
     pool: watchPool(connection),
     bounded: (store) => boundedBy(run, store),
-    ping: () =>
-      inTime(async () => {
-        db();
-        // Connects with the first question, and again after every loss.
-        probe ??= new mongo.MongoClient(options.url, { ...timeoutsFor(operationTimeoutMs), maxPoolSize: 1 });
-        try {
-          await probe.db().command({ ping: 1 });
-        } catch (error) {
-          // The next question gets a driver that cannot have lost its way.
-          void probe.close().catch(() => undefined);
-          probe = undefined;
-          throw error;
-        }
-      }),
+    async aside(operation) {
+      db();
+      return aside.run(operation);
+    },
+    async ping() {
+      db();
+      await aside.run((its) => its.command({ ping: 1 }));
+    },
     async close() {
       closing.abort();
-      await Promise.all([connection.close(), probe?.close()]);
+      await Promise.all([connection.close(), aside.close()]);
     },
+  };
+}
+
+const ASIDE_POOL_SIZE = 2;
+
+/** Connects with the first operation, and again after every loss. */
+function openAside(options: MongoOptions, inTime: Mongo['run']) {
+  const { url, operationTimeoutMs = SOCKET_TIMEOUT_MS } = options;
+  const settings = { ...timeoutsFor(operationTimeoutMs), maxPoolSize: ASIDE_POOL_SIZE };
+  let current: mongo.MongoClient | undefined;
+  return {
+    async run<T>(operation: (db: mongo.Db) => Promise<T>): Promise<T> {
+      const client = (current ??= new mongo.MongoClient(url, settings));
+      try {
+        return await inTime(() => operation(client.db(namesDatabase(url) ? undefined : options.defaultDatabase)));
+      } catch (error) {
+        // The next operation gets a driver that cannot have lost its way.
+        if (troubleOf(error) === 'unavailable' && current === client) {
+          current = undefined;
+          void client.close().catch(() => undefined);
+        }
+        throw error;
+      }
+    },
+    close: async () => current?.close(),
   };
 }
 

@@ -8,13 +8,15 @@ interface Row {
 
 /** Which processes of this service live: one row each, written again and again. */
 export function instancesIn(mongo: Mongo, instance: string): Instances {
-  const rows = () => mongo.collection<Row>('instances');
+  const rows = () => mongo.collection<Row>(ROWS);
 
   return {
+    // Aside: a process whose connections are all busy lives, and must not be taken for dead.
     beat: (now, until) =>
-      mongo.run(async () => {
-        await rows().updateOne({ _id: instance }, { $set: { alive_until: until } }, { upsert: true });
-        await rows().deleteMany({ alive_until: { $lt: new Date(now.getTime() - KEPT_MS) } });
+      mongo.aside(async (db) => {
+        const beats = db.collection<Row>(ROWS);
+        await beats.updateOne({ _id: instance }, { $set: { alive_until: until } }, { upsert: true });
+        await beats.deleteMany({ alive_until: { $lt: new Date(now.getTime() - KEPT_MS) } });
       }),
 
     isAlive: (other, now) =>
@@ -29,4 +31,5 @@ export function instancesIn(mongo: Mongo, instance: string): Instances {
   };
 }
 
+const ROWS = 'instances';
 const KEPT_MS = 86_400_000;
