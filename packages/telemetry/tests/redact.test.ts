@@ -141,6 +141,7 @@ describe('secrets by their look inside any text', () => {
     const text = fc.oneof(
       fc.array(piece, { maxLength: 12 }).map((parts) => parts.join('')),
       fc.uuid(),
+      fc.stringMatching(/^[0-9a-f]{24}$/),
     );
     fc.assert(
       fc.property(text, (any) => {
