@@ -21,7 +21,7 @@ afterEach(leaveNeighbours);
 
 describe('A neighbour that does not answer', () => {
   it('is given up at the deadline, twice for a GET, with a 503 that says when to come back', async () => {
-    const { client, visits } = await neighbour(silence, { timeoutMs: 150, onUnavailable: 'ACCOUNTING_UNAVAILABLE' });
+    const { client, visits } = await neighbour(silence, { timeoutMs: 1200, onUnavailable: 'ACCOUNTING_UNAVAILABLE' });
     const began = performance.now();
     const refusal = await refusalOf(client.ping());
     expect(refusal).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE', status: 503, headers: { 'retry-after': '2' } });
