@@ -91,6 +91,53 @@ it('of a large handful only so much is made as a client takes at once', async ()
   expect(Math.max(...seen.map(({ characters }) => characters))).toBe(16_400);
 });
 
+it('waits for an event once, however many heartbeats go by before it comes', async () => {
+  const { answer } = quietAnswer();
+  let followers = 0;
+  const { next } = answer;
+  answer.next = () => {
+    const event = next();
+    const then = event.then.bind(event) as typeof event.then;
+    return Object.assign(event, {
+      then: ((...reactions: Parameters<typeof then>) => {
+        followers += 1;
+        return then(...reactions);
+      }) as typeof then,
+    });
+  };
+  const { chunks } = await streamAnswer(answer, framingFor(''), { ...SETTINGS, heartbeatMs: 1, clientStallMs: 60_000 });
+  const reader = chunks[Symbol.asyncIterator]();
+  await reader.next();
+  followers = 0;
+  for (let beats = 0; beats < 5; beats += 1) expect((await reader.next()).value).toBe(':heartbeat\n\n');
+  expect(followers).toBe(1);
+  await answer.return();
+  while (!(await reader.next()).done);
+});
+
+it('loses no event that comes while a heartbeat is written', async () => {
+  const came = Promise.withResolvers<void>();
+  const token: AnswerEvent = { event: 'token', data: 'late' };
+  async function* answer(): Answer {
+    yield [{ event: 'session_id', data: 's' }];
+    await came.promise;
+    yield [token];
+  }
+  const { chunks } = await streamAnswer(answer(), framingFor(''), {
+    ...SETTINGS,
+    heartbeatMs: 1,
+    clientStallMs: 60_000,
+  });
+  const reader = chunks[Symbol.asyncIterator]();
+  await reader.next();
+  expect((await reader.next()).value).toBe(':heartbeat\n\n');
+  came.resolve();
+  await turn();
+  const rest: string[] = [];
+  for (let next = await reader.next(); !next.done; next = await reader.next()) rest.push(String(next.value));
+  expect(rest.filter((text) => !text.startsWith(':'))).toEqual([framingFor('').frame(token, 2)]);
+});
+
 const EVENTS = 200;
 
 it('keeps nothing of what its client has got, however far off the next heartbeat is', async () => {
