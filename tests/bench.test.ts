@@ -171,10 +171,10 @@ describe('idle streams', () => {
       expect([streams.count(), streams.faults()]).toEqual([3, 0]);
       answers[0]?.end();
       answers[1]?.destroy();
-      await eventually(() => streams.count() === 1 || undefined, 'two of them end');
+      await eventually(async () => streams.count() === 1 || undefined, 'two of them end');
       expect(streams.faults()).toBe(2);
       streams.closeAll();
-      await eventually(() => answers.every(({ destroyed }) => destroyed) || undefined, 'the last is closed');
+      await eventually(async () => answers.every(({ destroyed }) => destroyed) || undefined, 'the last is closed');
       expect([streams.count(), streams.faults()]).toEqual([0, 2]);
     } finally {
       streams.closeAll();
