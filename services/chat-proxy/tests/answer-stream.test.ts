@@ -30,7 +30,7 @@ function quietAnswer() {
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
-  return { answer, ended: ended.promise };
+  return { answer, ended: ended.promise, silence: silence.promise };
 }
 
 describe('a client that stops reading', () => {
@@ -92,23 +92,16 @@ it('of a large handful only so much is made as a client takes at once', async ()
 });
 
 it('waits for an event once, however many heartbeats go by before it comes', async () => {
-  const { answer } = quietAnswer();
+  const { answer, silence } = quietAnswer();
   let followers = 0;
-  const { next } = answer;
-  answer.next = () => {
-    const event = next();
-    const then = event.then.bind(event) as typeof event.then;
-    return Object.assign(event, {
-      then: ((...reactions: Parameters<typeof then>) => {
-        followers += 1;
-        return then(...reactions);
-      }) as typeof then,
-    });
-  };
+  const then = silence.then.bind(silence);
+  Reflect.set(silence, 'then', (...reactions: Parameters<typeof then>) => {
+    followers += 1;
+    return then(...reactions);
+  });
   const { chunks } = await streamAnswer(answer, framingFor(''), { ...SETTINGS, heartbeatMs: 1, clientStallMs: 60_000 });
   const reader = chunks[Symbol.asyncIterator]();
   await reader.next();
-  followers = 0;
   for (let beats = 0; beats < 5; beats += 1) expect((await reader.next()).value).toBe(':heartbeat\n\n');
   expect(followers).toBe(1);
   await answer.return();

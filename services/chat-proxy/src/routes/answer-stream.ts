@@ -49,16 +49,16 @@ interface Relay {
 }
 
 async function* frames({ answer, first, framing, settings, after }: Relay): AsyncGenerator<string, void, undefined> {
-  const beat = new Beat<IteratorResult<readonly AnswerEvent[], void>>(settings.heartbeatMs);
+  const beat = new Beat<IteratorResult<readonly AnswerEvent[], void>>(framing, settings.heartbeatMs);
   const stall = new Stall(answer, settings.clientStallMs);
   let sequence = after;
   let next: Promise<IteratorResult<readonly AnswerEvent[], void>> = Promise.resolve(first);
   try {
     for (;;) {
-      const result = framing.heartbeat === undefined ? await next : await beat.orEarlier(next);
+      const result = await beat.orEarlier(next);
       if (result?.done) return;
-      const texts = result ? textsOf(result.value, framing, sequence) : [framing.heartbeat ?? ''];
-      sequence += result?.value.length ?? 0;
+      const texts = result ? textsOf(result.value, framing, sequence) : [beat.text];
+      if (result) sequence += result.value.length;
       for (const text of stall.watch(texts)) yield text;
       if (stall.hasEnded) return;
       if (result) next = answer.next();
@@ -89,19 +89,23 @@ function* textsOf(events: readonly AnswerEvent[], framing: Framing, after: numbe
 
 /** What comes first: an event, or, as undefined, the next beat. */
 class Beat<T> {
-  readonly #timer: NodeJS.Timeout;
+  readonly text: string;
+  readonly #timer: NodeJS.Timeout | undefined;
   /** What is followed, and whether it has come while nobody waited. */
   #event: Promise<T> | undefined;
   #hasCome = false;
   #waiting: PromiseWithResolvers<T | undefined> | undefined;
 
-  constructor(everyMs: number) {
-    this.#timer = setInterval(() => this.#waiting?.resolve(undefined), everyMs);
+  /** In a framing that has no place for it, never. */
+  constructor({ heartbeat }: Framing, everyMs: number) {
+    this.text = heartbeat ?? '';
+    if (heartbeat !== undefined) this.#timer = setInterval(() => this.#waiting?.resolve(undefined), everyMs);
   }
 
   // A race against one promise for all events would keep every one of them until the beat, and a race for each beat every beat
   // until the event.
   orEarlier(event: Promise<T>): Promise<T | undefined> {
+    if (!this.#timer) return event;
     if (event !== this.#event) this.#follow(event);
     else if (this.#hasCome) return event;
     this.#waiting = Promise.withResolvers();

@@ -89,21 +89,25 @@ export function createRunRequest(deps: RunRequestDeps) {
 
   async function pump(request: Request, recording: Recording, left: AbortSignal): Promise<void> {
     try {
-      try {
-        for await (const events of await begin(deps, request, left)) {
-          note(request, events);
-          await recording.room();
-          if (recording.lastEvent !== 'end') continue;
-          recording.end(own.clock.now());
-          // Before the answer is charged: whoever repeats the request after our death gets what was paid for.
-          if (request.claim) await deps.sharing.flush().catch(() => undefined);
-        }
-      } finally {
-        leave(deps, request);
-      }
+      await record(request, recording, left);
       await end(request);
     } catch (error) {
       await end(request, left.aborted ? 'left' : toAppError(error));
+    }
+  }
+
+  async function record(request: Request, recording: Recording, left: AbortSignal): Promise<void> {
+    try {
+      for await (const events of await begin(deps, request, left)) {
+        note(request, events);
+        await recording.room();
+        if (recording.lastEvent !== 'end') continue;
+        recording.end(own.clock.now());
+        // Before the answer is charged: whoever repeats the request after our death gets what was paid for.
+        if (request.claim) await deps.sharing.flush().catch(() => undefined);
+      }
+    } finally {
+      leave(deps, request);
     }
   }
 
