@@ -139,6 +139,16 @@ describe('a client that leaves an upstream which bills on', () => {
     expect([stage.upstream.returned, timers.length]).toEqual([1, 0]);
   });
 
+  it('pays also for what came together with what it read, while its hold had to grow', async () => {
+    const grows = text('x'.repeat(8000));
+    const flow = { ...AGENTFLOW, upstream: 'openai' };
+    const { stage, over } = await leave([[grows, text('two'), usage(2002)] as Step], drainOf(1), flow);
+    await over;
+    expect(stage.accounting.endings).toMatchObject([
+      { ending: { kind: 'settle', outcome: 'aborted', units: { output: 2002 }, usageSource: 'provider' } },
+    ]);
+  });
+
   it('is not waited for beyond the limit of time: then what came is charged', async () => {
     const { stage, over } = await leave([text('one'), text('two'), 'hang']);
     await new Promise(setImmediate);
