@@ -130,8 +130,11 @@ describe('a client that leaves an upstream which bills on', () => {
   }
   const REST = [text('one'), text('two'), text('three'), usage(3)];
 
-  it('pays exactly what the upstream reports at the end of the answer that nobody reads', async () => {
-    const { stage, over } = await leave(REST);
+  it.each([
+    ['part by part', REST],
+    ['in few reads', [text('one'), [text('two'), text('three'), usage(3)] as Step]],
+  ])('pays exactly what the upstream reports at the end of the answer that nobody reads, %s', async (_, steps) => {
+    const { stage, over } = await leave(steps);
     await over;
     expect(stage.accounting.endings).toMatchObject([
       { ending: { kind: 'settle', outcome: 'aborted', units: { output: 3 }, usageSource: 'provider' } },
