@@ -13,10 +13,15 @@ const LONGEST_DOCUMENT = 16 * 1024 * 1024;
 /** Recordings of one process, and a database that takes no document that is too long, and then nothing of the whole command. */
 function stage() {
   const clock = manualClock();
+  let writes = 0;
+  /** What goes on while it is written. */
+  let said = (): void => undefined;
   const written: RecordedPart[] = [];
   const sharing = createSharing({
     shared: {
       async write(parts) {
+        writes += 1;
+        said();
         for (const { events } of parts)
           if (Buffer.byteLength(JSON.stringify(events)) > LONGEST_DOCUMENT) throw new Error('too long');
         written.push(...parts);
@@ -37,15 +42,23 @@ function stage() {
     mostBytesInAll: 4 * MOST_BYTES,
   });
   /** An answer that has come to its end since the last look. */
-  const answer = (...said: string[]) => {
+  const answer = (...words: string[]) => {
     const recording = recordings.open(holdId(), OWNER);
-    recording.add(...said.map((data) => ({ event: 'token', data })));
+    recording.add(...words.map((data) => ({ event: 'token', data })));
     recording.end(clock.now());
     sharing.add(recording, 300_000);
     return recording.requestId;
   };
+  /** One that goes on, a word with every write. */
+  const endless = () => {
+    const recording = recordings.open(holdId(), OWNER);
+    said = () => recording.add({ event: 'token', data: `word ${writes}` });
+    said();
+    sharing.add(recording, 300_000);
+    return recording.requestId;
+  };
   const of = (id: string) => written.filter(({ requestId }) => requestId === id);
-  return { sharing, answer, of };
+  return { sharing, answer, endless, of, writes: () => writes };
 }
 
 describe('answers that are written where others can read them', () => {
@@ -73,5 +86,14 @@ describe('answers that are written where others can read them', () => {
       ['cut', 0],
     ]);
     expect(of(short)).toMatchObject([{ state: 'ended' }]);
+  });
+
+  it('are written for all who ask at once in two turns, and for who asks later in the next one', async () => {
+    const { sharing, endless, of, writes } = stage();
+    const id = endless();
+    await Promise.all(Array.from({ length: 100 }, () => sharing.flush()));
+    expect(writes()).toBe(2);
+    await sharing.flush();
+    expect(of(id).flatMap(({ events }) => events.map(({ data }) => data))).toEqual(['word 0', 'word 1', 'word 2']);
   });
 });

@@ -2,13 +2,14 @@ import { AppError } from '@tollgate/http-kit';
 import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Clock, Instances, Owner, RecordedFailure, RecordedPart, SharedRecordings } from '../../ports.ts';
+import { inTurn } from '../in-turn.ts';
 import { bytesOf as bytesOfEvent } from './kept-events.ts';
 import type { Recording } from './recording.ts';
 
 export interface Sharing {
   /** From now on the recording is written where other processes can read it. */
   add(recording: Recording, keptMs: number): void;
-  /** Writes what is new in all of them; one turn at a time. */
+  /** Writes what is new in all of them by now; one turn at a time, shared by all who wait for it. */
   flush(): Promise<void>;
   /** Reads an answer of any process, and goes on while it is given. Undefined when the owner has none of that id. */
   read(owner: Owner, requestId: HoldId, after: number, signal: AbortSignal): Promise<Answer | undefined>;
@@ -44,7 +45,6 @@ interface Shared {
 export function createSharing(deps: SharingDeps): Sharing {
   const { clock } = deps;
   const active = new Map<HoldId, Shared>();
-  let turn: Promise<void> = Promise.resolve();
 
   async function writeAll(): Promise<void> {
     for (const { recording } of active.values())
@@ -96,11 +96,7 @@ export function createSharing(deps: SharingDeps): Sharing {
 
   return {
     add: (recording, keptMs) => void active.set(recording.requestId, { recording, keptMs, written: 0, bytes: 0 }),
-    flush() {
-      const mine = turn.then(writeAll, writeAll);
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    flush: inTurn(writeAll),
     async read(owner, requestId, after, signal) {
       const page = await deps.shared.read(owner, requestId, after, new Date(clock.now()));
       return page && follow({ owner, requestId, after, signal }, page);
