@@ -57,22 +57,38 @@ const leaseOf = ({ id, upstreamMemoryId, leaseId }: SessionRelease) => ({
   lease_id: leaseId,
 });
 
-/** Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again. */
+/**
+ * Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again; those of which
+ * nothing else changes in one update.
+ */
 async function giveBackAll(rows: mongo.Collection<SessionRow>, some: readonly SessionRelease[]): Promise<boolean[]> {
-  const writes = some.map((released) => ({ updateOne: { filter: leaseOf(released), update: givenBack(released) } }));
-  const { matchedCount } = await rows.bulkWrite(writes, { ordered: false });
+  const plain = some.filter(isPlain);
+  const together = plain.length > 1 ? [{ updateMany: { filter: leasesOf(plain), update: PLAINLY } }] : [];
+  const each = (plain.length > 1 ? some.filter((released) => !isPlain(released)) : some).map((released) => ({
+    updateOne: { filter: leaseOf(released), update: givenBack(released) },
+  }));
+  const { matchedCount } = await rows.bulkWrite([...together, ...each], { ordered: false });
   if (matchedCount === some.length) return some.map(() => true);
   const found = await rows.find({ _id: { $in: some.map(({ id }) => id) } }, { projection: { memory_id: 1 } }).toArray();
   const standing = new Set(found.map(({ _id, memory_id: memoryId }) => `${_id} ${memoryId}`));
   return some.map(({ id, upstreamMemoryId }) => standing.has(`${id} ${upstreamMemoryId}`));
 }
 
+const UNLEASED = { lease_id: '', lease_until: '', pending: '' } as const;
+const PLAINLY = { $unset: UNLEASED };
+
+const isPlain = ({ stored, freshChatId }: SessionRelease): boolean => !stored && freshChatId === undefined;
+
+/** The id of a lease is the one of its question, and is in one conversation only. */
+const leasesOf = (some: readonly SessionRelease[]) => ({
+  _id: { $in: some.map(({ id }) => id) },
+  lease_id: { $in: some.map(({ leaseId }) => leaseId) },
+});
+
 function givenBack({ freshChatId, stored }: SessionRelease): mongo.UpdateFilter<SessionRow> {
   return {
     $unset: {
-      lease_id: '',
-      lease_until: '',
-      pending: '',
+      ...UNLEASED,
       ...(stored && { forget_at: '', expires_at: '' }),
     },
     ...(stored && {

@@ -148,6 +148,34 @@ describe('conversations that begin or end at the same moment', () => {
     const row = { user_id: others[0]?.owner.userId };
     expect(await library.mongo.collection('sessions').findOne(row)).not.toHaveProperty('pending');
   });
+
+  it('are given back in one update when nothing else changes, and no other than its owner gives one back', async () => {
+    const sessions = sessionsIn(library.mongo, 'default');
+    const all = many(opening);
+    await Promise.all(all.map((each) => sessions.open(each)));
+    const [overtaken, unsettled, ...others] = all;
+    if (!overtaken || !unsettled) throw new Error('forty were opened');
+    const late = new Date(NOW.getTime() + 2 * LONG);
+    const { upstreamMemoryId: _, pending: __, ...claim } = overtaken;
+    const lease = { id: holdId(), until: new Date(late.getTime() + LONG) };
+    await sessions.release(endOf(overtaken));
+    expect(await sessions.claim({ ...claim, now: late, lease })).toMatchObject({ isNew: false });
+
+    const plainly = ({ stored: ___, ...release }: ReturnType<typeof endOf>) => release;
+    const ends = [overtaken, ...others].map((each) => sessions.release(plainly(endOf(each))));
+    const fresh = sessions.release({ ...plainly(endOf(unsettled)), freshChatId: 'slot-2' });
+    expect(await Promise.all([...ends, fresh])).toEqual(all.map(() => true));
+
+    const rows = await library.mongo
+      .collection('sessions')
+      .find({ user_id: { $in: all.map(({ owner }) => owner.userId) } })
+      .toArray();
+    const leased = rows.filter((row) => 'lease_id' in row || 'lease_until' in row || 'pending' in row);
+    expect(leased).toMatchObject([{ _id: overtaken.id, lease_id: lease.id }]);
+    expect(rows.flatMap(({ chat_ids: ids }) => ids as string[]).filter((id) => id === 'slot-2')).toHaveLength(1);
+    // None of them has messages: each is forgotten when it was to be.
+    expect(rows.filter((row) => row['message_count'] === 0 && 'forget_at' in row)).toHaveLength(MANY - 1);
+  });
 });
 
 describe('messages that are saved at the same moment', () => {
