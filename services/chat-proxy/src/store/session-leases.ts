@@ -2,7 +2,7 @@ import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { SessionRelease, Sessions } from '../ports.ts';
 import { gatheredInserts, gatheredWrites } from './gathered-writes.ts';
-import { firstColumns, leaseColumns, sessionClaims, type SessionsDeps } from './session-claims.ts';
+import { beginningColumns, firstColumns, leaseColumns, sessionClaims, type SessionsDeps } from './session-claims.ts';
 import { type SessionRow, unfinishedOf } from './session-row.ts';
 import { ownerColumns } from './streams/owned.ts';
 
@@ -58,46 +58,54 @@ const leaseOf = ({ id, upstreamMemoryId, leaseId }: SessionRelease) => ({
 });
 
 /**
- * Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again; those of which
- * nothing else changes in one update.
+ * Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again; those that
+ * change alike in one update.
  */
 async function giveBackAll(rows: mongo.Collection<SessionRow>, some: readonly SessionRelease[]): Promise<boolean[]> {
-  const plain = some.filter(isPlain);
-  const together = plain.length > 1 ? [{ updateMany: { filter: leasesOf(plain), update: PLAINLY } }] : [];
-  const each = (plain.length > 1 ? some.filter((released) => !isPlain(released)) : some).map((released) => ({
-    updateOne: { filter: leaseOf(released), update: givenBack(released) },
-  }));
-  const { matchedCount } = await rows.bulkWrite([...together, ...each], { ordered: false });
+  const groups = Map.groupBy(some, (released) => likeness(released) ?? released);
+  const { matchedCount } = await rows.bulkWrite([...groups.values()].map(writeOf), { ordered: false });
   if (matchedCount === some.length) return some.map(() => true);
   const found = await rows.find({ _id: { $in: some.map(({ id }) => id) } }, { projection: { memory_id: 1 } }).toArray();
   const standing = new Set(found.map(({ _id, memory_id: memoryId }) => `${_id} ${memoryId}`));
   return some.map(({ id, upstreamMemoryId }) => standing.has(`${id} ${upstreamMemoryId}`));
 }
 
-const UNLEASED = { lease_id: '', lease_until: '', pending: '' } as const;
-const PLAINLY = { $unset: UNLEASED };
+/** What is the same for all that change alike; undefined for one that changes in its own way. */
+const likeness = ({ stored, freshChatId, dropsBeginning = false }: SessionRelease): number | 'unstored' | undefined =>
+  stored?.beginning || freshChatId !== undefined || dropsBeginning ? undefined : (stored?.messages ?? 'unstored');
 
-const isPlain = ({ stored, freshChatId }: SessionRelease): boolean => !stored && freshChatId === undefined;
+function writeOf(some: readonly SessionRelease[]): mongo.AnyBulkWriteOperation<SessionRow> {
+  const [first] = some;
+  if (first && some.length === 1) return { updateOne: { filter: leaseOf(first), update: givenBack(first) } };
+  // The id of a lease is the one of its question, and stands in one conversation only.
+  const filter = {
+    _id: { $in: some.map(({ id }) => id) },
+    lease_id: { $in: some.map(({ leaseId }) => leaseId) },
+  };
+  return { updateMany: { filter, update: givenBack(lastOf(some)) } };
+}
 
-/** The id of a lease is the one of its question, and is in one conversation only. */
-const leasesOf = (some: readonly SessionRelease[]) => ({
-  _id: { $in: some.map(({ id }) => id) },
-  lease_id: { $in: some.map(({ leaseId }) => leaseId) },
-});
+/** The moments of those that end together are hardly apart. */
+const lastOf = (some: readonly SessionRelease[]): SessionRelease =>
+  some.reduce((last, each) => (momentOf(each) > momentOf(last) ? each : last));
+const momentOf = ({ stored }: SessionRelease): number => stored?.at.getTime() ?? 0;
 
-function givenBack({ freshChatId, stored }: SessionRelease): mongo.UpdateFilter<SessionRow> {
+function givenBack({ freshChatId, stored, dropsBeginning }: SessionRelease): mongo.UpdateFilter<SessionRow> {
   return {
     $unset: {
-      ...UNLEASED,
+      lease_id: '',
+      lease_until: '',
+      pending: '',
       ...(stored && { forget_at: '', expires_at: '' }),
     },
     ...(stored && {
       $set: {
         last_at: stored.at,
-        ...(stored.beginning && { topic: stored.beginning.topic, first_message: stored.beginning.firstMessage }),
+        ...(stored.beginning && beginningColumns(stored.beginning)),
       },
       $inc: { message_count: stored.messages },
     }),
+    ...(dropsBeginning && { $set: beginningColumns() }),
     ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
   };
 }
