@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { MigrationError, Umzug } from 'umzug';
 import { Connection } from './connection.ts';
 import { type Query, sqlState, troubleOf } from './postgres.ts';
 
@@ -67,6 +66,9 @@ async function applyMissing(client: pg.Client, steps: readonly Migration[]): Pro
     if (!step) throw new Error(`the database is newer than this version: it has ${name}`);
     if (step.hash !== hash) throw new Error(`the migration ${name} was changed after it was taken`);
   }
+  if (steps.every(({ name }) => taken.some((line) => line.name === name))) return [];
+  // Loaded by those who have steps to take: it brings as many modules as half of the service.
+  const { MigrationError, Umzug } = await import('umzug');
   const umzug = new Umzug({
     migrations: steps.map((step) => ({ name: step.name, up: () => takeStep(client, step) })),
     // A step writes its own line of history, in its own transaction.
