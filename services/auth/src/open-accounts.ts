@@ -19,7 +19,10 @@ interface OpenedAccount {
  * Opens the accounts of an installation, the first administrator among them; those that exist keep their passwords.
  * @throws ZodError for anything but `[{ "username", "email", "password", "role" }]`, ConfigError, and the database's errors.
  */
-export async function openAccounts(given: unknown, environment?: Parameters<typeof readAuthConfig>[0]): Promise<OpenedAccount[]> {
+export async function openAccounts(
+  given: unknown,
+  environment?: Parameters<typeof readAuthConfig>[0],
+): Promise<OpenedAccount[]> {
   const wanted = WantedUsers.parse(given);
   const deps = await createDeps({ ...readAuthConfig(environment), logLevel: 'error' });
   try {
