@@ -11,7 +11,7 @@ interface Seed {
 }
 
 /** By its path, as services are started: a package knows no service. In this process, since one more takes a second to start. */
-const SEED = new URL('../../../../services/auth/src/open-accounts.ts', import.meta.url).href;
+const SEED = new URL('../../../../services/auth/src/seed.ts', import.meta.url).href;
 
 /** The first administrator, opened as auth's own seed command does it. */
 export async function seededAdmin(authEnvironment: Environment, urls: Urls): Promise<Person> {
