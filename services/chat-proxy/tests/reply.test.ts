@@ -92,3 +92,23 @@ describe('the meter of an answer', () => {
     expect([answer.text, answer.events, answer.meteredOutput]).toEqual(['', [], 1]);
   });
 });
+
+describe('what is kept of an answer for the history', () => {
+  it('is bounded, also when all of it comes in one piece', () => {
+    const answer = reply();
+    answer.add(text('x'.repeat(5_000_000)));
+    answer.add(text('y'));
+    expect(answer.text).toBe('x'.repeat(4_000_000));
+    expect(answer.meteredOutput).toBe(1_250_001);
+  });
+
+  it('is bounded, also when it thinks between its steps', () => {
+    const answer = reply();
+    for (let step = 0; step < 20; step += 1) {
+      for (let piece = 0; piece < 10; piece += 1) answer.add({ kind: 'thinking', text: 'x'.repeat(10_000) });
+      answer.add({ kind: 'event', event: { event: 'usedTools', data: [step] } });
+    }
+    expect(JSON.stringify(answer.events).length).toBeLessThan(262_144 + 100);
+    expect(answer.events.slice(0, 2)).toMatchObject([{ event: 'thinking', data: 'x'.repeat(100_000) }, { data: [0] }]);
+  });
+});

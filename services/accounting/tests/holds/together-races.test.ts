@@ -84,6 +84,21 @@ describe('holds and endings of one account, many in a statement', () => {
     expect(held.map(({ available_credits: available }) => Number(available))).toEqual([41, 32, 23, 14, 5, 5, 5, 5]);
   });
 
+  it('one of which comes with a key that is used: the others are told what is left without it', async () => {
+    const [alice] = await users(1, 50);
+    if (!alice) throw new Error('nobody');
+    const [known = '', ...held] = ids(4);
+    await ask(accounting.db, 'open_holds', [opening(alice, known, 5)]);
+    const answers = await ask(
+      accounting.db,
+      'open_holds',
+      held.map((id, at) => opening(alice, id, 9, at === 1 ? { open_key: `hold:${known}` } : {})),
+    );
+    expect(outcomes(answers)).toEqual(['opened', 'mismatch', 'opened']);
+    expect(answers.map(({ available_credits: available }) => available && Number(available))).toEqual([36, null, 27]);
+    expect(await accounting.balance(alice)).toEqual({ available: 27, held: 23 });
+  });
+
   it('that a limit does not all let pass: as many as it has room for are opened, and counted', async () => {
     const [alice, bob] = await users(2, 100);
     if (!alice || !bob) throw new Error('nobody');
@@ -121,6 +136,28 @@ describe('holds and endings of one account, many in a statement', () => {
       [alice.userId],
     );
     expect(rows.map(({ value }) => value)).toEqual([20]);
+  });
+
+  it('take over the newest profile that one of them brings, and no older one', async () => {
+    const people = await users(2, 50);
+    const [alice] = people;
+    if (!alice) throw new Error('nobody');
+    const inTurns = async (years: readonly number[]) => {
+      const named = ({ userId }: User, year: number) => ({
+        claims: { id: userId, username: `of ${year}`, email: `${year}@example.org`, issued_at: `${year}-01-01` },
+      });
+      const items = years.flatMap((year) => people.map((user) => opening(user, randomUUID(), 1, named(user, year))));
+      expect(new Set(outcomes(await ask(accounting.db, 'open_holds', items)))).toEqual(new Set(['opened']));
+      const { rows } = await accounting.db.query(
+        'SELECT DISTINCT username, email, role FROM user_accounts WHERE id = ANY ($1)',
+        [people.map(({ userId }) => userId)],
+      );
+      return rows;
+    };
+    const of = (year: number) => [{ username: `of ${year}`, email: `${year}@example.org`, role: 'enduser' }];
+    expect(await inTurns([2101, 2103, 2102])).toEqual(of(2103));
+    expect(await inTurns([2102])).toEqual(of(2103));
+    expect(await inTurns([2104])).toEqual(of(2104));
   });
 });
 
@@ -178,6 +215,26 @@ describe('a statement with many items', () => {
         );
     } finally {
       await accounting.db.query('DROP TRIGGER zz_poison ON streaming_sessions; DROP FUNCTION refuse_poison');
+    }
+  });
+
+  it('fails at once when the database gives back another row than it was given', async () => {
+    const [alice] = await users(1, 20);
+    if (!alice) throw new Error('nobody');
+    await accounting.db.query(`CREATE FUNCTION rename_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN NEW.id := gen_random_uuid(); RETURN NEW; END $$`);
+    await accounting.db.query(`CREATE TRIGGER zz_rename BEFORE INSERT ON streaming_sessions
+      FOR EACH ROW WHEN (NEW.metadata ? 'renamed') EXECUTE FUNCTION rename_hold()`);
+    try {
+      const items = ids(2).map((id) => opening(alice, id, 5, { metadata: { renamed: true } }));
+      const asked = connected(async (client) => {
+        await client.query("SET statement_timeout = '10s'");
+        return ask(client, 'open_holds', items);
+      });
+      await expect(asked).rejects.toMatchObject({ code: 'XX000' });
+      expect(await accounting.balance(alice)).toEqual({ available: 20, held: 0 });
+    } finally {
+      await accounting.db.query('DROP TRIGGER zz_rename ON streaming_sessions; DROP FUNCTION rename_hold');
     }
   });
 

@@ -148,20 +148,19 @@ export class Reply {
 
   #keepText(text: string): void {
     if (!this.#keeps || this.#keptCharacters >= LONGEST_KEPT_TEXT) return;
-    this.#texts.push(text);
-    this.#keptCharacters += text.length;
+    const kept = text.slice(0, LONGEST_KEPT_TEXT - this.#keptCharacters);
+    this.#texts.push(kept);
+    this.#keptCharacters += kept.length;
   }
 
   #keepEvent(event: AnswerEvent): void {
     if (!this.#keeps || this.#events.length >= MOST_EVENTS) return;
     const last = this.#events.at(-1);
-    if (event.event === 'thinking' && last?.event === 'thinking') {
-      const joined = { event: 'thinking', data: String(last.data) + String(event.data) };
-      if (joined.data.length <= LONGEST_EVENTS) this.#events[this.#events.length - 1] = joined;
-      return;
-    }
-    this.#eventCharacters += JSON.stringify(event).length;
-    if (this.#eventCharacters <= LONGEST_EVENTS) this.#events.push(event);
+    const goesOn = event.event === 'thinking' && last?.event === 'thinking';
+    this.#eventCharacters += JSON.stringify(goesOn ? event.data : event).length;
+    if (this.#eventCharacters > LONGEST_EVENTS) return;
+    if (goesOn) this.#events[this.#events.length - 1] = { ...last, data: String(last.data) + String(event.data) };
+    else this.#events.push(event);
   }
 }
 

@@ -67,7 +67,7 @@ export async function* chat(deps: ChatDeps, caller: Asker, ask: Ask, signal: Abo
     const over = [deps.stopping, hold.lost.signal];
 
     for await (const parts of deps.answers.from(places, { prompt, hold, left: signal, over }))
-      for (const { events, grow } of toldOf(parts, { hold, sessionId: turn.sessionId, opening }, deps.holds)) {
+      for (const { events, grow } of toldOf(parts, { ...told, hold, opening, left: signal }, deps.holds)) {
         yield events;
         await grow?.();
       }

@@ -130,13 +130,26 @@ describe('a client that leaves an upstream which bills on', () => {
   }
   const REST = [text('one'), text('two'), text('three'), usage(3)];
 
-  it('pays exactly what the upstream reports at the end of the answer that nobody reads', async () => {
-    const { stage, over } = await leave(REST);
+  it.each([
+    ['part by part', REST],
+    ['in few reads', [text('one'), [text('two'), text('three'), usage(3)] as Step]],
+  ])('pays exactly what the upstream reports at the end of the answer that nobody reads, %s', async (_, steps) => {
+    const { stage, over } = await leave(steps);
     await over;
     expect(stage.accounting.endings).toMatchObject([
       { ending: { kind: 'settle', outcome: 'aborted', units: { output: 3 }, usageSource: 'provider' } },
     ]);
     expect([stage.upstream.returned, timers.length]).toEqual([1, 0]);
+  });
+
+  it('pays also for what came together with what it read, while its hold had to grow', async () => {
+    const grows = text('x'.repeat(8000));
+    const flow = { ...AGENTFLOW, upstream: 'openai' };
+    const { stage, over } = await leave([[grows, text('two'), usage(2002)] as Step], drainOf(1), flow);
+    await over;
+    expect(stage.accounting.endings).toMatchObject([
+      { ending: { kind: 'settle', outcome: 'aborted', units: { output: 2002 }, usageSource: 'provider' } },
+    ]);
   });
 
   it('is not waited for beyond the limit of time: then what came is charged', async () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { unavailable } from '@tollgate/http-kit';
+import { eventually, manualClock } from '@tollgate/test-kit';
+import { createSlots } from '../../src/flows/limits/hold-slots.ts';
 import type { HoldId } from '../../src/domain/wire-types.ts';
 import { createEmbed } from '../../src/flows/openai/embed.ts';
-import { MODEL } from '../fixtures/doubles.ts';
+import { holdId, MODEL } from '../fixtures/doubles.ts';
 import { codeOf, createStage, readAll, type Stage, stageWith, text, withModel } from '../fixtures/flow-stage.ts';
 
 const forEver = new AbortController().signal;
@@ -85,4 +88,37 @@ describe('vectors', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     expect(asked()).toBe(2);
   });
+});
+
+it('a place that is given back before it was surely taken is freed in the end, also when the database goes away in between', async () => {
+  const taking = Promise.withResolvers<boolean>();
+  const places = new Set<string>();
+  let isAway = false;
+  const slots = createSlots({
+    clock: manualClock(),
+    unshared: () => undefined,
+    slots: {
+      async take(_subject, id) {
+        await taking.promise;
+        places.add(id);
+        return true;
+      },
+      async release(_subject, id) {
+        if (isAway) throw unavailable('DEPENDENCY_UNAVAILABLE', 1);
+        places.delete(id);
+      },
+    },
+  });
+  const id = holdId();
+  const taken = slots.take('user alice', id, 1);
+  slots.release('user alice', id);
+  await slots.tick();
+  isAway = true;
+  taking.resolve(true);
+  await taken;
+  await eventually(async () => places.has(id) || undefined, 'the place');
+  await expect(slots.tick()).rejects.toThrow();
+  isAway = false;
+  await slots.tick();
+  expect([...places]).toEqual([]);
 });

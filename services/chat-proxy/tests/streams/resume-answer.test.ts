@@ -61,6 +61,17 @@ describe('an answer that is read again', () => {
     expect(namesOf((await resumed(stage, requestId, 2)).events)).toEqual(['usage', 'abort', 'end']);
   });
 
+  it.each([
+    ['its price', 3],
+    ['its end', 4],
+  ])('whose client goes with %s in its hands ended as it was told, once', async (_with, reads) => {
+    const stage = createStage();
+    const { requestId } = await dropped(stage, { steps: [text('One')], reads });
+    const told = await resumed(stage, requestId, 0);
+    expect(namesOf(told.events)).toEqual(['session_id', 'token', 'usage', 'end']);
+    expect(stage.accounting.endings).toMatchObject([{ ending: { outcome: 'completed' } }]);
+  });
+
   it('ends as the answer did: a failure comes again', async () => {
     const stage = createStage();
     stage.upstream.steps = [text('One'), new AppError('UPSTREAM_INTERRUPTED')];

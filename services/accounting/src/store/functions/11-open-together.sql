@@ -126,6 +126,9 @@ BEGIN
       v_at := v_at + 1;
       c := v_common[v_at];
       EXIT WHEN (c.item).hold_id = r.id;
+      IF v_at > cardinality(v_common) THEN
+        RAISE EXCEPTION 'hold % came out of its order', r.id USING ERRCODE = 'internal_error';
+      END IF;
     END LOOP;
     v_opened := v_opened || c;
     v_renews := v_renews OR coalesce(c.is_newer_profile, false);

@@ -5,6 +5,7 @@ import type { Tell } from '../../domain/facts.ts';
 import { billFor } from '../../domain/price.ts';
 import type { HoldId, Units } from '../../domain/wire-types.ts';
 import type { Accounting, Clock, Journal, LostHold, Renewal, Sessions } from '../../ports.ts';
+import { inTurn } from '../in-turn.ts';
 import { CHECKPOINT_TOKENS, type OpenHold } from './open-hold.ts';
 
 /** The contract's limit for one call. */
@@ -197,25 +198,6 @@ async function writeProgress(
     hold.checkpointedOutput = output;
     hold.checkpointedAt = now;
   }
-}
-
-/** The work, never twice at once: who comes while it runs gets the turn after it, shared with all others who wait. */
-function inTurn(work: () => Promise<void>): () => Promise<void> {
-  let current: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  const begin = (): Promise<void> => {
-    next = undefined;
-    current = work().finally(() => {
-      current = undefined;
-    });
-    return current;
-  };
-  return () => {
-    if (next) return next;
-    if (!current) return begin();
-    next = current.then(begin, begin);
-    return next;
-  };
 }
 
 const renewalOf = (hold: OpenHold): Renewal => ({

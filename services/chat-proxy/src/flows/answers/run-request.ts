@@ -160,10 +160,10 @@ const onceGranted = (answers: Answers, granted: Promise<void>): Answers => ({
 const createEnd = ({ chat: { holds, clock }, recordings, sharing, claims }: RunRequestDeps) =>
   async function end({ recording, claim, hold }: Request, how?: AppError | 'left'): Promise<void> {
     if (!recording || (recording.endedAt !== undefined && how === 'left')) return;
-    if (how === 'left' && hold && recording.hasBegun) {
+    // Its client may have gone with the end in its hands, and an answer ends once.
+    if (how === 'left' && hold && recording.hasBegun && recording.lastEvent !== 'end') {
       const bill = await holds.bill(hold).catch(() => undefined);
-      const closing = stoppedEvents(hold.grant, bill);
-      recording.add(...(recording.lastEvent === 'usage' ? closing.slice(-1) : closing));
+      recording.add(...stoppedEvents(hold.grant, bill));
     }
     recording.end(clock.now(), how === 'left' ? undefined : how);
     // A refusal is nobody's to be read again.

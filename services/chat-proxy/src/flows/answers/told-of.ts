@@ -9,6 +9,8 @@ interface Telling {
   readonly sessionId: SessionId;
   /** What comes before the first part. */
   readonly opening: () => readonly AnswerEvent[];
+  /** The client's going. */
+  readonly left: AbortSignal;
 }
 
 interface Told {
@@ -20,18 +22,25 @@ interface Told {
 /** What the client is told of parts that came together: together, too, as far as the hold goes; the rest when it has grown. */
 export function* toldOf(
   parts: readonly UpstreamPart[],
-  { hold, sessionId, opening }: Telling,
+  { hold, sessionId, opening, left }: Telling,
   holds: Pick<Holds, 'growth'>,
 ): Generator<Told, void, undefined> {
   let events: AnswerEvent[] = [];
-  for (const part of parts) {
-    if (hold.reply.add(part)) events.push(...opening());
-    const event = eventOf(part, sessionId);
-    if (event) events.push(event);
-    const grow = holds.growth(hold);
-    if (!grow) continue;
-    yield { events, grow };
-    events = [];
+  let counted = 0;
+  try {
+    for (const part of parts) {
+      counted += 1;
+      if (hold.reply.add(part)) events.push(...opening());
+      const event = eventOf(part, sessionId);
+      if (event) events.push(event);
+      const grow = holds.growth(hold);
+      if (!grow) continue;
+      yield { events, grow };
+      events = [];
+    }
+    if (events.length > 0) yield { events };
+  } finally {
+    // Whoever goes before the hold has grown has caused the rest as well, and what the upstream reports may stand in it.
+    if (left.aborted) for (const part of parts.slice(counted)) hold.reply.add(part);
   }
-  if (events.length > 0) yield { events };
 }

@@ -49,9 +49,9 @@ export function createSlots({ slots, clock, unshared }: SlotsDeps): Slots {
 
   async function giveBack(subject: string, requestId: HoldId, taking: Promise<boolean>): Promise<void> {
     const name = `${subject} ${requestId}`;
-    if (unreleased.size < MOST_REMEMBERED) unreleased.set(name, () => slots.release(subject, requestId));
-    // Not before it is taken: else it would be taken afterwards, by nobody.
+    // Neither here nor by `tick` before it is taken: else it would be taken afterwards, by nobody.
     await taking;
+    if (unreleased.size < MOST_REMEMBERED) unreleased.set(name, () => slots.release(subject, requestId));
     await slots.release(subject, requestId);
     unreleased.delete(name);
   }

@@ -2,12 +2,14 @@ import { AppError } from '@tollgate/http-kit';
 import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { Clock, Instances, Owner, RecordedFailure, RecordedPart, SharedRecordings } from '../../ports.ts';
+import { inTurn } from '../in-turn.ts';
+import { bytesOf as bytesOfEvent } from './kept-events.ts';
 import type { Recording } from './recording.ts';
 
 export interface Sharing {
   /** From now on the recording is written where other processes can read it. */
   add(recording: Recording, keptMs: number): void;
-  /** Writes what is new in all of them; one turn at a time. */
+  /** Writes what is new in all of them by now; one turn at a time, shared by all who wait for it. */
   flush(): Promise<void>;
   /** Reads an answer of any process, and goes on while it is given. Undefined when the owner has none of that id. */
   read(owner: Owner, requestId: HoldId, after: number, signal: AbortSignal): Promise<Answer | undefined>;
@@ -26,6 +28,8 @@ export interface SharingDeps {
 
 /** An answer that could not be written for so long is given up. */
 const LONGEST_WAIT_MS = 600_000;
+/** So much of an answer goes into one document, which holds 16 MiB, also when each character is written as six. */
+const LONGEST_PART = 2 * 1024 * 1024;
 /** A follower elsewhere is believed to be there for so many of its looks. */
 const LOOKS_REMEMBERED = 5;
 const LOOKS_BETWEEN_HEARTBEATS = 10;
@@ -41,14 +45,18 @@ interface Shared {
 export function createSharing(deps: SharingDeps): Sharing {
   const { clock } = deps;
   const active = new Map<HoldId, Shared>();
-  let turn: Promise<void> = Promise.resolve();
 
   async function writeAll(): Promise<void> {
-    const now = clock.now();
     for (const { recording } of active.values())
       if (recording.endedAt !== undefined && !recording.hasBegun) active.delete(recording.requestId);
+    while (await hasLeftSome());
+  }
+
+  /** Of each recording one part; true when there is more than that to be written. */
+  async function hasLeftSome(): Promise<boolean> {
+    const now = clock.now();
     const parts = [...active.values()].flatMap((each) => partOf(each, now, deps.mostBytes) ?? []);
-    if (parts.length === 0) return;
+    if (parts.length === 0) return false;
     try {
       await deps.shared.write(parts.map(({ part }) => part));
     } catch (error) {
@@ -60,6 +68,7 @@ export function createSharing(deps: SharingDeps): Sharing {
       of.bytes += bytesOf(part.events);
       if (part.state !== 'running') active.delete(of.recording.requestId);
     }
+    return parts.some(({ hasMore }) => hasMore);
   }
 
   async function* follow({ owner, requestId, after, signal }: Following, first: Page): Answer {
@@ -87,11 +96,7 @@ export function createSharing(deps: SharingDeps): Sharing {
 
   return {
     add: (recording, keptMs) => void active.set(recording.requestId, { recording, keptMs, written: 0, bytes: 0 }),
-    flush() {
-      const mine = turn.then(writeAll, writeAll);
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    flush: inTurn(writeAll),
     async read(owner, requestId, after, signal) {
       const page = await deps.shared.read(owner, requestId, after, new Date(clock.now()));
       return page && follow({ owner, requestId, after, signal }, page);
@@ -113,23 +118,53 @@ function endLike({ state, failure }: Page): void {
   if (failure) throw new AppError(failure.code, failure.detail);
 }
 
+interface Writing {
+  readonly of: Shared;
+  readonly part: RecordedPart;
+  readonly hasMore: boolean;
+}
+
 /** What is to be written of a recording; undefined when nothing is new. */
-function partOf(shared: Shared, now: number, mostBytes: number): { of: Shared; part: RecordedPart } | undefined {
+function partOf(shared: Shared, now: number, mostBytes: number): Writing | undefined {
   const { recording, written, keptMs } = shared;
-  const events = recording.after(written);
   const isEnded = recording.endedAt !== undefined;
-  if (events?.length === 0 && !isEnded) return undefined;
-  const isCut = events === undefined || shared.bytes + bytesOf(events) > mostBytes;
+  const { events, hasMore, isCut } = piecesOf(shared, mostBytes);
+  if (events.length === 0 && !isCut && !isEnded) return undefined;
   const part = {
     requestId: recording.requestId,
     owner: recording.owner,
     from: written + 1,
-    events: isCut ? [] : events,
-    state: isCut ? 'cut' : isEnded ? 'ended' : 'running',
+    events,
+    state: isCut ? 'cut' : isEnded && !hasMore ? 'ended' : 'running',
     failure: failureOf(recording.failure),
     expiresAt: new Date(now + keptMs),
   } as const;
-  return { of: shared, part };
+  return { of: shared, part, hasMore };
+}
+
+interface Pieces {
+  readonly events: readonly AnswerEvent[];
+  readonly hasMore: boolean;
+  readonly isCut: boolean;
+}
+
+const CUT: Pieces = { events: [], hasMore: false, isCut: true };
+
+/** What has come since the last time, as far as it goes into one part. */
+function piecesOf({ recording, written, bytes }: Shared, mostBytes: number): Pieces {
+  const found = recording.after(written);
+  if (!found) return CUT;
+  const events = found.slice(0, fitting(found));
+  const hasMore = events.length < found.length;
+  if ((hasMore && events.length === 0) || bytes + bytesOf(events) > mostBytes) return CUT;
+  return { events, hasMore, isCut: false };
+}
+
+/** How many of them go into one part. */
+function fitting(events: readonly AnswerEvent[]): number {
+  let bytes = 0;
+  const beyond = events.findIndex((event) => (bytes += bytesOfEvent(event)) > LONGEST_PART);
+  return beyond === -1 ? events.length : beyond;
 }
 
 const isGivenUp = ({ recording }: Shared, now: number): boolean =>
