@@ -1,6 +1,11 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
+import { eventually } from '@tollgate/test-kit';
 import { upstreamCall } from '../scripts/bench/load/columns.ts';
 import { httpAsk, openAgent } from '../scripts/bench/load/http-ask.ts';
+import { createStreams } from '../scripts/bench/load/idle-streams.ts';
 import { type Measured, ratio } from '../scripts/bench/report/measured.ts';
 import { readArguments } from '../scripts/bench/report/arguments.ts';
 import { columnTable } from '../scripts/bench/report/column-table.ts';
@@ -147,6 +152,33 @@ describe('the AI server of the bench', () => {
     } finally {
       await agent.close();
       await upstream.stop();
+    }
+  });
+});
+
+describe('idle streams', () => {
+  it('count as open only while they are: one that ends by itself is a fault, one that is closed is none', async () => {
+    const answers: ServerResponse[] = [];
+    const server = createServer((_request, response) => {
+      answers.push(response);
+      response.write('it begins');
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const streams = createStreams(() => ({ origin, path: '/', headers: {}, body: '{}', good: '' }));
+    try {
+      await streams.open(3, { atOnce: 1, limitMs: 30_000 });
+      expect([streams.count(), streams.faults()]).toEqual([3, 0]);
+      answers[0]?.end();
+      answers[1]?.destroy();
+      await eventually(async () => streams.count() === 1 || undefined, 'two of them end');
+      expect(streams.faults()).toBe(2);
+      streams.closeAll();
+      await eventually(async () => answers.every(({ destroyed }) => destroyed) || undefined, 'the last is closed');
+      expect([streams.count(), streams.faults()]).toEqual([0, 2]);
+    } finally {
+      streams.closeAll();
+      server.close();
     }
   });
 });

@@ -145,7 +145,9 @@ async function answer(
     ...definedHeaders(reply),
     ...streamHeaders(reply.raw, result),
   });
-  await writeStream(reply.raw, result, left, options);
+  // Not waited for, and it never throws: whoever waited would keep what the request was for as long as its answer takes.
+  void writeStream(reply.raw, result, left, options);
+  request.raw.rawHeaders.length = 0;
   return reply;
 }
 

@@ -6,6 +6,7 @@ export * from './authenticate.ts';
 export * from './caller.ts';
 export { Alarm } from './process/alarm.ts';
 export * from './process/closers.ts';
+export { ChosenParts } from './process/chosen-parts.ts';
 export { newUuid } from './process/new-uuid.ts';
 export { createGather } from './gather.ts';
 export * from './health.ts';

@@ -4,7 +4,9 @@ import type { Call } from './http-ask.ts';
 export interface Streams {
   /** Opens so many, or as many as come in time; each counts once its first byte is there. */
   open(count: number, how: { readonly atOnce: number; readonly limitMs: number }): Promise<void>;
+  /** Those that are open now. */
   count(): number;
+  /** What was refused, or has ended by itself. */
   faults(): number;
   closeAll(): void;
 }
@@ -21,6 +23,12 @@ export function createStreams(next: () => Call): Streams {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { origin, path, headers, body = '' } = next();
     let isGood = false;
+    const over = (controller: Dispatcher.DispatchController): void => {
+      // Those of an agent that was given up are closed on purpose.
+      if (on === agent) faults += 1;
+      running.delete(controller);
+      resolve();
+    };
     on.dispatch(
       { origin, path, method: 'POST', headers, body },
       {
@@ -30,14 +38,10 @@ export function createStreams(next: () => Call): Streams {
         },
         onResponseData(controller) {
           if (isGood) running.add(controller);
-          else faults += 1;
           resolve();
         },
-        onResponseEnd: () => resolve(),
-        onResponseError(controller) {
-          if (!running.delete(controller)) faults += 1;
-          resolve();
-        },
+        onResponseEnd: (controller) => over(controller),
+        onResponseError: (controller) => over(controller),
       },
     );
     return promise;
@@ -59,10 +63,11 @@ export function createStreams(next: () => Call): Streams {
     count: () => running.size,
     faults: () => faults,
     closeAll() {
+      const given = agent;
+      agent = undefined;
       for (const controller of running) controller.abort(new Error('enough was seen'));
       running.clear();
-      void agent?.destroy().catch(() => undefined);
-      agent = undefined;
+      void given?.destroy().catch(() => undefined);
     },
   };
 }

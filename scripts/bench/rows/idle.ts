@@ -9,6 +9,8 @@ import { watching } from '../stage/probe.ts';
 
 const WANTED = 10_000;
 const WARM_UP = 200;
+/** What a process needs for its first streams at all is told from what each takes. */
+const FIRST = 1000;
 const AT_ONCE = 64;
 const OPEN_FOR_MS = 150_000;
 const SETTLE_MS = 5000;
@@ -46,12 +48,21 @@ async function idle(context: Context): Promise<Section> {
     await pause(SETTLE_MS);
     const before = await lookAt(100);
     const count = possible();
-    await streams.open(count, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
-    context.said(`${streams.count()} streams are open; ${streams.faults()} were refused`);
+    const first = Math.min(FIRST, count);
+    await streams.open(first, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
     await lookAt(100); // collects garbage, which is nobody's
+    const early = await lookAt(SETTLE_MS);
+    await streams.open(count - first, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
+    await lookAt(100);
     const after = await lookAt(SETTLE_MS);
     const open = streams.count();
+    context.said(`${open} streams are open; ${streams.faults()} were refused or ended by themselves`);
     const perStream = (of: (seen: typeof before) => number) => (of(after) - of(before)) / open / KIBIBYTE;
+    const further = (after.rss - early.rss) / (open - first) / KIBIBYTE;
+    streams.closeAll();
+    await pause(SETTLE_MS);
+    await lookAt(100);
+    const left = await lookAt(SETTLE_MS);
     const resident = perStream(({ rss }) => rss);
     const verdict =
       open < count
@@ -76,7 +87,7 @@ async function idle(context: Context): Promise<Section> {
         )} KiB and external memory ${fixed(
           perStream((seen) => seen.external),
           1,
-        )} KiB a stream, after a collection of garbage. Event-loop delay with all open: p99 ${fixed(after.delayMs.p99, 1)} ms.`,
+        )} KiB a stream, after a collection of garbage. Each beyond the first ${whole(first)}: ${fixed(further, 1)} KiB. With all closed ${whole(left.rss / KIBIBYTE)} KiB. Event-loop delay with all open: p99 ${fixed(after.delayMs.p99, 1)} ms.`,
       ],
     };
   } finally {

@@ -67,6 +67,8 @@ const OWN: Readonly<Record<keyof ServiceEnvironments, Readonly<Record<string, st
     UPSTREAM_CONNECTIONS: '10000',
     UPSTREAM_FIRST_BYTE_TIMEOUT: PATIENT,
     UPSTREAM_IDLE_TIMEOUT: PATIENT,
+    // Else the answer of a chain that says nothing more is whole, and over, while its stream is counted as open.
+    FLOWISE_ENDING_TIMEOUT: PATIENT,
     ACCOUNTING_TIMEOUT: WAIT,
     MONGO_OPERATION_TIMEOUT: WAIT,
     ...PROBE,

@@ -30,7 +30,7 @@ function quietAnswer() {
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
-  return { answer, ended: ended.promise };
+  return { answer, ended: ended.promise, silence: silence.promise };
 }
 
 describe('a client that stops reading', () => {
@@ -89,6 +89,46 @@ it('of a large handful only so much is made as a client takes at once', async ()
   for await (const chunk of chunks) seen.push({ made, characters: chunk.length });
   expect(seen.map((piece) => piece.made)).toEqual([164, 328, 492, 656, 820, 984, 1000]);
   expect(Math.max(...seen.map(({ characters }) => characters))).toBe(16_400);
+});
+
+it('waits for an event once, however many heartbeats go by before it comes', async () => {
+  const { answer, silence } = quietAnswer();
+  let followers = 0;
+  const then = silence.then.bind(silence);
+  Reflect.set(silence, 'then', (...reactions: Parameters<typeof then>) => {
+    followers += 1;
+    return then(...reactions);
+  });
+  const { chunks } = await streamAnswer(answer, framingFor(''), { ...SETTINGS, heartbeatMs: 1, clientStallMs: 60_000 });
+  const reader = chunks[Symbol.asyncIterator]();
+  await reader.next();
+  for (let beats = 0; beats < 5; beats += 1) expect((await reader.next()).value).toBe(':heartbeat\n\n');
+  expect(followers).toBe(1);
+  await answer.return();
+  while (!(await reader.next()).done);
+});
+
+it('loses no event that comes while a heartbeat is written', async () => {
+  const came = Promise.withResolvers<void>();
+  const token: AnswerEvent = { event: 'token', data: 'late' };
+  async function* answer(): Answer {
+    yield [{ event: 'session_id', data: 's' }];
+    await came.promise;
+    yield [token];
+  }
+  const { chunks } = await streamAnswer(answer(), framingFor(''), {
+    ...SETTINGS,
+    heartbeatMs: 1,
+    clientStallMs: 60_000,
+  });
+  const reader = chunks[Symbol.asyncIterator]();
+  await reader.next();
+  expect((await reader.next()).value).toBe(':heartbeat\n\n');
+  came.resolve();
+  await turn();
+  const rest: string[] = [];
+  for (let next = await reader.next(); !next.done; next = await reader.next()) rest.push(String(next.value));
+  expect(rest.filter((text) => !text.startsWith(':'))).toEqual([framingFor('').frame(token, 2)]);
 });
 
 const EVENTS = 200;

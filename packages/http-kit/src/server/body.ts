@@ -41,6 +41,8 @@ async function readBody(request: IncomingMessage, limitBytes: number): Promise<B
   return bytes.length === 0 ? undefined : bytes;
 }
 
+const passOver = (): void => undefined;
+
 async function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   if (request.readableEnded) return Buffer.alloc(0);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -68,9 +70,8 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
     await promise;
     return Buffer.concat(chunks);
   } finally {
-    // The listener for a late error stays, and must not keep the body for as long as the answer takes.
-    chunks.length = 0;
-    request.off('data', take).off('end', end).off('close', close);
+    // Somebody has to hear of a late error, and what hears of it keeps nothing of the body for as long as the answer takes.
+    request.on('error', passOver).off('data', take).off('end', end).off('error', fail).off('close', close);
     // Destroying the request would take the connection away from the answer: what else comes is let pass.
     request.resume();
   }

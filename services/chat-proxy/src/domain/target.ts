@@ -15,9 +15,13 @@ export interface AnswerRoute {
   readonly fallbacks: readonly Target[];
 }
 
-/** A chatflow as it is asked at one target. */
-export const placedAt = (chatflow: Chatflow, { upstream, model }: Target): Chatflow =>
-  isFlow(chatflow) ? { ...chatflow, upstream, flowId: model } : { ...chatflow, upstream, model };
+/** A chatflow as it is asked at one target: itself, where that is the server it was found at. */
+export function placedAt(chatflow: Chatflow, { upstream, model }: Target): Chatflow {
+  if (upstream === chatflow.upstream && model === modelAtHome(chatflow)) return chatflow;
+  return isFlow(chatflow) ? { ...chatflow, upstream, flowId: model } : { ...chatflow, upstream, model };
+}
+
+const modelAtHome = (chatflow: Chatflow): string => (isFlow(chatflow) ? chatflow.id : chatflow.model);
 
 /** The targets of a chatflow, the one to ask first: drawn by weight, then the others of its group, then the fallbacks. */
 export function targetsInOrder(
@@ -25,7 +29,7 @@ export function targetsInOrder(
   route: AnswerRoute | undefined,
   { draw, mayAsk }: { draw: number; mayAsk: (upstream: string) => boolean },
 ): Target[] {
-  const own = { upstream: chatflow.upstream, model: isFlow(chatflow) ? chatflow.id : chatflow.model, weight: 1 };
+  const own = { upstream: chatflow.upstream, model: modelAtHome(chatflow), weight: 1 };
   const weighted = route && route.targets.length > 0 ? route.targets : [own];
   const group = weighted.filter(({ upstream }) => mayAsk(upstream));
   const first = drawn(group, draw);

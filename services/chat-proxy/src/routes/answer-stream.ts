@@ -49,26 +49,17 @@ interface Relay {
 }
 
 async function* frames({ answer, first, framing, settings, after }: Relay): AsyncGenerator<string, void, undefined> {
-  const beat = createBeat(settings.heartbeatMs);
-  const stall = createStall(answer, settings.clientStallMs);
+  const beat = new Beat<IteratorResult<readonly AnswerEvent[], void>>(framing, settings.heartbeatMs);
+  const stall = new Stall(answer, settings.clientStallMs);
   let sequence = after;
   let next: Promise<IteratorResult<readonly AnswerEvent[], void>> = Promise.resolve(first);
-  function* textsOf(events: readonly AnswerEvent[]): Generator<string, void, undefined> {
-    let text = '';
-    for (const event of events) {
-      sequence += 1;
-      text += framing.frame(event, sequence);
-      if (text.length < LONGEST_TEXT) continue;
-      yield text;
-      text = '';
-    }
-    yield text;
-  }
   try {
     for (;;) {
-      const result = framing.heartbeat === undefined ? await next : await beat.orEarlier(next);
+      const result = await beat.orEarlier(next);
       if (result?.done) return;
-      for (const text of stall.watch(result ? textsOf(result.value) : [framing.heartbeat ?? ''])) yield text;
+      const texts = result ? textsOf(result.value, framing, sequence) : [beat.text];
+      if (result) sequence += result.value.length;
+      for (const text of stall.watch(texts)) yield text;
       if (stall.hasEnded) return;
       if (result) next = answer.next();
     }
@@ -83,49 +74,100 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
   }
 }
 
+function* textsOf(events: readonly AnswerEvent[], framing: Framing, after: number): Generator<string, void, undefined> {
+  let sequence = after;
+  let text = '';
+  for (const event of events) {
+    sequence += 1;
+    text += framing.frame(event, sequence);
+    if (text.length < LONGEST_TEXT) continue;
+    yield text;
+    text = '';
+  }
+  yield text;
+}
+
 /** What comes first: an event, or, as undefined, the next beat. */
-function createBeat(everyMs: number) {
-  let strike = (): void => undefined;
-  const timer = setInterval(() => strike(), everyMs);
-  return {
-    // A race against one promise for all events would keep every one of them until the beat.
-    orEarlier<T>(event: Promise<T>): Promise<T | undefined> {
-      const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
-      strike = () => resolve(undefined);
-      event.then(resolve, reject);
-      return promise;
-    },
-    stop: () => clearInterval(timer),
-  };
+class Beat<T> {
+  readonly text: string;
+  readonly #timer: NodeJS.Timeout | undefined;
+  /** What is followed, and whether it has come while nobody waited. */
+  #event: Promise<T> | undefined;
+  #hasCome = false;
+  #waiting: PromiseWithResolvers<T | undefined> | undefined;
+
+  /** In a framing that has no place for it, never. */
+  constructor({ heartbeat }: Framing, everyMs: number) {
+    this.text = heartbeat ?? '';
+    if (heartbeat !== undefined) this.#timer = setInterval(() => this.#waiting?.resolve(undefined), everyMs);
+  }
+
+  // A race against one promise for all events would keep every one of them until the beat, and a race for each beat every beat
+  // until the event.
+  orEarlier(event: Promise<T>): Promise<T | undefined> {
+    if (!this.#timer) return event;
+    if (event !== this.#event) this.#follow(event);
+    else if (this.#hasCome) return event;
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #follow(event: Promise<T>): void {
+    this.#event = event;
+    this.#hasCome = false;
+    event.then(
+      (value) => {
+        this.#hasCome = true;
+        this.#waiting?.resolve(value);
+      },
+      (error: unknown) => {
+        this.#hasCome = true;
+        this.#waiting?.reject(error);
+      },
+    );
+  }
 }
 
 /**
  * A client that keeps its connection but reads nothing would keep its answer, and the hold, for ever: the answer ends
  * without it and is settled for what was produced.
  */
-function createStall(answer: Answer, afterMs: number) {
-  let hasEnded = false;
-  const alarm = new Alarm(() => {
-    hasEnded = true;
-    void answer.return().catch(() => undefined);
-  });
-  return {
-    /** Around every write: a client may stop at a comment as well as at an event. */
-    *watch(texts: Iterable<string>): Generator<string, void, undefined> {
-      for (const text of texts) {
-        if (text === '') continue;
-        alarm.set(afterMs);
-        yield text;
-        alarm.putOff();
-        if (hasEnded) return;
-      }
-    },
-    /** Whether the answer had to be ended. */
-    get hasEnded(): boolean {
-      return hasEnded;
-    },
-    stop: () => alarm.stop(),
-  };
+class Stall {
+  readonly #afterMs: number;
+  readonly #alarm: Alarm;
+  #hasEnded = false;
+
+  constructor(answer: Answer, afterMs: number) {
+    this.#afterMs = afterMs;
+    this.#alarm = new Alarm(() => {
+      this.#hasEnded = true;
+      void answer.return().catch(() => undefined);
+    });
+  }
+
+  /** Whether the answer had to be ended. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Around every write: a client may stop at a comment as well as at an event. */
+  *watch(texts: Iterable<string>): Generator<string, void, undefined> {
+    for (const text of texts) {
+      if (text === '') continue;
+      this.#alarm.set(this.#afterMs);
+      yield text;
+      this.#alarm.putOff();
+      if (this.#hasEnded) return;
+    }
+  }
+
+  stop(): void {
+    this.#alarm.stop();
+  }
 }
 
 /**

@@ -44,8 +44,8 @@ export function flowise(options: FlowiseOptions): Flowise {
     signal: AbortSignal,
   ): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
     const flow = { id: flowIdOf(chatflow) as Chatflow['id'], upstream: options.name };
-    const to = { side: flowiseSide(() => side), flow, chatId: prompt.upstreamChatId, signal };
-    const uploads = prompt.uploads.length > 0 ? await uploadsFor(prompt.uploads, to) : [];
+    const to = () => ({ side: flowiseSide(() => side), flow, chatId: prompt.upstreamChatId, signal });
+    const uploads = prompt.uploads.length > 0 ? await uploadsFor(prompt.uploads, to()) : [];
     const call = new UpstreamCall({
       agent,
       url: `${options.baseUrl}/api/v1/prediction/${encodeURIComponent(flowIdOf(chatflow))}`,

@@ -23,7 +23,8 @@ const FIRST_FINAL_STATUS = 200;
  * done for an answer, and its iterator gives up a connection on which only the end is missing.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #head = Promise.withResolvers<Head>();
+  /** Until it has been looked at: headers are not kept for as long as the answer takes. */
+  #head: PromiseWithResolvers<Head> | undefined = Promise.withResolvers<Head>();
   #controller: Dispatcher.DispatchController | undefined;
   #chunks: Buffer[] = [];
   #waitingBytes = 0;
@@ -37,12 +38,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(agent: Agent, request: Dispatcher.DispatchOptions) {
     // Whoever gives up before it has come asks nobody.
-    this.#head.promise.catch(() => undefined);
+    this.#head?.promise.catch(() => undefined);
     agent.dispatch(request, this);
   }
 
-  get head(): Promise<Head> {
-    return this.#head.promise;
+  /** Once. */
+  async head(): Promise<Head> {
+    if (!this.#head) throw new Error('the head was looked at before');
+    try {
+      return await this.#head.promise;
+    } finally {
+      this.#head = undefined;
+    }
   }
 
   /** Whether all of it has come. */
@@ -50,19 +57,26 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#isOver;
   }
 
+  /**
+   * Resolves when there is something to take, or nothing more will be. One promise, because an open answer waits here for most of
+   * its time.
+   */
+  more(): Promise<void> | undefined {
+    if (this.#chunks.length > 0 || this.#failure || this.#isOver) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    // Not before: what its reader is slow with shall wait at the server, not here. More may come at once.
+    this.#controller?.resume();
+    return promise;
+  }
+
   /** What has come since the last time, in one piece; undefined at the end. Throws what broke it off. */
-  async read(): Promise<Buffer | undefined> {
-    while (this.#chunks.length === 0) {
-      if (this.#failure) throw this.#failure.error;
-      if (this.#isOver) return undefined;
-      const more = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      // Not before: what its reader is slow with shall wait at the server, not here. More may come at once.
-      this.#controller?.resume();
-      await more;
-    }
+  take(): Buffer | undefined {
     const chunks = this.#chunks;
+    if (chunks.length === 0) {
+      if (this.#failure) throw this.#failure.error;
+      return undefined;
+    }
     this.#chunks = [];
     this.#waitingBytes = 0;
     const [first] = chunks;
@@ -94,7 +108,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
     // Pieces of what was read from the connection, all of which they would keep for as long as the answer takes.
     controller.rawHeaders = null;
-    if (statusCode >= FIRST_FINAL_STATUS) this.#head.resolve({ statusCode, headers });
+    if (statusCode >= FIRST_FINAL_STATUS) this.#head?.resolve({ statusCode, headers });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -127,7 +141,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #fail(error: unknown): void {
     clearTimeout(this.#rest);
     this.#failure ??= { error };
-    this.#head.reject(error);
+    this.#head?.reject(error);
     this.#tell();
   }
 

@@ -1,4 +1,4 @@
-import { AppError, unavailable } from '@tollgate/http-kit';
+import { AppError, ChosenParts, unavailable } from '@tollgate/http-kit';
 import type { UpstreamKind } from '../../domain/chatflow.ts';
 import type { Clock, Upstream, UpstreamServer } from '../../ports.ts';
 import { type CircuitBreaker, createCircuitBreaker } from '../circuit-breaker.ts';
@@ -32,6 +32,8 @@ export function guardedServer(upstream: Upstream, { name, kind, began, ...option
     refusal: (waitMs) => unavailable('UPSTREAM_UNAVAILABLE', Math.max(1, Math.ceil(waitMs / MS_PER_SECOND))),
   });
 
+  const failed = (error: unknown): void => breaker.noteLateFailure(error);
+
   return {
     name,
     kind,
@@ -42,25 +44,14 @@ export function guardedServer(upstream: Upstream, { name, kind, began, ...option
       embed: (...asked: Parameters<Required<Upstream>['embed']>) =>
         breaker.run(async () => (upstream as Required<Upstream>).embed(...asked)),
     }),
-    async *answer(chatflow, prompt, maxOutput, signal) {
-      const parts = upstream.answer(chatflow, prompt, maxOutput, signal)[Symbol.asyncIterator]();
-      const asked = performance.now();
-      let hasBegun = false;
-      try {
-        let next = await breaker.run(() => parts.next());
-        if (!next.done) began?.(performance.now() - asked);
-        while (!next.done) {
-          hasBegun = true;
-          yield next.value;
-          next = await parts.next();
-        }
-      } catch (error) {
-        if (hasBegun) breaker.noteLateFailure(error);
-        throw error;
-      } finally {
-        await parts.return?.();
-      }
-    },
+    answer: (chatflow, prompt, maxOutput, signal) =>
+      new ChosenParts(async () => {
+        const source = upstream.answer(chatflow, prompt, maxOutput, signal)[Symbol.asyncIterator]();
+        const asked = performance.now();
+        const first = await breaker.run(() => source.next());
+        if (!first.done) began?.(performance.now() - asked);
+        return { source, first, failed };
+      }),
   };
 }
 

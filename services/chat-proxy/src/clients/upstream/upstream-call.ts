@@ -90,7 +90,10 @@ export class UpstreamCall {
       this.#silence.set(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
     };
     try {
-      for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
+      for (;;) {
+        await this.#exchange?.more();
+        const chunk = this.#take();
+        if (!chunk) break;
         if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
         const turn = turns?.take(chunk.length);
         // Silence is the upstream's alone: while this process or the client takes its time, nothing is measured.
@@ -117,7 +120,9 @@ export class UpstreamCall {
       : new AppError('UPSTREAM_INTERRUPTED', 'the stream ended before the answer did');
   }
 
-  json = async (): Promise<unknown> => parseJson((await this.bytes(LONGEST_JSON)).toString());
+  async json(): Promise<unknown> {
+    return parseJson((await this.bytes(LONGEST_JSON)).toString());
+  }
 
   /** All of the answer, when it is no longer than `limit` bytes. */
   async bytes(limit: number): Promise<Buffer> {
@@ -156,15 +161,15 @@ export class UpstreamCall {
         bodyTimeout: 0,
         ...(body !== undefined && { body: body instanceof FormData ? body : ownBytesOf(JSON.stringify(body)) }),
       });
-      return await this.#exchange.head;
+      return await this.#exchange.head();
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
     }
   }
 
-  async #read(): Promise<Buffer | undefined> {
+  #take(): Buffer | undefined {
     if (!this.#exchange) throw new Error('the call is not open');
-    const chunk = await this.#exchange.read();
+    const chunk = this.#exchange.take();
     this.#size += chunk?.length ?? 0;
     return chunk;
   }
@@ -185,11 +190,13 @@ export class UpstreamCall {
 
   async #whole(limit: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
-    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
+    for (;;) {
+      await this.#exchange?.more();
+      const chunk = this.#take();
+      if (!chunk) return Buffer.concat(chunks);
       if (this.#size > limit) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks);
   }
 
   async #refusal({ statusCode, headers }: Head): Promise<AppError> {

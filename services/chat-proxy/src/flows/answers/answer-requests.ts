@@ -1,4 +1,4 @@
-import { AppError } from '@tollgate/http-kit';
+import { AppError, ChosenParts } from '@tollgate/http-kit';
 import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { WhichAnswer } from '../../domain/which-answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
@@ -48,7 +48,10 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
   const run = createRunRequest({ ...deps, running });
   const ownerOf = ({ userId, workspaceId = deps.defaultWorkspaceId }: Owner): Owner => ({ userId, workspaceId });
 
-  async function* answer(caller: Asker, ask: Ask, signal: AbortSignal): Answer {
+  const answer = (caller: Asker, ask: Ask, signal: AbortSignal): Answer =>
+    new ChosenParts(() => begun(caller, ask, signal));
+
+  async function begun(caller: Asker, ask: Ask, signal: AbortSignal): Promise<{ source: Answer }> {
     const owner = ownerOf(caller);
     const { chatflowId, sessionAlias } = ask;
     // Before the key is taken: what fails from then on has to give it back.
@@ -57,8 +60,7 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
     if (claim && !claim.isFirst) {
       const given = await find(owner, claim.requestId, 0, signal);
       if (!given) throw new AppError('ANSWER_NOT_KEPT');
-      yield* replayed(given);
-      return;
+      return { source: replayed(given) };
     }
     const requestId = claim?.requestId ?? deps.chat.newRequestId();
     const sessionId = ask.sessionId?.toLowerCase();
@@ -66,7 +68,8 @@ export function createAnswerRequests(deps: AnswerRequestsDeps): AnswerRequests {
     const graceSeconds = graceOf(ask, claim, deps.longestGraceSeconds);
     const mayBeWritten = chatflow?.storage.keeps === 'all';
     const recording = recordingFor({ requestId, owner, ask, claim, graceSeconds, mayBeWritten });
-    yield* run({ caller, ask, own, claim, chatflow, recording }, { signal, graceSeconds });
+    const source = run({ caller, ask, own, claim, chatflow, recording }, { signal, graceSeconds });
+    return { source };
   }
 
   /** Clients of OpenAI's API know no way to read an answer again. */

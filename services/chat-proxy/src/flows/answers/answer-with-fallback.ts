@@ -1,4 +1,4 @@
-import { AppError, unavailable } from '@tollgate/http-kit';
+import { AppError, ChosenParts, unavailable } from '@tollgate/http-kit';
 import type { UpstreamPart } from '../../domain/answer.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Tell } from '../../domain/facts.ts';
@@ -53,24 +53,21 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
     return [first, ...others];
   },
 
-  async *from([first, ...others], asking) {
-    const { hold, left, over } = asking;
-    let hasBegun = false;
-    try {
-      for await (const parts of partsFrom(deps, first, asking)) {
-        hasBegun = true;
-        yield parts;
+  from: ([first, ...others], asking) =>
+    new ChosenParts(async () => {
+      const source = partsFrom(deps, first, asking);
+      try {
+        return { source, first: await source.next() };
+      } catch (error) {
+        const { hold, left, over } = asking;
+        const isEnded = [left, ...over].some(({ aborted }) => aborted);
+        if (isEnded || !serverOf(deps, first).isReplaceable(error)) throw error;
+        const next = await replacement(deps, others, { hold, error });
+        deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });
+        // The last attempt there is: a question is repeated once at most.
+        return { source: partsFrom(deps, next, asking) };
       }
-    } catch (error) {
-      const isEnded = [left, ...over].some(({ aborted }) => aborted);
-      const mayAskAnother = !hasBegun && !isEnded && serverOf(deps, first).isReplaceable(error);
-      if (!mayAskAnother) throw error;
-      const next = await replacement(deps, others, { hold, error });
-      deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });
-      // The last attempt there is: a question is repeated once at most.
-      yield* partsFrom(deps, next, asking);
-    }
-  },
+    }),
 
   async embed([place], wanted, signal) {
     const server = serverOf(deps, place);
@@ -81,9 +78,10 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
 
 function partsFrom(deps: AnswersDeps, place: Chatflow, { prompt, hold, left, over }: Asking) {
   const server = serverOf(deps, place);
-  return deps.drain({ chatflow: place, reply: hold.reply, left, over }, (stop) =>
+  const parts = deps.drain({ chatflow: place, reply: hold.reply, left, over }, (stop) =>
     server.answer(place, prompt, hold.maxOutput, stop),
   );
+  return parts[Symbol.asyncIterator]();
 }
 
 /** The first of the other places that is worth asking and that the caller can pay; the hold then has its price. */

@@ -1,5 +1,5 @@
-import { type AppError, toAppError } from '@tollgate/http-kit';
-import type { Answer } from '../../domain/answer.ts';
+import { type AppError, ChosenParts, toAppError } from '@tollgate/http-kit';
+import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import { stoppedEvents } from '../../domain/answer-events.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Asker } from '../../ports.ts';
@@ -25,6 +25,7 @@ export interface Request {
   readonly chatflow: Chatflow | undefined;
   /** Absent when nobody can read the answer again. */
   readonly recording: Recording | undefined;
+  seat?: Seat;
   /** Once the answer is over. */
   hold?: OpenHold;
 }
@@ -55,9 +56,13 @@ export function createRunRequest(deps: RunRequestDeps) {
   /** The plain case: the answer goes as its client reads, and ends with it. */
   async function* withClient(request: Request, signal: AbortSignal): Answer {
     try {
-      for await (const events of begin(deps, request, signal)) {
-        request.recording?.add(...events);
-        yield events;
+      try {
+        for await (const events of await begin(deps, request, signal)) {
+          note(request, events);
+          yield events;
+        }
+      } finally {
+        leave(deps, request);
       }
       await end(request);
     } catch (error) {
@@ -84,17 +89,25 @@ export function createRunRequest(deps: RunRequestDeps) {
 
   async function pump(request: Request, recording: Recording, left: AbortSignal): Promise<void> {
     try {
-      for await (const events of begin(deps, request, left)) {
-        recording.add(...events);
+      await record(request, recording, left);
+      await end(request);
+    } catch (error) {
+      await end(request, left.aborted ? 'left' : toAppError(error));
+    }
+  }
+
+  async function record(request: Request, recording: Recording, left: AbortSignal): Promise<void> {
+    try {
+      for await (const events of await begin(deps, request, left)) {
+        note(request, events);
         await recording.room();
         if (recording.lastEvent !== 'end') continue;
         recording.end(own.clock.now());
         // Before the answer is charged: whoever repeats the request after our death gets what was paid for.
         if (request.claim) await deps.sharing.flush().catch(() => undefined);
       }
-      await end(request);
-    } catch (error) {
-      await end(request, left.aborted ? 'left' : toAppError(error));
+    } finally {
+      leave(deps, request);
     }
   }
 
@@ -104,22 +117,24 @@ export function createRunRequest(deps: RunRequestDeps) {
       : withClient(request, run.signal);
 }
 
-async function* begin(deps: RunRequestDeps, request: Request, signal: AbortSignal): Answer {
+/** To be followed by `leave`, whatever comes of it. */
+async function begin(deps: RunRequestDeps, request: Request, signal: AbortSignal): Promise<Answer> {
   const { caller, ask, own, chatflow } = request;
   deps.running.add(own);
-  let seat: Seat | undefined;
-  try {
-    // Of a chatflow that the caller may not use, `chat` says so itself.
-    if (chatflow) seat = await deps.limits.enter(caller, chatflow, own.requestId);
-    for await (const events of chat(chatDepsOf(deps, request, seat), caller, ask, signal)) {
-      const [first] = events;
-      if (first?.event === 'session_id') own.sessionId = String(first.data);
-      yield events;
-    }
-  } finally {
-    seat?.leave();
-    deps.running.remove(own);
-  }
+  // Of a chatflow that the caller may not use, `chat` says so itself.
+  if (chatflow) request.seat = await deps.limits.enter(caller, chatflow, own.requestId);
+  return chat(chatDepsOf(deps, request, request.seat), caller, ask, signal);
+}
+
+function note({ own, recording }: Request, events: readonly AnswerEvent[]): void {
+  const [first] = events;
+  if (first?.event === 'session_id') own.sessionId = String(first.data);
+  recording?.add(...events);
+}
+
+function leave({ running }: RunRequestDeps, { own, seat }: Request): void {
+  seat?.leave();
+  running.remove(own);
 }
 
 const chatDepsOf = ({ chat: deps, sharing }: RunRequestDeps, request: Request, seat: Seat | undefined): ChatDeps => ({
@@ -150,10 +165,11 @@ const keptFirst = (holds: Holds, sharing: Pick<Sharing, 'flush'>): Holds => ({
 /** The place is asked for while the hold is: known before the upstream is called, so that nobody pays for a refusal. */
 const onceGranted = (answers: Answers, granted: Promise<void>): Answers => ({
   ...answers,
-  async *from(places, order) {
-    await granted;
-    yield* answers.from(places, order);
-  },
+  from: (places, order) =>
+    new ChosenParts(async () => {
+      await granted;
+      return { source: answers.from(places, order) };
+    }),
 });
 
 /** Once: whoever reads the answer again sees how it ended, and the key that it came with stands for it. */

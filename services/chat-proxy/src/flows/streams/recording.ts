@@ -19,9 +19,10 @@ export class Recording {
   #written = 0;
   #failure: AppError | undefined;
   #endedAt: number | undefined;
-  #change = Promise.withResolvers<void>();
+  /** Of readers that wait for the next event, and of whoever waits for them; most answers have neither. */
+  #change: PromiseWithResolvers<void> | undefined;
   readonly #readers = new Set<{ read: number }>();
-  #room = Promise.withResolvers<void>();
+  #room: PromiseWithResolvers<void> | undefined;
   #watch: (readers: number) => void = () => undefined;
 
   constructor(requestId: HoldId, owner: Owner, grown: (bytes: number) => void) {
@@ -89,7 +90,7 @@ export class Recording {
 
   /** Resolves when a reader has caught up. Without readers there is nobody to wait for. */
   async room(): Promise<void> {
-    while (this.#unread() > MOST_AHEAD) await this.#room.promise;
+    while (this.#unread() > MOST_AHEAD) await (this.#room ??= Promise.withResolvers()).promise;
   }
 
   /** Reads on from after that number until the answer ends, or throws as the answer did. Counts as a reader from now on. */
@@ -123,7 +124,7 @@ export class Recording {
           next += 1;
           reader.read += bytesOf(found);
           this.#giveRoom();
-        } else if (this.#endedAt === undefined) await this.#change.promise;
+        } else if (this.#endedAt === undefined) await (this.#change ??= Promise.withResolvers()).promise;
         else if (this.#failure) throw this.#failure;
         else return;
       }
@@ -139,12 +140,12 @@ export class Recording {
   }
 
   #wake(): void {
-    this.#change.resolve();
-    this.#change = Promise.withResolvers();
+    this.#change?.resolve();
+    this.#change = undefined;
   }
 
   #giveRoom(): void {
-    this.#room.resolve();
-    this.#room = Promise.withResolvers();
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 }
