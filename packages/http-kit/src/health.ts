@@ -12,6 +12,9 @@ export interface HealthOptions {
   readonly freshMs?: number;
 }
 
+/** A bad result is over so soon: whoever starts, or has its database back, is not kept out by what was true before. */
+const BAD_FRESH_MS = 100;
+
 export interface Health {
   summary(): Record<string, string>;
   /** Never depends on anything else. */
@@ -29,7 +32,7 @@ export interface Health {
 export function createHealth(options: HealthOptions): Health {
   const { timeoutMs = 2000, freshMs = 1000 } = options;
   let draining = false;
-  let cached: { at: number; result: Promise<Record<string, 'ok' | 'failed'>> } | undefined;
+  let cached: { until: number; result: Promise<Record<string, 'ok' | 'failed'>> } | undefined;
   let last: Record<string, 'ok' | 'failed'> = {};
 
   const checkAll = async (): Promise<Record<string, 'ok' | 'failed'>> =>
@@ -38,6 +41,15 @@ export function createHealth(options: HealthOptions): Health {
         Object.entries(options.checks).map(async ([name, check]) => [name, await outcome(check, timeoutMs)] as const),
       ),
     );
+
+  const look = (): Promise<Record<string, 'ok' | 'failed'>> => {
+    const looked = { until: performance.now() + freshMs, result: checkAll() };
+    cached = looked;
+    void looked.result.then((checks) => {
+      if (!isGood(checks)) looked.until = Math.min(looked.until, performance.now() + BAD_FRESH_MS);
+    });
+    return looked.result;
+  };
 
   return {
     summary: () => ({
@@ -50,10 +62,9 @@ export function createHealth(options: HealthOptions): Health {
     async ready() {
       // At once, also when a dependency hangs: load balancers must not wait to hear that they shall go elsewhere.
       if (draining) return { ready: false, status: 'draining', checks: last };
-      if (!cached || performance.now() - cached.at > freshMs) cached = { at: performance.now(), result: checkAll() };
-      const checks = await cached.result;
+      const checks = await (cached && performance.now() <= cached.until ? cached.result : look());
       last = checks;
-      const ready = !draining && Object.values(checks).every((state) => state === 'ok');
+      const ready = !draining && isGood(checks);
       return { ready, status: draining ? 'draining' : ready ? 'ready' : 'unavailable', checks };
     },
     drain() {
@@ -61,6 +72,9 @@ export function createHealth(options: HealthOptions): Health {
     },
   };
 }
+
+const isGood = (checks: Readonly<Record<string, 'ok' | 'failed'>>): boolean =>
+  Object.values(checks).every((state) => state === 'ok');
 
 async function outcome(check: Check, timeoutMs: number): Promise<'ok' | 'failed'> {
   const timer = Promise.withResolvers<'failed'>();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createHealth } from '../src/index.ts';
-import { within } from './kit.ts';
+import { eventually, within } from './kit.ts';
 
 const never = () => new Promise<never>(() => undefined);
 
@@ -39,6 +39,26 @@ describe('Readiness', () => {
     await new Promise((resolve) => setImmediate(resolve));
     await stale.ready();
     expect(asked).toBe(3);
+  });
+
+  it('believes a bad result for a moment only, however long a good one is good for', async () => {
+    let asked = 0;
+    const check = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error('not yet');
+    };
+    const health = createHealth({ service: 'x', checks: { check }, freshMs: 3_600_000 });
+    const seen = await Promise.all(Array.from({ length: 50 }, () => health.ready()));
+    expect([seen.filter(({ ready }) => ready).length, asked]).toEqual([0, 1]);
+    let isReady = false;
+    const look = () => {
+      void health.ready().then(({ ready }) => {
+        isReady ||= ready;
+      });
+      return isReady;
+    };
+    await eventually(look, 60_000);
+    expect(asked).toBe(2);
   });
 
   it('is over from the moment of draining, even with a fresh good result', async () => {

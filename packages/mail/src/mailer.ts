@@ -1,4 +1,3 @@
-import nodemailer from 'nodemailer';
 import { type Letter, renderLetter } from './letter.ts';
 
 export type MailerOptions = Readonly<{
@@ -13,7 +12,7 @@ export type Mailer = Readonly<{
    * `messageId` is the same for every try, so that a reader shows a mail once that was delivered twice.
    */
   send(mail: Letter & { to: string; messageId?: string }): Promise<'sent' | 'refused'>;
-  close(): void;
+  close(): Promise<void>;
 }>;
 
 const CONNECT_MS = 10_000;
@@ -23,11 +22,17 @@ const PERMANENT_FAILURE = 500;
 /** Hands mails to an SMTP server over a few kept connections. */
 export function createMailer({ url, from }: MailerOptions): Mailer {
   const timeouts = { connectionTimeout: CONNECT_MS, greetingTimeout: CONNECT_MS, socketTimeout: SILENCE_MS };
-  const transport = nodemailer.createTransport({ url, pool: true, maxConnections: 2, ...timeouts }, { from });
+  // Loaded with the first letter: many a process starts and ends without one.
+  const openTransport = async () => {
+    const { default: nodemailer } = await import('nodemailer');
+    return nodemailer.createTransport({ url, pool: true, maxConnections: 2, ...timeouts }, { from });
+  };
+  let opened: ReturnType<typeof openTransport> | undefined;
   return {
     async send({ to, messageId, ...letter }) {
       if (!isPlainAddress(to)) return 'refused';
       try {
+        const transport = await (opened ??= openTransport());
         // The address as an object: a string would be parsed, and could hold several.
         await transport.sendMail({
           to: { name: '', address: to },
@@ -43,7 +48,9 @@ export function createMailer({ url, from }: MailerOptions): Mailer {
         throw error;
       }
     },
-    close: () => transport.close(),
+    async close() {
+      (await opened)?.close();
+    },
   };
 }
 

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 beforeEach(() => sink.refuseRecipients());
 afterAll(async () => {
-  mailer.close();
+  await mailer.close();
   await sink.stop();
 });
 

@@ -15,7 +15,12 @@ export { type ReceivedWebhook, startWebhookSink, type WebhookAnswer, type Webhoo
 export { type Mail, type SmtpSink, type SmtpSinkOptions, startSmtpSink } from './mail/smtp-sink.ts';
 export { type Books, type BooksOfUser, openBooks } from './platform/books.ts';
 export { type ChatAsk, type ChatCall, type ChatEvent, startChat } from './platform/chat-call.ts';
-export { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './platform/databases.ts';
+export {
+  createLedgerDatabase,
+  createPostgresDatabase,
+  mongoDatabaseUrl,
+  type TestDatabase,
+} from './platform/databases.ts';
 export { type Answer, callJson } from './platform/call-json.ts';
 export { type Fleet, type FleetOptions, type ServiceKey, startFleet } from './platform/fleet/fleet.ts';
 export { heal, type Link, LINKS, type LinkName } from './platform/fleet/links.ts';

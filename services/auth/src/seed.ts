@@ -16,18 +16,42 @@ const WantedUsers = z
   .array(z.strictObject({ username: auth.NewUsername, email: Email, password: auth.Password, role: RoleInput }))
   .max(1000);
 
-const [path] = process.argv.slice(2);
-if (path === undefined) throw new Error('usage: seed.ts <users.json>, or - for standard input');
-const wanted = WantedUsers.parse(JSON.parse(path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')));
-const deps = await createDeps({ ...readAuthConfig(), logLevel: 'error' });
-try {
-  await deps.connected;
-  const seeded = [];
-  for (const user of wanted) {
-    const { userId, isNew } = await deps.flows.ensureUser(user);
-    seeded.push({ id: userId, isNew, username: user.username, email: user.email, role: user.role });
-  }
-  process.stdout.write(`${JSON.stringify(seeded)}\n`);
-} finally {
-  await deps.close();
+interface OpenedAccount {
+  readonly id: string;
+  readonly isNew: boolean;
+  readonly username: string;
+  readonly email: string;
+  readonly role: string;
 }
+
+/**
+ * Opens the accounts of an installation, the first administrator among them; those that exist keep their passwords.
+ * @throws ZodError for anything but `[{ "username", "email", "password", "role" }]`, ConfigError, and the database's errors.
+ */
+export async function openAccounts(
+  given: unknown,
+  environment?: Parameters<typeof readAuthConfig>[0],
+): Promise<OpenedAccount[]> {
+  const wanted = WantedUsers.parse(given);
+  const deps = await createDeps({ ...readAuthConfig(environment), logLevel: 'error' });
+  try {
+    await deps.connected;
+    const opened: OpenedAccount[] = [];
+    for (const user of wanted) {
+      const { userId, isNew } = await deps.flows.ensureUser(user);
+      opened.push({ id: userId, isNew, username: user.username, email: user.email, role: user.role });
+    }
+    return opened;
+  } finally {
+    await deps.close();
+  }
+}
+
+async function main(path: string | undefined): Promise<void> {
+  if (path === undefined) throw new Error('usage: seed.ts <users.json>, or - for standard input');
+  const wanted: unknown = JSON.parse(path === '-' ? await text(process.stdin) : await readFile(path, 'utf8'));
+  process.stdout.write(`${JSON.stringify(await openAccounts(wanted))}\n`);
+}
+
+// The tests import it.
+if (import.meta.main) await main(process.argv[2]);

@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Role } from '@tollgate/contracts';
 import { createHttpServer, type RateLimiter, requestContext } from '@tollgate/http-kit';
 import { createLogger } from '@tollgate/telemetry';
 import { type Clock, type Mail, type SmtpSink, startSmtpSink } from '@tollgate/test-kit';
 import { type Db, MongoClient } from 'mongodb';
 import { buildApp } from '../src/app.ts';
 import { readAuthConfig } from '../src/config.ts';
-import { createDeps } from '../src/deps.ts';
+import { createDeps, type Deps } from '../src/deps.ts';
 import { migrate } from '../src/migrate.ts';
 
 /** The fields that tests look at; which ones an answer really has is what the tests say. */
@@ -62,16 +61,19 @@ export class Auth {
   readonly mails: SmtpSink;
   readonly db: Db;
   readonly env: Record<string, string>;
+  /** As the seed of an installation does. */
+  readonly ensureUser: Deps['flows']['ensureUser'];
   readonly #end: (options: StopOptions) => Promise<void>;
 
   private constructor(
     url: string,
-    parts: { mails: SmtpSink; db: Db; env: Record<string, string>; end: (options: StopOptions) => Promise<void> },
+    parts: Pick<Auth, 'mails' | 'db' | 'env' | 'ensureUser'> & { end: (options: StopOptions) => Promise<void> },
   ) {
     this.url = url;
     this.mails = parts.mails;
     this.db = parts.db;
     this.env = parts.env;
+    this.ensureUser = parts.ensureUser;
     this.#end = parts.end;
   }
 
@@ -96,7 +98,7 @@ export class Auth {
       if (!keepDatabase) await client.db().dropDatabase();
       await Promise.all([client.close(), mails.stop()]);
     };
-    return new Auth(url, { mails, db: client.db(), env, end });
+    return new Auth(url, { mails, db: client.db(), env, ensureUser: deps.flows.ensureUser, end });
   }
 
   async call(method: string, path: string, { body, raw, token, headers }: CallOptions = {}): Promise<Answer> {
@@ -156,16 +158,6 @@ export class Auth {
     const person = newPerson(name);
     const { userId } = await this.ensureUser({ ...person, role: 'admin' });
     return this.session({ ...person, userId });
-  }
-
-  async ensureUser({ username, email, password, role }: Omit<Person, 'userId'> & { role: Role }) {
-    const deps = await createDeps(readAuthConfig(this.env), { logger: silent() });
-    try {
-      await deps.connected;
-      return await deps.flows.ensureUser({ username, email, password, role });
-    } finally {
-      await deps.close();
-    }
   }
 
   refresh(refreshToken: string): Promise<Answer> {

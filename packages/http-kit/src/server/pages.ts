@@ -4,7 +4,6 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { AppError } from '../app-error.ts';
 import type { Headers } from '../caller.ts';
-import { openApiDocument } from '../openapi.ts';
 import type { ServiceOptions } from './service-options.ts';
 
 interface Visit {
@@ -51,13 +50,7 @@ const docsPage = (title: string): string => `<!doctype html>
 /** What every service shows beside its operations: health, metrics, its OpenAPI document and a page to read it. */
 export function pagesOf(options: ServiceOptions): readonly Page[] {
   const title = `Tollgate ${options.service}`;
-  const document = JSON.stringify(
-    openApiDocument(
-      title,
-      options.version,
-      options.routes.map(({ operation }) => operation),
-    ),
-  );
+  const document = once(() => documentOf(title, options));
   return [
     page('/health', () => json(200, options.health.summary())),
     page('/api/health', () => json(200, options.health.summary())),
@@ -67,13 +60,25 @@ export function pagesOf(options: ServiceOptions): readonly Page[] {
       return json(ready ? 200 : 503, { status, checks });
     }),
     page('/metrics', (visit) => metricsPage(options, visit)),
-    page('/openapi.json', () => text(200, JSON_TYPE, document)),
+    page('/openapi.json', async () => text(200, JSON_TYPE, await document())),
     page('/docs', () => text(200, 'text/html; charset=utf-8', docsPage(title))),
     page('/docs/start.js', () => text(200, 'text/javascript; charset=utf-8', START_DOCS)),
     ...Object.entries(DOCS_FILES).map(([name, type]) =>
       page(`/docs/${name}`, async () => text(200, type, await readFile(join(docsFolder(), name)))),
     ),
   ];
+}
+
+/** Made for the first who asks, and kept: it takes a tenth of a second, which every start would wait for. */
+async function documentOf(title: string, { version, routes }: ServiceOptions): Promise<string> {
+  const { openApiDocument } = await import('../openapi.ts');
+  const operations = routes.map(({ operation }) => operation);
+  return JSON.stringify(openApiDocument(title, version, operations));
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
 const page = (path: string, answer: (visit: Visit) => PageAnswer | Promise<PageAnswer>): Page => ({

@@ -2,13 +2,23 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Role } from '@tollgate/contracts';
 import type { Answer } from './call-json.ts';
 import { Person, type Urls } from './person.ts';
-import { seedAccounts } from './service-environments.ts';
+import type { ServiceEnvironments, WantedUser } from './service-environments.ts';
 
-/** The first administrator, opened by auth's own seed command. */
-export async function seededAdmin(authEnvironment: Readonly<Record<string, string>>, urls: Urls): Promise<Person> {
+type Environment = ServiceEnvironments['auth'];
+/** What auth's seed command does. */
+interface Seed {
+  openAccounts(wanted: readonly WantedUser[], environment: Environment): Promise<readonly { readonly id: string }[]>;
+}
+
+/** By its path, as services are started: a package knows no service. In this process, since one more takes a second to start. */
+const SEED = new URL('../../../../services/auth/src/seed.ts', import.meta.url).href;
+
+/** The first administrator, opened as auth's own seed command does it. */
+export async function seededAdmin(authEnvironment: Environment, urls: Urls): Promise<Person> {
   const password = randomBytes(12).toString('base64url');
   const identity = { username: 'admin', email: 'admin@example.test', password };
-  const [seeded] = await seedAccounts(authEnvironment, [{ ...identity, role: 'admin' }]);
+  const { openAccounts } = (await import(SEED)) as Seed;
+  const [seeded] = await openAccounts([{ ...identity, role: 'admin' }], authEnvironment);
   return new Person({ ...identity, userId: seeded?.id ?? '' }, urls).logIn();
 }
 

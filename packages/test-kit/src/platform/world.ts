@@ -3,7 +3,7 @@ import { type FakeFlowise, startFakeFlowise } from '../fakes/fake-flowise.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/fake-openai.ts';
 import { type SmtpSink, startSmtpSink } from '../mail/smtp-sink.ts';
 import { createTestTokens, type TestTokens } from '../tokens.ts';
-import { createPostgresDatabase, mongoDatabaseUrl, type TestDatabase } from './databases.ts';
+import { createLedgerDatabase, mongoDatabaseUrl, type TestDatabase } from './databases.ts';
 import { openDoors } from './edge/doors.ts';
 import { type RunningService, together } from './edge/together.ts';
 import type { Urls } from './person.ts';
@@ -52,7 +52,7 @@ const PATIENT: Record<keyof ServiceEnvironments, Record<string, string>> = {
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const [database, doors, flowise, openai, mails] = await Promise.all([
-    createPostgresDatabase(),
+    createLedgerDatabase(),
     openDoors(),
     startFakeFlowise({ port: options.fakePorts?.flowise ?? 0 }),
     startFakeOpenAi({ models: MODELS, port: options.fakePorts?.openai ?? 0 }),

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { MigrationError, Umzug } from 'umzug';
 import { Connection } from './connection.ts';
 import { type Query, sqlState, troubleOf } from './postgres.ts';
 
@@ -35,7 +34,7 @@ export async function runMigrations(url: string, schema?: Schema, serviceRole?: 
     await turn.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
     await turn.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
     await client.query(HISTORY);
-    const { steps, functions } = schema ?? { steps: await readMigrations(), functions: await readFunctions() };
+    const { steps, functions } = schema ?? (await readSchema());
     const taken = await applyMissing(client, steps);
     const isRenewed = await renewFunctions(client, functions, serviceRole);
     // Also when nothing was taken: the role may be a new one.
@@ -50,8 +49,8 @@ export async function runMigrations(url: string, schema?: Schema, serviceRole?: 
 export async function hasNewestSchema(query: Query): Promise<boolean> {
   const taken = await query<Taken>('SELECT name, hash FROM schema_migrations');
   const hashes = new Map(taken.map(({ name, hash }) => [name, hash]));
-  const newest = [...(await readMigrations()), await readFunctions()];
-  return newest.every(({ name, hash }) => hashes.get(name) === hash);
+  const { steps, functions } = await readSchema();
+  return [...steps, functions].every(({ name, hash }) => hashes.get(name) === hash);
 }
 
 type Taken = { name: string; hash: string };
@@ -67,6 +66,9 @@ async function applyMissing(client: pg.Client, steps: readonly Migration[]): Pro
     if (!step) throw new Error(`the database is newer than this version: it has ${name}`);
     if (step.hash !== hash) throw new Error(`the migration ${name} was changed after it was taken`);
   }
+  if (steps.every(({ name }) => taken.some((line) => line.name === name))) return [];
+  // Loaded by those who have steps to take: it brings as many modules as half of the service.
+  const { MigrationError, Umzug } = await import('umzug');
   const umzug = new Umzug({
     migrations: steps.map((step) => ({ name: step.name, up: () => takeStep(client, step) })),
     // A step writes its own line of history, in its own transaction.
@@ -155,12 +157,14 @@ async function inTransaction(client: pg.Client, work: () => Promise<void>): Prom
 
 const hashOf = (sql: string) => createHash('sha256').update(sql).digest('hex');
 
-const readMigrations = async (): Promise<Migration[]> =>
-  (await readScripts(STEPS)).map(({ name, sql }) => ({ name, sql, hash: hashOf(sql) }));
-
-async function readFunctions(): Promise<Migration> {
-  const sql = (await readScripts(FUNCTIONS)).map((script) => script.sql).join('\n');
-  return { name: FUNCTIONS_NAME, sql, hash: hashOf(sql) };
+/** What this version brings along. */
+export async function readSchema(): Promise<Schema> {
+  const [steps, functions] = await Promise.all([readScripts(STEPS), readScripts(FUNCTIONS)]);
+  const sql = functions.map((script) => script.sql).join('\n');
+  return {
+    steps: steps.map((step) => ({ ...step, hash: hashOf(step.sql) })),
+    functions: { name: FUNCTIONS_NAME, sql, hash: hashOf(sql) },
+  };
 }
 
 async function readScripts(folder: URL): Promise<{ name: string; sql: string }[]> {

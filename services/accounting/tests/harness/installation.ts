@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
-  createPostgresDatabase,
+  createLedgerDatabase,
   createTestTokens,
   freePorts,
   poolDatabase,
@@ -32,7 +32,7 @@ export type Manner = Readonly<{
 
 /** A database of its own, migrated, and the first instance of the service on it. */
 export async function openInstallation(extra: Record<string, string>, { databasePort }: Manner): Promise<Parts> {
-  const database = await createPostgresDatabase();
+  const database = await createLedgerDatabase();
   const pooled = await poolDatabase(database.serviceUrl);
   const seen = new URL(pooled.url);
   if (databasePort !== undefined) seen.port = String(databasePort);

@@ -105,7 +105,7 @@ describe('migrations', () => {
 describe('a transaction that PostgreSQL undid for another', () => {
   it('is repeated up to three times, with one effect', async () => {
     const database = await createPostgresDatabase();
-    const postgres = openPostgres({ url: database.url, poolSize: 2, acquireMs: 1000, onFault: () => undefined });
+    const postgres = openPostgres({ url: database.url, poolSize: 2, acquireMs: 30_000, onFault: () => undefined });
     // A sequence is the one thing that a rollback leaves as it is: it counts the tries.
     await postgres.query(`CREATE SEQUENCE tries`);
     await postgres.query(`CREATE TABLE effects (id int)`);
@@ -129,7 +129,7 @@ describe('a connection that breaks while nobody uses it', () => {
     const database = await createPostgresDatabase();
     const cut = await startChaosProxy({ target: database.url });
     const told = Promise.withResolvers<Error>();
-    const postgres = openPostgres({ url: cut.url, poolSize: 2, acquireMs: 1000, onFault: told.resolve });
+    const postgres = openPostgres({ url: cut.url, poolSize: 2, acquireMs: 30_000, onFault: told.resolve });
     await postgres.query('SELECT 1');
     cut.resetAll();
     expect(Object.keys(await told.promise)).not.toContain('client');

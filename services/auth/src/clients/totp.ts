@@ -1,5 +1,4 @@
 import { generateSecret, generateURI, verifySync } from 'otplib';
-import { toDataURL } from 'qrcode';
 import type { Totp } from '../ports/second-factors.ts';
 
 const ISSUER = 'Tollgate';
@@ -17,6 +16,7 @@ export function createTotp(shape = COMMON): Totp {
   return {
     newSecret: () => generateSecret({ length: SECRET_BYTES }),
     async describe(secret, account) {
+      const { toDataURL } = await import('qrcode'); // few start who ever draw one
       const uri = generateURI({ issuer: ISSUER, label: account, secret, period: STEP_SECONDS, ...shape });
       return { secret, uri, qrCode: await toDataURL(uri, { errorCorrectionLevel: 'M', margin: 2 }) };
     },

@@ -1,5 +1,5 @@
 import { unavailable } from '@tollgate/http-kit';
-import sharp from 'sharp';
+import type Sharp from 'sharp';
 import type { Picture, Pictures } from '../ports.ts';
 
 export interface PicturesOptions {
@@ -22,20 +22,19 @@ const READERS = [
 
 /** libvips works on its own threads. */
 export function createPictures({ mostPixels, atOnce }: PicturesOptions): Pictures {
-  sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: READERS });
-  sharp.concurrency(1);
-  sharp.cache(false);
   const inTurn = createTurns(atOnce);
   const options = { limitInputPixels: mostPixels, failOn: 'error', sequentialRead: true, animated: false } as const;
 
-  async function measure(head: Uint8Array): Promise<Picture | undefined> {
+  let loaded: Promise<typeof Sharp> | undefined;
+  const load = (): Promise<typeof Sharp> => (loaded ??= loadSharp());
+
+  async function measure(sharp: typeof Sharp, head: Uint8Array): Promise<Picture | undefined> {
     // The measures are read and nothing is unfolded, so that they may be of any size.
     const { width, height } = await sharp(head, { ...options, failOn: 'none', limitInputPixels: false }).metadata();
     return { width, height };
   }
 
-  async function thumbnail(bytes: Uint8Array, size: number): Promise<Uint8Array> {
+  async function thumbnail(sharp: typeof Sharp, bytes: Uint8Array, size: number): Promise<Uint8Array> {
     return sharp(bytes, options)
       .autoOrient() // what a camera notes about it is lost with the rest of its notes
       .resize(size, size, { fit: 'inside', withoutEnlargement: true })
@@ -45,13 +44,26 @@ export function createPictures({ mostPixels, atOnce }: PicturesOptions): Picture
   }
 
   return {
-    measure: (head) => measure(head).catch(() => undefined),
+    async measure(head) {
+      const sharp = await load();
+      return measure(sharp, head).catch(() => undefined);
+    },
     thumbnail: (read, size) =>
       inTurn(async () => {
-        const bytes = await read();
-        return thumbnail(bytes, size).catch(() => undefined);
+        const [sharp, bytes] = [await load(), await read()];
+        return thumbnail(sharp, bytes, size).catch(() => undefined);
       }),
   };
+}
+
+/** With the first picture and once: libvips is large, and what is closed for a moment would fail a picture under way. */
+async function loadSharp(): Promise<typeof Sharp> {
+  const { default: sharp } = await import('sharp');
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: READERS });
+  sharp.concurrency(1);
+  sharp.cache(false);
+  return sharp;
 }
 
 function createTurns(atOnce: number) {

@@ -8,13 +8,13 @@ interface Row {
 
 /** Which processes of this service live: one row each, written again and again. */
 export function instancesIn(mongo: Mongo, instance: string): Instances {
-  const rows = () => mongo.collection<Row>(ROWS);
+  const rows = () => mongo.collection<Row>(COLLECTION);
 
   return {
     // Aside: a process whose connections are all busy lives, and must not be taken for dead.
     beat: (now, until) =>
       mongo.aside(async (db) => {
-        const beats = db.collection<Row>(ROWS);
+        const beats = db.collection<Row>(COLLECTION);
         await beats.updateOne({ _id: instance }, { $set: { alive_until: until } }, { upsert: true });
         await beats.deleteMany({ alive_until: { $lt: new Date(now.getTime() - KEPT_MS) } });
       }),
@@ -31,5 +31,5 @@ export function instancesIn(mongo: Mongo, instance: string): Instances {
   };
 }
 
-const ROWS = 'instances';
+const COLLECTION = 'instances';
 const KEPT_MS = 86_400_000;
