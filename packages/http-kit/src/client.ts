@@ -7,11 +7,12 @@ import {
   type OperationSpec,
   type UserId,
 } from '@tollgate/contracts';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent } from 'undici';
 import { AppError, unavailable } from './app-error.ts';
 import { isKeyText } from './keys/key-text.ts';
 import { requestContext } from './request-context.ts';
 import { type Connections, connectionsOf } from './outbound/connections.ts';
+import { type Answered, wholeAnswer } from './outbound/whole-answer.ts';
 import { inSpan } from './tracing/in-span.ts';
 
 export interface ClientOptions {
@@ -51,7 +52,6 @@ export type Client<Operations extends Readonly<Record<string, OperationSpec>>> =
   close(): Promise<void>;
 };
 
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = 2;
 const CREDENTIAL_CODES: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'INVALID_TOKEN']);
 /** Refusals that concern the caller, whichever operation answers them. */
@@ -78,11 +78,12 @@ export function createClient<const Operations extends Readonly<Record<string, Op
     connect: { timeout: Math.min(3000, options.timeoutMs) },
     pipelining: 1,
   });
-  const baseUrl = options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, '');
+  const { origin, pathname } = new URL(options.baseUrl.replace(/\/+$/, '').replace(/\/api$/, ''));
+  const base = { origin, path: pathname.replace(/\/$/, '') };
   const calls = Object.entries(operations).map(([name, operation]) => [
     name,
     (input: AnyInput = {}, call: CallOptions = {}) =>
-      inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, baseUrl }, input, call)),
+      inSpan([operation.id, 'client'], () => callTwice({ operation, options, agent, base }, input, call)),
   ]);
   return {
     ...Object.fromEntries(calls),
@@ -103,7 +104,7 @@ interface Target {
   readonly operation: OperationSpec;
   readonly options: ClientOptions;
   readonly agent: Agent;
-  readonly baseUrl: string;
+  readonly base: { readonly origin: string; readonly path: string };
 }
 
 /** The first attempt may use this share of a repeatable call's time, so that the second one has some left. */
@@ -159,50 +160,28 @@ const hadNoEffect = (attempted: Attempt): boolean =>
 export const mayHaveBeenApplied = (error: unknown): boolean => !(error instanceof Error && withoutEffect.has(error));
 
 async function attempt(
-  { operation, options, agent, baseUrl }: Target,
+  { operation, options, agent, base }: Target,
   input: AnyInput,
   call: CallOptions,
 ): Promise<Attempt> {
-  const url = baseUrl + pathOf(operation, input);
+  const { method } = operation;
+  const path = base.path + pathOf(operation, input);
   const headers = await headersOf(options, input, call);
-  const deadline = deadlineOf(call.timeoutMs ?? options.timeoutMs, call.signal);
+  const body = input.body === undefined ? null : JSON.stringify(input.body);
+  const patience = { timeoutMs: call.timeoutMs ?? options.timeoutMs, signal: call.signal };
   try {
-    const response = await request(url, {
-      method: operation.method,
-      headers,
-      dispatcher: agent,
-      signal: deadline.signal,
-      ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
-    });
+    const answered = await wholeAnswer(agent, { origin: base.origin, path, method, headers, body }, patience);
     return {
-      status: response.statusCode,
-      body: await jsonOf(response),
-      headers: passedHeaders(response.headers),
-      refusesUs: REFUSES_SERVICE.test(String(response.headers['www-authenticate'])),
+      status: answered.status,
+      body: answered.text === '' ? undefined : JSON.parse(answered.text),
+      headers: passedHeaders(answered.headers),
+      refusesUs: REFUSES_SERVICE.test(String(answered.headers['www-authenticate'])),
     };
   } catch (fault) {
     // The caller gave up: nobody waits for this answer, and the neighbour is not to blame.
     call.signal?.throwIfAborted();
     return { fault };
-  } finally {
-    deadline.clear();
   }
-}
-
-/** A signal with a timer that is cleared: AbortSignal.timeout stays in memory until it fires, whatever became of the call. */
-function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: AbortSignal; clear: () => void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort(caller?.reason);
-  const timer = setTimeout(() => controller.abort(new DOMException('The call took too long', 'TimeoutError')), ms);
-  if (caller?.aborted) abort();
-  else caller?.addEventListener('abort', abort, { once: true });
-  return {
-    signal: controller.signal,
-    clear: () => {
-      clearTimeout(timer);
-      caller?.removeEventListener('abort', abort);
-    },
-  };
 }
 
 function resultOf({ operation, options }: Target, attempted: Attempt, call: CallOptions): unknown {
@@ -237,7 +216,7 @@ export function refusal(
     : new AppError('INTERNAL', cause.message, { cause });
 }
 
-const passedHeaders = (headers: Dispatcher.ResponseData['headers']): Readonly<Record<string, string>> =>
+const passedHeaders = (headers: Answered['headers']): Readonly<Record<string, string>> =>
   Object.fromEntries(
     PASSED_HEADERS.flatMap((name) => {
       const value = headers[name];
@@ -279,16 +258,4 @@ function pathOf(operation: OperationSpec, input: AnyInput): string {
 function segment(value: string): string {
   if (value === '' || value === '.' || value === '..') throw new AppError('NOT_FOUND');
   return encodeURIComponent(value);
-}
-
-async function jsonOf(response: Dispatcher.ResponseData): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString();
-  return text === '' ? undefined : JSON.parse(text);
 }

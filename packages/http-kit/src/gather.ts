@@ -10,7 +10,10 @@ export interface GatherOptions<Item, Result> {
    * 0 when absent.
    */
   readonly fewUnderWay?: number;
-  /** One that finds nothing under way does not even wait for the others of its turn of the event loop. */
+  /**
+   * One that finds nothing under way does not even wait for the others of its turn of the event loop; unless the last one had
+   * company, because then the next is hardly alone, either.
+   */
   readonly isUrgent?: boolean;
   /** Nobody waits for the answers: also the first one waits that long for company. */
   readonly isPatient?: boolean;
@@ -30,6 +33,7 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   const queue: Waiting<Item, Result>[] = [];
   /** Items. */
   let underWay = 0;
+  let hadCompany = false;
   let timer: NodeJS.Timeout | undefined;
   let turn: NodeJS.Immediate | undefined;
 
@@ -46,6 +50,7 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
     const batch = queue.splice(0, mostItems);
     if (batch.length === 0) return;
     underWay += batch.length;
+    hadCompany = batch.length > 1;
     void answer(batch, run).finally(() => {
       underWay -= batch.length;
       if (queue.length > 0 && !isPatient) sendSoon();
@@ -55,7 +60,8 @@ export function createGather<Item, Result>(options: GatherOptions<Item, Result>)
   return (item) => {
     const waiting = { item, ...Promise.withResolvers<Result>() };
     queue.push(waiting);
-    if (queue.length >= mostItems || (isUrgent && underWay === 0 && turn === undefined)) send();
+    const isAlone = underWay === 0 && turn === undefined && !hadCompany;
+    if (queue.length >= mostItems || (isUrgent && isAlone)) send();
     else if (!isPatient && underWay <= fewUnderWay) sendSoon();
     else timer ??= setTimeout(send, patienceMs);
     return waiting.promise;

@@ -25,13 +25,18 @@ export interface Origin {
   readonly traceparent?: string;
 }
 
-const storage = new AsyncLocalStorage<RequestIds>();
+const storage = new AsyncLocalStorage<RequestIds | undefined>();
 const PLAUSIBLE_ID = /^[\w.:-]{8,128}$/;
 
 /** The ids of the request that is being answered, for logs and for calls to neighbours. */
 export const requestContext = {
   get: (): RequestIds | undefined => storage.getStore(),
   run: <T>(ids: RequestIds, work: () => T): T => storage.run(ids, work),
+  /** The work as a part of the request under way, whoever does it. */
+  bound<T>(work: () => T): () => T {
+    const ids = storage.getStore();
+    return () => storage.run(ids, work);
+  },
   /** What a later part of this request is to be known by. */
   origin: (): Origin | undefined => {
     const ids = storage.getStore();

@@ -95,6 +95,32 @@ describe('gathered calls', () => {
     expect(await Promise.all(answers)).toEqual([10, 20, 30]);
   });
 
+  it('wait for the end of their turn, also when they are urgent, as long as there is company', async () => {
+    const there = neighbour();
+    const call = createGather({ run: there.run, mostItems: 10, patienceMs: LONG, fewUnderWay: 2, isUrgent: true });
+    const done = async (answers: Promise<number>[]): Promise<void> => {
+      for (const { go } of there.batches) go();
+      await Promise.all(answers);
+      await turn();
+    };
+    const first = [call(1), call(2), call(3)];
+    await turn();
+    await done(first);
+    const crowd = [call(4), call(5)];
+    expect(itemsOf(there)).toEqual([[1], [2, 3]]);
+    await turn();
+    expect(itemsOf(there).at(-1)).toEqual([4, 5]);
+    await done(crowd);
+    const last = [call(6)];
+    await turn();
+    expect(itemsOf(there).at(-1)).toEqual([6]);
+    await done(last);
+    // Nobody came with it: the next one goes at once again.
+    const alone = [call(7)];
+    expect(itemsOf(there).at(-1)).toEqual([7]);
+    await done(alone);
+  });
+
   it('wait for company from the first on when nobody waits for their answers, and not longer than until they are many', async () => {
     const there = neighbour();
     const call = createGather({ run: there.run, mostItems: 3, patienceMs: LONG, isPatient: true });

@@ -3,6 +3,7 @@ import { mongo } from 'mongoose';
 const DUPLICATE_KEY = 11_000;
 const OUT_OF_DISK_SPACE = 14_031;
 const MAX_TIME_EXPIRED = 50;
+const INDEX_NOT_FOUND = 27;
 
 /** Whether a unique index refused a write. */
 export const isDuplicate = (error: unknown): boolean =>
@@ -18,6 +19,10 @@ export function areDuplicates(error: unknown): boolean {
 /** Whether an operation has reached the time limit it was given (`maxTimeMS`). */
 export const isOverTime = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && error.code === MAX_TIME_EXPIRED;
+
+/** Whether an index that was to go is not there. */
+export const isMissingIndex = (error: unknown): boolean =>
+  error instanceof mongo.MongoServerError && error.code === INDEX_NOT_FOUND;
 
 /** Gives `false` instead of throwing when a unique index refused the write. */
 export async function unlessDuplicate(write: Promise<unknown>): Promise<boolean> {

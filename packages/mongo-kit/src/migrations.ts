@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { mongo } from 'mongoose';
+import { isMissingIndex } from './faults.ts';
 import { systemTime, type Time, underLock } from './migration-lock.ts';
 import { type MongoOptions, openMongo } from './open-mongo.ts';
 
@@ -14,6 +15,8 @@ export interface Migration {
     readonly key: Readonly<Record<string, 1 | -1>>;
     readonly options: mongo.CreateIndexesOptions & { readonly name: string };
   }[];
+  /** Indexes that nobody asks by any more; they go when the new ones are there. */
+  readonly drops?: readonly { readonly collection: string; readonly name: string }[];
 }
 
 /** A step that was taken. Lines from before hashes were kept have none. */
@@ -68,6 +71,7 @@ async function takeMissing(db: mongo.Db, steps: readonly Migration[], time: Time
   for (const step of missing) {
     for (const collection of step.clears ?? []) await clear(db, collection);
     await createIndexes(db, step);
+    for (const { collection, name } of step.drops ?? []) await dropIndex(db.collection(collection), name);
     const line = { hash: hashOf(step), appliedAt: new Date(time.now()) };
     await history(db).updateOne({ _id: step.name }, { $setOnInsert: line }, { upsert: true });
   }
@@ -78,6 +82,13 @@ async function takeMissing(db: mongo.Db, steps: readonly Migration[], time: Time
 async function createIndexes(db: mongo.Db, { indexes }: Migration): Promise<void> {
   for (const [collection, own] of Map.groupBy(indexes, (index) => index.collection))
     await db.collection(collection).createIndexes(own.map(({ key, options }) => ({ key, ...options })));
+}
+
+/** A step that failed in the middle is taken again. */
+async function dropIndex(rows: mongo.Collection, name: string): Promise<void> {
+  await rows.dropIndex(name).catch((error: unknown) => {
+    if (!isMissingIndex(error)) throw error;
+  });
 }
 
 /** Asked for first: the role of a service may not be allowed to remove what is in a collection that it only adds to. */
@@ -96,7 +107,7 @@ function refuseOthers(taken: ReadonlyMap<string, Taken>, steps: readonly Migrati
 const isAsTaken = (step: Migration, { _id, hash }: Taken): boolean =>
   _id === step.name && (hash === undefined || hash === hashOf(step));
 
-const hashOf = ({ clears, indexes }: Migration): string =>
+const hashOf = ({ clears, indexes, drops }: Migration): string =>
   createHash('sha256')
-    .update(JSON.stringify(clears ? { clears, indexes } : indexes))
+    .update(JSON.stringify(clears || drops ? { clears, indexes, drops } : indexes))
     .digest('hex');

@@ -69,6 +69,32 @@ describe('migrations', () => {
     await expect(runMigrations(mongo.db(), [FIRST, SECOND, { ...step, clears: [] }])).rejects.toThrow('was changed');
   });
 
+  it('drop indexes when those that take their place are there, also when a step is taken again', async () => {
+    await runMigrations(mongo.db(), [FIRST, SECOND]);
+    const leaner: Migration = {
+      name: '0003-leaner',
+      indexes: [
+        {
+          collection: 'things',
+          key: { owner: 1, at: -1 },
+          options: { name: 'owner_at_shown', partialFilterExpression: { shown: { $gt: 0 } } },
+        },
+      ],
+      drops: [
+        { collection: 'things', name: 'owner_at' },
+        { collection: 'others', name: 'ended' },
+      ],
+    };
+    const steps = [FIRST, SECOND, leaner];
+    // It failed in the middle when it was taken before.
+    await mongo.db().collection('others').dropIndex('ended');
+    expect(await runMigrations(mongo.db(), steps)).toEqual(['0003-leaner']);
+    expect(await indexesOf('things')).toEqual(['_id_', 'name_unique', 'owner_at_shown']);
+    expect(await indexesOf('others')).toEqual(['_id_']);
+    const fewer = { ...leaner, drops: leaner.drops?.slice(1) ?? [] };
+    await expect(runMigrations(mongo.db(), [FIRST, SECOND, fewer])).rejects.toThrow('was changed');
+  });
+
   it('refuse a database that is newer, and a step that was changed after it was taken', async () => {
     await runMigrations(mongo.db(), [FIRST, SECOND]);
     await expect(runMigrations(mongo.db(), [FIRST])).rejects.toThrow('newer than this version: it has 0002-second');

@@ -1,44 +1,61 @@
 import type { Fields, LoggerOptions, LogLevel } from './log-options.ts';
-import { redact, Redaction } from './redact.ts';
+import { Redaction } from './redact.ts';
 import { ruleOf } from './key-rules.ts';
+import { maskText } from './redaction-rules.ts';
 
 const LONGEST_MESSAGE = 1000;
 const MOST_FIELDS = 100;
+const MS_PER_SECOND = 1000;
 
 /** Names that a line has by itself. */
 const OWN: ReadonlySet<string> = new Set(['time', 'level', 'service', 'message']);
+const NONE: readonly string[] = [];
 
 /** Makes the lines of a log: what the line says of itself, then the ids of the request, then its fields, all redacted. */
 export function createComposer({ service, context, showPrompts = false, clock = Date }: LoggerOptions) {
-  const options = { showPrompts };
   const whose = JSON.stringify(service);
+  const timeOf = createTimeOf();
 
   return function compose(level: LogLevel, message: string, fields: Fields): string {
-    const time = new Date(clock.now()).toISOString();
-    const told = JSON.stringify(redact(message.slice(0, LONGEST_MESSAGE), options));
+    const time = timeOf(clock.now());
+    const told = JSON.stringify(maskText(message.slice(0, LONGEST_MESSAGE)));
     const ids = context?.();
-    const [idsText, said] = ids ? fieldsOf(ids, OWN, showPrompts) : ['', OWN];
+    const [idsText, said] = ids ? fieldsOf(ids, NONE, showPrompts) : ['', NONE];
     const [text] = fieldsOf(fields, said, showPrompts);
     return printable(`{"time":"${time}","level":"${level}","service":${whose},"message":${told}${idsText}${text}}`);
   };
 }
 
+/** Times as ISO 8601 has them; of one second only the milliseconds are written anew. */
+function createTimeOf(): (ms: number) => string {
+  let second = Number.NaN;
+  let text = '';
+  return (ms) => {
+    const now = Math.floor(ms / MS_PER_SECOND);
+    if (now !== second) {
+      second = now;
+      text = new Date(now * MS_PER_SECOND).toISOString().slice(0, -'000Z'.length);
+    }
+    return `${text}${String(Math.floor(ms) - now * MS_PER_SECOND).padStart(3, '0')}Z`;
+  };
+}
+
 /**
- * A part of a line, and the names that are taken after it. Written at once, without an object in between.
- * What a line says about itself and its request is never replaced by a field of the same name.
+ * A part of a line, and the names in it. Written at once, without an object in between.
+ * What a line says about itself and its request (`said`) is never replaced by a field of the same name.
  */
-function fieldsOf(fields: Fields, said: ReadonlySet<string>, showPrompts: boolean): [string, ReadonlySet<string>] {
+function fieldsOf(fields: Fields, said: readonly string[], showPrompts: boolean): [string, readonly string[]] {
   const redaction = new Redaction(showPrompts, fields);
   const names = Object.keys(fields);
-  const taken = new Set(said);
+  const taken: string[] = [];
   let text = '';
   for (const name of names.length > MOST_FIELDS ? names.slice(0, MOST_FIELDS) : names) {
     const rule = ruleOf(name);
     const value = redaction.visitBy(fields[name], name, rule);
     if (value === undefined) continue;
-    const isTaken = said.has(rule.shown);
+    const isTaken = OWN.has(rule.shown) || said.includes(rule.shown);
     text += `,${isTaken ? JSON.stringify(`${rule.shown}_`) : rule.json}:${JSON.stringify(value)}`;
-    taken.add(isTaken ? `${rule.shown}_` : rule.shown);
+    taken.push(isTaken ? `${rule.shown}_` : rule.shown);
   }
   if (names.length > MOST_FIELDS) text += ',"…":"[more]"';
   return [text, taken];
@@ -49,8 +66,10 @@ function fieldsOf(fields: Fields, said: ReadonlySet<string>, showPrompts: boolea
  * ends and the marks that reverse text pass; escaped, they mean the same to a JSON parser and nothing to a terminal.
  */
 function printable(line: string): string {
+  if (!UNPRINTABLE.test(line)) return line;
   return line.replace(
-    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    new RegExp(UNPRINTABLE, 'g'),
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+const UNPRINTABLE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;

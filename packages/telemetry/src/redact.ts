@@ -24,13 +24,14 @@ export function redact(value: unknown, { showPrompts = false }: RedactOptions = 
 /** One walk through one value, or through the fields of one line. */
 export class Redaction {
   readonly #showPrompts: boolean;
-  readonly #ancestors = new Set<object>();
+  /** No more than may be nested, so that a list is enough. */
+  readonly #ancestors: object[];
   #nodes = 0;
 
   /** `within`: the object whose fields are visited one by one. */
   constructor(showPrompts: boolean, within?: object) {
     this.#showPrompts = showPrompts;
-    if (within) this.#ancestors.add(within);
+    this.#ancestors = within ? [within] : [];
   }
 
   visit(value: unknown, key: string): unknown {
@@ -59,16 +60,16 @@ export class Redaction {
   #object(value: object, key: string): unknown {
     this.#nodes += 1;
     if (this.#nodes > MOST_NODES) return '[more]';
-    if (this.#ancestors.has(value)) return '[circular]';
-    if (this.#ancestors.size >= DEEPEST) return '[deep]';
-    this.#ancestors.add(value);
+    if (this.#ancestors.includes(value)) return '[circular]';
+    if (this.#ancestors.length >= DEEPEST) return '[deep]';
+    this.#ancestors.push(value);
     try {
       return this.#content(value, key);
     } catch {
       // A proxy or a getter that throws must not cost the log line, nor the request that writes it.
       return '[unreadable]';
     } finally {
-      this.#ancestors.delete(value);
+      this.#ancestors.pop();
     }
   }
 

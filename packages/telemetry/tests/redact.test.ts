@@ -137,8 +137,12 @@ describe('secrets by their look inside any text', () => {
       'a0'.repeat(32),
       'ſK',
     ];
-    const piece = fc.oneof(fc.constantFrom(...pieces, ...names), fc.string({ maxLength: 4 }));
-    const text = fc.array(piece, { maxLength: 12 }).map((parts) => parts.join(''));
+    const piece = fc.oneof(fc.constantFrom(...pieces, ...names), fc.string({ maxLength: 4 }), fc.uuid());
+    const text = fc.oneof(
+      fc.array(piece, { maxLength: 12 }).map((parts) => parts.join('')),
+      fc.uuid(),
+      fc.stringMatching(/^[0-9a-f]{24}$/),
+    );
     fc.assert(
       fc.property(text, (any) => {
         expect(maskText(any)).toBe(maskEach(any));

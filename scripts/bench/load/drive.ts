@@ -17,6 +17,8 @@ export interface Driven {
   readonly firstFault: string | undefined;
   readonly firstBytes: readonly number[];
   readonly durations: readonly number[];
+  /** When each was asked for, in order. */
+  readonly begins: readonly number[];
   /** In how many pieces an answer came, on average. */
   readonly pieces: number;
 }
@@ -34,6 +36,7 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
   const source = open(connections);
   const firstBytes: number[] = [];
   const durations: number[] = [];
+  const begins: number[] = [];
   let allPieces = 0;
   let faults = 0;
   let firstFault: string | undefined;
@@ -43,6 +46,7 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
     if (spreadMs > 0) await pause((spreadMs * at) / connections);
     while (performance.now() < end) {
       const asked = performance.now();
+      begins.push(asked);
       const { firstByte, pieces, fault } = await source.ask();
       if (fault === undefined) {
         firstBytes.push(firstByte - asked);
@@ -59,7 +63,7 @@ export async function drive({ open, connections, milliseconds, spreadMs = 0 }: L
   await source.close();
   const answers = durations.length;
   const pieces = allPieces / Math.max(1, answers);
-  return { seconds, answers, faults, firstFault, firstBytes, durations, pieces };
+  return { seconds, answers, faults, firstFault, firstBytes, durations, begins, pieces };
 }
 
 /** Over HTTP. */

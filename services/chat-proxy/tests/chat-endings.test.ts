@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { MODEL } from './fixtures/doubles.ts';
-import { codeOf, namesOf as names, readAll, stageWith, text, withModel } from './fixtures/flow-stage.ts';
+import { codeOf, METADATA, namesOf as names, readAll, stageWith, text, withModel } from './fixtures/flow-stage.ts';
 
 describe('one settlement, whatever ends it:', () => {
   const STEPS = [text('one'), text(' two'), text(' three')];
@@ -71,6 +71,14 @@ describe('one settlement, whatever ends it:', () => {
       { ending: { outcome: 'failed', units: { output: 3 }, usageSource: 'estimated' } },
     ]);
     expect(stage.messages.saved.at(-1)).toMatchObject({ status: 'failed' });
+  });
+
+  it('the upstream fails without a word: nothing of the question stays in the conversation', async () => {
+    const stage = stageWith([METADATA, new AppError('UPSTREAM_INTERRUPTED')]);
+    const { events, error } = await readAll(stage.start());
+    expect([names(events), codeOf(error)]).toEqual([['session_id', 'metadata'], 'UPSTREAM_INTERRUPTED']);
+    expect(stage.messages.saved).toEqual([]);
+    expect([...stage.sessions.rows.values()]).toMatchObject([{ topic: '', firstMessage: '', messageCount: 0 }]);
   });
 
   it('this process must stop', async () => {

@@ -14,6 +14,7 @@ const KEY_HEADERS = ['x-api-key', 'api-key'] as const;
 export function credentialIn(headers: Headers): string | undefined {
   const bearer = bearerToken(single(headers, 'authorization'));
   const keys = KEY_HEADERS.flatMap((name) => single(headers, name) ?? []);
+  if (keys.length === 0) return bearer;
   const credentials = new Set(bearer === undefined ? keys : [bearer, ...keys]);
   if (credentials.size > 1) throw new AppError('VALIDATION_FAILED', 'Send one credential, not several');
   if (!keys.every(isKeyText)) throw invalidToken();

@@ -6,7 +6,7 @@ import type { Span, SpanFields, Tracer } from './span.ts';
 type Step = readonly [name: string, kind: 'client' | 'internal', fields?: SpanFields];
 
 /** Does the work as a step of the trace under way, which the calls it makes belong to. Without a trace it is only the work. */
-export async function inSpan<T>([name, kind, fields]: Step, work: (span?: Span) => Promise<T>): Promise<T> {
+export function inSpan<T>([name, kind, fields]: Step, work: (span?: Span) => Promise<T>): Promise<T> {
   const ids = requestContext.get();
   if (!ids?.span) return work();
   const span = ids.span.child(name, kind, fields);
@@ -17,7 +17,7 @@ export async function inSpan<T>([name, kind, fields]: Step, work: (span?: Span) 
  * Does the rest of a request whose own context is over: under its id, and as a part of its trace. Within that request it is
  * only the work.
  */
-export async function asPartOf<T>(
+export function asPartOf<T>(
   origin: Origin | undefined,
   { name, tracer }: { name: string; tracer?: Tracer | undefined },
   work: () => Promise<T>,

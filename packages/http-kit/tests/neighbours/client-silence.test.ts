@@ -1,8 +1,8 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createClient, mayHaveBeenApplied } from '../../src/client.ts';
 import { AppError } from '../../src/index.ts';
-import { alice, listen, stop, within } from '../kit.ts';
+import { alice, eventually, listen, stop, within } from '../kit.ts';
 import {
   closeLater,
   json,
@@ -21,7 +21,7 @@ afterEach(leaveNeighbours);
 
 describe('A neighbour that does not answer', () => {
   it('is given up at the deadline, twice for a GET, with a 503 that says when to come back', async () => {
-    const { client, visits } = await neighbour(silence, { timeoutMs: 150, onUnavailable: 'ACCOUNTING_UNAVAILABLE' });
+    const { client, visits } = await neighbour(silence, { timeoutMs: 1200, onUnavailable: 'ACCOUNTING_UNAVAILABLE' });
     const began = performance.now();
     const refusal = await refusalOf(client.ping());
     expect(refusal).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE', status: 503, headers: { 'retry-after': '2' } });
@@ -36,6 +36,22 @@ describe('A neighbour that does not answer', () => {
     });
   });
 
+  it('is given up at the deadline by a call that waits for a connection, which it then never sees', async () => {
+    const waiting: ServerResponse[] = [];
+    const { client, visits } = await neighbour((response) => waiting.push(response), { connections: 1 });
+    const first = client.ping(undefined, { timeoutMs: 60_000 });
+    await eventually(() => visits.length === 1, 15_000);
+    const second = refusalOf(client.echo({ body: 2 }, { timeoutMs: 50 }));
+    expect(await within(15_000, second)).toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    waiting[0]?.writeHead(200, { 'content-type': 'application/json' }).end('{"pong":"pong"}');
+    await expect(first).resolves.toEqual({ pong: 'pong' });
+    const third = client.ping();
+    await eventually(() => visits.length > 1, 15_000);
+    waiting[1]?.writeHead(200, { 'content-type': 'application/json' }).end('{"pong":"pong"}');
+    await expect(third).resolves.toEqual({ pong: 'pong' });
+    expect(visits.map(({ line }) => line)).toEqual(['GET /api/ping', 'GET /api/ping']);
+  });
+
   it('is asked once more with the same key, and that answer counts', async () => {
     const { client, visits } = await neighbour((response, attempt) =>
       (attempt === 1 ? reset : paid)(response, attempt),
@@ -45,6 +61,20 @@ describe('A neighbour that does not answer', () => {
       ['k1', '{"amount":5}'],
       ['k1', '{"amount":5}'],
     ]);
+  });
+
+  it('is cut off when its answer has no end', async () => {
+    const { client } = await neighbour((response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(1_048_576)));
+      };
+      response.writeHead(200).on('drain', more);
+      more();
+    });
+    expect(await within(15_000, refusalOf(client.echo({ body: 1 })))).toMatchObject({
+      code: 'DEPENDENCY_UNAVAILABLE',
+      cause: { message: 'the answer is too large' },
+    });
   });
 
   it('is asked no second time for what might then happen twice', async () => {

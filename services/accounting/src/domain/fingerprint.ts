@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** SHA-256 of a request, the same for the same content in whatever order its fields came. */
 export const fingerprintOf = (content: unknown): string =>
-  createHash('sha256').update(JSON.stringify(content, inOrder)).digest('base64url');
+  hash('sha256', JSON.stringify(content, inOrder), 'base64url');
 
 function inOrder(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

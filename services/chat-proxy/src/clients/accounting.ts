@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { accounting as operations, type ClientInput } from '@tollgate/contracts';
 import { AppError, requestContext, unavailable } from '@tollgate/http-kit';
 import { type Client, type Connections, createClient, mayHaveBeenApplied } from '@tollgate/http-kit/client';
@@ -174,8 +174,7 @@ function settlementOf({ outcome, units, usageSource, rawUsage }: Extract<Ending,
 }
 
 /** A key stands for one body: whoever recovers a hold with other figures must not meet the key of the first. */
-const keyOf = (name: string, body: string): string =>
-  `${name}:${createHash('sha256').update(body).digest('base64url').slice(0, 22)}`;
+const keyOf = (name: string, body: string): string => `${name}:${hash('sha256', body, 'base64url').slice(0, 22)}`;
 
 /** What accounting should never answer is its fault, not ours and not the user's. */
 async function orUnavailable<T>(answer: Promise<T>): Promise<T> {

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { ErrorCode, OperationSpec } from '@tollgate/contracts';
 import { AppError, createGather, requestContext, unavailable } from '@tollgate/http-kit';
@@ -119,7 +118,7 @@ export function createBatchedCalls<Item, Result>(
   const urgent = fewUnderWay === undefined ? {} : { fewUnderWay, isUrgent: true };
   const gather = createGather({ run, mostItems: MOST_ITEMS, patienceMs: PATIENCE_MS, ...urgent });
   // Whoever sends it, it belongs to the request that it was made for.
-  return (call) => gather({ ...call, alone: AsyncLocalStorage.bind(call.alone) });
+  return (call) => gather({ ...call, alone: requestContext.bound(call.alone) });
 }
 
 const allAlone = <Item, Result>(calls: readonly BatchedCall<Item, Result>[]): Promise<PromiseSettledResult<Result>[]> =>

@@ -46,6 +46,13 @@ export interface SessionClaim {
   readonly forgetAt: Date;
   /** Present when both messages are to be stored. */
   readonly pending?: Omit<PendingTurn, 'requestId'>;
+  /** How a conversation that is opened by this is called and introduced once they are. */
+  readonly beginning?: Beginning;
+}
+
+export interface Beginning {
+  readonly topic: string;
+  readonly firstMessage: string;
 }
 
 export interface SessionRelease {
@@ -60,9 +67,11 @@ export interface SessionRelease {
   readonly stored?: {
     readonly at: Date;
     readonly messages: number;
-    /** Present when they are its first ones. */
-    readonly beginning?: { readonly topic: string; readonly firstMessage: string };
+    /** Present when they are its first ones, and it was opened for a question that was not kept. */
+    readonly beginning?: Beginning;
   };
+  /** It was opened with the beginning of a question that is not kept. */
+  readonly dropsBeginning?: boolean;
 }
 
 export interface Page {

@@ -7,6 +7,7 @@ import { files } from './migrations/0004-files.ts';
 import { flowiseWindows } from './migrations/0007-flowise.ts';
 import { strikes } from './migrations/0008-strikes.ts';
 import { keptAnswers } from './migrations/0009-kept-answers.ts';
+import { leanSessions } from './migrations/0010-lean-sessions.ts';
 
 /** Used when MONGODB_URI names no database. */
 export const DATABASE = 'tollgate_chat';
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   flowiseWindows,
   strikes,
   keptAnswers,
+  leanSessions,
 ];

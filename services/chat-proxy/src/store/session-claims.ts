@@ -1,7 +1,7 @@
 import { newUuid } from '@tollgate/http-kit';
 import { areDuplicates, isDuplicate, type Mongo } from '@tollgate/mongo-kit';
 import type { mongo } from 'mongoose';
-import type { Owner, SessionClaim, Sessions } from '../ports.ts';
+import type { Beginning, Owner, SessionClaim, Sessions } from '../ports.ts';
 import { gatheredWrites } from './gathered-writes.ts';
 import { pendingRowOf, sessionOf, type SessionRow, unfinishedOf } from './session-row.ts';
 import { ownerColumns } from './streams/owned.ts';
@@ -99,11 +99,15 @@ export const leaseColumns = ({ lease, alias, pending }: SessionClaim): LeaseColu
   ...(pending && { pending: pendingRowOf(pending) }),
 });
 
-export const firstColumns = ({ now, forgetAt }: SessionClaim, memoryId: string) => ({
+export const beginningColumns = (beginning?: Beginning) => ({
+  topic: beginning?.topic ?? '',
+  first_message: beginning?.firstMessage ?? '',
+});
+
+export const firstColumns = ({ now, forgetAt, beginning }: SessionClaim, memoryId: string) => ({
   created_at: now,
   last_at: now,
-  topic: '',
-  first_message: '',
+  ...beginningColumns(beginning),
   message_count: 0,
   memory_id: memoryId,
   chat_ids: [memoryId],

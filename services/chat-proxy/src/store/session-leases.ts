@@ -2,7 +2,7 @@ import type { mongo } from 'mongoose';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { SessionRelease, Sessions } from '../ports.ts';
 import { gatheredInserts, gatheredWrites } from './gathered-writes.ts';
-import { firstColumns, leaseColumns, sessionClaims, type SessionsDeps } from './session-claims.ts';
+import { beginningColumns, firstColumns, leaseColumns, sessionClaims, type SessionsDeps } from './session-claims.ts';
 import { type SessionRow, unfinishedOf } from './session-row.ts';
 import { ownerColumns } from './streams/owned.ts';
 
@@ -57,17 +57,40 @@ const leaseOf = ({ id, upstreamMemoryId, leaseId }: SessionRelease) => ({
   lease_id: leaseId,
 });
 
-/** Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again. */
+/**
+ * Which of them are still there. Each is given back by the owner of its lease alone, so that it may be done again; those that
+ * change alike in one update.
+ */
 async function giveBackAll(rows: mongo.Collection<SessionRow>, some: readonly SessionRelease[]): Promise<boolean[]> {
-  const writes = some.map((released) => ({ updateOne: { filter: leaseOf(released), update: givenBack(released) } }));
-  const { matchedCount } = await rows.bulkWrite(writes, { ordered: false });
+  const groups = Map.groupBy(some, (released) => likeness(released) ?? released);
+  const { matchedCount } = await rows.bulkWrite([...groups.values()].map(writeOf), { ordered: false });
   if (matchedCount === some.length) return some.map(() => true);
   const found = await rows.find({ _id: { $in: some.map(({ id }) => id) } }, { projection: { memory_id: 1 } }).toArray();
   const standing = new Set(found.map(({ _id, memory_id: memoryId }) => `${_id} ${memoryId}`));
   return some.map(({ id, upstreamMemoryId }) => standing.has(`${id} ${upstreamMemoryId}`));
 }
 
-function givenBack({ freshChatId, stored }: SessionRelease): mongo.UpdateFilter<SessionRow> {
+/** What is the same for all that change alike; undefined for one that changes in its own way. */
+const likeness = ({ stored, freshChatId, dropsBeginning = false }: SessionRelease): number | 'unstored' | undefined =>
+  stored?.beginning || freshChatId !== undefined || dropsBeginning ? undefined : (stored?.messages ?? 'unstored');
+
+function writeOf(some: readonly SessionRelease[]): mongo.AnyBulkWriteOperation<SessionRow> {
+  const [first] = some;
+  if (first && some.length === 1) return { updateOne: { filter: leaseOf(first), update: givenBack(first) } };
+  // The id of a lease is the one of its question, and stands in one conversation only.
+  const filter = {
+    _id: { $in: some.map(({ id }) => id) },
+    lease_id: { $in: some.map(({ leaseId }) => leaseId) },
+  };
+  return { updateMany: { filter, update: givenBack(lastOf(some)) } };
+}
+
+/** The moments of those that end together are hardly apart. */
+const lastOf = (some: readonly SessionRelease[]): SessionRelease =>
+  some.reduce((last, each) => (momentOf(each) > momentOf(last) ? each : last));
+const momentOf = ({ stored }: SessionRelease): number => stored?.at.getTime() ?? 0;
+
+function givenBack({ freshChatId, stored, dropsBeginning }: SessionRelease): mongo.UpdateFilter<SessionRow> {
   return {
     $unset: {
       lease_id: '',
@@ -78,10 +101,11 @@ function givenBack({ freshChatId, stored }: SessionRelease): mongo.UpdateFilter<
     ...(stored && {
       $set: {
         last_at: stored.at,
-        ...(stored.beginning && { topic: stored.beginning.topic, first_message: stored.beginning.firstMessage }),
+        ...(stored.beginning && beginningColumns(stored.beginning)),
       },
       $inc: { message_count: stored.messages },
     }),
+    ...(dropsBeginning && { $set: beginningColumns() }),
     ...(freshChatId && { $push: { chat_ids: { $each: [freshChatId], $slice: -MOST_CHAT_IDS } } }),
   };
 }

@@ -44,6 +44,7 @@ describe('conversations that begin or end at the same moment', () => {
     forgetAt: new Date(NOW.getTime() + LONG),
     upstreamMemoryId: randomUUID(),
     pending: { questionId: 'q', answerId: 'a', question: 'What is a toll?', at: NOW },
+    beginning: { topic: 'toll', firstMessage: 'What is a toll?' },
   });
   const endOf = ({ id, upstreamMemoryId, lease }: ReturnType<typeof opening>) => ({
     id,
@@ -106,7 +107,7 @@ describe('conversations that begin or end at the same moment', () => {
       'not-found',
       'not-found',
       ...abandoned.map(() => ({ unfinished: { pending: { question: 'What is a toll?' } } })),
-      { isNew: true, session: { topic: '', messageCount: 0 } },
+      { isNew: true, session: { topic: 'toll', messageCount: 0 } },
       known,
       'busy',
     ]);
@@ -147,6 +148,48 @@ describe('conversations that begin or end at the same moment', () => {
       expect(await sessions.find(owner, id)).toMatchObject({ topic: 'toll', messageCount: 2 });
     const row = { user_id: others[0]?.owner.userId };
     expect(await library.mongo.collection('sessions').findOne(row)).not.toHaveProperty('pending');
+  });
+
+  it('that end alike are given back together, and none but by its owner', async () => {
+    const sessions = sessionsIn(library.mongo, 'default');
+    const all = many(opening);
+    await Promise.all(all.map((each) => sessions.open(each)));
+    const [overtaken, unsettled, unkept, ...others] = all;
+    if (!overtaken || !unsettled || !unkept) throw new Error('forty were opened');
+    const [kept, plain] = [others.slice(0, 18), others.slice(18)];
+    const late = new Date(NOW.getTime() + 2 * LONG);
+    const { upstreamMemoryId: _, pending: __, ...claim } = overtaken;
+    const lease = { id: holdId(), until: new Date(late.getTime() + LONG) };
+    await sessions.release(endOf(overtaken));
+    expect(await sessions.claim({ ...claim, now: late, lease })).toMatchObject({ isNew: false });
+
+    const plainly = ({ stored: ___, ...release }: ReturnType<typeof endOf>) => release;
+    const at = (seconds: number) => ({ stored: { at: new Date(NOW.getTime() + seconds * 1000), messages: 2 } });
+    const ends = [
+      ...kept.map((each, seconds) => ({ ...plainly(endOf(each)), ...at(seconds) })),
+      ...[overtaken, ...plain].map((each) => plainly(endOf(each))),
+      { ...plainly(endOf(unsettled)), freshChatId: 'slot-2' },
+      { ...plainly(endOf(unkept)), dropsBeginning: true },
+    ];
+    const twice = [...ends, ...ends].map((end) => sessions.release(end));
+    expect(await Promise.all(twice)).toEqual([...ends, ...ends].map(() => true));
+
+    const ids = (some: typeof all) => some.map(({ id }) => id).toSorted();
+    const rows = await library.mongo
+      .collection<{ _id: string; chat_ids: string[]; message_count: number; topic: string; last_at: Date }>('sessions')
+      .find({ user_id: { $in: all.map(({ owner }) => owner.userId) } })
+      .sort({ _id: 1 })
+      .toArray();
+    const idsOf = (where: (row: (typeof rows)[number]) => boolean) => rows.filter(where).map(({ _id }) => _id);
+    expect(idsOf((row) => 'lease_id' in row || 'lease_until' in row || 'pending' in row)).toEqual([overtaken.id]);
+    expect(rows.find((row) => 'lease_id' in row)).toMatchObject({ lease_id: lease.id });
+    expect(idsOf(({ message_count: messages }) => messages === 2)).toEqual(ids([overtaken, ...kept]));
+    // Without messages each is forgotten when it was to be, and only then.
+    expect(idsOf((row) => 'forget_at' in row)).toEqual(ids([unsettled, unkept, ...plain]));
+    expect(idsOf(({ chat_ids: slots }) => slots.includes('slot-2'))).toEqual([unsettled.id]);
+    expect(idsOf(({ topic }) => topic === '')).toEqual([unkept.id]);
+    const usedLast = rows.find(({ _id }) => _id === kept.at(-1)?.id);
+    expect(usedLast?.last_at).toEqual(at(kept.length - 1).stored.at);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { ModelChoice, ModelDelta, ToolCallDelta } from '../../domain/completion.ts';
-import { fieldsOf, listOf } from '../upstream/reported-usage.ts';
+import { fieldsOf } from '../upstream/reported-usage.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -9,20 +9,16 @@ const LONGEST_NAME = 256;
 
 /** What an upstream says in one choice of a chunk, stripped to what clients know; nothing else of it goes on. */
 export function choiceOf(index: number, choice: Fields, calls: CallPlaces): ModelChoice {
-  const finish = choice.finish_reason;
+  const delta = deltaOf(fieldsOf(choice.delta), calls);
   const logprobs = logprobsOf(choice.logprobs);
-  return {
-    index,
-    delta: deltaOf(fieldsOf(choice.delta), calls),
-    ...(logprobs && { logprobs }),
-    finish_reason: isText(finish) ? finish.slice(0, LONGEST_NAME) : null,
-  };
+  const finish = isText(choice.finish_reason) ? choice.finish_reason.slice(0, LONGEST_NAME) : null;
+  return logprobs ? { index, delta, logprobs, finish_reason: finish } : { index, delta, finish_reason: finish };
 }
 
 /** Everything in it that the model made and is paid for. */
 export function generatedIn({ delta }: ModelChoice): string {
-  const { content = '', refusal = '', reasoning_content: reasoning = '', tool_calls: calls = [] } = delta;
-  return reasoning + content + refusal + calls.map(textOfCall).join('');
+  const { content = '', refusal = '', reasoning_content: reasoning = '', tool_calls: calls } = delta;
+  return reasoning + content + refusal + (calls?.map(textOfCall).join('') ?? '');
 }
 
 /** Whether it says nothing, and only opens the answer. */
@@ -32,20 +28,18 @@ export const isEmpty = (choice: ModelChoice): boolean =>
 const textOfCall = ({ function: called, custom }: ToolCallDelta): string =>
   [called?.name, called?.arguments, custom?.name, custom?.input].filter((text) => text !== undefined).join('');
 
+/** Field by field: most chunks have one, and this is done for every one of them. */
 function deltaOf(delta: Fields, calls: CallPlaces): ModelDelta {
-  const { content, refusal, annotations } = delta;
+  const { content, refusal, reasoning_content: thoughts, reasoning, tool_calls: called, annotations } = delta;
+  const said: { -readonly [Name in keyof ModelDelta]: ModelDelta[Name] } = {};
   // Some servers write the same thoughts under both names.
-  const reasoning = [delta.reasoning_content, delta.reasoning].find(isText);
-  const called = listOf(delta.tool_calls)
-    .slice(0, MOST)
-    .map((call) => calls.place(fieldsOf(call)));
-  return {
-    ...(isText(reasoning) && { reasoning_content: reasoning }),
-    ...(isText(content) && { content }),
-    ...(isText(refusal) && { refusal }),
-    ...(called.length > 0 && { tool_calls: called }),
-    ...(Array.isArray(annotations) && annotations.length > 0 && { annotations: annotations.slice(0, MOST) }),
-  };
+  if (isText(thoughts)) said.reasoning_content = thoughts;
+  else if (isText(reasoning)) said.reasoning_content = reasoning;
+  if (isText(content)) said.content = content;
+  if (isText(refusal)) said.refusal = refusal;
+  if (isFilled(called)) said.tool_calls = called.slice(0, MOST).map((call) => calls.place(fieldsOf(call)));
+  if (isFilled(annotations)) said.annotations = annotations.slice(0, MOST);
+  return said;
 }
 
 /** Where each call of an answer stands. Servers that leave the index out name a call only by its id. */
@@ -83,5 +77,7 @@ const texts = (fields: Fields): Record<string, string> =>
 
 export const placeOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MOST ? value : undefined;
+
+const isFilled = (value: unknown): value is readonly unknown[] => Array.isArray(value) && value.length > 0;
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';

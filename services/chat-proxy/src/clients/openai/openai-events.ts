@@ -77,8 +77,8 @@ export class OpenAiReader {
 
   #readChoice(fields: Fields): ModelChoice {
     const index = placeOf(fields.index) ?? 0;
-    const calls = this.#calls.get(index) ?? new CallPlaces();
-    this.#calls.set(index, calls);
+    let calls = this.#calls.get(index);
+    if (!calls) this.#calls.set(index, (calls = new CallPlaces()));
     const choice = choiceOf(index, fields, calls);
     if (choice.finish_reason !== null) this.#finished.add(choice.index);
     return choice;
@@ -97,9 +97,13 @@ function failure(error: unknown): AppError {
 function passedOn(choices: readonly ModelChoice[], { service_tier: tier }: Fields): UpstreamPart[] {
   const saying = choices.filter((choice) => !isEmpty(choice));
   if (saying.length === 0) return [];
-  const text = saying.map(({ delta }) => delta.content ?? '').join('');
-  const chunk = { choices: saying, ...(typeof tier === 'string' && { service_tier: tier.slice(0, 64) }) };
-  return [{ kind: 'chunk', chunk, generated: saying.map(generatedIn).join(''), text }];
+  const chunk = typeof tier === 'string' ? { choices: saying, service_tier: tier.slice(0, 64) } : { choices: saying };
+  let [generated, text] = ['', ''];
+  for (const choice of saying) {
+    generated += generatedIn(choice);
+    text += choice.delta.content ?? '';
+  }
+  return [{ kind: 'chunk', chunk, generated, text }];
 }
 
 function spokenIn({ delta }: ModelChoice): UpstreamPart[] {

@@ -78,7 +78,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
       alias: ask.sessionAlias,
       forgetAt: forgetAt(chatflow, at),
       requestId,
-      ...(stores && { pending }),
+      ...(stores && { pending, beginning: beginningOf(ask.question) }),
       isUnknown: named === 'new' || ask.opensSession === true,
       isStateless,
     });
@@ -205,9 +205,10 @@ function releaseOf(
       stored: {
         at: new Date(deps.clock.now()),
         messages: messages.length,
-        ...(turn.isFirst && { beginning: beginningOf(turn.question) }),
+        ...(turn.isFirst && !turn.isNew && { beginning: beginningOf(turn.question) }),
       },
     }),
+    ...(turn.isFirst && turn.stores && messages.length === 0 && { dropsBeginning: true }),
   };
 }
 

@@ -4,6 +4,8 @@ export interface RememberedOptions {
   /** Milliseconds for which another process's change may stay unseen. */
   readonly freshMs: number;
   readonly most: number;
+  /** Milliseconds of a clock that never goes back; the process's own when absent. */
+  readonly now?: () => number;
 }
 
 /** What is read all the time, by its key. What is not there is not remembered: it may be there a moment later. */
@@ -20,17 +22,20 @@ interface Reading<Value> {
   readonly start: number;
 }
 
+/** In this last part of its time a value that is asked for is read again, so that no answer waits for it. */
+const AHEAD = 0.25;
+
 export function remembered<Value extends object>(
   load: (key: string) => Promise<Value | undefined>,
-  { freshMs, most }: RememberedOptions,
+  { freshMs, most, now = () => performance.now() }: RememberedOptions,
 ): Remembered<Value> {
   // For the cache 0 means for ever.
-  const known = new LRUCache<string, Value>({ max: most, ttl: Math.max(1, freshMs) });
+  const known = new LRUCache<string, Value>({ max: most, ttl: Math.max(1, freshMs), ttlResolution: 0, perf: { now } });
   const underWay = new Map<string, Reading<Value>>();
 
   async function readAnew(key: string): Promise<Value | undefined> {
     // What is read now is as old as the question, whatever the database takes for its answer.
-    const reading = { found: load(key), start: performance.now() };
+    const reading = { found: load(key), start: now() };
     underWay.set(key, reading);
     try {
       const found = await reading.found;
@@ -48,9 +53,12 @@ export function remembered<Value extends object>(
     readAnew,
     async read(key) {
       const value = known.get(key);
-      if (value) return value;
       const reading = underWay.get(key);
-      return reading && performance.now() - reading.start < freshMs ? reading.found : readAnew(key);
+      const isBeingRead = reading !== undefined && now() - reading.start < freshMs;
+      if (!value) return isBeingRead ? reading.found : readAnew(key);
+      // When it fails, whoever comes after the value's time reads it anew.
+      if (!isBeingRead && known.getRemainingTTL(key) < freshMs * AHEAD) void readAnew(key).catch(() => undefined);
+      return value;
     },
     clear() {
       known.clear();
