@@ -10,8 +10,6 @@ interface Count {
 
 const results = join('.tollgate', 'results');
 const jestArguments = process.argv.slice(2);
-/** One more than the cores of the smallest machine: tests wait for leases, limits and processes half of their time. */
-const WORKERS = '3';
 
 function run(command: string, args: readonly string[]): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -52,7 +50,7 @@ async function tests(): Promise<Count> {
     '--disable-warning=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',
     '-w',
-    WORKERS,
+    '2',
     '--json',
     `--outputFile=${report}`,
     ...jestArguments,
