@@ -95,6 +95,22 @@ describe('one request id', () => {
     ]);
   });
 
+  it('of an answer whose client goes leads to no failure: nothing has failed', async () => {
+    const { response } = await ask({ 'x-request-id': 'asked-and-left-1' }, { tokens: 50, tokenDelayMs: 50 });
+    const reader = response.body?.getReader();
+    await reader?.read();
+    await reader?.cancel();
+    expect(await settled('asked-and-left-1')).toEqual(['hold', 'settle']);
+    const lines = await eventually(async () => {
+      const found = linesOf(platform.chatProxy, 'asked-and-left-1');
+      return found.some(({ message }) => message === 'chat_finished') ? found : undefined;
+    }, 'the lines of the request');
+    const said = lines.map(({ level, message, outcome, code }) => ({ level, message, outcome, code }));
+    const finished = { level: 'info', message: 'chat_finished', outcome: 'aborted', code: undefined };
+    expect(said).toContainEqual(finished);
+    expect(said.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
   it('leads on to the event that the charge has caused, which is what receivers of webhooks get', async () => {
     const bob = await platform.user({ credits: 1000 });
     const response = await fetch(`${platform.urls.chatProxy}/api/v1/chat/predict/stream`, {

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
+import { AppError } from '@tollgate/http-kit';
 import type { Answer, AnswerEvent } from '../src/domain/answer.ts';
 import { streamAnswer } from '../src/routes/answer-stream.ts';
 import { type Framing, framingFor } from '../src/routes/framing.ts';
@@ -54,6 +55,21 @@ describe('a client that stops reading', () => {
     await answer.return();
     expect((await reader.next()).done).toBe(true);
   });
+});
+
+it.each([
+  ['a client that has gone is nobody’s failure', new DOMException('This operation was aborted', 'AbortError'), []],
+  ['a failure is told once, by its code', new AppError('UPSTREAM_FAILED'), ['UPSTREAM_FAILED']],
+])('%s', async (_what, thrown, expected) => {
+  async function* broken(): Answer {
+    yield [{ event: 'token', data: 'one' }];
+    throw thrown;
+  }
+  const told: string[] = [];
+  const settings = { ...SETTINGS, failed: ({ code }: AppError) => told.push(code) };
+  const { chunks } = await streamAnswer(broken(), framingFor(''), settings);
+  for await (const _chunk of chunks);
+  expect(told).toEqual(expected);
 });
 
 it('what came together is written together, each event with its number', async () => {

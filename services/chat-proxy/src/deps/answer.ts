@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { wireCode } from '@tollgate/contracts';
 import { AppError, asPartOf, newUuid, requestContext, toAppError, type Tracer } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
+import { isLeaving } from '../domain/answer-events.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { HoldId } from '../domain/wire-types.ts';
 import type { ChatDeps } from '../flows/chat.ts';
@@ -166,7 +167,7 @@ const tellFinished =
   (tell: Tell): ChatDeps['finished'] =>
   ({ hold: { id: holdId, userId, reply, place }, error }) => {
     const { upstream, id: chatflowId } = place;
-    const code = error === undefined ? undefined : wireCode(toAppError(error).code);
+    const code = error === undefined || isLeaving(error) ? undefined : wireCode(toAppError(error).code);
     const outputTokens = reply.tokens().output;
     tell('chat_finished', { holdId, userId, upstream, outcome: reply.status, chatflowId, outputTokens, code });
     if (reply.hasBadUsage) tell('usage_not_believed', { holdId, upstream });

@@ -80,3 +80,6 @@ const detailsOf = ({ cachedTokens, reasoningTokens }: Bill) => ({
 
 /** The balance allowed only a shorter answer than usual: told before it begins and after it has ended. */
 const clampOf = ({ clamped, units }: Hold) => (clamped ? { clamped_to: units.output } : {});
+
+/** What breaks off an answer whose client has gone: nothing has failed. */
+export const isLeaving = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';

@@ -1,5 +1,6 @@
 import { Alarm, type AppError, type StreamReply, stream, toAppError } from '@tollgate/http-kit';
 import type { Answer, AnswerEvent } from '../domain/answer.ts';
+import { isLeaving } from '../domain/answer-events.ts';
 import type { Framing } from './framing.ts';
 
 export interface StreamSettings {
@@ -65,7 +66,7 @@ async function* frames({ answer, first, framing, settings, after }: Relay): Asyn
     }
   } catch (thrown) {
     const error = toAppError(thrown);
-    settings.failed(error);
+    if (!isLeaving(thrown)) settings.failed(error);
     for (const text of stall.watch([framing.failure(error, sequence + 1)])) yield text;
   } finally {
     beat.stop();
