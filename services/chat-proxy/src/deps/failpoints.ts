@@ -101,12 +101,15 @@ const serverWith = <Server extends UpstreamServer>(server: Server, points: Failp
   async *answer(chatflow, prompt, maxOutput, signal) {
     const whose = ofHold(prompt.requestId);
     await points.reach('s3', whose);
-    let parts = 0;
-    for await (const part of server.answer(chatflow, prompt, maxOutput, signal)) {
-      if (parts === 0) await points.reach('s4', whose);
-      if (parts === PARTS_AT_S5) await points.reach('s5', whose);
-      parts += 1;
-      yield part;
+    let given = 0;
+    for await (const parts of server.answer(chatflow, prompt, maxOutput, signal)) {
+      if (given === 0) await points.reach('s4', whose);
+      const before = parts.slice(0, Math.max(0, PARTS_AT_S5 - given));
+      const isThere = given <= PARTS_AT_S5 && given + parts.length > PARTS_AT_S5;
+      given += parts.length;
+      if (before.length > 0) yield before;
+      if (isThere) await points.reach('s5', whose);
+      if (before.length < parts.length) yield parts.slice(before.length);
     }
   },
 });
