@@ -187,16 +187,12 @@ describe('a trace', () => {
     expect(response.headers.get('x-request-id')).toBe(TRACE);
     await text();
     await settled(TRACE);
-    const wanted = [
-      'settleHold',
-      'POST /api/internal/api-keys/verify',
-      'holdCredits',
-      'ask upstream',
-      'POST /api/holds/:holdId/settle',
-    ];
+    const asked = 'POST /api/internal/api-keys/verify';
+    const wanted = ['settleHold', 'holdCredits', 'ask upstream', 'POST /api/holds/:holdId/settle'];
     const all = await collector.until((spans) => {
       const here = spans.filter(({ traceId }) => traceId === TRACE).map(({ name }) => name);
-      return wanted.every((name) => here.includes(name)) && here.some((name) => name.startsWith('POST /api/v1/chat'));
+      const isWhole = wanted.every((name) => here.includes(name)) && here.filter((name) => name === asked).length === 2;
+      return isWhole && here.some((name) => name.startsWith('POST /api/v1/chat'));
     });
     const spans = all.filter(({ traceId }) => traceId === TRACE);
     const root = named(spans, 'chat-proxy', 'POST /api/v1/chat/predict/stream');

@@ -1,5 +1,5 @@
-/** `any`: whatever; `update`: no row more or less than before; `less`: rows may go. */
-type Allowance = readonly ['any' | 'update' | 'less', reason: string];
+/** `any`: whatever; `update`: no row more or less than before; `less`: rows may go; `worked off`: they may change, too, but none comes. */
+type Allowance = readonly ['any' | 'update' | 'less' | 'worked off', reason: string];
 
 /** What may change beside a refused request, each with its reason: it is the trace of the refusal, or the platform's own work. */
 const ALLOWANCES: Readonly<Record<string, Allowance>> = {
@@ -20,6 +20,10 @@ const ALLOWANCES: Readonly<Record<string, Allowance>> = {
   'chat-proxy.instances': ['any', 'every process says that it is alive'],
   'chat-proxy.chatflows': ['update', 'chatflows are synchronised from time to time'],
   'chat-proxy.background_turns': ['any', 'who does the work in the background takes turns'],
+  'chat-proxy.upstream_forgets': [
+    'worked off',
+    'Flowise is told to forget, some time after a conversation was deleted',
+  ],
   'chat-proxy.idempotency_keys': ['any', 'a repetition gets the same refusal'],
   'chat-proxy.rate_counts': ['any', 'a question counts, whatever becomes of it'],
   'chat-proxy.answer_slots': ['any', 'a question takes a place, and gives it back when it is refused'],
@@ -52,5 +56,6 @@ export function mayChange(place: string, { added, removed, changed }: Counts): b
   const how = ALLOWANCES[place]?.[0];
   if (how === 'any') return true;
   if (how === 'update') return added === removed;
+  if (how === 'worked off') return added === 0;
   return how === 'less' && added + changed === 0;
 }
