@@ -80,6 +80,7 @@ function writeOf(some: readonly SessionRelease[]): mongo.AnyBulkWriteOperation<S
   // The id of a lease is the one of its question, and stands in one conversation only.
   const filter = {
     _id: { $in: some.map(({ id }) => id) },
+    memory_id: { $in: some.map(({ upstreamMemoryId }) => upstreamMemoryId) },
     lease_id: { $in: some.map(({ leaseId }) => leaseId) },
   };
   return { updateMany: { filter, update: givenBack(lastOf(some)) } };
