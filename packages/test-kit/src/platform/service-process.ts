@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { KeptOutput } from './kept-output.ts';
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
 /** A run that is killed has no chance to end what it has started. */
@@ -26,7 +27,9 @@ export class ServiceProcess {
   readonly url: string;
   readonly #options: ServiceProcessOptions;
   #child: ChildProcess | undefined;
-  #log = '';
+  readonly #output = new KeptOutput(MAX_LOG_CHARACTERS);
+  /** The end of what was printed before, in which a sign may have begun. */
+  #before = '';
   #fault: string | undefined;
 
   constructor(options: ServiceProcessOptions) {
@@ -41,7 +44,7 @@ export class ServiceProcess {
 
   /** What the process has printed, for failure messages and canary searches; the newest 10 million characters. */
   get log(): string {
-    return this.#log;
+    return this.#output.text;
   }
 
   /** Starts the process and waits until it is ready for work. */
@@ -70,8 +73,9 @@ export class ServiceProcess {
     });
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => {
-        this.#log = (this.#log + text).slice(-MAX_LOG_CHARACTERS);
-        const recent = this.#log.slice(-text.length - LONGEST_SIGN);
+        this.#output.add(text);
+        const recent = this.#before + text;
+        this.#before = recent.slice(-LONGEST_SIGN);
         const sign = UNHANDLED.exec(recent);
         if (sign) this.#fault ??= recent.slice(Math.max(0, sign.index - LONGEST_SIGN), sign.index + 4000);
       });
@@ -98,7 +102,7 @@ export class ServiceProcess {
       if (response?.ok) return;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.#log.slice(-4000)}`);
+    throw new Error(`${this.name} did not answer 200 at ${path}:\n${this.log.slice(-4000)}`);
   }
 
   /** Sends a signal and waits for nothing: SIGSTOP and SIGCONT. */
