@@ -32,7 +32,7 @@ async function idle(context: Context): Promise<Section> {
   const world = await context.world();
   const [port = 0] = await freePorts(1);
   // One that has done nothing yet, so that what it holds is theirs.
-  const env = { ...world.environments.chatProxy, PORT: String(port), SYNC_ON_START: 'false' };
+  const env = { ...world.environments.chatProxy, PORT: String(port), SYNC_ON_START: 'false', PROBE_COLLECTS: 'true' };
   const proxy = new ServiceProcess({ name: 'chat-proxy', port, env, isBuilt: true });
   context.closers.add(() => proxy.end('SIGTERM'));
   await proxy.start();

@@ -7,7 +7,7 @@ import { eventually } from '@tollgate/test-kit';
 export interface Seen {
   readonly delayMs: { readonly p50: number; readonly p99: number; readonly most: number };
   readonly rss: number;
-  /** After a collection of garbage. */
+  /** After a collection of garbage, where PROBE_COLLECTS is set. */
   readonly heapUsed: number;
   readonly external: number;
 }
