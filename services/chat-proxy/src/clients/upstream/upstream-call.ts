@@ -53,6 +53,8 @@ export class UpstreamCall {
   #size = 0;
   #heard = 0;
   readonly #decoder = new SseDecoder();
+  /** What has come and was not looked at yet. */
+  #read: Buffer | undefined;
 
   constructor(upstreamRequest: UpstreamRequest) {
     this.#request = upstreamRequest;
@@ -99,16 +101,16 @@ export class UpstreamCall {
     try {
       for (;;) {
         await this.#exchange?.more();
-        const chunk = this.#take();
-        if (!chunk) break;
+        const bytes = this.#fetch();
+        if (bytes === undefined) break;
         if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
-        const turn = this.#turns?.take(chunk.length);
+        const turn = this.#turns?.take(bytes);
         // Silence is the upstream's alone: while this process or the client takes its time, nothing is measured.
         if (turn) {
           this.#silence.putOff();
           await turn;
         }
-        const events = this.#decoder.feed(chunk);
+        const events = this.#eventsRead();
         if (events.length > 0) {
           this.#silence.putOff();
           yield events;
@@ -172,6 +174,18 @@ export class UpstreamCall {
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
     }
+  }
+
+  /** How many bytes have come; kept here and not beside the generator, which would hold on to them while it waits for more. */
+  #fetch(): number | undefined {
+    this.#read = this.#take();
+    return this.#read?.length;
+  }
+
+  #eventsRead(): string[] {
+    const read = this.#read ?? Buffer.alloc(0);
+    this.#read = undefined;
+    return this.#decoder.feed(read);
   }
 
   #take(): Buffer | undefined {
