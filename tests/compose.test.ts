@@ -159,7 +159,13 @@ describe('the image of a service', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
     expect(last).toMatch(/^USER node$/m);
     expect(last).not.toMatch(/^RUN /m);
-    expect(last).toMatch(/^ENTRYPOINT \["node", "--enable-source-maps"\]$/m);
+    const [, entry = ''] = /^ENTRYPOINT (\[.+\])$/m.exec(last) ?? [];
+    expect(JSON.parse(entry)).toEqual([
+      'node',
+      '--enable-source-maps',
+      '--max-semi-space-size=16',
+      '--no-parallel-scavenge',
+    ]);
     expect(last).toMatch(/^CMD \["dist\/main.js"\]$/m);
     expect(last).toMatch(/^HEALTHCHECK [\s\S]+?CMD \["node", /m);
   });

@@ -16,6 +16,7 @@ import { toAppError } from './problem.ts';
 import { idsIn, requestContext } from './request-context.ts';
 import { refusalOf } from './server/refusal.ts';
 import { clientLeft, logFailure, outgoing, outgoingError } from './server/respond.ts';
+import type { OwnScope } from './server/socket-route.ts';
 import { type Route, StreamReply } from './route.ts';
 import { admit } from './server/admit.ts';
 import { contextOf, runRoute } from './server/run-route.ts';
@@ -35,8 +36,8 @@ const seenOf = new WeakMap<FastifyRequest, Seen>();
 /** A Fastify 5 application with everything every service has: ids, headers, health, documentation, routes, problem+json. */
 export async function createFastifyApp(
   options: ServiceOptions,
-  /** Plugins that must know of every route. */
-  prepare?: (app: FastifyInstance) => Promise<void>,
+  /** A path with hooks of its own. */
+  own?: OwnScope,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     trustProxy: (_address: string, hop: number) => hop < options.trustProxyHops,
@@ -57,10 +58,7 @@ export async function createFastifyApp(
     const ids = beginRequest(options, { requestId: request.id, traceparent }, request.method);
     seenOf.set(request, { caller: undefined, operation: 'other' });
     reply.headers(hardened).header('x-request-id', request.id);
-    watchRequest(options, reply.raw, ids, () => ({
-      route: request.routeOptions.url ?? 'other',
-      isPage: pagePaths.has(request.routeOptions.url),
-    }));
+    watchRequest(options, reply.raw, ids, routeOf(request.routeOptions.url, pagePaths));
     requestContext.run(ids, done);
   });
   await app.register(fastifyCors, corsOf(options));
@@ -71,14 +69,12 @@ export async function createFastifyApp(
     refuseKeyInAddress(raw.url ?? '');
   });
   leaveBodiesUnread(app);
-  await prepare?.(app);
   for (const page of pages) {
     app.get(page.path, async (request, reply) => {
       const { status, headers, body } = await page.answer(visitOf(request.headers, request.ip, options));
       return reply.code(status).headers(headers).send(body);
     });
   }
-  for (const route of options.routes) mount(app, route, options);
   app.setNotFoundHandler(async (request, reply) => sendError(reply, notMounted(mounted, request.url), options));
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toAppError(thrown);
@@ -87,8 +83,24 @@ export async function createFastifyApp(
     if (refusal) options.refused?.(refusal);
     return sendError(reply, error, options);
   });
+  await mountAll(app, options, own);
   return app;
 }
+
+async function mountAll(app: FastifyInstance, options: ServiceOptions, own: OwnScope | undefined): Promise<void> {
+  const isOwn = ({ operation }: Route): boolean => operation.path === own?.path;
+  for (const route of options.routes) if (!isOwn(route)) mount(app, route, options);
+  await app.register(async (scope) => {
+    await own?.prepare(scope);
+    for (const route of options.routes) if (isOwn(route)) mount(scope, route, options);
+  });
+}
+
+/** Apart from the request: what is known here is kept for as long as the answer takes. */
+const routeOf = (url = 'other', pages: ReadonlySet<string | undefined>) => {
+  const route = { route: url, isPage: pages.has(url) };
+  return () => route;
+};
 
 /** The configured origins, and those that the service allows for a single path. */
 function corsOf({ allowedOrigins, isOriginAllowed }: ServiceOptions): FastifyCorsOptions {

@@ -71,6 +71,8 @@ export function createRevocations({ capacity = DEFAULT_CAPACITY }: RevocationsOp
   }
 
   function find(subject: RevocationSubject): Revocation | undefined {
+    // Asked once a second for every answer that is open, and most of the time there is none.
+    if (byTarget.size === 0) return undefined;
     for (const target of targetsOf(subject)) {
       for (const entry of byTarget.get(target) ?? []) if (covers(entry, subject)) return entry;
     }

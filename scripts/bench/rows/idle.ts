@@ -46,11 +46,12 @@ async function idle(context: Context): Promise<Section> {
     await streams.open(WARM_UP, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
     streams.closeAll();
     await pause(SETTLE_MS);
-    const before = await lookAt(100);
+    await lookAt(100); // collects garbage, which is nobody's
+    const before = await lookAt(SETTLE_MS);
     const count = possible();
     const first = Math.min(FIRST, count);
     await streams.open(first, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
-    await lookAt(100); // collects garbage, which is nobody's
+    await lookAt(100);
     const early = await lookAt(SETTLE_MS);
     await streams.open(count - first, { atOnce: AT_ONCE, limitMs: OPEN_FOR_MS });
     await lookAt(100);

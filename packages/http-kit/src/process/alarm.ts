@@ -25,9 +25,8 @@ export class Alarm {
     }
     clearTimeout(this.#timer);
     this.#ms = ms;
-    this.#timer = setTimeout(() => {
-      if (this.#isSet) this.#ring(ms);
-    }, ms);
+    // Not a function for each of them: an answer that is open has three.
+    this.#timer = setTimeout(ringOf, ms, this);
   }
 
   /** Until it is set again it does not ring. */
@@ -40,4 +39,11 @@ export class Alarm {
     this.#isSet = false;
     clearTimeout(this.#timer);
   }
+
+  /** Its time has come. */
+  due(): void {
+    if (this.#isSet) this.#ring(this.#ms);
+  }
 }
+
+const ringOf = (alarm: Alarm): void => alarm.due();

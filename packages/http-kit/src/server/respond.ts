@@ -53,7 +53,7 @@ export function clientLeft(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
   signals.set(response, controller.signal);
   if (response.destroyed) controller.abort();
-  response.once('close', () => {
+  response.on('close', () => {
     if (!response.writableFinished) controller.abort();
   });
   return controller.signal;

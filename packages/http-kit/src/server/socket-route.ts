@@ -40,9 +40,16 @@ const BEARER = 'bearer.';
 /** Bytes that may arrive before it is known who sends them. */
 const MOST_UNKNOWN_BYTES = 32_768;
 
+/** Plugins for one path, whose hooks no other request pays for: one hook at the end, and Fastify keeps all it knows until then. */
+export interface OwnScope {
+  readonly path: string;
+  readonly prepare: (scope: FastifyInstance) => Promise<void>;
+}
+
 /** Lets a route be upgraded to a WebSocket (RFC 6455): everything else that a request goes through stays as it is. */
-export const withSocketRoute = (route: SocketRoute) =>
-  async function prepare(app: FastifyInstance): Promise<void> {
+export const withSocketRoute = (route: SocketRoute): OwnScope => ({
+  path: route.path,
+  async prepare(app: FastifyInstance): Promise<void> {
     app.addHook('onRoute', (mounted) => {
       if (mounted.url !== route.path || mounted.method !== 'GET') return;
       mounted.wsHandler = (socket, request) => open(route, socket, request as FastifyRequest);
@@ -61,9 +68,11 @@ export const withSocketRoute = (route: SocketRoute) =>
       if (!route.mayOpen(headers.origin, headers.host)) throw new AppError('SOCKET_ORIGIN_REJECTED');
     });
     // Other wishes to upgrade (h2c, for example) are answered as if there were none, which RFC 9110, section 7.8, allows.
-    (app.server as Server & Upgrading).shouldUpgradeCallback = ({ url, headers }) =>
-      url?.split('?')[0] === route.path && headers.upgrade?.toLowerCase() === 'websocket';
-  };
+    // So is one that is no GET: it belongs to no route with these hooks, which look after the connection.
+    (app.server as Server & Upgrading).shouldUpgradeCallback = ({ method, url, headers }) =>
+      method === 'GET' && url?.split('?')[0] === route.path && headers.upgrade?.toLowerCase() === 'websocket';
+  },
+});
 
 /** Node 24; its types do not have it yet. */
 interface Upgrading {

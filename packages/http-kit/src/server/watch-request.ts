@@ -28,7 +28,8 @@ export function watchRequest(
 ): void {
   const began = performance.now();
   const { method = '' } = response.req;
-  response.once('close', () => {
+  // Comes once by itself; to say so would leave three more objects beside every answer.
+  response.on('close', () => {
     const { route, isPage } = routeOf();
     const status = observedStatus(response);
     const seconds = (performance.now() - began) / MILLISECONDS;

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { KeptOutput } from './kept-output.ts';
 
@@ -8,6 +9,7 @@ const REPOSITORY = new URL('../../../../', import.meta.url);
 const END_WITH_CALLER = new URL('./end-with-caller.mjs', import.meta.url).href;
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 25;
+const IMAGE = new URL('infra/docker/service.Dockerfile', REPOSITORY);
 const MAX_LOG_CHARACTERS = 10_000_000;
 /** What a service logs, or Node prints at the end, when an error has reached the process. */
 const UNHANDLED = /stopping after an error nobody handled|^Node\.js v\d/m;
@@ -19,6 +21,13 @@ export interface ServiceProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Runs what the build has made, as in production, and not the sources. */
   readonly isBuilt?: boolean;
+}
+
+/** What Node is told beside the program: it stands in the image and nowhere else. */
+function optionsOfImage(): string[] {
+  const [, entry = '[]'] = /^ENTRYPOINT (\[.+\])$/m.exec(readFileSync(IMAGE, 'utf8')) ?? [];
+  const [, ...options] = JSON.parse(entry) as string[]; // exec form, as tests/compose.test.ts wants it
+  return options;
 }
 
 /** One of our services as a process of its own, to be talked to over HTTP and killed without warning. */
@@ -57,7 +66,7 @@ export class ServiceProcess {
   /** Starts the process without waiting. */
   async launch(): Promise<void> {
     const program = this.#options.isBuilt
-      ? [`services/${this.name}/dist/main.js`]
+      ? [...optionsOfImage(), `services/${this.name}/dist/main.js`]
       : ['--conditions=tollgate', `services/${this.name}/src/main.ts`];
     const child = spawn(process.execPath, ['--import', END_WITH_CALLER, ...program], {
       cwd: fileURLToPath(REPOSITORY),

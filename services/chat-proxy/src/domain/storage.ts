@@ -8,8 +8,9 @@ export interface Storage {
 
 export const KEEPS_ALL: Storage = { keeps: 'all', retentionDays: null };
 
-/** What both allow. */
+/** What both allow; one of them, where that is the same. */
 export function stricter(one: Storage, other: Storage): Storage {
+  if (other.keeps === 'all' && other.retentionDays === null) return one;
   const days = [one.retentionDays, other.retentionDays].filter((limit) => limit !== null);
   return {
     keeps: one.keeps === 'nothing' ? 'nothing' : other.keeps,

@@ -25,10 +25,16 @@ export interface ChatDeps {
   readonly strikes: Pick<Strikes, 'refuse'>;
   readonly newRequestId: () => HoldId;
   readonly clock: Clock;
-  /** Aborts when the process must stop answering. */
-  readonly stopping: AbortSignal;
+  /** Ends this answer: its owner, a stop of this process, the loss of its hold, or its client that goes. */
+  readonly stop: AbortController;
   /** Told once per answer that reached an upstream. */
   readonly finished: (answer: { hold: OpenHold; error: unknown }) => void;
+}
+
+/** What all answers have in common. */
+export interface ChatsDeps extends Omit<ChatDeps, 'stop'> {
+  /** Aborts when the process must stop answering. */
+  readonly stopping: AbortSignal;
 }
 
 /**
@@ -60,13 +66,12 @@ export async function* chat(deps: ChatDeps, caller: Asker, ask: Ask, signal: Abo
   const opening = () => (hold ? openingEvents({ ...told, fileIds: files?.ids, hold: hold.grant }) : []);
   try {
     if (turn.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
-    hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices });
+    const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices };
+    hold = await deps.holds.open(caller, order, deps.stop);
     // A new conversation was being opened meanwhile.
     await turn.opened;
-    // Signals must reach the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
-    const over = [deps.stopping, hold.lost.signal];
-
-    for await (const parts of deps.answers.from(places, { prompt, hold, left: signal, over }))
+    // The hold's own signal reaches the upstream read: a generator that waits on a silent upstream cannot be returned from outside.
+    for await (const parts of deps.answers.from(places, { prompt, hold, left: signal }))
       for (const { events, grow } of toldOf(parts, { ...told, hold, opening, left: signal }, deps.holds)) {
         yield events;
         await grow?.();

@@ -95,12 +95,13 @@ class Beat<T> {
   /** What is followed, and whether it has come while nobody waited. */
   #event: Promise<T> | undefined;
   #hasCome = false;
-  #waiting: PromiseWithResolvers<T | undefined> | undefined;
+  /** Of whoever waits. */
+  #wake: ((first: Promise<T> | undefined) => void) | undefined;
 
   /** In a framing that has no place for it, never. */
   constructor({ heartbeat }: Framing, everyMs: number) {
     this.text = heartbeat ?? '';
-    if (heartbeat !== undefined) this.#timer = setInterval(() => this.#waiting?.resolve(undefined), everyMs);
+    if (heartbeat !== undefined) this.#timer = setInterval(() => this.#wake?.(undefined), everyMs);
   }
 
   // A race against one promise for all events would keep every one of them until the beat, and a race for each beat every beat
@@ -109,8 +110,9 @@ class Beat<T> {
     if (!this.#timer) return event;
     if (event !== this.#event) this.#follow(event);
     else if (this.#hasCome) return event;
-    this.#waiting = Promise.withResolvers();
-    return this.#waiting.promise;
+    const { promise, resolve } = Promise.withResolvers<T | undefined>();
+    this.#wake = resolve;
+    return promise;
   }
 
   stop(): void {
@@ -120,16 +122,11 @@ class Beat<T> {
   #follow(event: Promise<T>): void {
     this.#event = event;
     this.#hasCome = false;
-    event.then(
-      (value) => {
-        this.#hasCome = true;
-        this.#waiting?.resolve(value);
-      },
-      (error: unknown) => {
-        this.#hasCome = true;
-        this.#waiting?.reject(error);
-      },
-    );
+    const come = (): void => {
+      this.#hasCome = true;
+      this.#wake?.(event);
+    };
+    event.then(come, come);
   }
 }
 

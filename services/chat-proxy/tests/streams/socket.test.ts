@@ -262,6 +262,16 @@ describe('a request that is no WebSocket', () => {
     expect(head.toString()).toMatch(/^HTTP\/1\.1 200 /);
     socket.destroy();
   });
+
+  it('cannot become one by anything but a GET: its connection stays one of HTTP', async () => {
+    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
+    const answered = async (): Promise<string> => String(((await once(socket, 'data')) as [Buffer])[0]);
+    socket.write('POST /api/v1/chat/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    expect(await answered()).toMatch(/^HTTP\/1\.1 405 /);
+    socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await answered()).toMatch(/^HTTP\/1\.1 200 /);
+    socket.destroy();
+  });
 });
 
 it('ends with 1001 when the service stops: at once without an answer, and after the last one', async () => {

@@ -1,3 +1,4 @@
+import { TextDecoder } from 'node:util';
 import { AppError } from '@tollgate/http-kit';
 
 /** Characters of one event: nothing honest is longer. */
@@ -27,8 +28,8 @@ export class SseDecoder {
   #hasBegun = false;
   /** Whether the last character may be incomplete. */
   #isCut = false;
-  // Given a mark that is cut in two, the decoder would pass over a second one as well.
-  readonly #text = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** Of pieces that end within a character; most answers have none. */
+  #text: TextDecoder | undefined;
 
   /** Whether something came that is no event stream. */
   get hasGarbage(): boolean {
@@ -52,6 +53,8 @@ export class SseDecoder {
     const endsWithCharacter = (chunk.at(-1) ?? 0) < FIRST_BYTE_BEYOND_ASCII;
     if (!this.#isCut && endsWithCharacter && Buffer.isBuffer(chunk)) return chunk.toString();
     if (chunk.length > 0) this.#isCut = !endsWithCharacter;
+    // Given a mark that is cut in two, the decoder would pass over a second one as well.
+    this.#text ??= new TextDecoder('utf-8', { ignoreBOM: true });
     return this.#text.decode(chunk, { stream: true });
   }
 

@@ -38,7 +38,11 @@ const NO_HTTP = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS
 
 /** One exchange with an upstream: every wait has a limit, and the caller's signal ends all of them. */
 export class UpstreamCall {
-  readonly #request: UpstreamRequest;
+  /** Until it has been sent: the question is not kept for as long as its answer takes. */
+  #request: UpstreamRequest | undefined;
+  readonly #signal: AbortSignal;
+  readonly #timeouts: UpstreamTimeouts;
+  readonly #turns: Turns | undefined;
   readonly #passOn: () => void;
   #exchange: Exchange | undefined;
   /** Why this side has ended it. */
@@ -49,10 +53,15 @@ export class UpstreamCall {
   #size = 0;
   #heard = 0;
   readonly #decoder = new SseDecoder();
+  /** What has come and was not looked at yet. */
+  #read: Buffer | undefined;
 
   constructor(upstreamRequest: UpstreamRequest) {
     this.#request = upstreamRequest;
-    const { signal } = upstreamRequest;
+    const { signal, timeouts, turns } = upstreamRequest;
+    this.#signal = signal;
+    this.#timeouts = timeouts;
+    this.#turns = turns;
     this.#passOn = () => this.#stop(signal.reason);
     if (signal.aborted) this.#passOn();
     else signal.addEventListener('abort', this.#passOn, { once: true });
@@ -60,11 +69,11 @@ export class UpstreamCall {
 
   /** Sends the request; a status that is no success is thrown. */
   async open(): Promise<{ contentType: string; isAttachment: boolean }> {
-    const { timeouts } = this.#request;
-    this.#silence.set(timeouts.firstByteMs);
+    this.#silence.set(this.#timeouts.firstByteMs);
     // Not AbortSignal.timeout, which stays in memory until its time has come, however short the answer was.
-    this.#end = setTimeout(() => this.#stop(new AppError('UPSTREAM_TIMEOUT', 'too long')), timeouts.totalMs);
-    const head = await this.#head();
+    this.#end = setTimeout(() => this.#stop(new AppError('UPSTREAM_TIMEOUT', 'too long')), this.#timeouts.totalMs);
+    if (!this.#request) throw new Error('the call was opened before');
+    const head = await this.#head(this.#request);
     const { statusCode, headers: answered } = head;
     if (statusCode < 200 || statusCode > 299) throw await this.#refusal(head);
     if (answered['content-encoding'] !== undefined && answered['content-encoding'] !== 'identity') {
@@ -84,7 +93,7 @@ export class UpstreamCall {
     hasBegun: () => boolean,
     idleMs: () => number | undefined = () => undefined,
   ): AsyncGenerator<string[], void, undefined> {
-    const { timeouts, turns } = this.#request;
+    const timeouts = this.#timeouts;
     const listen = (): void => {
       this.#heard += 1;
       this.#silence.set(hasBegun() ? Math.min(idleMs() ?? Infinity, timeouts.idleMs) : timeouts.firstByteMs);
@@ -92,16 +101,16 @@ export class UpstreamCall {
     try {
       for (;;) {
         await this.#exchange?.more();
-        const chunk = this.#take();
-        if (!chunk) break;
+        const bytes = this.#fetch();
+        if (bytes === undefined) break;
         if (this.#size > LONGEST_STREAM) throw new AppError('UPSTREAM_PROTOCOL_ERROR', 'the answer is too long');
-        const turn = turns?.take(chunk.length);
+        const turn = this.#turns?.take(bytes);
         // Silence is the upstream's alone: while this process or the client takes its time, nothing is measured.
         if (turn) {
           this.#silence.putOff();
           await turn;
         }
-        const events = this.#decoder.feed(chunk);
+        const events = this.#eventsRead();
         if (events.length > 0) {
           this.#silence.putOff();
           yield events;
@@ -137,13 +146,12 @@ export class UpstreamCall {
   close(isComplete: boolean): void {
     this.#silence.stop();
     clearTimeout(this.#end);
-    this.#request.signal.removeEventListener('abort', this.#passOn);
+    this.#signal.removeEventListener('abort', this.#passOn);
     if (isComplete) this.#exchange?.leave();
     else if (!this.#exchange?.isOver) this.#stop(new AppError('UPSTREAM_INTERRUPTED', 'stopped by this side'));
   }
 
-  async #head(): Promise<Head> {
-    const { agent, url, method, headers, body } = this.#request;
+  async #head({ agent, url, method, headers, body }: UpstreamRequest): Promise<Head> {
     if (this.#stopped) throw this.#stopped.reason;
     const { origin, pathname, search } = new URL(url);
     try {
@@ -161,10 +169,23 @@ export class UpstreamCall {
         bodyTimeout: 0,
         ...(body !== undefined && { body: body instanceof FormData ? body : ownBytesOf(JSON.stringify(body)) }),
       });
+      this.#request = undefined;
       return await this.#exchange.head();
     } catch (error) {
       throw this.#failure(error, 'UPSTREAM_UNAVAILABLE');
     }
+  }
+
+  /** How many bytes have come; kept here and not beside the generator, which would hold on to them while it waits for more. */
+  #fetch(): number | undefined {
+    this.#read = this.#take();
+    return this.#read?.length;
+  }
+
+  #eventsRead(): string[] {
+    const read = this.#read ?? Buffer.alloc(0);
+    this.#read = undefined;
+    return this.#decoder.feed(read);
   }
 
   #take(): Buffer | undefined {

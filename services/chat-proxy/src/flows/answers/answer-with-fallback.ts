@@ -36,8 +36,6 @@ interface Asking {
   readonly hold: OpenHold;
   /** The client's going. */
   readonly left: AbortSignal;
-  /** What ends the answer at once, whoever reads it. */
-  readonly over: readonly AbortSignal[];
 }
 
 const MS_PER_SECOND = 1000;
@@ -59,8 +57,8 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
       try {
         return { source, first: await source.next() };
       } catch (error) {
-        const { hold, left, over } = asking;
-        const isEnded = [left, ...over].some(({ aborted }) => aborted);
+        const { hold, left } = asking;
+        const isEnded = left.aborted || hold.lost.signal.aborted;
         if (isEnded || !serverOf(deps, first).isReplaceable(error)) throw error;
         const next = await replacement(deps, others, { hold, error });
         deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });
@@ -76,9 +74,9 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
   },
 });
 
-function partsFrom(deps: AnswersDeps, place: Chatflow, { prompt, hold, left, over }: Asking) {
+function partsFrom(deps: AnswersDeps, place: Chatflow, { prompt, hold, left }: Asking) {
   const server = serverOf(deps, place);
-  const parts = deps.drain({ chatflow: place, reply: hold.reply, left, over }, (stop) =>
+  const parts = deps.drain({ chatflow: place, reply: hold.reply, left, stop: hold.lost }, (stop) =>
     server.answer(place, prompt, hold.maxOutput, stop),
   );
   return parts[Symbol.asyncIterator]();

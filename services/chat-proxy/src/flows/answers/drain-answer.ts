@@ -7,8 +7,8 @@ export interface Drained {
   readonly reply: Reply;
   /** The client's going. */
   readonly left: AbortSignal;
-  /** What ends the answer at once, whoever reads it. */
-  readonly over: readonly AbortSignal[];
+  /** Ends the answer at once, whoever reads it; ended by a client that goes, unless its answer is read on. */
+  readonly stop: AbortController;
 }
 
 /** Begins the answer; the signal ends it. */
@@ -32,14 +32,13 @@ export interface DrainDeps {
 export function createDrain(deps: DrainDeps): Drain {
   let draining = 0;
 
-  /** What the upstream hears of a client's going: nothing, until patience ends. */
-  function patienceWith({ reply, left }: Drained) {
-    const gone = new AbortController();
+  /** The upstream hears nothing of a client's going, until patience ends. */
+  function patienceWith({ reply, left, stop }: Drained) {
     let giveBack = (): void => undefined;
     const decide = (): void => {
-      if (!reply.hasBegun || draining >= deps.atOnce) return gone.abort(left.reason);
+      if (!reply.hasBegun || draining >= deps.atOnce) return stop.abort(left.reason);
       draining += 1;
-      const cancel = deps.after(deps.longestMs, () => gone.abort(left.reason));
+      const cancel = deps.after(deps.longestMs, () => stop.abort(left.reason));
       giveBack = () => {
         draining -= 1;
         cancel();
@@ -47,18 +46,15 @@ export function createDrain(deps: DrainDeps): Drain {
     };
     if (left.aborted) decide();
     else left.addEventListener('abort', decide, { once: true });
-    return {
-      signal: gone.signal,
-      end: () => {
-        left.removeEventListener('abort', decide);
-        giveBack();
-      },
+    return () => {
+      left.removeEventListener('abort', decide);
+      giveBack();
     };
   }
 
   async function* patiently(answer: Drained, begin: Begin): AsyncGenerator<readonly UpstreamPart[], void, undefined> {
-    const patience = patienceWith(answer);
-    const parts = begin(firstOf([patience.signal, ...answer.over]))[Symbol.asyncIterator]();
+    const endPatience = patienceWith(answer);
+    const parts = begin(answer.stop.signal)[Symbol.asyncIterator]();
     let isOver = false;
     try {
       for (;;) {
@@ -72,27 +68,22 @@ export function createDrain(deps: DrainDeps): Drain {
     } finally {
       if (!isOver && answer.left.aborted) await countRest(parts, answer.reply);
       if (!isOver) await parts.return?.();
-      patience.end();
+      endPatience();
     }
   }
 
-  return (answer, begin) =>
-    deps.upstreams.has(answer.chatflow.upstream)
-      ? patiently(answer, begin)
-      : begin(firstOf([answer.left, ...answer.over]));
+  return (answer, begin) => {
+    if (deps.upstreams.has(answer.chatflow.upstream)) return patiently(answer, begin);
+    endWith(answer);
+    return begin(answer.stop.signal);
+  };
 }
 
-/**
- * Aborts with the first of them. All are of one answer and end with it, so that nothing has to be taken back; `AbortSignal.any`
- * looks after signals that live on, with weak references and a registry, which is 2 KiB for every answer that is open.
- */
-function firstOf(signals: readonly AbortSignal[]): AbortSignal {
-  const first = signals.find(({ aborted }) => aborted);
-  if (first) return first;
-  const any = new AbortController();
-  const end = ({ target }: Event): void => any.abort((target as AbortSignal).reason); // it listens to nothing else
-  for (const signal of signals) signal.addEventListener('abort', end, { once: true });
-  return any.signal;
+/** `AbortSignal.any` looks after signals that live on, with weak references and a registry: 2 KiB for every answer that is open. */
+function endWith({ left, stop }: Drained): void {
+  const end = (): void => stop.abort(left.reason);
+  if (left.aborted) end();
+  else left.addEventListener('abort', end, { once: true });
 }
 
 /** Never throws: that the rest failed changes nothing for a client that has gone. */

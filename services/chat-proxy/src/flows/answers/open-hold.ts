@@ -23,7 +23,7 @@ export interface OpenHold {
   place: Chatflow;
   /** As accounting has granted it; changes when the hold is extended. */
   grant: Hold;
-  /** Aborts when the hold is not ours any more. */
+  /** Aborts when the hold is not ours any more, or its answer has to end for another reason. */
   readonly lost: AbortController;
   /** Output tokens the upstream is allowed in each of the choices it is asked for. */
   maxOutput: number;

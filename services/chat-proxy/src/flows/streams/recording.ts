@@ -21,9 +21,9 @@ export class Recording {
   #endedAt: number | undefined;
   /** Of readers that wait for the next event, and of whoever waits for them; most answers have neither. */
   #change: PromiseWithResolvers<void> | undefined;
-  readonly #readers = new Set<{ read: number }>();
+  #readers: Set<{ read: number }> | undefined;
   #room: PromiseWithResolvers<void> | undefined;
-  #watch: (readers: number) => void = () => undefined;
+  #watch: ((readers: number) => void) | undefined;
 
   constructor(requestId: HoldId, owner: Owner, grown: (bytes: number) => void) {
     this.requestId = requestId;
@@ -95,19 +95,20 @@ export class Recording {
 
   /** Reads on from after that number until the answer ends, or throws as the answer did. Counts as a reader from now on. */
   read(after: number, signal: AbortSignal): Answer {
-    if (this.#readers.size >= MOST_READERS) throw new AppError('PARALLEL_LIMIT', 'This answer has too many readers');
+    const readers = (this.#readers ??= new Set());
+    if (readers.size >= MOST_READERS) throw new AppError('PARALLEL_LIMIT', 'This answer has too many readers');
     // Whoever claims to have had more would be waited for in vain.
     const sequence = Math.min(after, this.#events.last);
     const unread = (this.after(sequence) ?? []).reduce((sum, event) => sum + bytesOf(event), 0);
     const reader = { read: this.#written - unread };
     const wake = (): void => this.#wake();
-    this.#readers.add(reader);
-    this.#watch(this.#readers.size);
+    readers.add(reader);
+    this.#watch?.(readers.size);
     signal.addEventListener('abort', wake, { once: true });
     return this.#follow(sequence, reader, signal, () => {
       signal.removeEventListener('abort', wake);
-      this.#readers.delete(reader);
-      this.#watch(this.#readers.size);
+      readers.delete(reader);
+      this.#watch?.(readers.size);
       this.#giveRoom();
     });
   }
@@ -135,7 +136,7 @@ export class Recording {
 
   /** What the fastest reader has before it. */
   #unread(): number {
-    if (this.#readers.size === 0) return 0;
+    if (!this.#readers || this.#readers.size === 0) return 0;
     return this.#written - Math.max(...[...this.#readers].map(({ read }) => read));
   }
 

@@ -141,7 +141,10 @@ function readingIn({ rows, assignments, workspaces, known, workspaceOf }: Parts)
   return {
     async findFor(caller: Owner, id: ChatflowId): Promise<Chatflow | undefined> {
       const [chatflow, storage] = await Promise.all([usableBy(caller, id), known.storage.read(workspaceOf(caller))]);
-      return chatflow && { ...chatflow, storage: stricter(chatflow.storage, storage ?? KEEPS_ALL) };
+      if (!chatflow) return undefined;
+      const both = stricter(chatflow.storage, storage ?? KEEPS_ALL);
+      // The remembered one itself, where it says all: answers keep their chatflow for as long as they take.
+      return both === chatflow.storage ? chatflow : { ...chatflow, storage: both };
     },
 
     async listFor(caller: Owner): Promise<Chatflow[]> {
