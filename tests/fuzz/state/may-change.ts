@@ -24,6 +24,8 @@ const ALLOWANCES: Readonly<Record<string, Allowance>> = {
     'worked off',
     'Flowise is told to forget, some time after a conversation was deleted',
   ],
+  'chat-proxy.open_holds': ['less', 'the journal forgets an answer some time after it has been settled'],
+  'chat-proxy.user_erasures': ['any', 'auth is asked for deleted accounts from time to time, and each is erased later'],
   'chat-proxy.idempotency_keys': ['any', 'a repetition gets the same refusal'],
   'chat-proxy.rate_counts': ['any', 'a question counts, whatever becomes of it'],
   'chat-proxy.answer_slots': ['any', 'a question takes a place, and gives it back when it is refused'],
