@@ -58,6 +58,8 @@ export async function createFastifyApp(
     const ids = beginRequest(options, { requestId: request.id, traceparent }, request.method);
     seenOf.set(request, { caller: undefined, operation: 'other' });
     reply.headers(hardened).header('x-request-id', request.id);
+    // HTTP's own limits of time are off by now, and the plugin looks only after what its own hooks have seen.
+    if (own?.isUpgrade(request.raw)) reply.raw.once('finish', () => request.socket.destroySoon());
     watchRequest(options, reply.raw, ids, routeOf(request.routeOptions.url, pagePaths));
     requestContext.run(ids, done);
   });
@@ -97,8 +99,8 @@ async function mountAll(app: FastifyInstance, options: ServiceOptions, own: OwnS
 }
 
 /** Apart from the request: what is known here is kept for as long as the answer takes. */
-const routeOf = (url = 'other', pages: ReadonlySet<string | undefined>) => {
-  const route = { route: url, isPage: pages.has(url) };
+const routeOf = (url: string | undefined, pages: ReadonlySet<string | undefined>) => {
+  const route = { route: url ?? 'other', isPage: pages.has(url) };
   return () => route;
 };
 

@@ -43,12 +43,15 @@ const MOST_UNKNOWN_BYTES = 32_768;
 /** Plugins for one path, whose hooks no other request pays for: one hook at the end, and Fastify keeps all it knows until then. */
 export interface OwnScope {
   readonly path: string;
+  /** Whether the connection is taken from HTTP: a refusal has to end it. */
+  readonly isUpgrade: (request: IncomingMessage) => boolean;
   readonly prepare: (scope: FastifyInstance) => Promise<void>;
 }
 
 /** Lets a route be upgraded to a WebSocket (RFC 6455): everything else that a request goes through stays as it is. */
 export const withSocketRoute = (route: SocketRoute): OwnScope => ({
   path: route.path,
+  isUpgrade: (request) => isUpgrade(route, request),
   async prepare(app: FastifyInstance): Promise<void> {
     app.addHook('onRoute', (mounted) => {
       if (mounted.url !== route.path || mounted.method !== 'GET') return;
@@ -69,10 +72,12 @@ export const withSocketRoute = (route: SocketRoute): OwnScope => ({
     });
     // Other wishes to upgrade (h2c, for example) are answered as if there were none, which RFC 9110, section 7.8, allows.
     // So is one that is no GET: it belongs to no route with these hooks, which look after the connection.
-    (app.server as Server & Upgrading).shouldUpgradeCallback = ({ method, url, headers }) =>
-      method === 'GET' && url?.split('?')[0] === route.path && headers.upgrade?.toLowerCase() === 'websocket';
+    (app.server as Server & Upgrading).shouldUpgradeCallback = (request) => isUpgrade(route, request);
   },
 });
+
+const isUpgrade = ({ path }: SocketRoute, { method, url, headers }: IncomingMessage): boolean =>
+  method === 'GET' && url?.split('?')[0] === path && headers.upgrade?.toLowerCase() === 'websocket';
 
 /** Node 24; its types do not have it yet. */
 interface Upgrading {

@@ -54,6 +54,8 @@ const endless = (id: string, more: object = {}) => ask(id, directive({ tokens: 9
 /** The 1024 pieces that the model may give come to 20 MB, more than all buffers on the way together. */
 const MUCH = Array.from({ length: 4000 }, () => 'x'.repeat(20_000));
 const outputOf = (settlement: number) => proxy.accounting.settlements[settlement]?.units?.output;
+const wire = () => connect(Number(new URL(proxy.url).port), '127.0.0.1');
+const UPGRADE = 'HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 const settled = () => until(() => proxy.accounting.openHolds() === 0);
 
 describe('an answer over a WebSocket', () => {
@@ -256,7 +258,7 @@ describe('a request that is no WebSocket', () => {
     const plain = await request(`${proxy.url}/api/v1/chat/ws`);
     expect([plain.statusCode, plain.headers['upgrade']]).toEqual([426, 'websocket']);
     await plain.body.dump();
-    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
+    const socket = wire();
     socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
     const [head] = (await once(socket, 'data')) as [Buffer];
     expect(head.toString()).toMatch(/^HTTP\/1\.1 200 /);
@@ -264,13 +266,20 @@ describe('a request that is no WebSocket', () => {
   });
 
   it('cannot become one by anything but a GET: its connection stays one of HTTP', async () => {
-    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
+    const socket = wire();
     const answered = async (): Promise<string> => String(((await once(socket, 'data')) as [Buffer])[0]);
-    socket.write('POST /api/v1/chat/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    socket.write(`POST /api/v1/chat/ws ${UPGRADE}`);
     expect(await answered()).toMatch(/^HTTP\/1\.1 405 /);
     socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(await answered()).toMatch(/^HTTP\/1\.1 200 /);
     socket.destroy();
+  });
+
+  it('ends its connection with its answer when it is refused on the way', async () => {
+    const socket = wire();
+    socket.write(`GET /api/v1/chat/ws?api_key=tg_0123456789abcdef_x ${UPGRADE}`);
+    const [answer] = await Promise.all([once(socket, 'data'), once(socket, 'close')]);
+    expect(String(answer[0])).toMatch(/^HTTP\/1\.1 400 /);
   });
 });
 
