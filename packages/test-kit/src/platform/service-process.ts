@@ -25,7 +25,8 @@ export interface ServiceProcessOptions {
 
 /** What Node is told beside the program: it stands in the image and nowhere else. */
 function optionsOfImage(): string[] {
-  const [, entry = '[]'] = /^ENTRYPOINT (\[.+\])$/m.exec(readFileSync(IMAGE, 'utf8')) ?? [];
+  const entry = [...readFileSync(IMAGE, 'utf8').matchAll(/^ENTRYPOINT (\[.+\])$/gm)].at(-1)?.[1];
+  if (entry === undefined) throw new Error(`${IMAGE.pathname} has no ENTRYPOINT on a line of its own`);
   const [, ...options] = JSON.parse(entry) as string[]; // exec form, as tests/compose.test.ts wants it
   return options;
 }

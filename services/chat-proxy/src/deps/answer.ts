@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import { isLeaving } from '../domain/answer-events.ts';
 import type { Tell } from '../domain/facts.ts';
 import type { HoldId } from '../domain/wire-types.ts';
-import type { ChatsDeps } from '../flows/chat.ts';
+import type { SharedChatDeps } from '../flows/chat.ts';
 import type { ChatFiles } from '../flows/files/chat-files.ts';
 import { createAnswers } from '../flows/answers/answer-with-fallback.ts';
 import { isStrike } from '../flows/answers/count-strikes.ts';
@@ -46,7 +46,7 @@ export function createAnswering(config: Config, neighbours: Neighbours) {
   const { settler, keeper, holds, comparer } = createHolding(config, { ...neighbours, sharing });
   const { drain, strikes } = createMetering(config, neighbours);
   const saveLater = createSaveBuffer({ clock, tell });
-  const deps: ChatsDeps = {
+  const deps: SharedChatDeps = {
     chatflows,
     conversations: createConversations({
       sessions,
@@ -164,7 +164,7 @@ function createHolding(
 export type Answering = ReturnType<typeof createAnswering>;
 
 const tellFinished =
-  (tell: Tell): ChatsDeps['finished'] =>
+  (tell: Tell): SharedChatDeps['finished'] =>
   ({ hold: { id: holdId, userId, reply, place }, error }) => {
     const { upstream, id: chatflowId } = place;
     const code = error === undefined || isLeaving(error) ? undefined : wireCode(toAppError(error).code);

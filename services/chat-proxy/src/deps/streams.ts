@@ -4,7 +4,7 @@ import type { Limit } from '@tollgate/http-kit';
 import type { Config } from '../config.ts';
 import type { Tell } from '../domain/facts.ts';
 import { type AnswerRequests, createAnswerRequests } from '../flows/answers/answer-requests.ts';
-import type { ChatsDeps } from '../flows/chat.ts';
+import type { SharedChatDeps } from '../flows/chat.ts';
 import { createSlots } from '../flows/limits/hold-slots.ts';
 import { type AnswerLimits, createAnswerLimits } from '../flows/limits/limit-answers.ts';
 import { createSharedRate } from '../flows/limits/shared-rate.ts';
@@ -16,7 +16,7 @@ import type { Accounting, Clock } from '../ports.ts';
 import type { Stores } from './store.ts';
 
 interface Neighbours {
-  readonly chat: ChatsDeps;
+  readonly chat: SharedChatDeps;
   readonly stores: Stores;
   readonly accounting: Pick<Accounting, 'read' | 'bury'>;
   readonly sharing: Sharing;

@@ -32,7 +32,7 @@ export interface ChatDeps {
 }
 
 /** What all answers have in common. */
-export interface ChatsDeps extends Omit<ChatDeps, 'stop'> {
+export interface SharedChatDeps extends Omit<ChatDeps, 'stop'> {
   /** Aborts when the process must stop answering. */
   readonly stopping: AbortSignal;
 }
@@ -66,8 +66,8 @@ export async function* chat(deps: ChatDeps, caller: Asker, ask: Ask, signal: Abo
   const opening = () => (hold ? openingEvents({ ...told, fileIds: files?.ids, hold: hold.grant }) : []);
   try {
     if (turn.stores && uploads.length > 0) files = await deps.files.keep(caller, turn.sessionId, uploads);
-    const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices };
-    hold = await deps.holds.open(caller, order, deps.stop);
+    const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput, choices, stop: deps.stop };
+    hold = await deps.holds.open(caller, order);
     // A new conversation was being opened meanwhile.
     await turn.opened;
     // The hold's own signal reaches the upstream read: a generator that waits on a silent upstream cannot be returned from outside.

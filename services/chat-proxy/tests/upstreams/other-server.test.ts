@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { AppError } from '@tollgate/http-kit';
 import { type AnswerRoute, placedAt, targetsInOrder } from '../../src/domain/target.ts';
 import { MODEL, chatflowOf } from '../fixtures/doubles.ts';
+import { createDrain } from '../../src/flows/answers/drain-answer.ts';
 import { createUpstream, type Step } from '../fixtures/flow-ports.ts';
 import { codeOf, namesOf, readAll, type Stage, stageWith, text, withModel } from '../fixtures/flow-stage.ts';
 
@@ -9,8 +10,12 @@ const FAILED = new AppError('UPSTREAM_FAILED', 'busy');
 const away = (upstream: string, waitMs = 0) => ({ upstream, waitMs });
 
 /** A model with two servers to fall back to, each with its own steps. */
-function stageOf(steps: { openai: Step[]; second?: Step[]; third?: Step[] }, waits: ReturnType<typeof away>[] = []) {
-  const stage = stageWith([], withModel);
+function stageOf(
+  steps: { openai: Step[]; second?: Step[]; third?: Step[] },
+  waits: ReturnType<typeof away>[] = [],
+  options: Parameters<typeof stageWith>[2] = {},
+) {
+  const stage = stageWith([], withModel, options);
   const servers = Object.fromEntries(
     Object.entries({ openai: steps.openai, second: steps.second ?? [], third: steps.third ?? [] }).map(
       ([name, own]) => {
@@ -44,6 +49,26 @@ describe('a question whose server has failed before it answered', () => {
       'upstream_replaced',
       'openai',
       'second',
+    ]);
+  });
+
+  it.each([
+    ['the second', ['second']],
+    ['both', ['openai', 'second']],
+  ])('is read to its end there when its client leaves and %s bills on', async (_which, upstreams) => {
+    const after = () => () => undefined;
+    const drain = createDrain({ upstreams: new Set(upstreams), atOnce: 1, longestMs: 30_000, after });
+    const usage: Step = { kind: 'usage', usage: { input: 0, cacheRead: 0, output: 3, raw: {} } };
+    const second = [text('one'), text('two'), text('three'), usage];
+    const { stage } = stageOf({ openai: [FAILED], second }, [], { drain });
+    const client = new AbortController();
+    const answer = startOn(stage, client.signal);
+    await answer.next();
+    await answer.next();
+    client.abort();
+    await answer.return();
+    expect(stage.accounting.endings).toMatchObject([
+      { ending: { kind: 'settle', outcome: 'aborted', units: { output: 3 }, usageSource: 'provider' } },
     ]);
   });
 

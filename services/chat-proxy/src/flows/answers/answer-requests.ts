@@ -3,7 +3,7 @@ import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import type { WhichAnswer } from '../../domain/which-answer.ts';
 import type { HoldId } from '../../domain/wire-types.ts';
 import type { AnswerStops, Asker, Owner } from '../../ports.ts';
-import type { ChatsDeps } from '../chat.ts';
+import type { SharedChatDeps } from '../chat.ts';
 import type { AnswerLimits } from '../limits/limit-answers.ts';
 import type { Claim, ClaimKeys } from '../streams/claim-keys.ts';
 import type { Patience } from '../streams/keep-running.ts';
@@ -26,7 +26,7 @@ export interface AnswerRequests {
 }
 
 export interface AnswerRequestsDeps {
-  readonly chat: ChatsDeps;
+  readonly chat: SharedChatDeps;
   readonly limits: AnswerLimits;
   readonly claims: ClaimKeys;
   readonly recordings: Recordings;

@@ -4,7 +4,7 @@ import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Tell } from '../../domain/facts.ts';
 import { type AnswerRoute, placedAt, targetsInOrder } from '../../domain/target.ts';
 import type { EmbeddingRequest, Embeddings, Prompt, UpstreamServer } from '../../ports.ts';
-import type { Drain } from './drain-answer.ts';
+import type { Attempt, Drain } from './drain-answer.ts';
 import type { Holds } from './hold-credits.ts';
 import type { OpenHold } from './open-hold.ts';
 
@@ -53,17 +53,19 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
 
   from: ([first, ...others], asking) =>
     new ChosenParts(async () => {
-      const source = partsFrom(deps, first, asking);
+      const { parts, abandon } = attemptAt(deps, first, asking);
+      const source = parts[Symbol.asyncIterator]();
       try {
         return { source, first: await source.next() };
       } catch (error) {
         const { hold, left } = asking;
-        const isEnded = left.aborted || hold.lost.signal.aborted;
+        const isEnded = left.aborted || hold.stop.signal.aborted;
         if (isEnded || !serverOf(deps, first).isReplaceable(error)) throw error;
         const next = await replacement(deps, others, { hold, error });
+        abandon();
         deps.tell('upstream_replaced', { holdId: hold.id, upstream: first.upstream, by: next.upstream });
         // The last attempt there is: a question is repeated once at most.
-        return { source: partsFrom(deps, next, asking) };
+        return { source: attemptAt(deps, next, asking).parts[Symbol.asyncIterator]() };
       }
     }),
 
@@ -74,12 +76,11 @@ export const createAnswers = (deps: AnswersDeps): Answers => ({
   },
 });
 
-function partsFrom(deps: AnswersDeps, place: Chatflow, { prompt, hold, left }: Asking) {
+function attemptAt(deps: AnswersDeps, place: Chatflow, { prompt, hold, left }: Asking): Attempt {
   const server = serverOf(deps, place);
-  const parts = deps.drain({ chatflow: place, reply: hold.reply, left, stop: hold.lost }, (stop) =>
+  return deps.drain({ chatflow: place, reply: hold.reply, left, stop: hold.stop }, (stop) =>
     server.answer(place, prompt, hold.maxOutput, stop),
   );
-  return parts[Symbol.asyncIterator]();
 }
 
 /** The first of the other places that is worth asking and that the caller can pay; the hold then has its price. */

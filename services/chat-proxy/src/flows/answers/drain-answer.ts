@@ -19,7 +19,14 @@ type Begin = (stop: AbortSignal) => AsyncIterable<readonly UpstreamPart[]>;
  * the exact usage: only once the answer has begun, only so many at once, and only so long. All others are stopped at once.
  * (credits.md, Outcome policy)
  */
-export type Drain = (answer: Drained, begin: Begin) => AsyncIterable<readonly UpstreamPart[]>;
+export type Drain = (answer: Drained, begin: Begin) => Attempt;
+
+/** An answer that one server was asked for. */
+export interface Attempt {
+  readonly parts: AsyncIterable<readonly UpstreamPart[]>;
+  /** It has failed, and another server is asked: the client's going is the other attempt's affair. */
+  readonly abandon: () => void;
+}
 
 export interface DrainDeps {
   readonly upstreams: ReadonlySet<string>;
@@ -73,17 +80,19 @@ export function createDrain(deps: DrainDeps): Drain {
   }
 
   return (answer, begin) => {
-    if (deps.upstreams.has(answer.chatflow.upstream)) return patiently(answer, begin);
-    endWith(answer);
-    return begin(answer.stop.signal);
+    if (deps.upstreams.has(answer.chatflow.upstream))
+      return { parts: patiently(answer, begin), abandon: () => undefined };
+    const abandon = endWithClient(answer);
+    return { parts: begin(answer.stop.signal), abandon };
   };
 }
 
-/** `AbortSignal.any` looks after signals that live on, with weak references and a registry: 2 KiB for every answer that is open. */
-function endWith({ left, stop }: Drained): void {
+/** Not with `AbortSignal.any`, which takes 2 KiB of every answer that is open. Gives what takes it back. */
+function endWithClient({ left, stop }: Drained): () => void {
   const end = (): void => stop.abort(left.reason);
   if (left.aborted) end();
   else left.addEventListener('abort', end, { once: true });
+  return () => left.removeEventListener('abort', end);
 }
 
 /** Never throws: that the rest failed changes nothing for a client that has gone. */

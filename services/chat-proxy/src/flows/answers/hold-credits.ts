@@ -33,11 +33,13 @@ interface HoldOrder {
   readonly wantedOutput: number | undefined;
   /** Answers to the same question, side by side; 1 when absent. */
   readonly choices?: number;
+  /** What ends the answer, and is told when the hold is lost. */
+  readonly stop: AbortController;
 }
 
 export interface Holds {
-  /** Journal and hold, both done before anything is sent upstream. `lost` is what ends the answer when the hold is. */
-  open(caller: Asker, order: HoldOrder, lost?: AbortController): Promise<OpenHold>;
+  /** Journal and hold, both done before anything is sent upstream. */
+  open(caller: Asker, order: HoldOrder): Promise<OpenHold>;
   /** After each part of an answer: what must be done before there is more, when the hold must grow. Rejects when it is used up. */
   growth(hold: OpenHold): (() => Promise<void>) | undefined;
   /** Prices the hold by where the answer comes from instead. Throws, with the hold as it was, when the caller cannot pay that. */
@@ -80,7 +82,7 @@ class JournalledHolds implements Holds {
     this.#deps = deps;
   }
 
-  async open(caller: Asker, order: HoldOrder, lost = new AbortController()): Promise<OpenHold> {
+  async open(caller: Asker, order: HoldOrder): Promise<OpenHold> {
     const { defaultOutput, keeper, clock } = this.#deps;
     const { holdId, chatflow, reply, wantedOutput = Infinity, choices = 1 } = order;
     const longest = Math.min(wantedOutput, chatflow.maxOutputTokens ?? defaultOutput);
@@ -99,7 +101,7 @@ class JournalledHolds implements Holds {
       place: chatflow,
       choices,
       grant,
-      lost,
+      stop: order.stop,
       maxOutput: perChoice(grant.units.output ?? defaultOutput, choices),
       absentUsage: this.#deps.absentUsage,
       isCapped: !isFlow(chatflow),

@@ -90,7 +90,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     const oldest = deps.clock.now() - deps.longestAnswerMs;
     for (const hold of [...holds.values()].filter(({ openedAt }) => openedAt < oldest)) {
       deps.tell('answer_overdue', { holdId: hold.id, userId: hold.userId });
-      hold.lost.abort(new AppError('UPSTREAM_TIMEOUT'));
+      hold.stop.abort(new AppError('UPSTREAM_TIMEOUT'));
       deps.overdue(hold);
     }
   }
@@ -99,18 +99,18 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     for (const lost of await deps.accounting.renew(some)) {
       // An answer that ended while the call was under way has been removed, and is no loss.
       const hold = holds.get(lost.holdId);
-      if (!hold || hold.lost.signal.aborted) continue;
+      if (!hold || hold.stop.signal.aborted) continue;
       deps.tell('hold_lost', { how: lost.outcome, holdId: lost.holdId });
-      hold.lost.abort(new AppError(lossCode(lost)));
+      hold.stop.abort(new AppError(lossCode(lost)));
     }
   }
 
   function endRevoked(reasonOf: (access: Access) => string | undefined): void {
     for (const hold of holds.values()) {
-      const reason = hold.lost.signal.aborted ? undefined : reasonOf(hold.access);
+      const reason = hold.stop.signal.aborted ? undefined : reasonOf(hold.access);
       if (reason === undefined) continue;
       deps.tell('access_ended', { holdId: hold.id, userId: hold.userId, reason });
-      hold.lost.abort(new AppError(codeOfEnd(reason)));
+      hold.stop.abort(new AppError(codeOfEnd(reason)));
     }
   }
 

@@ -23,8 +23,8 @@ export interface OpenHold {
   place: Chatflow;
   /** As accounting has granted it; changes when the hold is extended. */
   grant: Hold;
-  /** Aborts when the hold is not ours any more, or its answer has to end for another reason. */
-  readonly lost: AbortController;
+  /** Ends the answer: for the loss of the hold, by its owner's wish, with the process, or with its client. */
+  readonly stop: AbortController;
   /** Output tokens the upstream is allowed in each of the choices it is asked for. */
   maxOutput: number;
   readonly choices: number;

@@ -3,7 +3,7 @@ import type { Answer, AnswerEvent } from '../../domain/answer.ts';
 import { stoppedEvents } from '../../domain/answer-events.ts';
 import type { Chatflow } from '../../domain/chatflow.ts';
 import type { Asker } from '../../ports.ts';
-import { chat, type ChatDeps, type ChatsDeps } from '../chat.ts';
+import { chat, type ChatDeps, type SharedChatDeps } from '../chat.ts';
 import type { AnswerLimits, Seat } from '../limits/limit-answers.ts';
 import type { Claim, ClaimKeys } from '../streams/claim-keys.ts';
 import type { Patience } from '../streams/keep-running.ts';
@@ -37,7 +37,7 @@ export interface Run {
 }
 
 export interface RunRequestDeps {
-  readonly chat: ChatsDeps;
+  readonly chat: SharedChatDeps;
   readonly limits: Pick<AnswerLimits, 'enter'>;
   readonly claims: Pick<ClaimKeys, 'conclude'>;
   readonly recordings: Pick<Recordings, 'forget'>;
@@ -151,7 +151,7 @@ const chatDepsOf = ({ chat: deps, sharing }: RunRequestDeps, request: Request, s
 
 /** Whoever repeats the request after our death gets what was paid for: it is written down before the price is. */
 const keptFirst = (holds: Holds, sharing: Pick<Sharing, 'flush'>): Holds => ({
-  open: (caller, order, lost) => holds.open(caller, order, lost),
+  open: (caller, order) => holds.open(caller, order),
   growth: (hold) => holds.growth(hold),
   requote: (hold, place) => holds.requote(hold, place),
   bill: (hold) => holds.bill(hold),

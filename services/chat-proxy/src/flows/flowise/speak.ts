@@ -47,9 +47,9 @@ export const createSpeak = (deps: SpeakDeps) =>
     let hold: OpenHold | undefined;
     let failure: unknown;
     try {
-      hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput });
+      hold = await deps.holds.open(caller, { holdId, chatflow, reply, wantedOutput, stop: new AbortController() });
       await seat.granted;
-      const over = AbortSignal.any([left, deps.stopping, hold.lost.signal]);
+      const over = AbortSignal.any([left, deps.stopping, hold.stop.signal]);
       for await (const event of deps.side.textToSpeech(chatflow, message, over)) {
         if (event.event === 'tts_data' && !reply.hasBegun) reply.add({ kind: 'text', text: order.text });
         yield event;

@@ -59,10 +59,11 @@ export const createEmbed = (deps: EmbedDeps) =>
     let hold: OpenHold | undefined;
     let failure: unknown;
     try {
-      hold = await deps.holds.open(caller, { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0 });
+      const order = { holdId: requestId, chatflow: places[0], reply, wantedOutput: 0, stop: new AbortController() };
+      hold = await deps.holds.open(caller, order);
       await seat.granted;
-      const stop = AbortSignal.any([signal, deps.stopping, hold.lost.signal]);
-      const embeddings = await deps.answers.embed(places, wanted, stop);
+      const over = AbortSignal.any([signal, deps.stopping, hold.stop.signal]);
+      const embeddings = await deps.answers.embed(places, wanted, over);
       // Something was made, although not a word of it: without a count by the upstream our own is charged.
       reply.add({ kind: 'text', text: 'vectors' });
       if (embeddings.usage) reply.add(embeddings.usage);
