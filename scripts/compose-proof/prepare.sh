@@ -15,7 +15,7 @@ made engine "unpacking an engine" || {
   apt-get -qq update
   mirror=$(apt-get --print-uris update | sed -n "s#^'\(.*/\)dists/[a-z]*-updates/.*#\1#p" | head -n 1)
   curl --silent --fail "${mirror}dists/trixie/main/binary-amd64/Packages.xz" | xz --decompress >"$folder/debs/Packages"
-  cd "$folder/debs"
+  pushd "$folder/debs" >/dev/null
   for package in docker.io docker-cli docker-compose docker-buildx containerd; do
     read -r path sum < <(awk -v RS= -v name="$package" '$2 == name && $1 == "Package:"' Packages |
       awk '/^Filename:/ { path = $2 } /^SHA256:/ { sum = $2 } END { print path, sum }')
@@ -28,6 +28,7 @@ made engine "unpacking an engine" || {
   for name in iptables iptables-restore iptables-save ip6tables ip6tables-restore ip6tables-save; do
     ln -sf xtables-legacy-multi "$folder/engine.new/usr/sbin/$name"
   done
+  popd >/dev/null
   mv "$folder/engine.new" "$folder/engine"
 }
 ln -sf "$folder"/engine/usr/libexec/docker/cli-plugins/* "$folder/config/cli-plugins/"
