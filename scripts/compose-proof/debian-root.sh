@@ -34,12 +34,12 @@ cd "$folder.new"
 mkdir -p usr/bin usr/sbin usr/lib usr/lib64 usr/local/bin etc tmp run var/lib
 for name in bin sbin lib lib64; do ln -s "usr/$name" "$name"; done
 chmod 1777 tmp
-# What a volume of a stand-in is made from: see stand-ins.yml.
-install -d -o 1000 -g 1000 data
-install -d -m 1777 var/lib/postgresql
 for package in "$apt"/archives/*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*'
 done
+# What a volume of a stand-in is made from: see stand-ins.yml. After the packages, which bring folders with modes of their own.
+install -d -o 1000 -g 1000 data
+install -d -m 1777 var/lib/postgresql
 printf '%s\n' root:x:0:0:root:/root:/bin/sh node:x:1000:1000::/tmp:/bin/sh nobody:x:65534:65534::/tmp:/bin/sh >etc/passwd
 printf '%s\n' root:x:0: node:x:1000: nogroup:x:65534: >etc/group
 printf 'hosts: files dns\npasswd: files\ngroup: files\n' >etc/nsswitch.conf
