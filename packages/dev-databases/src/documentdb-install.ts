@@ -129,7 +129,8 @@ async function makeTemplate(draft: string, binaries: string, options: StartOptio
     env: options.env,
     settings: DOCUMENTDB_SETTINGS,
     connectsToItself: true,
-    initdb: ['--locale-provider=builtin', '--locale=C.UTF-8'],
+    // GMT is the one time zone that PostgreSQL knows without the machine's files, which a container may lack.
+    initdb: ['--locale-provider=builtin', '--locale=C.UTF-8', '--set=timezone=GMT', '--set=log_timezone=GMT'],
   });
   const client = new pg.Client({ connectionString: cluster.url('postgres') });
   try {
